@@ -1,0 +1,32 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test test-all check docs bench clean
+
+run: $(STAMP)  ## install what is missing and run the main job; the report is written to results/neurosynth
+	$(BIN)/neuroling run neurosynth --out results/neurosynth
+
+test: check  ## static checks and the fast tests
+	$(BIN)/python -m pytest -n 2
+
+test-all: check  ## everything, the slow tests included
+	$(BIN)/python -m pytest -n 2 -m "not gpu"
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[all,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) results docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The shared nouns: stimuli, aligned pairs, protocols, results. No statistics in here."""

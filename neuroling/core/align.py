@@ -1,0 +1,319 @@
+"""The one gate between features and a recording: matched by label here, never checked again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.axes import check_axes, targets_of
+
+Unit = Literal["sample", "item", "time"]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Features and a recording whose samples have been matched by label.
+
+    Made by :func:`align` (or by a room that changes the samples, such as pairs of items); a value of this type is
+    trusted by everything behind it.
+
+    Attributes
+    ----------
+    x : xarray.DataArray, dims (sample, feature)
+        Finite features, float32 or float64.
+    y : xarray.DataArray, dims (sample, [repeat,] \\*targets)
+        Finite recording in the same sample order, float32 or float64.
+    unit : {"sample", "item", "time"}
+        What may be exchanged under a null: single samples; items, where samples are pairs of them; or nothing but
+        whole stretches of time, where samples follow one another on a regular grid.
+    """
+
+    x: xr.DataArray
+    y: xr.DataArray
+    unit: Unit = "sample"
+
+    @cached_property
+    def y_mean(self) -> xr.DataArray:
+        """Recording with its repeats averaged, dims (sample, \\*targets)."""
+        return self.y.mean("repeat", keep_attrs=True) if "repeat" in self.y.dims else self.y
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the target axes."""
+        return targets_of(self.y.dims)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return int(self.x.sizes["sample"])
+
+    def groups(self) -> NDArray[np.generic] | None:
+        """Give the labels that no split may cut (runs, stories, lists), shape (sample,), or None without any."""
+        return np.asarray(self.y.coords["group"]) if "group" in self.y.coords else None
+
+    def coordinate(self, name: str) -> NDArray[np.generic]:
+        """Give a sample coordinate by name.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"condition"``.
+
+        Returns
+        -------
+        numpy.ndarray, shape (sample,)
+
+        Raises
+        ------
+        ValueError
+            If the samples carry no such coordinate.
+        """
+        along = [str(key) for key, value in self.y.coords.items() if value.dims == ("sample",)]
+        if name not in along:
+            raise ValueError(f"coordinate {name!r}: the samples carry {along}; attach it with recording.assign_coords.")
+        return np.asarray(self.y.coords[name])
+
+    def reordered(self, order: NDArray[np.intp]) -> Aligned:
+        """Break the pairing: features and labels stay, the recorded values are taken in another order.
+
+        Parameters
+        ----------
+        order : ndarray of int, shape (sample,)
+            A permutation; sample ``i`` gets the values recorded for sample ``order[i]``.
+
+        Returns
+        -------
+        Aligned
+        """
+        return replace(self, y=self.y.copy(data=self.y.values[order]))
+
+    def shuffled(self, rng: np.random.Generator) -> Aligned:
+        """Break the pairing at random, exchanging what :attr:`unit` says may be exchanged.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the permutation.
+
+        Returns
+        -------
+        Aligned
+
+        Raises
+        ------
+        ValueError
+            If the samples are consecutive in time: use a circular-shift or block permutation.
+        """
+        if self.unit == "time":
+            raise ValueError(
+                "data: the samples are consecutive in time, so single samples cannot be exchanged; "
+                "use CircularShift or BlockPermutation."
+            )
+        if self.unit == "item":
+            return self.reordered(pair_order(self, rng.permutation(len(self.items))))
+        return self.reordered(rng.permutation(self.n_samples))
+
+    @cached_property
+    def items(self) -> NDArray[np.generic]:
+        """Labels of the items that the samples are pairs of, sorted, shape (item,)."""
+        return np.unique(np.concatenate([self.coordinate("first"), self.coordinate("second")]))
+
+
+def pair_order(data: Aligned, items: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Turn a permutation of items into the order of their pairs.
+
+    Parameters
+    ----------
+    data : Aligned
+        With ``unit="item"``; every pair of its items occurs once.
+    items : ndarray of int, shape (item,)
+        A permutation of the items.
+
+    Returns
+    -------
+    ndarray of int, shape (sample,)
+        Pair ``(a, b)`` gets the values of pair ``(items[a], items[b])``.
+    """
+    first = np.searchsorted(data.items, data.coordinate("first"))
+    second = np.searchsorted(data.items, data.coordinate("second"))
+    n = len(data.items)
+    where = np.full((n, n), -1, dtype=np.intp)
+    where[first, second] = where[second, first] = np.arange(data.n_samples)
+    order = where[items[first], items[second]]
+    if (order < 0).any() or len(np.unique(order)) != data.n_samples:
+        raise ValueError(
+            f"data: {data.n_samples} pairs of {n} items; items can be exchanged only where each of the "
+            f"{n * (n - 1) // 2} pairs occurs once."
+        )
+    return order
+
+
+def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
+    """Match features to a recording by their ``sample`` labels; refuse to guess.
+
+    The rows of the features are brought into the order of the recording. Nothing is dropped: labels that stand on
+    one side only are an error.
+
+    Parameters
+    ----------
+    features : xarray.DataArray, dims (sample, feature)
+        Finite numbers.
+    recording : xarray.DataArray, dims (sample, [repeat,] \\*targets)
+        Finite numbers, no target constant over samples. A sample coordinate ``group`` keeps runs, stories or lists
+        together; ``time_index`` (integers counting up within a group) says that samples are consecutive in time.
+
+    Returns
+    -------
+    Aligned
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a ``DataArray`` of real numbers.
+    ValueError
+        If axes, labels or values do not fit; the message says which and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neuroling.core.stimuli import Stimuli
+    >>> stimuli = Stimuli.from_texts(["cat", "dog", "saw"])
+    >>> features = stimuli.features(np.eye(3))
+    >>> recording = features.isel(sample=[2, 0, 1]).rename(feature="voxel")
+    >>> [str(label) for label in align(features, recording).x.sample.values]
+    ['saw', 'cat', 'dog']
+    """
+    _check_array("features", features)
+    _check_array("recording", recording)
+    _check_feature_axes(features)
+    _check_recording_axes(recording)
+    _check_labels(features, recording)
+    _check_values("features", features, "feature")
+    _check_values("recording", recording, *targets_of(recording.dims))
+    _check_variation(features, recording)
+    dims = ("sample", *(("repeat",) if "repeat" in recording.dims else ()), *targets_of(recording.dims))
+    y = _floats(recording.transpose(*dims))
+    x = _floats(features.transpose("sample", "feature").sel(sample=y.sample))
+    return Aligned(x, _with_sample_coords(y, x), _unit(y))
+
+
+def _check_array(name: str, array: object) -> None:
+    if not isinstance(array, xr.DataArray):
+        raise TypeError(
+            f"{name}: got {type(array).__name__}; expected an xarray.DataArray whose 'sample' labels say which row is "
+            "which. Stimuli.features(values) labels a matrix."
+        )
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: got values of type {array.dtype}; expected real numbers.")
+    check_axes(name, array.dims)
+    if "sample" not in array.dims:
+        raise ValueError(f"{name}: axes {array.dims} have no 'sample'.")
+    if "sample" not in array.coords:
+        raise ValueError(f"{name}: the axis 'sample' has no labels; attach them with .assign_coords(sample=labels).")
+    for dim, size in array.sizes.items():
+        if size == 0:
+            raise ValueError(f"{name}: the axis {dim!r} is empty.")
+
+
+def _check_feature_axes(features: xr.DataArray) -> None:
+    if "layer" in features.dims:
+        layers = features.coords["layer"].values.tolist() if "layer" in features.coords else "0, 1, …"
+        raise ValueError(f"features: the axis 'layer' is left over; choose one with .sel(layer=…) among {layers}.")
+    if set(features.dims) != {"sample", "feature"}:
+        raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
+
+
+def _check_recording_axes(recording: xr.DataArray) -> None:
+    targets = targets_of(recording.dims)
+    surplus = [dim for dim in recording.dims if dim not in ("sample", "repeat", *targets)]
+    if surplus:
+        raise ValueError(
+            f"recording: got axes {recording.dims}; expected 'sample', perhaps 'repeat', and targets; {surplus} cannot "
+            "be a target."
+        )
+
+
+def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
+    for name, array in (("features", features), ("recording", recording)):
+        labels = array.indexes["sample"]
+        if not labels.is_unique:
+            twice = labels[labels.duplicated()].unique()
+            raise ValueError(
+                f"{name}: {len(twice)} sample labels occur more than once, first {list(twice[:5])}; expected unique "
+                "labels. Presentations of the same stimulus belong on the axis 'repeat'."
+            )
+    ours, theirs = features.indexes["sample"], recording.indexes["sample"]
+    only_features, only_recording = ours.difference(theirs), theirs.difference(ours)
+    if len(only_features) or len(only_recording):
+        raise ValueError(
+            f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
+            f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
+            f"{list(only_recording[:5])}). Select the common ones by label on both sides with .sel(sample=…)."
+        )
+
+
+def _check_values(name: str, array: xr.DataArray, *axes: str) -> None:
+    if array.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(array)
+    count = int(bad.sum())
+    if count:
+        rows = array.sample.values[bad.any([d for d in array.dims if d != "sample"]).values]
+        columns = int(bad.any([d for d in array.dims if d not in axes]).sum())
+        raise ValueError(
+            f"{name}: {count} of {array.size} values are NaN or infinite, in {len(rows)} samples (first "
+            f"{rows[:5].tolist()}) and {columns} {' × '.join(axes) or 'value'}s. Remove or impute them before aligning."
+        )
+
+
+def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
+    if features.sizes["sample"] < 2:
+        raise ValueError("features: one sample; expected at least two.")
+    if bool((features == features.isel(sample=0)).all()):
+        raise ValueError("features: every sample has the same values, so nothing can be predicted from them.")
+    constant = (recording == recording.isel(sample=0)).all("sample")
+    if "repeat" in constant.dims:
+        constant = constant.all("repeat")
+    count = int(constant.sum())
+    if count:
+        where = np.argwhere(np.atleast_1d(constant.values))[:5].tolist()
+        raise ValueError(
+            f"recording: {count} of {constant.size} targets are constant over samples (first at {where} along "
+            f"{constant.dims}); their scores would be undefined. Leave them out by label, with .sel or a mask."
+        )
+
+
+def _floats(array: xr.DataArray) -> xr.DataArray:
+    """Keep float32 and float64; everything else becomes float64."""
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def _with_sample_coords(y: xr.DataArray, x: xr.DataArray) -> xr.DataArray:
+    """Attach the features' sample coordinates to the recording; both sides must agree where both have one."""
+    for name, coord in x.coords.items():
+        if coord.dims != ("sample",) or name == "sample":
+            continue
+        if name not in y.coords:
+            y = y.assign_coords({name: coord})
+        elif not np.array_equal(np.asarray(y.coords[name]), np.asarray(coord)):
+            raise ValueError(f"coordinate {name!r}: features and recording disagree about it for the same samples.")
+    return y
+
+
+def _unit(y: xr.DataArray) -> Unit:
+    if "time_index" not in y.coords:
+        return "item" if {"first", "second"} <= set(y.coords) else "sample"
+    index = np.asarray(y.coords["time_index"])
+    group = np.asarray(y.coords["group"]) if "group" in y.coords else np.zeros(len(index))
+    for label in np.unique(group):
+        if not np.array_equal(np.diff(index[group == label]), np.ones((group == label).sum() - 1)):
+            raise ValueError(
+                f"time_index: not counting up by one within group {label!r}; sort the recording by group and time, and "
+                "leave no volume out."
+            )
+    return "time"

@@ -1,0 +1,188 @@
+"""What people read or heard: a table with one row a sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+
+NUMERIC_COLUMNS = ("onset", "offset", "position")
+"""Columns that must hold finite numbers where they are given; onset and offset are in seconds."""
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """A table of stimuli: unique labels, a text each, and what is known of them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a stimulus. The index holds unique labels and is named ``sample``; the column ``text`` is required.
+        Known columns: ``onset`` and ``offset`` (seconds), ``group`` (run, story or list), ``position`` (place within
+        the group) and ``condition``. Any other column travels along.
+
+    Raises
+    ------
+    ValueError
+        For an empty table, duplicated labels, a missing ``text``, blank texts, or times that are not finite.
+    TypeError
+        If a text is not a ``str``.
+
+    Examples
+    --------
+    >>> stimuli = Stimuli.from_texts(["celery", "airplane"])
+    >>> len(stimuli), stimuli.texts
+    (2, ['celery', 'airplane'])
+    """
+
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        table = self.table.copy()
+        table.index.name = "sample"
+        _check_table(table)
+        object.__setattr__(self, "table", table)
+
+    @classmethod
+    def from_texts(
+        cls, texts: Sequence[str], *, labels: Sequence[object] | None = None, **columns: ArrayLike
+    ) -> Stimuli:
+        """Build stimuli from a list of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            One text a stimulus.
+        labels : sequence, optional
+            Unique sample labels; the texts themselves by default.
+        **columns : array-like
+            Further columns, each as long as ``texts``.
+
+        Returns
+        -------
+        Stimuli
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts: got a single str; expected a list of texts. Wrap it in a list.")
+        labels = list(texts) if labels is None else list(labels)
+        for name, column in {"labels": labels, **columns}.items():
+            if len(np.asarray(column)) != len(texts):
+                raise ValueError(f"{name}: got {len(np.asarray(column))} entries for {len(texts)} texts.")
+        index = pd.Index(labels, name="sample")
+        return cls(pd.DataFrame({"text": list(texts), **{k: np.asarray(v) for k, v in columns.items()}}, index=index))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labels(self) -> pd.Index:
+        """Sample labels, unique, in order."""
+        return self.table.index
+
+    @property
+    def texts(self) -> list[str]:
+        """Texts in the order of the table."""
+        return list(self.table["text"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Content hash (SHA-256, hexadecimal) over labels, column names, types and values."""
+        digest = hashlib.sha256()
+        for name, column in self.table.reset_index().items():
+            digest.update(f"{name}\x1f{column.dtype}\x1e".encode())
+            for value in column:
+                digest.update(f"{type(value).__name__}\x1f{value!r}\x1e".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def coords(self, *columns: str) -> Mapping[str, tuple[str, np.ndarray]]:
+        """Give columns of the table as sample coordinates for a ``DataArray``.
+
+        Parameters
+        ----------
+        *columns : str
+            Columns to take; by default all known ones that are present except the text.
+
+        Returns
+        -------
+        mapping
+            ``{"sample": …, column: ("sample", values)}``.
+        """
+        if not columns:
+            known = ("group", "condition", "onset", "position")
+            columns = tuple(name for name in known if name in self.table)
+        missing = [name for name in columns if name not in self.table]
+        if missing:
+            raise ValueError(f"columns: {missing} not in the table, which has {list(self.table.columns)}.")
+        coords = {name: ("sample", _plain(self.table[name])) for name in columns}
+        return {"sample": ("sample", _plain(self.table.index)), **coords}
+
+    def subset(self, labels: Sequence[object]) -> Stimuli:
+        """Pick rows by label, in the order asked for.
+
+        Parameters
+        ----------
+        labels : sequence
+            Sample labels, each of which must be present.
+
+        Returns
+        -------
+        Stimuli
+        """
+        absent = [label for label in labels if label not in self.table.index]
+        if absent:
+            raise ValueError(f"labels: {len(absent)} not among the stimuli, first {absent[:5]}.")
+        return Stimuli(self.table.loc[list(labels)])
+
+    def features(self, values: ArrayLike, names: Sequence[str] | None = None) -> xr.DataArray:
+        """Label a matrix of feature values with these stimuli.
+
+        Parameters
+        ----------
+        values : array-like, shape (sample, feature)
+            Rows in the order of the table.
+        names : sequence of str, optional
+            Feature names; ``0 … p-1`` by default.
+
+        Returns
+        -------
+        xarray.DataArray, dims (sample, feature)
+        """
+        array = np.asarray(values)
+        if array.ndim != 2 or len(array) != len(self):
+            raise ValueError(f"values: got shape {array.shape}; expected ({len(self)}, n_features), a row a stimulus.")
+        feature = np.arange(array.shape[1]) if names is None else np.asarray(list(names))
+        return xr.DataArray(array, dims=("sample", "feature"), coords={**self.coords(), "feature": feature})
+
+
+def _plain(values: pd.Series | pd.Index) -> np.ndarray:
+    """Turn a column into an array without pandas extension types."""
+    array = np.asarray(values)
+    return array.astype(str) if array.dtype == object and all(isinstance(v, str) for v in array) else array
+
+
+def _check_table(table: pd.DataFrame) -> None:
+    if len(table) == 0:
+        raise ValueError("table: no stimuli; expected at least one row.")
+    if "text" not in table:
+        raise ValueError(f"table: no column 'text' among {list(table.columns)}.")
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()].unique()
+        raise ValueError(
+            f"table: {len(twice)} sample labels occur more than once, first {list(twice[:5])}; expected unique labels. "
+            "Number the repetitions, or move them to the axis 'repeat'."
+        )
+    wrong = [(label, type(text).__name__) for label, text in table["text"].items() if not isinstance(text, str)]
+    if wrong:
+        raise TypeError(f"text: {len(wrong)} entries are not str, first {wrong[:5]} (label, type).")
+    blank = list(table.index[table["text"].str.strip() == ""])
+    if blank:
+        raise ValueError(f"text: {len(blank)} entries are empty or blank, first labels {blank[:5]}.")
+    for name in NUMERIC_COLUMNS:
+        if name in table and not np.isfinite(pd.to_numeric(table[name], errors="coerce")).all():
+            bad = list(table.index[~np.isfinite(pd.to_numeric(table[name], errors="coerce"))])
+            raise ValueError(f"{name}: {len(bad)} entries are not finite numbers, first labels {bad[:5]}.")

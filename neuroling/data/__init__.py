@@ -1,0 +1,1 @@
+"""Data set cards, downloads, loaders and synthetic twins."""

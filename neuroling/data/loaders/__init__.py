@@ -1,0 +1,1 @@
+"""One module a data set: real files in, stimuli and recording out."""

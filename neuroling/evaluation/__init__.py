@@ -1,0 +1,1 @@
+"""One evaluation call for every model: splits, metrics, ceilings, inference."""

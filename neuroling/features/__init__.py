@@ -1,0 +1,1 @@
+"""Stimuli to features."""
