@@ -1,0 +1,147 @@
+"""What the rooms promise one another: predictors, splitters, selectors, ceilings, inferences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from neuroling.core.align import Aligned
+from neuroling.core.result import NullDistribution
+
+Array = NDArray[np.floating[Any]]
+Rows = NDArray[np.intp]
+
+
+class Split(NamedTuple):
+    """Row numbers of one training set and one test set."""
+
+    train: Rows
+    test: Rows
+
+
+class Predictor(Protocol):
+    """Anything with scikit-learn's ``fit`` and ``predict``."""
+
+    def fit(self, X: Array, y: Array) -> Predictor:
+        """Learn from features ``X`` (sample, feature) and targets ``y`` (sample, target)."""
+        ...
+
+    def predict(self, X: Array) -> Array:
+        """Predict targets (sample, target); ``(sample,)`` means the same prediction for every target."""
+        ...
+
+
+@runtime_checkable
+class HoldsOut(Protocol):
+    """A predictor that knows its held-out predictions in closed form.
+
+    The fast path must equal refitting; a property test holds every implementation to it.
+    """
+
+    def held_out(self, X: Array, y: Array, splits: Sequence[Split]) -> Iterable[Array]:
+        """Predict the test rows of each split (test, target) from its training rows."""
+        ...
+
+
+@runtime_checkable
+class LinearHoldsOut(Protocol):
+    """A predictor whose held-out predictions are linear in the targets, by operators that no target enters.
+
+    Row ``t`` of an operator says with which weights the recorded samples add up to the prediction of test row ``t``.
+    Weights of held-out samples are zero; every row sums to one.
+    """
+
+    def held_out_operators(self, X: Array, splits: Sequence[Split]) -> Iterable[Array]:
+        """Give the operator (test, sample) of each split; ValueError where a split has none in closed form."""
+        ...
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Scikit-learn's cross-validators: anything with ``split``."""
+
+    def split(self, X: Array, y: Any = None, groups: Any = None) -> Iterable[tuple[ArrayLike, ArrayLike]]:
+        """Yield row numbers of training and test sets."""
+        ...
+
+
+class TargetSelector(Protocol):
+    """Chooses targets from training samples alone."""
+
+    def __call__(self, train: Array) -> NDArray[np.bool_]:
+        """Turn (repeat, sample, target) into a mask (target,)."""
+        ...
+
+
+@runtime_checkable
+class SelectsFolds(Protocol):
+    """A selector that knows its choice for many folds at once; must equal the loop."""
+
+    def select_folds(self, recording: Array, tests: Sequence[Rows]) -> NDArray[np.intp]:
+        """Turn (repeat, sample, target) and the held-out rows of each fold into chosen targets (fold, chosen)."""
+        ...
+
+
+class Scoring(Protocol):
+    """What a ceiling or an inference may ask of an evaluation."""
+
+    @property
+    def data(self) -> Aligned:
+        """The data that are evaluated."""
+        ...
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Direction of the metric."""
+        ...
+
+    @property
+    def chance(self) -> float:
+        """Value of the metric that means no relation."""
+        ...
+
+    @property
+    def is_correlation(self) -> bool:
+        """Whether the metric is a correlation."""
+        ...
+
+    @property
+    def scores(self) -> xr.DataArray:
+        """Score of every split, dims (split, \*kept)."""
+        ...
+
+    def observed(self) -> xr.DataArray:
+        """Mean score over splits, dims (\\*kept,)."""
+        ...
+
+    def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
+        """Score one recording against another on the same splits and targets, dims (split, \*kept)."""
+        ...
+
+    def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
+        """Mean scores with the recording's rows taken in each of the ``orders`` (draw, sample), all fitted anew."""
+        ...
+
+    def relabelled(self, orders: Iterable[Sequence[NDArray[np.intp]]]) -> Iterator[xr.DataArray]:
+        """Mean scores with the held-out truths of each split taken in another order, predictions kept."""
+        ...
+
+
+class Ceiling(Protocol):
+    """Predicts a recording from itself; scored like a model, on the same splits with the same selection."""
+
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:
+        """Give each bound's mean score over splits, dims (bound, \*kept)."""
+        ...
+
+
+class Inference(Protocol):
+    """Turns an evaluation into a null distribution of its scores."""
+
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
+        """Draw the null."""
+        ...

@@ -1,0 +1,158 @@
+"""Ceilings: how well a recording predicts itself. Never clipped."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import xarray as xr
+
+from neuroling.core.protocols import Rows, Scoring
+
+
+@dataclass(frozen=True)
+class SplitHalf:
+    r"""Predict the mean of one half of the presentations from the mean of the other.
+
+    Bounds, for halves of :math:`h` out of :math:`n` repeats, :math:`k = n / h`, and mean score :math:`r` over halves and
+    splits:
+
+    - ``half``: :math:`r` itself, which rests on half of the data;
+    - ``reliability``: of the mean over all repeats, :math:`R = k r / (1 + (k - 1) r)` (Spearman 1910, Brown 1910);
+    - ``ceiling``: :math:`\sqrt R`, the correlation that a perfect model would reach with the mean over all repeats.
+
+    The last two exist for correlations only.
+
+    Parameters
+    ----------
+    axis : str
+        Axis to halve.
+    n_halvings : int
+        At most so many different halvings; all of them where there are no more.
+    """
+
+    axis: str = "repeat"
+    n_halvings: int = 20
+
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:
+        """Score one half against the other.
+
+        Parameters
+        ----------
+        scoring : Scoring
+            The evaluation.
+        rng : numpy.random.Generator
+            Chooses halvings where there are more than asked for.
+
+        Returns
+        -------
+        xarray.DataArray, dims (bound, \\*kept)
+        """
+        y = scoring.data.y
+        if self.axis not in y.dims:
+            raise ValueError(f"ceiling: SplitHalf({self.axis!r}) needs that axis; the recording has {y.dims}.")
+        n = y.sizes[self.axis]
+        if n < 2:
+            raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; a split-half needs at least two.")
+        scores = []
+        for one, other in _halvings(n, self.n_halvings, rng):
+            sides = (y.isel({self.axis: rows}).mean(self.axis) for rows in (one, other))
+            scores.append(scoring.score_pair(*sides).mean("split", skipna=False))
+        half = xr.concat(scores, "halving").mean("halving", skipna=False)
+        if not scoring.is_correlation:
+            return _bounds({"half": half})
+        reliability = spearman_brown(half, n / (n // 2))
+        return _bounds({"half": half, "reliability": reliability, "ceiling": _root(reliability)})
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Predict each participant from the others.
+
+    Bounds: ``lower``, from the mean of all the others; ``upper``, from the mean of all, the participant included, which
+    no model can be expected to pass (Nili et al. 2014).
+
+    Parameters
+    ----------
+    axis : str
+        Target axis along which participants lie.
+    """
+
+    axis: str = "subject"
+
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:  # noqa: ARG002
+        """Score each participant against the mean of the others, and of all.
+
+        Parameters
+        ----------
+        scoring : Scoring
+            The evaluation.
+        rng : numpy.random.Generator
+            Not used: nothing is random here.
+
+        Returns
+        -------
+        xarray.DataArray, dims (bound, \\*kept)
+        """
+        y = scoring.data.y_mean
+        if self.axis not in scoring.data.targets:
+            raise ValueError(
+                f"ceiling: LeaveOneOut({self.axis!r}) needs that axis among the targets; the recording has {y.dims}."
+            )
+        n = y.sizes[self.axis]
+        if n < 2:
+            raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; leaving one out needs at least two.")
+        everyone = y.mean(self.axis)
+        others = (n * everyone - y) / (n - 1)
+        predictions = {"lower": others, "upper": everyone.broadcast_like(y)}
+        return _bounds({name: scoring.score_pair(y, p).mean("split", skipna=False) for name, p in predictions.items()})
+
+
+def spearman_brown(r: xr.DataArray, k: float) -> xr.DataArray:
+    r"""Step a correlation up to data :math:`k` times as long: :math:`k r / (1 + (k - 1) r)`.
+
+    Parameters
+    ----------
+    r : xarray.DataArray
+        Correlation of two halves.
+    k : float
+        How many times as much data.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    return k * r / (1 + (k - 1) * r)
+
+
+def _root(reliability: xr.DataArray) -> xr.DataArray:
+    negative = int((reliability < 0).sum())
+    if negative:
+        warnings.warn(
+            f"ceiling: at {negative} of {reliability.size} positions the reliability is negative, so there is no ceiling "
+            "(NaN); the bounds 'half' and 'reliability' show it.",
+            stacklevel=4,
+        )
+    return xr.apply_ufunc(np.sqrt, reliability.where(reliability >= 0))
+
+
+def _halvings(n: int, at_most: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
+    """Give different ways of choosing two halves of equal size; with odd ``n`` one entry sits out."""
+    half = n // 2
+    everything = set(range(n))
+    if n % 2 == 0 and comb(n, half) // 2 <= at_most:
+        for one in combinations(range(1, n), half - 1):
+            first = {0, *one}
+            yield np.array(sorted(first)), np.array(sorted(everything - first))
+        return
+    for _ in range(at_most):
+        order = rng.permutation(n)
+        yield np.sort(order[:half]), np.sort(order[half : 2 * half])
+
+
+def _bounds(bounds: dict[str, xr.DataArray]) -> xr.DataArray:
+    return xr.concat(list(bounds.values()), "bound").assign_coords(bound=list(bounds))

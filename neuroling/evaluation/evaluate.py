@@ -1,0 +1,118 @@
+"""The one evaluation call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuroling.core.align import Aligned
+from neuroling.core.protocols import Ceiling, Inference, Predictor, Splitter, TargetSelector
+from neuroling.core.provenance import Provenance, content_hash, current_versions, now
+from neuroling.core.result import Result
+from neuroling.evaluation.metrics import Metric
+from neuroling.evaluation.scoring import Scorer
+from neuroling.evaluation.splits import ShufflesTime, checked_splits
+
+
+def evaluate(
+    model: Predictor,
+    data: Aligned,
+    *,
+    splits: Splitter,
+    metric: Metric,
+    select: TargetSelector | None = None,
+    ceiling: Ceiling | None = None,
+    inference: Inference | None = None,
+    rng: int | np.random.Generator = 0,
+) -> Result:
+    r"""Predict held-out samples, score them, and say what chance and the data themselves would score.
+
+    Parameters
+    ----------
+    model : Predictor
+        Anything with scikit-learn's ``fit`` and ``predict``.
+    data : Aligned
+        Features (sample, feature) and recording (sample, [repeat,] \*targets), from ``align``.
+    splits : splitter
+        Which samples are held out: scikit-learn's splitters or this package's. Groups stay whole, and a time axis is
+        not shuffled.
+    metric : Metric
+        What to compute; it names the axes that it consumes, and all others survive.
+    select : callable, optional
+        Chooses targets in each training set; sees (repeat, training sample, target) and returns a mask.
+    ceiling : Ceiling, optional
+        How well the recording predicts itself, on the same splits.
+    inference : Inference, optional
+        How to draw the null.
+    rng : int or numpy.random.Generator
+        Seed of everything random here.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, \*kept), and ceiling and null where asked for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the parts do not fit together; the message says which and what to do.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.model_selection import KFold
+    >>> from neuroling import Stimuli, align, evaluate, pearson
+    >>> stimuli = Stimuli.from_texts([f"word {i}" for i in range(40)])
+    >>> x = np.random.default_rng(0).standard_normal((40, 3))
+    >>> recording = stimuli.features(x @ np.ones((3, 2))).rename(feature="voxel")
+    >>> result = evaluate(LinearRegression(), align(stimuli.features(x), recording), splits=KFold(4), metric=pearson)
+    >>> result.score.values.round(3).tolist()
+    [1.0, 1.0]
+    """
+    if not isinstance(data, Aligned):
+        raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
+    if not isinstance(metric, Metric):
+        raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
+    for_ceiling, for_null = np.random.default_rng(rng).spawn(2)
+    scorer = Scorer(model, data, checked_splits(splits, data), metric, select)
+    score = scorer.scores
+    return Result.of(
+        score,
+        metric=metric.name,
+        chance=metric.chance,
+        larger_is_better=metric.larger_is_better,
+        ceiling=None if ceiling is None else ceiling(scorer, for_ceiling),
+        null=None if inference is None else inference(scorer, for_null),
+        provenance=_provenance(scorer, splits, ceiling, inference, rng),
+    )
+
+
+def _provenance(
+    scorer: Scorer,
+    splits: Splitter,
+    ceiling: Ceiling | None,
+    inference: Inference | None,
+    rng: int | np.random.Generator,
+) -> Provenance:
+    data = scorer.data
+    parts = {
+        "model": scorer.model,
+        "splits": splits,
+        "select": scorer.select,
+        "ceiling": ceiling,
+        "inference": inference,
+    }
+    options = {name: " ".join(repr(part).split()) for name, part in parts.items() if part is not None}
+    notes = (f"time axis shuffled on request: {splits.because}",) if isinstance(splits, ShufflesTime) else ()
+    attrs = {f"features.{key}": str(value) for key, value in data.x.attrs.items()}
+    attrs |= {f"recording.{key}": str(value) for key, value in data.y.attrs.items()}
+    return Provenance(
+        options={**options, "metric": scorer.metric.name, "n_splits": str(len(scorer.splits))},
+        data={"features": content_hash(data.x), "recording": content_hash(data.y), **attrs},
+        seed=str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__,
+        device=str(getattr(scorer.model, "device", "cpu")),
+        synthetic=bool(data.x.attrs.get("synthetic", False) or data.y.attrs.get("synthetic", False)),
+        versions=current_versions(),
+        created=now(),
+        notes=notes,
+    )

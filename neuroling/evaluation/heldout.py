@@ -1,0 +1,122 @@
+"""Held-out predictions of any model, closed form where it has one."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroling.core.align import Aligned
+from neuroling.core.protocols import Array, HoldsOut, Predictor, Split
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What one split has to show: the truth of its test samples and the prediction from its training samples.
+
+    Attributes
+    ----------
+    split : Split
+        Row numbers.
+    truth, prediction : ndarray, shape (test, \\*targets)
+        Held-out values.
+    """
+
+    split: Split
+    truth: Array
+    prediction: Array
+
+
+def held_out(model: Predictor, data: Aligned, splits: Sequence[Split]) -> Iterator[HeldOut]:
+    """Predict the test samples of every split from its training samples.
+
+    Parameters
+    ----------
+    model : Predictor
+        Anything with ``fit`` and ``predict``; one with a closed form (``held_out``) is not refitted.
+    data : Aligned
+        Features and recording.
+    splits : sequence of Split
+        Row numbers.
+
+    Yields
+    ------
+    HeldOut
+        In the order of the splits.
+    """
+    y = data.y_mean.values
+    flat = y.reshape(len(y), -1)  # (sample, target)
+    predictions = predict_splits(model, data.x.values, flat, splits, data.groups())
+    for split, prediction in zip(splits, predictions, strict=True):
+        yield HeldOut(split, y[split.test], prediction.reshape(len(split.test), *y.shape[1:]))
+
+
+def predict_splits(
+    model: Predictor, X: Array, Y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None
+) -> Iterator[Array]:
+    """Predict test rows from training rows, on bare arrays.
+
+    Parameters
+    ----------
+    model : Predictor
+        The model.
+    X : ndarray, shape (sample, feature)
+        Features.
+    Y : ndarray, shape (sample, target)
+        Targets.
+    splits : sequence of Split
+        Row numbers.
+    groups : ndarray or None, shape (sample,)
+        Handed to ``fit`` (training rows only) where the model declares ``groups``.
+
+    Yields
+    ------
+    ndarray, shape (test, target)
+    """
+    if isinstance(model, HoldsOut):
+        yield from model.held_out(X, Y, splits)
+        return
+    for split in splits:
+        fitted = fresh(model)
+        fitted.fit(X[split.train], Y[split.train], **_group_option(model, groups, split))
+        yield _widen(fitted.predict(X[split.test]), len(split.test), Y.shape[1], model)
+
+
+def fresh(model: Predictor) -> Predictor:
+    """Copy a model, unfitted where it follows scikit-learn's contract.
+
+    Parameters
+    ----------
+    model : Predictor
+        Stays as it is.
+    """
+    if hasattr(model, "get_params"):
+        from sklearn.base import clone
+
+        copied: Predictor = clone(model)
+        return copied
+    return copy.deepcopy(model)
+
+
+def _group_option(model: Predictor, groups: NDArray[np.generic] | None, split: Split) -> dict[str, Any]:
+    if groups is None or "groups" not in inspect.signature(model.fit).parameters:
+        return {}
+    return {"groups": groups[split.train]}
+
+
+def _widen(prediction: Array, n_test: int, n_targets: int, model: Predictor) -> Array:
+    """Check the shape of a prediction; (test,) stands for every target."""
+    prediction = np.asarray(prediction)
+    if prediction.ndim == 1:
+        prediction = prediction[:, None]
+    if prediction.shape not in {(n_test, 1), (n_test, n_targets)}:
+        raise ValueError(
+            f"model: {type(model).__name__}.predict gave shape {prediction.shape}; expected ({n_test}, {n_targets}) or "
+            f"({n_test},)."
+        )
+    return np.broadcast_to(prediction, (n_test, n_targets))

@@ -1,0 +1,312 @@
+"""Metrics: a function of truth and prediction, and the axes that it consumes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroling.core.axes import check_axes
+from neuroling.numerics import correlate
+
+Array = NDArray[np.floating[Any]]
+Condition = NDArray[np.generic]
+Baseline = Literal["none", "training mean"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A difference wave: the mean of some samples minus the mean of others."""
+
+    coord: str
+    plus: str
+    minus: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    r"""How a prediction is held against the truth.
+
+    Attributes
+    ----------
+    name : str
+        Name of the metric, as it stands in results.
+    score : callable
+        Turns truth and prediction, both (\*kept, value), into scores (\*kept,); the consumed axes lie end to end.
+        Where ``is_pattern``, both are (\*kept, sample, value): a pattern for each sample.
+    over : tuple of str
+        Axes consumed. Every other axis survives with its labels.
+    chance : float
+        Value that means no relation.
+    larger_is_better : bool
+        Direction.
+    correlation : bool
+        Whether the score is a correlation, so that Spearman and Brown's formula applies to it.
+    baseline : {"none", "training mean"}
+        What is subtracted from truth and prediction before they are compared: nothing, or each target's mean over the
+        training samples of the split.
+    contrast : Contrast, optional
+        Compare difference waves instead of samples.
+    is_pooled : bool
+        Score the held-out samples of all splits at once.
+    is_pattern : bool
+        Whether samples are told apart by their patterns, so that ``score`` needs to know which value is whose.
+    """
+
+    name: str
+    score: Callable[[Array, Array], Array]
+    over: tuple[str, ...] = ("sample",)
+    chance: float = 0.0
+    larger_is_better: bool = True
+    correlation: bool = False
+    baseline: Baseline = "none"
+    contrast: Contrast | None = None
+    is_pooled: bool = False
+    is_pattern: bool = False
+
+    def along(self, *over: str) -> Metric:
+        """Consume other axes.
+
+        Parameters
+        ----------
+        *over : str
+            Axis names.
+
+        Returns
+        -------
+        Metric
+
+        Examples
+        --------
+        >>> pearson.along("time").over
+        ('time',)
+        """
+        check_axes(f"{self.name}.along", over)
+        if self.is_pattern and ("sample" not in over or len(over) < 2):
+            raise ValueError(
+                f"{self.name}.along: got {over}; it tells samples apart by their patterns, so expected 'sample' and at "
+                "least one more axis."
+            )
+        return replace(self, over=over)
+
+    def between(self, coord: str, plus: str, minus: str) -> Metric:
+        """Score a difference wave: mean over samples of one condition minus mean over those of another.
+
+        Parameters
+        ----------
+        coord : str
+            Sample coordinate that names the condition.
+        plus, minus : str
+            Its two values.
+
+        Returns
+        -------
+        Metric
+            Consumes ``sample`` through the difference, then its own axes.
+        """
+        if plus == minus:
+            raise ValueError(f"plus, minus: both are {plus!r}; expected two different values of {coord!r}.")
+        over = tuple(axis for axis in self.over if axis != "sample")
+        if self.is_pattern:
+            raise ValueError(f"{self.name}: it tells samples apart, and a difference wave has none left; use cosine.")
+        if not over:
+            raise ValueError(
+                f"{self.name}: nothing is left to score over once the difference has consumed 'sample'; name the axis "
+                'first, as in pearson.along("time").between(…).'
+            )
+        name = f"{self.name} of {plus} - {minus}"
+        return replace(self, name=name, over=over, contrast=Contrast(coord, plus, minus))
+
+    def pooled(self) -> Metric:
+        """Score all held-out samples at once instead of split by split.
+
+        Truth and prediction are counted from the training mean of their split: raw pooled predictions are biased,
+        because the mean of a test set lies opposite to the mean of its training set.
+        """
+        return replace(self, name=f"{self.name}, pooled", is_pooled=True, baseline="training mean")
+
+    def uncentred(self) -> Metric:
+        """Compare truth and prediction as they are, nothing subtracted; the name says so."""
+        return replace(self, name=f"{self.name.removesuffix(CENTRED)}, uncentred", baseline="none")
+
+    def consumes(self, axis: str) -> bool:
+        """Say whether an axis is gone after scoring."""
+        return axis in self.over or (axis == "sample" and self.contrast is not None)
+
+    def kept(self, dims: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the axes that survive, and refuse axes that do not fit.
+
+        Parameters
+        ----------
+        dims : tuple of str
+            Axes of truth and prediction, ``("sample", *targets)``.
+
+        Returns
+        -------
+        tuple of str
+        """
+        absent = [axis for axis in self.over if axis not in dims]
+        if absent:
+            raise ValueError(
+                f"metric: {self.name} consumes {self.over}, but the recording has {dims}: {absent} is missing. "
+                "Change the metric with .along(…)."
+            )
+        if not self.consumes("sample"):
+            raise ValueError(
+                f"metric: {self.name} consumes {self.over} and would keep 'sample' of {dims}, but every split has other "
+                "samples. Add 'sample' to .along(…), or compare conditions with .between(…)."
+            )
+        return tuple(dim for dim in dims if not self.consumes(dim))
+
+
+CENTRED = ", training-mean-centred"
+
+
+def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...], condition: Condition | None) -> Array:
+    """Score one set of held-out samples.
+
+    Parameters
+    ----------
+    metric : Metric
+        What to compute.
+    truth, prediction : ndarray, shape (sample, \\*targets)
+        Held-out values, counted from the metric's baseline.
+    dims : tuple of str
+        ``("sample", *targets)``.
+    condition : ndarray or None, shape (sample,)
+        Values of the contrast's coordinate.
+
+    Returns
+    -------
+    ndarray, shape (\\*kept,)
+    """
+    if metric.contrast is not None:
+        truth = difference(truth, condition, metric.contrast)  # (*targets)
+        prediction = difference(prediction, condition, metric.contrast)
+        dims = dims[1:]
+    sides = (_lay_out(metric, values, dims) for values in (truth, prediction))
+    return np.asarray(metric.score(*sides))
+
+
+def _lay_out(metric: Metric, values: Array, dims: tuple[str, ...]) -> Array:
+    """Move the consumed axes last, end to end: (*kept, value), or (*kept, sample, value) for patterns."""
+    over = ("sample", *(axis for axis in metric.over if axis != "sample")) if metric.is_pattern else metric.over
+    moved = np.moveaxis(values, [dims.index(axis) for axis in over], range(-len(over), 0))
+    last = len(over) - metric.is_pattern
+    return moved.reshape(*moved.shape[: moved.ndim - last], -1)
+
+
+def difference(values: Array, condition: Condition | None, contrast: Contrast) -> Array:
+    """Average samples by condition and subtract.
+
+    Parameters
+    ----------
+    values : ndarray, shape (sample, \\*targets)
+        Held-out values.
+    condition : ndarray, shape (sample,)
+        Condition of each.
+    contrast : Contrast
+        Which to subtract from which.
+
+    Returns
+    -------
+    ndarray, shape (\\*targets,)
+
+    Raises
+    ------
+    ValueError
+        If one of the conditions is missing among the samples.
+    """
+    assert condition is not None  # noqa: S101 - evaluate looks the coordinate up before the first split
+    means = []
+    for value in (contrast.plus, contrast.minus):
+        rows = condition == value
+        if not rows.any():
+            raise ValueError(
+                f"splits: a test set of {len(condition)} samples has none with {contrast.coord} = {value!r} (it has "
+                f"{sorted(map(str, set(condition.tolist())))}); use splits that keep both conditions, or .pooled()."
+            )
+        means.append(values[rows].mean(axis=0))
+    return np.asarray(means[0] - means[1])
+
+
+def _warn_undefined(name: str, scores: Array) -> Array:
+    undefined = int(np.isnan(scores).sum())
+    if undefined:
+        warnings.warn(
+            f"{name}: {undefined} of {scores.size} scores are undefined (NaN), because truth or prediction is constant "
+            "over the held-out values.",
+            stacklevel=4,
+        )
+    return scores
+
+
+def _at_least_two(name: str, truth: Array) -> None:
+    if truth.shape[-1] < 2:
+        raise ValueError(
+            f"metric: {name} over one value is undefined; hold out at least two samples at a time, or score all splits "
+            "at once with .pooled()."
+        )
+
+
+def _pearson(truth: Array, prediction: Array) -> Array:
+    _at_least_two("pearson", truth)
+    return _warn_undefined("pearson", correlate.pearson(truth, prediction))
+
+
+def _spearman(truth: Array, prediction: Array) -> Array:
+    _at_least_two("spearman", truth)
+    return _warn_undefined("spearman", correlate.spearman(truth, prediction))
+
+
+def _r2(truth: Array, prediction: Array) -> Array:
+    _at_least_two("r2", truth)
+    return _warn_undefined("r2", correlate.r2(truth, prediction))
+
+
+def _cosine(truth: Array, prediction: Array) -> Array:
+    return _warn_undefined("cosine", correlate.cosine(truth, prediction))
+
+
+def _two_vs_two(truth: Array, prediction: Array) -> Array:
+    """Share of pairs of samples whose right matching beats the wrong one; (…, sample, target) -> (…)."""
+    n = truth.shape[-2]
+    if n < 2:
+        raise ValueError(f"metric: two_vs_two needs two held-out samples to tell apart, got {n}; use LeavePOut(2).")
+    similarity = _unit_length(prediction) @ np.swapaxes(_unit_length(truth), -1, -2)  # (…, predicted, true)
+    own = np.diagonal(similarity, axis1=-2, axis2=-1)
+    gain = own[..., :, None] + own[..., None, :] - similarity - np.swapaxes(similarity, -1, -2)  # (…, sample, sample)
+    above, right = np.triu(np.ones((n, n), dtype=bool), 1), np.sign(gain)
+    return np.asarray((1 + right[..., above]).mean(axis=-1) / 2)
+
+
+def _unit_length(values: Array) -> Array:
+    norm = np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.where(norm > 0, norm, 1))
+
+
+pearson = Metric("pearson", _pearson, correlation=True)
+"""Pearson correlation over samples."""
+
+spearman = Metric("spearman", _spearman, correlation=True)
+"""Spearman rank correlation over samples."""
+
+r2 = Metric("r2", _r2)
+r"""Coefficient of determination :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`, unbounded below."""
+
+cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean")
+"""Cosine over samples, or over patterns with ``.along``, counted from the training mean."""
+
+two_vs_two = Metric(
+    f"two_vs_two{CENTRED}",
+    _two_vs_two,
+    over=("sample", "voxel"),
+    chance=0.5,
+    baseline="training mean",
+    is_pattern=True,
+)
+"""Share of pairs of held-out samples told apart by the cosine of their patterns (Mitchell et al. 2008); ties count half."""

@@ -1,0 +1,337 @@
+"""Scores of a model on splits, and the same under a null: one meaning, the cheapest route to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.align import Aligned
+from neuroling.core.protocols import (
+    Array,
+    LinearHoldsOut,
+    Predictor,
+    Rows,
+    SelectsFolds,
+    Split,
+    TargetSelector,
+)
+from neuroling.evaluation.heldout import HeldOut, held_out, predict_splits
+from neuroling.evaluation.metrics import Metric, apply, two_vs_two
+from neuroling.numerics import pairs as pair_algebra
+
+STACKED_VALUES = 2**26
+"""How many values (512 MiB of float64) a batch of stacked draws may hold."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model, data, splits and a metric: what :func:`evaluate` scores and an inference scores again.
+
+    Attributes
+    ----------
+    model : Predictor
+        The model.
+    data : Aligned
+        Features and recording.
+    splits : sequence of Split
+        Row numbers.
+    metric : Metric
+        The metric.
+    select : TargetSelector, optional
+        Chooses targets in every training set.
+    """
+
+    model: Predictor
+    data: Aligned
+    splits: Sequence[Split]
+    metric: Metric
+    select: TargetSelector | None = None
+
+    def __post_init__(self) -> None:
+        self.metric.kept(self.dims)
+        if self.select is not None:
+            _check_selector(self.select, self.metric, self.data.targets)
+        if self.metric.baseline == "training mean" and any(len(split.train) == 0 for split in self.splits):
+            raise ValueError(
+                f"metric: {self.metric.name} counts from the training mean, but a split has no training samples; "
+                "use .uncentred()."
+            )
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Axes of truth and prediction."""
+        return ("sample", *self.data.targets)
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Direction of the metric."""
+        return self.metric.larger_is_better
+
+    @property
+    def chance(self) -> float:
+        """Value of the metric that means no relation."""
+        return self.metric.chance
+
+    @property
+    def is_correlation(self) -> bool:
+        """Whether Spearman and Brown's formula applies to the metric."""
+        return self.metric.correlation
+
+    @cached_property
+    def condition(self) -> NDArray[np.generic] | None:
+        """Values of the contrast's coordinate, shape (sample,)."""
+        return None if self.metric.contrast is None else self.data.coordinate(self.metric.contrast.coord)
+
+    @cached_property
+    def selected(self) -> list[Rows] | None:
+        """Targets chosen in the training set of every split, or None where all are scored."""
+        if self.select is None:
+            return None
+        y = self.data.y.values if "repeat" in self.data.y.dims else self.data.y.values[:, None]
+        recording = np.moveaxis(y.reshape(*y.shape[:2], -1), 1, 0)  # (repeat, sample, target)
+        if isinstance(self.select, SelectsFolds) and self._complementary:
+            return list(self.select.select_folds(recording, [split.test for split in self.splits]))
+        return [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
+
+    @cached_property
+    def _complementary(self) -> bool:
+        return all(len(s.train) + len(s.test) == self.data.n_samples for s in self.splits)
+
+    # --- scores of the data as they are -------------------------------------------------------------------------
+
+    @cached_property
+    def scores(self) -> xr.DataArray:
+        """Score of every split, dims (split, \\*kept)."""
+        gram = self._gram_route
+        if gram is not None:
+            return self._labelled(gram.scores())
+        return self._labelled(self._score_all(held_out(self.model, self.data, self.splits), self.data.y_mean.values))
+
+    def observed(self) -> xr.DataArray:
+        """Mean score over splits, dims (\\*kept,)."""
+        return self.scores.mean("split", skipna=False)
+
+    def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
+        """Score a recording against a prediction of it that was made elsewhere, on the same splits and targets.
+
+        Parameters
+        ----------
+        truth, prediction : xarray.DataArray, dims (sample, \\*targets)
+            Such as two halves of the repeats.
+
+        Returns
+        -------
+        xarray.DataArray, dims (split, \\*kept)
+        """
+        a, b = (side.transpose(*self.dims).values for side in (truth, prediction))
+        pairs = (HeldOut(split, a[split.test], b[split.test]) for split in self.splits)
+        return self._labelled(self._score_all(pairs, a, b))
+
+    # --- scores under a null ------------------------------------------------------------------------------------
+
+    def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
+        """Score the whole procedure with the recording's rows taken in other orders.
+
+        Features, labels and splits stay; everything that touches the recording (fit, selection, baseline) is done
+        anew. Routes, fastest first, all equal: inner products over targets only; draws stacked as further targets;
+        one refit a draw.
+
+        Parameters
+        ----------
+        orders : ndarray of int, shape (draw, sample)
+            A permutation of the samples each.
+
+        Yields
+        ------
+        xarray.DataArray, dims (\\*kept,)
+            Mean score over splits of each draw.
+        """
+        gram = self._gram_route
+        if gram is not None and gram.is_complete:
+            for value in gram.null(orders):
+                yield self._label(np.asarray(value))
+        elif self.select is None and getattr(self.model, "independent_targets", False):
+            yield from self._stacked(orders)
+        else:
+            for order in orders:
+                yield replace(self, data=self.data.reordered(order)).observed()
+
+    def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
+        """Score the same predictions against held-out truths that have changed places within their split.
+
+        Parameters
+        ----------
+        orders : iterable of sequence of ndarray
+            For every draw, one permutation of the test samples a split.
+
+        Yields
+        ------
+        xarray.DataArray, dims (\\*kept,)
+            Mean score over splits of each draw.
+        """
+        pairs = list(held_out(self.model, self.data, self.splits))
+        y = self.data.y_mean.values
+        for order in orders:
+            moved = (replace(p, truth=p.truth[rows]) for p, rows in zip(pairs, order, strict=True))
+            yield self._labelled(self._score_all(moved, y)).mean("split", skipna=False)
+
+    def _stacked(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
+        y = self.data.y_mean.values
+        batch = max(1, STACKED_VALUES // y.size)
+        dims = ("sample", "draw", *self.data.targets)
+        for start in range(0, len(orders), batch):
+            stack = np.stack([y[order] for order in orders[start : start + batch]], axis=1)  # (sample, draw, *targets)
+            flat = stack.reshape(len(stack), -1)
+            predictions = predict_splits(self.model, self.data.x.values, flat, self.splits, self.data.groups())
+            pairs = (
+                HeldOut(split, stack[split.test], prediction.reshape(len(split.test), *stack.shape[1:]))
+                for split, prediction in zip(self.splits, predictions, strict=True)
+            )
+            for value in self._score_all(pairs, stack, dims=dims).mean(axis=0):  # (split, draw, *kept) -> (draw, *kept)
+                yield self._label(value)
+
+    # --- arrays -------------------------------------------------------------------------------------------------
+
+    def _score_all(
+        self, pairs: Iterable[HeldOut], y: Array, y_predicted: Array | None = None, dims: tuple[str, ...] | None = None
+    ) -> Array:
+        """Score every split, or all at once: (split, *kept). ``y`` holds all samples, for the training means."""
+        dims = self.dims if dims is None else dims
+        centred = (self._centred(pair, y, y if y_predicted is None else y_predicted) for pair in pairs)
+        if self.metric.is_pooled:
+            rows = np.concatenate([split.test for split in self.splits])
+            truth, prediction = (np.concatenate(side) for side in zip(*centred, strict=True))
+            return apply(self.metric, truth, prediction, dims, self._conditions(rows))[None]
+        return np.stack([self._score_split(number, *pair, dims) for number, pair in enumerate(centred)])
+
+    def _score_split(self, number: int, truth: Array, prediction: Array, dims: tuple[str, ...]) -> Array:
+        if self.selected is not None:
+            truth, prediction = truth[..., self.selected[number]], prediction[..., self.selected[number]]
+        return apply(self.metric, truth, prediction, dims, self._conditions(self.splits[number].test))
+
+    def _centred(self, pair: HeldOut, y: Array, y_predicted: Array) -> tuple[Array, Array]:
+        if self.metric.baseline == "none":
+            return pair.truth, pair.prediction
+        mean = y[pair.split.train].mean(axis=0)
+        other = mean if y_predicted is y else y_predicted[pair.split.train].mean(axis=0)
+        return pair.truth - mean, pair.prediction - other
+
+    def _conditions(self, rows: Rows) -> NDArray[np.generic] | None:
+        return None if self.condition is None else self.condition[rows]
+
+    # --- labels -------------------------------------------------------------------------------------------------
+
+    def _labelled(self, scores: Array) -> xr.DataArray:
+        return self._label(scores, "split")
+
+    def _label(self, values: Array, *leading: str) -> xr.DataArray:
+        kept = self.metric.kept(self.dims)
+        coords = {name: c for name, c in self.data.y.coords.items() if c.dims and set(c.dims) <= set(kept)}
+        return xr.DataArray(values, dims=(*leading, *kept), coords=coords, name="score")
+
+    @cached_property
+    def _gram_route(self) -> GramRoute | None:
+        """Leave-two-out matching needs inner products over targets only: the closed form, where it applies."""
+        applies = (
+            self.metric.score is two_vs_two.score
+            and not self.metric.is_pooled
+            and set(self.dims) == set(self.metric.over)
+            and self._complementary
+            and all(len(split.test) == 2 for split in self.splits)
+            and isinstance(self.model, LinearHoldsOut)
+        )
+        return GramRoute.of(self) if applies else None
+
+
+@dataclass(frozen=True)
+class GramRoute:
+    """Two-versus-two scores of leave-two-out splits from inner products over targets.
+
+    Attributes
+    ----------
+    operators : ndarray, shape (split, 2, sample)
+        Weights with which recorded samples add up to the two held-out predictions.
+    grams : ndarray, shape (sample, sample) or (split, sample, sample)
+        Inner products over all targets, or over those chosen in each split.
+    pairs : ndarray, shape (split, 2)
+        Held-out samples.
+    n_samples : int
+        Number of samples.
+    centred : bool
+        Whether patterns are counted from the training mean.
+    """
+
+    operators: Array
+    grams: Array
+    pairs: Rows
+    n_samples: int
+    centred: bool
+
+    @classmethod
+    def of(cls, scorer: Scorer) -> GramRoute:
+        """Reduce an evaluation to operators and inner products.
+
+        Parameters
+        ----------
+        scorer : Scorer
+            With leave-two-out splits and a linear model.
+        """
+        assert isinstance(scorer.model, LinearHoldsOut)  # noqa: S101 - the caller has looked
+        centred = scorer.metric.baseline == "training mean"
+        operators = np.stack(list(scorer.model.held_out_operators(scorer.data.x.values, scorer.splits)))
+        y = scorer.data.y_mean.values.reshape(scorer.data.n_samples, -1)  # (sample, target)
+        if centred:
+            y = y - y.mean(axis=0)  # shifts cancel below, and small numbers lose no digits
+        grams = _gram(y) if scorer.selected is None else pair_algebra.fold_grams(y, np.stack(scorer.selected))
+        pairs = np.stack([split.test for split in scorer.splits])
+        return cls(operators, grams, pairs, scorer.data.n_samples, centred)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pair of samples is held out once, so that relabelling permutes the splits."""
+        return len({tuple(sorted(pair)) for pair in self.pairs.tolist()}) == self.n_samples * (self.n_samples - 1) // 2
+
+    def scores(self) -> Array:
+        """Match of every split, shape (split,)."""
+        matches = pair_algebra.two_vs_two_from_gram(self.operators, self.grams, self.pairs, centred=self.centred)
+        return np.asarray(matches)
+
+    def null(self, orders: NDArray[np.intp]) -> Array:
+        """Mean match under each relabelling, shape (draw,)."""
+        draws = pair_algebra.two_vs_two_null_from_gram(
+            self.operators, self.grams, self.pairs, orders, centred=self.centred
+        )
+        return np.asarray(draws)
+
+
+def _gram(y: Array) -> Array:
+    return np.asarray(y @ y.T, dtype=np.float64)
+
+
+def _check_selector(select: TargetSelector, metric: Metric, targets: tuple[str, ...]) -> None:
+    if not callable(select):
+        raise TypeError(
+            f"select: got {type(select).__name__}; expected a function of the training samples. A mask made beforehand "
+            "has seen the test samples, and scores would rise on noise."
+        )
+    if len(targets) != 1 or not metric.consumes(targets[0]) or metric.is_pooled:
+        raise ValueError(
+            f"select: every split chooses its own among the targets {targets}, so the metric has to consume that one "
+            f"axis split by split; {metric.name} consumes {metric.over}."
+        )
+
+
+def _checked_mask(select: TargetSelector, train: Array) -> NDArray[np.bool_]:
+    mask = np.asarray(select(train))
+    if mask.dtype != bool or mask.shape != train.shape[2:]:
+        raise ValueError(
+            f"select: {select!r} gave {mask.dtype} of shape {mask.shape}; expected a boolean mask of {train.shape[2:]}."
+        )
+    if not mask.any():
+        raise ValueError(f"select: {select!r} chose no target in a training set of {train.shape[1]} samples.")
+    return mask
