@@ -1,1 +1,1 @@
-"""Data set cards, downloads, loaders and synthetic twins."""
+"""Data: cards, downloads, brain grids, loaders and their synthetic twins. Files are opened here and nowhere else."""

@@ -1,1 +1,1 @@
-"""One module a data set: real files in, stimuli and recording out."""
+"""One module a data set: ``load`` reads it, ``write_twin`` writes a synthetic one laid out alike, ``twin`` both."""

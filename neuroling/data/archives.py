@@ -1,0 +1,67 @@
+"""Archives from elsewhere: unpacked without letting a member out of the folder, or fill the disk."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from neuroling.data.errors import CorruptData
+
+MOST_MEMBERS = 100_000
+"""More files than any data set that is read here has."""
+
+MOST_BYTES = 50_000_000_000
+"""Most bytes that an archive may have once unpacked."""
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar or zip archive; nothing is written unless all of it is sound.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+        The archive.
+    folder : pathlib.Path
+        Where its members go.
+
+    Raises
+    ------
+    CorruptData
+        If it is neither tar nor zip, is damaged, has links, devices or members that would land outside of the folder,
+        or is larger than :data:`MOST_BYTES` or :data:`MOST_MEMBERS`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as staging:
+        try:
+            _unpack_into(archive, Path(staging))
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise CorruptData(archive, f"cannot be unpacked ({error})", "a whole tar or zip archive") from error
+        for source in sorted(path for path in Path(staging).rglob("*") if path.is_file()):
+            target = folder / source.relative_to(staging)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+
+
+def _unpack_into(archive: Path, staging: Path) -> None:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            _check_members(archive, [(member.filename, member.file_size, True) for member in opened.infolist()])
+            opened.extractall(staging)  # noqa: S202 - every name was checked above
+        return
+    with tarfile.open(archive) as opened:
+        members = opened.getmembers()
+        _check_members(archive, [(m.name, m.size, m.isfile() or m.isdir()) for m in members])
+        opened.extractall(staging, members, filter="data")
+
+
+def _check_members(archive: Path, members: list[tuple[str, int, bool]]) -> None:
+    """Check names, sizes in bytes, and whether each is a plain file or folder."""
+    for name, _, plain in members:
+        parts = name.replace("\\", "/").split("/")
+        if not plain or ".." in parts or parts[0] == "" or ":" in parts[0]:
+            raise CorruptData(archive, f"member {name!r} is a link, a device, or points outside", "plain files inside")
+    size = sum(size for _, size, _ in members)
+    if len(members) > MOST_MEMBERS or size > MOST_BYTES:
+        raise CorruptData(archive, f"{len(members)} members, {size} bytes", f"at most {MOST_MEMBERS} and {MOST_BYTES}")

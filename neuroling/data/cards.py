@@ -1,0 +1,258 @@
+"""Cards: what a data set is, where it comes from, and which files it is made of."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+Access = Literal["open", "form", "request", "manual"]
+"""How one comes by the files: by an address that a program can use (open), by filling in a form, by asking the
+authors, or by downloading them by hand from an address whose files have no published checksum (manual)."""
+
+LOADER = re.compile(r"neuroling\.data\.loaders\.\w+:load")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class CardFile:
+    """One file of a data set.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the folder of the data set, with forward slashes.
+    bytes : int or None
+        Size; None only where nobody can know it beforehand (access "manual", "form" or "request").
+    sha256 : str or None
+        Checksum, hexadecimal; None as for ``bytes``.
+    url : str or None
+        Address that the file is fetched from.
+    derived : str or None
+        How the file was made from others, if it cannot be fetched; such a file may be missing.
+    unpack : bool
+        Whether the file is an archive (tar or zip) that is unpacked into the folder once fetched.
+    """
+
+    path: str
+    bytes: int | None = None
+    sha256: str | None = None
+    url: str | None = None
+    derived: str | None = None
+    unpack: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a data set before it is opened.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data set and of its folder.
+    title, citation, licence : str
+        In words.
+    doi : str
+        DOI of the paper, without a resolver; empty if there is none.
+    access : {"open", "form", "request", "manual"}
+        How one comes by the files.
+    modality : str
+        What was recorded, such as ``"fMRI"``.
+    shape : str
+        How much of it, in words.
+    files : tuple of CardFile
+        What must be in the folder.
+    loader : str or None
+        ``"neuroling.data.loaders.MODULE:load"``; None for a card whose loader is still to come.
+    source : str
+        Address of the data set; files without an address of their own are fetched from below it.
+    """
+
+    name: str
+    title: str
+    doi: str
+    citation: str
+    licence: str
+    access: Access
+    modality: str
+    shape: str
+    files: tuple[CardFile, ...]
+    source: str
+    loader: str | None = None
+
+    @property
+    def n_bytes(self) -> int | None:
+        """Bytes of all files together, None if the size of one is not known."""
+        sizes = [file.bytes for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def root() -> Path:
+    """Find the folder of the cards.
+
+    Returns
+    -------
+    pathlib.Path
+        ``_cards`` inside an installed package, else ``datasets`` beside the package in a working tree.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    return _root_of(package)
+
+
+def _root_of(package: Path) -> Path:
+    places = (package / "_cards", package.parent / "datasets")
+    for place in places:
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"no cards at {places[0]} or {places[1]}; install the package again.")
+
+
+def cards() -> dict[str, Card]:
+    """Read every card.
+
+    Returns
+    -------
+    dict of Card
+        By name, in alphabetical order.
+    """
+    return dict(_cards_in(root()))
+
+
+@lru_cache(maxsize=4)
+def _cards_in(folder: Path) -> Mapping[str, Card]:
+    return {path.parent.name: read_card(path) for path in sorted(folder.glob("*/card.toml"))}
+
+
+def card(name: str) -> Card:
+    """Read the card of one data set.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set.
+
+    Returns
+    -------
+    Card
+
+    Raises
+    ------
+    ValueError
+        If there is no such card; the message lists the names.
+    """
+    known = cards()
+    if name not in known:
+        raise ValueError(f"name: no data set is called {name!r}; expected one of {', '.join(known)}.")
+    return known[name]
+
+
+def read_card(path: Path) -> Card:
+    """Read and check one ``card.toml``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; the folder that it lies in bears the name of the data set.
+
+    Returns
+    -------
+    Card
+
+    Raises
+    ------
+    ValueError
+        If it breaks the schema; the message names file and entry.
+    """
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML ({error}).") from error
+    _check_entries(f"{path}", Card, entries)
+    if not isinstance(entries["files"], list) or not entries["files"]:
+        raise ValueError(f"{path}: 'files' is {entries['files']!r}; expected at least one [[files]] table.")
+    files = tuple(_read_file(path, number, file, entries) for number, file in enumerate(entries["files"], start=1))
+    _check_card(path, entries, files)
+    return Card(**{**entries, "files": files})
+
+
+TYPES: dict[str, type] = {"files": list, "bytes": int, "unpack": bool}
+"""What entries other than text are written as."""
+
+
+def _check_entries(where: str, kind: type, entries: dict[str, Any]) -> None:
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    missing = [name for name, required in known.items() if required and name not in entries]
+    unknown = [name for name in entries if name not in known]
+    if missing or unknown:
+        raise ValueError(f"{where}: missing {missing}, unknown {unknown}; expected entries among {list(known)}.")
+    for name, value in entries.items():
+        wanted = TYPES.get(name, str)
+        if type(value) is not wanted:
+            raise ValueError(f"{where}: {name!r} is {value!r}; expected {wanted.__name__}.")
+
+
+def _read_file(path: Path, number: int, entries: Any, card_entries: dict[str, Any]) -> CardFile:
+    where = f"{path}, file {number}"
+    if not isinstance(entries, dict):
+        raise ValueError(f"{where}: {entries!r}; expected a [[files]] table.")  # noqa: TRY004 - the file is wrong
+    _check_entries(where, CardFile, entries)
+    relative = PurePosixPath(entries["path"])
+    if relative.is_absolute() or ".." in relative.parts or "\\" in entries["path"] or not relative.name:
+        raise ValueError(f"{where}: path {entries['path']!r}; expected one inside the folder of the data set.")
+    if "sha256" in entries and not SHA256.fullmatch(entries["sha256"]):
+        raise ValueError(f"{where}: sha256 {entries['sha256']!r}; expected 64 hexadecimal digits in lower case.")
+    if "url" not in entries and "derived" not in entries:
+        entries = {**entries, "url": str(card_entries["source"]).rstrip("/") + "/" + entries["path"]}
+    if not str(entries.get("url", "https://")).startswith(("https://", "http://")):
+        raise ValueError(f"{where}: url {entries['url']!r}; expected one that starts with https:// or http://.")
+    return CardFile(**entries)
+
+
+def _check_card(path: Path, entries: dict[str, Any], files: tuple[CardFile, ...]) -> None:
+    if entries["name"] != path.parent.name:
+        raise ValueError(f"{path}: name {entries['name']!r}; expected that of its folder, {path.parent.name!r}.")
+    if entries["access"] not in get_args(Access):
+        raise ValueError(f"{path}: access {entries['access']!r}; expected one of {get_args(Access)}.")
+    if "loader" in entries and not LOADER.fullmatch(entries["loader"]):
+        raise ValueError(
+            f"{path}: loader {entries['loader']!r}; expected 'neuroling.data.loaders.MODULE:load', or no such entry."
+        )
+    paths = [file.path for file in files]
+    twice = sorted({file for file in paths if paths.count(file) > 1})
+    if twice:
+        raise ValueError(f"{path}: {twice} listed more than once.")
+    unchecked = [file.path for file in files if file.bytes is None or file.sha256 is None]
+    if unchecked and entries["access"] == "open":
+        raise ValueError(f"{path}: no bytes or sha256 for {unchecked}; expected both for every file of open access.")
+
+
+def as_table(known: Mapping[str, Card]) -> str:
+    """Write the cards as a Markdown table, as it stands in ``datasets/README.md``.
+
+    Parameters
+    ----------
+    known : mapping of Card
+        By name.
+
+    Returns
+    -------
+    str
+    """
+    head = "| name | what | modality | shape | size | licence | access | loader |\n|---|---|---|---|---|---|---|---|\n"
+    return head + "".join(_row(entry) for entry in known.values())
+
+
+def _row(entry: Card) -> str:
+    size = "not known" if entry.n_bytes is None else f"{entry.n_bytes / 1e6:.1f} MB"
+    loader = "to come" if entry.loader is None else f"`{entry.loader.rpartition('.')[2]}`"
+    cells = [f"[`{entry.name}`]({entry.name}/README.md)", entry.title, entry.modality, entry.shape, size]
+    return "| " + " | ".join([*cells, entry.licence, entry.access, loader]) + " |\n"
