@@ -46,7 +46,7 @@ _HOME = {
     "embed_sentences": "features.sentence",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - names of this package, all str
+__all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
     from neuroling.core.align import Aligned, align
