@@ -1,0 +1,220 @@
+"""From words to volumes: features at word onsets, spread over time by a haemodynamic response."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+
+HRF_SECONDS = 32.0
+"""Length of the response, in seconds; the default of SPM and nilearn."""
+
+LONGEST_TR = 30.0
+"""Repetition time in seconds above which times are taken to be milliseconds; real ones lie between 0.3 and 15."""
+
+TR_JITTER = 0.01
+"""Departure of a frame from a regular grid that is tolerated, as a share of the repetition time."""
+
+
+def convolve(
+    features: xr.DataArray,
+    frame_times: ArrayLike,
+    *,
+    labels: Sequence[object] | None = None,
+    hrf: Literal["spm", "glover"] = "spm",
+    onset: str = "onset",
+    oversampling: int = 50,
+) -> xr.DataArray:
+    r"""Turn features of words into features of volumes.
+
+    Every word is an impulse at its onset, as high as its feature, and every volume the sum of the responses at the
+    moment it was taken: :math:`v_t = \sum_w h(t - o_w)\, x_w`. One sparse matrix :math:`h(t - o_w)` serves all
+    features. Onsets are not rounded to a grid. As in nilearn, the response sums to one over steps of the repetition
+    time divided by ``oversampling``.
+
+    Parameters
+    ----------
+    features : xarray.DataArray, dims (sample, feature)
+        Features of the words of one run, in order of time, with their onsets in seconds as a sample coordinate.
+    frame_times : array-like, shape (volume,)
+        When each volume was taken, in seconds on the same clock as the onsets, evenly spaced. The first may be later
+        than the first words, as when volumes have been left out at the start.
+    labels : sequence, optional
+        Sample labels of the volumes; 0, 1, … by default.
+    hrf : {"spm", "glover"}
+        Canonical response of SPM, or of Glover (1999).
+    onset : str
+        Name of the sample coordinate with the times in seconds; ``"offset"`` puts the impulses at the ends of words.
+    oversampling : int
+        Steps per volume on which the response is tabulated; between them it is interpolated.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        One row a volume, with the coordinate ``frame_time`` (seconds).
+
+    Raises
+    ------
+    ValueError
+        If times are missing, not finite, out of order, in milliseconds, or all outside the run.
+
+    Warns
+    -----
+    UserWarning
+        If some words lie so far outside the run that they reach no volume.
+
+    References
+    ----------
+    Glover, G. H. (1999). Deconvolution of impulse response in event-related BOLD fMRI. NeuroImage 9, 416-429.
+
+    Examples
+    --------
+    >>> onsets = ("sample", [0.0, 10.0])
+    >>> coords = {"sample": ["once", "upon"], "onset": onsets}
+    >>> words = xr.DataArray(np.ones((2, 1)), dims=("sample", "feature"), coords=coords)
+    >>> volumes = convolve(words, np.arange(20) * 2.0)
+    >>> volumes.sizes["sample"], float(volumes.frame_time[int(volumes[:6, 0].argmax("sample"))])
+    (20, 6.0)
+    """
+    frames = _checked_frames(frame_times)
+    onsets = _checked_onsets(features, onset, frames)
+    sample = np.arange(len(frames)) if labels is None else np.asarray(labels)
+    if len(sample) != len(frames):
+        raise ValueError(f"labels: got {len(sample)} for {len(frames)} frame times.")
+    table = features.transpose("sample", "feature")
+    if not np.isfinite(table.values).all():
+        raise ValueError("features: some values are NaN or infinite; one of them would spoil every volume it reaches.")
+    response = response_matrix(onsets, frames, hrf=hrf, oversampling=oversampling)  # (volume, word)
+    _warn_unheard(response, features)
+    volumes = response @ np.asarray(table.values, dtype=np.float64)  # (volume, feature)
+    coords = {"sample": sample, "frame_time": ("sample", frames)}
+    if "feature" in table.coords:
+        coords["feature"] = table.coords["feature"].values
+    return xr.DataArray(
+        volumes.astype(table.dtype if table.dtype.kind == "f" else np.float64),
+        dims=("sample", "feature"),
+        coords=coords,
+        attrs={**features.attrs, "hrf": hrf, "hrf_oversampling": oversampling, "hrf_at": onset},
+    )
+
+
+def response_matrix(
+    onsets: NDArray[np.float64], frames: NDArray[np.float64], *, hrf: Literal["spm", "glover"], oversampling: int = 50
+) -> csr_array:
+    """Tabulate the response of every volume to an impulse at every onset.
+
+    Parameters
+    ----------
+    onsets : ndarray, shape (word,)
+        Seconds.
+    frames : ndarray, shape (volume,)
+        Seconds, evenly spaced.
+    hrf : {"spm", "glover"}
+        Which canonical response.
+    oversampling : int
+        Steps per volume on which the response is tabulated.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (volume, word)
+    """
+    if oversampling < 1:
+        raise ValueError(f"oversampling: got {oversampling}; expected at least 1.")
+    step = float(np.median(np.diff(frames))) / oversampling
+    kernel = _kernel(hrf, step, oversampling)  # (lag,)
+    first = np.searchsorted(frames, onsets, side="left")
+    last = np.searchsorted(frames, onsets + HRF_SECONDS, side="right")
+    count = last - first  # volumes that each word reaches
+    word = np.repeat(np.arange(len(onsets)), count)
+    volume = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    lag = frames[volume] - onsets[word]  # seconds
+    value = np.interp(lag / step, np.arange(len(kernel)), kernel, right=0.0)
+    return csr_array((value, (volume, word)), shape=(len(frames), len(onsets)))
+
+
+def _kernel(hrf: str, step: float, oversampling: int) -> NDArray[np.float64]:
+    """Sample the response every ``step`` seconds; its values sum to one."""
+    from nilearn.glm.first_level import glover_hrf, spm_hrf
+
+    responses = {"spm": spm_hrf, "glover": glover_hrf}
+    if hrf not in responses:
+        raise ValueError(f"hrf: got {hrf!r}; expected 'spm' or 'glover'.")
+    return np.asarray(responses[hrf](step * oversampling, oversampling, time_length=HRF_SECONDS))
+
+
+def _checked_frames(frame_times: ArrayLike) -> NDArray[np.float64]:
+    frames = np.asarray(frame_times, dtype=np.float64)
+    if frames.ndim != 1 or len(frames) < 2:
+        raise ValueError(f"frame_times: got shape {frames.shape}; expected the times of at least two volumes.")
+    if not np.isfinite(frames).all():
+        raise ValueError(f"frame_times: {int((~np.isfinite(frames)).sum())} of {len(frames)} are NaN or infinite.")
+    steps = np.diff(frames)
+    tr = float(np.median(steps))
+    if (steps <= 0).any():
+        where = int(np.argmax(steps <= 0))
+        raise ValueError(
+            f"frame_times: not increasing at volume {where + 1} ({frames[where]:g} s, then {frames[where + 1]:g} s); "
+            "the repetition time must be above zero, and runs are convolved one at a time."
+        )
+    if tr > LONGEST_TR:
+        raise ValueError(f"frame_times: {tr:g} s between volumes; expected seconds. Divide milliseconds by 1000.")
+    uneven = np.abs(steps - tr) > TR_JITTER * tr
+    if uneven.any():
+        raise ValueError(
+            f"frame_times: {int(uneven.sum())} of {len(steps)} steps differ from the usual {tr:g} s (first after "
+            f"volume {int(np.argmax(uneven))}: {steps[np.argmax(uneven)]:g} s); expected one repetition time in a run."
+        )
+    return frames
+
+
+def _checked_onsets(features: xr.DataArray, name: str, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    if set(features.dims) != {"sample", "feature"}:
+        raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
+    if name not in features.coords or features.coords[name].dims != ("sample",):
+        raise ValueError(f"onset: the features have no sample coordinate {name!r} with the words' times in seconds.")
+    onsets = np.asarray(features.coords[name], dtype=np.float64)
+    words = features.sample.values if "sample" in features.coords else np.arange(len(onsets))
+    bad = ~np.isfinite(onsets)
+    if bad.any():
+        raise ValueError(f"{name}: {int(bad.sum())} of {len(onsets)} are NaN or infinite, first at {words[bad][:5]}.")
+    drops = np.flatnonzero(np.diff(onsets) < 0)
+    if len(drops):
+        raise ValueError(
+            f"{name}: times go back {len(drops)} times (first after {words[drops[0]]!r}, from {onsets[drops[0]]:g} s "
+            f"to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs one at a time."
+        )
+    _check_clock(name, onsets, frames)
+    return onsets
+
+
+def _check_clock(name: str, onsets: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
+    """Refuse times on another scale than the run's: a run's worth of words cannot end a hundred runs later."""
+    end = frames[-1] + (frames[1] - frames[0])
+    if onsets[-1] > 10 * end and np.median(onsets) / 1000 <= end:
+        raise ValueError(
+            f"{name}: the last is {onsets[-1]:g} s and the run ends at {end:g} s; these look like milliseconds. Divide "
+            "by 1000."
+        )
+    if onsets[0] >= end or onsets[-1] < frames[0] - HRF_SECONDS:
+        raise ValueError(
+            f"{name}: all words lie outside the run: {onsets[0]:g} to {onsets[-1]:g} s, volumes {frames[0]:g} to "
+            f"{end:g} s; expected the same clock for both."
+        )
+
+
+def _warn_unheard(response: csr_array, features: xr.DataArray) -> None:
+    reached = np.zeros(response.shape[1], dtype=bool)
+    reached[response.indices[response.data != 0]] = True
+    missing = np.flatnonzero(~reached)
+    # a word within the last volume reaches none either, which is as it should be and still worth a count
+    if len(missing):
+        words = np.asarray(features.sample.values)[missing[:5]] if "sample" in features.coords else missing[:5]
+        warnings.warn(
+            f"features: {len(missing)} of {response.shape[1]} words reach no volume of the run (first {list(words)}).",
+            stacklevel=3,
+        )
