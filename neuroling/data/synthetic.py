@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 MARK = "SYNTHETIC.json"
 """File that a twin leaves in its folder; it holds the truth that was planted."""
@@ -91,3 +91,40 @@ def zscored(values: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = centred.std(axis=0)
     scaled: NDArray[np.float64] = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
     return scaled
+
+
+def double_gamma(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the double-gamma haemodynamic response, ``g(t; 6) - g(t; 16) / 6`` with unit scale, 0 before the event.
+
+    Parameters
+    ----------
+    times_s : numpy.ndarray, shape (time,)
+        Seconds since the event.
+
+    Returns
+    -------
+    numpy.ndarray, shape (time,)
+        Peak near 5 s, undershoot near 16 s (Glover 1999, NeuroImage 9:416-429, with SPM's parameters).
+    """
+    from scipy.stats import gamma
+
+    response: NDArray[np.float64] = gamma.pdf(times_s, 6) - gamma.pdf(times_s, 16) / 6
+    return response
+
+
+def convolved(events_s: ArrayLike, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add up the double-gamma responses to brief events.
+
+    Parameters
+    ----------
+    events_s : array-like, shape (event,)
+        When the events were, in seconds.
+    times_s : numpy.ndarray, shape (time,)
+        When the response is read, in seconds.
+
+    Returns
+    -------
+    numpy.ndarray, shape (time,)
+    """
+    summed: NDArray[np.float64] = double_gamma(times_s[:, np.newaxis] - np.asarray(events_s)).sum(axis=1)
+    return summed
