@@ -1,0 +1,355 @@
+"""Ridge regression for many targets: with a given penalty, or one chosen inside the training set."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
+
+from neuroling.numerics.device import resolve_device
+from neuroling.numerics.pairs import LeverageError, held_out_operators
+from neuroling.numerics.ridge import (
+    apply_operators,
+    fit_ridge,
+    hat_matrix,
+    predict_ridge,
+    prediction_operator,
+    ridge_cv_scores,
+)
+
+Splits = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
+"""Training and test rows of every fold."""
+
+ALPHAS: tuple[float, ...] = tuple(np.logspace(-1, 8, 19).tolist())
+"""Penalties tried by default: two a decade, from nearly none for unit-length features to nearly all for long ones."""
+
+FLOATS = [np.float64, np.float32]
+SPLITS_AT_ONCE = 256
+"""Splits whose operators are made together; a heuristic."""
+
+
+class _Linear(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+    """What both estimators share: weights in, predictions out."""
+
+    device: str
+    coef_: NDArray[np.floating]
+    intercept_: NDArray[np.floating] | np.floating[Any]
+
+    def _validated(self, X: ArrayLike, y: ArrayLike, n_least: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Features (sample, feature) and targets (sample, target), both floating."""
+        features, targets = validate_data(
+            self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True, ensure_min_samples=n_least
+        )
+        return features, _floating(targets, features.dtype)
+
+    def _store(self, coef: NDArray[np.floating], intercept: NDArray[np.floating], n_axes: int) -> None:
+        self.coef_ = coef.T if n_axes == 2 else coef[:, 0]  # (target, feature) or (feature,)
+        self.intercept_ = intercept if n_axes == 2 else intercept[0]  # (target,) or scalar
+
+    def predict(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features.
+
+        Returns
+        -------
+        ndarray, shape (sample, target) or (sample,)
+            As the targets had at ``fit``, in their dtype.
+        """
+        check_is_fitted(self)
+        features = validate_data(self, X, dtype=FLOATS, reset=False)
+        coef, intercept = np.atleast_2d(self.coef_).T, np.atleast_1d(self.intercept_)
+        predicted = predict_ridge(features, coef, intercept, device=resolve_device(self.device))  # (sample, target)
+        return predicted if self.coef_.ndim == 2 else predicted[:, 0]
+
+
+class Ridge(_Linear):
+    r"""Ridge regression with a given penalty and an intercept that is never penalised.
+
+    Minimises :math:`\lVert Y - 1 b^\top - X B \rVert^2 + \alpha \lVert B \rVert^2`. The penalty is what is added
+    to :math:`X_c^\top X_c`; features are centred in the fit but not scaled.
+
+    Parameters
+    ----------
+    alpha : float
+        Penalty, at least 0; with 0 it is least squares of minimum norm.
+    device : str
+        Where to compute, resolved at ``fit``: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (target, feature) or (feature,)
+        Weights, in the dtype of the targets.
+    intercept_ : ndarray, shape (target,), or scalar
+        Predictions at zero features.
+    n_features_in_ : int
+        Number of features seen at ``fit``.
+
+    Examples
+    --------
+    >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
+    >>> model = Ridge(alpha=0.0, device="cpu").fit(X, y)
+    >>> model.coef_.round(6), float(round(model.intercept_, 6))
+    (array([2.]), 1.0)
+    """
+
+    independent_targets = True
+    """Whether the prediction of a target is the same whatever other targets are fitted beside it."""
+
+    def __init__(self, alpha: float = 1.0, *, device: str = "auto") -> None:
+        self.alpha = alpha
+        self.device = device
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit the weights.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features.
+        y : array-like, shape (sample, target) or (sample,)
+            Targets; their dtype, float32 or float64, is that of weights and predictions.
+
+        Returns
+        -------
+        Ridge
+            Itself.
+        """
+        alpha = self._checked_alpha()
+        features, targets = self._validated(X, y, n_least=1)
+        fitted = fit_ridge(features, _columns(targets), alpha, device=resolve_device(self.device))
+        self._store(*fitted, targets.ndim)
+        return self
+
+    def held_out(self, X: ArrayLike, y: ArrayLike, splits: Splits) -> Iterator[NDArray[np.floating]]:
+        """Predict every test set from its training set; equal to refitting, at the price of about one fit.
+
+        Where a training set is all that its test set is not, the prediction follows from the fit to all rows
+        (:mod:`neuroling.numerics.pairs`). Other splits, those with a gap for instance, are fitted one by one.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features of all rows.
+        y : array-like, shape (sample, target) or (sample,)
+            Targets of all rows.
+        splits : sequence of (train, test)
+            Row indices.
+
+        Yields
+        ------
+        ndarray, shape (test, target) or (test,)
+            One prediction per split, in their order.
+        """
+        alpha = self._checked_alpha()
+        features, targets = check_X_y(X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
+        columns = _columns(_floating(targets, features.dtype))  # (sample, target)
+        operators = _operators(features, alpha, splits)
+        for predicted in apply_operators(operators, columns, device=resolve_device(self.device)):
+            yield predicted if targets.ndim == 2 else predicted[:, 0]
+
+    def held_out_operators(self, X: NDArray[np.floating], splits: Splits) -> Iterator[NDArray[np.float64]]:
+        """Give the matrices that take a recording to its held-out predictions, whatever the recording.
+
+        Parameters
+        ----------
+        X : ndarray, shape (sample, feature)
+            Features of all rows.
+        splits : sequence of (train, test)
+            Row indices; every training set must be all that its test set is not.
+
+        Yields
+        ------
+        ndarray, shape (test, sample)
+            Exactly zero in the columns of the test set; rows sum to one.
+
+        Raises
+        ------
+        ValueError
+            If some training set is not the complement of its test set.
+        """
+        alpha = self._checked_alpha()
+        for number, (train, test) in enumerate(splits):
+            if not _is_partition(train, test, len(X)):
+                raise ValueError(
+                    f"splits: split {number} trains on {len(train)} and tests on {len(test)} of {len(X)} samples; "
+                    "expected every training set to be all samples outside its test set. Use held_out, which refits."
+                )
+        return _operators(X, alpha, splits)
+
+    def _checked_alpha(self) -> float:
+        number = self.alpha
+        if not isinstance(number, numbers.Real) or isinstance(number, bool) or not 0 <= number < np.inf:
+            raise ValueError(f"alpha: got {number!r}; expected a finite number of at least 0.")
+        return float(number)
+
+
+class RidgeCV(_Linear):
+    """Ridge regression whose penalty is chosen inside the training set by cross-validation.
+
+    Every penalty is scored by held-out :math:`R^2` over inner folds; the best one, per target or for all targets
+    together, is then fitted to all rows.
+
+    Parameters
+    ----------
+    alphas : sequence of float
+        Penalties to try, each above 0.
+    folds : splitter, optional
+        Anything with scikit-learn's ``split(X, y, groups)``; by default five contiguous folds, without shuffling (fewer
+        where there are fewer than five samples). Use folds of the same kind as the outer ones: groups given to ``fit``
+        are passed on.
+    alpha_per_target : bool
+        Whether each target gets its own penalty, or all share the one with the best mean score.
+    batch_targets : int, optional
+        Targets that are streamed through folds and penalties together; chosen by memory by default.
+    device : str
+        Where to compute, resolved at ``fit``: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+
+    Attributes
+    ----------
+    alpha_ : ndarray, shape (target,), or float
+        The penalty chosen; a float where targets share one or ``y`` has one axis.
+    cv_scores_ : ndarray, shape (alpha, target)
+        Held-out :math:`R^2`; NaN for constant targets, which get the largest penalty.
+    share_at_edge_ : float
+        Share of targets whose penalty is the smallest or largest tried: if it is not small, widen ``alphas``.
+    coef_ : ndarray, shape (target, feature) or (feature,)
+        Weights, in the dtype of the targets.
+    intercept_ : ndarray, shape (target,), or scalar
+        Predictions at zero features.
+    n_features_in_ : int
+        Number of features seen at ``fit``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((40, 3))
+    >>> model = RidgeCV(alphas=(0.01, 1.0, 100.0), device="cpu").fit(X, X @ np.ones((3, 2)))
+    >>> model.alpha_, model.share_at_edge_
+    (array([0.01, 0.01]), 1.0)
+    """
+
+    def __init__(
+        self,
+        alphas: Sequence[float] = ALPHAS,
+        *,
+        folds: Any = None,
+        alpha_per_target: bool = True,
+        batch_targets: int | None = None,
+        device: str = "auto",
+    ) -> None:
+        self.alphas = alphas
+        self.folds = folds
+        self.alpha_per_target = alpha_per_target
+        self.batch_targets = batch_targets
+        self.device = device
+
+    @property
+    def independent_targets(self) -> bool:
+        """Whether the prediction of a target is the same whatever other targets are fitted beside it."""
+        return bool(self.alpha_per_target)
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Choose the penalty and fit the weights.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features.
+        y : array-like, shape (sample, target) or (sample,)
+            Targets; their dtype, float32 or float64, is that of weights and predictions.
+        groups : array-like, shape (sample,), optional
+            Runs, stories or lists; handed to ``folds.split``.
+
+        Returns
+        -------
+        RidgeCV
+            Itself.
+        """
+        alphas = self._checked_alphas()
+        features, y = self._validated(X, y, n_least=2)
+        device, targets = resolve_device(self.device), _columns(y)
+        folds = self._inner_folds(features, y, groups)
+        scores = ridge_cv_scores(features, targets, folds, alphas, device=device, batch=self.batch_targets)
+        chosen = self._choose(alphas, scores)  # (target,)
+        fitted = fit_ridge(features, targets, chosen, device=device, batch=self.batch_targets)
+        self._store(*fitted, y.ndim)
+        self.cv_scores_ = scores
+        self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
+        self.alpha_ = chosen if y.ndim == 2 and self.alpha_per_target else float(chosen[0])
+        return self
+
+    def _choose(self, alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Penalty of every target by its scores: (alpha, target) -> (target,)."""
+        if not self.alpha_per_target:
+            defined = scores[:, ~np.isnan(scores).any(0)]
+            scores = np.broadcast_to(defined.sum(1, keepdims=True), scores.shape)
+        best = np.where(np.isnan(scores).any(0), alphas.argmax(), scores.argmax(0))
+        return alphas[best]
+
+    def _inner_folds(
+        self, X: NDArray[np.floating], y: NDArray[np.floating], groups: ArrayLike | None
+    ) -> list[tuple[NDArray[np.integer], NDArray[np.integer]]]:
+        splitter = KFold(min(5, len(X))) if self.folds is None else self.folds
+        if not hasattr(splitter, "split"):
+            raise TypeError(f"folds: got {splitter!r}; expected a splitter with .split, such as KFold(5), or None.")
+        folds = list(splitter.split(X, y, groups))
+        if not folds or any(len(train) == 0 or len(test) == 0 for train, test in folds):
+            raise ValueError(f"folds: {splitter!r} gave no folds, or an empty one, for {len(X)} samples.")
+        return folds
+
+    def _checked_alphas(self) -> NDArray[np.float64]:
+        alphas = np.asarray(self.alphas)
+        if alphas.ndim != 1 or alphas.size == 0 or alphas.dtype.kind not in "fiu":
+            raise ValueError(f"alphas: got {self.alphas!r}; expected a sequence of numbers above 0.")
+        wrong = alphas[~((alphas > 0) & np.isfinite(alphas))]
+        if wrong.size:
+            raise ValueError(f"alphas: got {wrong[:5].tolist()} among {alphas.size}; expected finite numbers above 0.")
+        return alphas.astype(np.float64)
+
+
+def _operators(X: NDArray[np.floating], alpha: float, splits: Splits) -> Iterator[NDArray[np.float64]]:
+    """Held-out operators of all splits, from the fit to all rows wherever it determines them."""
+    hat = hat_matrix(X, alpha)
+    for start in range(0, len(splits), SPLITS_AT_ONCE):
+        some = splits[start : start + SPLITS_AT_ONCE]
+        yield from _from_full_fit(hat, some) or [prediction_operator(X, alpha, train, test) for train, test in some]
+
+
+def _from_full_fit(hat: NDArray[np.float64], splits: Splits) -> list[NDArray[np.float64]] | None:
+    """Operators by the identity, or None where it does not hold or would lose digits."""
+    if not all(_is_partition(train, test, len(hat)) for train, test in splits):
+        return None
+    try:
+        return list(held_out_operators(hat, [test for _, test in splits]))
+    except LeverageError:
+        return None
+
+
+def _is_partition(train: NDArray[np.integer], test: NDArray[np.integer], n_samples: int) -> bool:
+    """Whether the two sets together are all samples, each once."""
+    if len(train) + len(test) != n_samples:
+        return False
+    seen = np.zeros(n_samples, bool)
+    seen[train] = True
+    seen[test] = True
+    return bool(seen.all())
+
+
+def _columns(y: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Targets with two axes: (sample,) -> (sample, 1)."""
+    return y if y.ndim == 2 else y[:, None]
+
+
+def _floating(y: NDArray[Any], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Targets as they are if float32 or float64, else in the features' dtype."""
+    return y if y.dtype in (np.float32, np.float64) else y.astype(dtype)

@@ -1,0 +1,334 @@
+r"""All leave-out folds from one fit, and 2-versus-2 accuracy without the targets.
+
+Let :math:`H` be the hat matrix of a linear fit with a fixed quadratic penalty and an unpenalised intercept, and
+:math:`M = I - H` the matrix that gives its residuals. The residual of a set :math:`S` under the fit **without** those
+rows is :math:`M_{SS}^{-1} M_{S\cdot} Y`, so the held-out prediction is an operator on the recording,
+
+.. math:: \hat Y_S = W_S Y, \qquad W_S = E_S - M_{SS}^{-1} M_{S\cdot},
+
+with :math:`E_S` the rows of the identity. Columns of :math:`W_S` at :math:`S` are zero, its rows sum to one, and no
+target entered. The cosine match of two held-out images needs only inner products over targets; those are bilinear in
+the Gram matrix :math:`G = Y Y^\top`. With the mean image of the training rows removed, :math:`Y - 1 c^\top Y` with
+:math:`c = 1/(n-2)` off the pair, the rows of :math:`W_S` become :math:`W_S - 1 c^\top`, because they sum to one.
+
+Source of the score: Mitchell et al. (2008), Predicting human brain activity associated with the meanings of nouns,
+Science 320, 1191-1195.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from neuroling.numerics.stability import fold_grams, stability, stable_targets
+
+__all__ = [
+    "LeverageError",
+    "all_pairs",
+    "fold_grams",
+    "held_out_operators",
+    "pair_operators",
+    "stability",
+    "stable_targets",
+    "two_vs_two_from_gram",
+    "two_vs_two_null_from_gram",
+]
+
+LEAST_SLACK = 1e-7
+"""Smallest eigenvalue of :math:`M_{SS}` that is accepted: below it the identity would lose seven digits or more."""
+
+TIE = 1e-9
+"""Two sums of cosines that differ by less than this are a tie; rounding leaves about 1e-13."""
+
+NOTHING = 1e-13
+"""A prediction whose weights differ from those of the training mean by less than this is that mean; a tie."""
+
+FOLDS_AT_ONCE = 256
+DRAWS_AT_ONCE = 512
+"""Folds and draws per batch, so that a batch stays in the processor's cache; heuristics."""
+
+
+class LeverageError(ValueError):
+    """A fold cannot be had from the full fit, because that fit follows the held-out samples (almost) exactly."""
+
+
+def all_pairs(n: int) -> Int[NDArray[np.int64], "pair 2"]:
+    """List all pairs of ``n`` samples.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples, at least 2.
+
+    Returns
+    -------
+    ndarray of int, shape (n (n - 1) / 2, 2)
+        First index smaller than the second, in lexicographic order.
+
+    Examples
+    --------
+    >>> all_pairs(3).tolist()
+    [[0, 1], [0, 2], [1, 2]]
+    """
+    return np.stack(np.triu_indices(n, k=1), axis=1).astype(np.int64)
+
+
+def held_out_operators(
+    hat: Float[NDArray[np.float64], "sample sample"], tests: Sequence[NDArray[np.integer]]
+) -> Iterator[NDArray[np.float64]]:
+    """Give, for every test set, the matrix that predicts it from all other rows of a recording.
+
+    Parameters
+    ----------
+    hat : ndarray, shape (sample, sample)
+        Hat matrix of the fit to all rows, see :func:`neuroling.numerics.ridge.hat_matrix`.
+    tests : sequence of int arrays
+        Rows of every test set, without repetition; the training set is all the others.
+
+    Yields
+    ------
+    ndarray, shape (test, sample)
+        Exactly zero in the columns of the test set; rows sum to one.
+
+    Raises
+    ------
+    LeverageError
+        If the full fit follows a test set so closely that nothing can be said of the fit without it.
+    """
+    residual_maker = np.eye(len(hat)) - hat
+    sizes = np.array([len(test) for test in tests])
+    start = 0
+    while start < len(tests):
+        stop = min(start + FOLDS_AT_ONCE, len(tests))
+        other = np.flatnonzero(sizes[start:stop] != sizes[start])
+        stop = start + int(other[0]) if len(other) else stop
+        yield from _operators(residual_maker, np.stack(list(tests[start:stop])))
+        start = stop
+
+
+def pair_operators(
+    hat: Float[NDArray[np.float64], "sample sample"], pairs: Int[NDArray[np.integer], "pair 2"]
+) -> Float[NDArray[np.float64], "pair 2 sample"]:
+    """Give the held-out operators of many pairs at once.
+
+    Parameters
+    ----------
+    hat : ndarray, shape (sample, sample)
+        Hat matrix of the fit to all rows.
+    pairs : ndarray of int, shape (pair, 2)
+        The two rows held out in each fold.
+
+    Returns
+    -------
+    ndarray, shape (pair, 2, sample)
+        Row ``[k, 0]`` predicts ``pairs[k, 0]`` and ``[k, 1]`` predicts ``pairs[k, 1]``; zero at both.
+
+    Raises
+    ------
+    LeverageError
+        If the full fit follows a pair so closely that nothing can be said of the fit without it.
+    """
+    return _operators(np.eye(len(hat)) - hat, pairs)
+
+
+def _operators(residual_maker: NDArray[np.float64], tests: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Operators of folds of one size: tests (fold, test) -> (fold, test, sample)."""
+    blocks = residual_maker[tests[:, :, None], tests[:, None, :]]  # (fold, test, test)
+    slack = np.linalg.eigvalsh(blocks)[:, 0] if tests.shape[1] != 2 else _least_eigenvalue_of_2x2(blocks)
+    if slack.size and slack.min() < LEAST_SLACK:
+        fold = int(slack.argmin())
+        raise LeverageError(
+            f"tests: the fit to all samples leaves no residual at samples {tests[fold, :5].tolist()} (smallest "
+            f"eigenvalue of I - H there {slack[fold]:.1e}, expected at least {LEAST_SLACK:.0e}), so the fit without "
+            "them does not follow from it. Raise alpha, or refit this fold."
+        )
+    inverses = _inverse_of_2x2(blocks) if tests.shape[1] == 2 else np.linalg.inv(blocks)
+    operators: NDArray[np.float64] = -(inverses @ residual_maker[tests])  # (fold, test, sample)
+    operators[np.arange(len(tests))[:, None, None], np.arange(tests.shape[1])[:, None], tests[:, None, :]] = 0.0
+    return operators
+
+
+def _least_eigenvalue_of_2x2(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smaller eigenvalue of symmetric blocks (fold, 2, 2) -> (fold,)."""
+    a, b, c = blocks[:, 0, 0], blocks[:, 0, 1], blocks[:, 1, 1]
+    least: NDArray[np.float64] = (a + c) / 2 - np.hypot((a - c) / 2, b)
+    return least
+
+
+def _inverse_of_2x2(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of symmetric blocks (fold, 2, 2) by the formula; LAPACK's calls cost more than the arithmetic."""
+    a, b, c = blocks[:, 0, 0], blocks[:, 0, 1], blocks[:, 1, 1]
+    adjugate = np.stack([c, -b, -b, a], axis=1).reshape(-1, 2, 2)
+    inverse: NDArray[np.float64] = adjugate / (a * c - b * b)[:, None, None]
+    return inverse
+
+
+def two_vs_two_from_gram(
+    operators: Float[NDArray[np.float64], "pair 2 sample"],
+    gram: Float[NDArray[np.floating], "*fold sample sample"],
+    pairs: Int[NDArray[np.integer], "pair 2"],
+    *,
+    centred: bool,
+) -> Float[NDArray[np.float64], " pair"]:
+    r"""Score whether two held-out images are told apart, from inner products over targets.
+
+    A pair is right when :math:`\cos(\hat y_i, y_i) + \cos(\hat y_j, y_j)` exceeds
+    :math:`\cos(\hat y_i, y_j) + \cos(\hat y_j, y_i)`. A cosine with an image of no length counts as zero.
+
+    Parameters
+    ----------
+    operators : ndarray, shape (pair, 2, sample)
+        From :func:`pair_operators`.
+    gram : ndarray, shape (sample, sample) or (pair, sample, sample)
+        :math:`Y Y^\top` over all targets, or over the targets that each fold keeps.
+    pairs : ndarray of int, shape (pair, 2)
+        The rows held out in each fold.
+    centred : bool
+        Whether the mean image of the fold's training rows is taken from truth and prediction.
+
+    Returns
+    -------
+    ndarray, shape (pair,)
+        1 for a match, 0 for a miss, 0.5 for a tie.
+    """
+    rows = _rows(operators, pairs, centred=centred)  # (pair, 4, sample)
+    products = rows @ _settled(gram, centred=centred)  # (pair, 4, sample)
+    return _match(products @ rows.transpose(0, 2, 1))
+
+
+def _rows(operators: NDArray[np.float64], pairs: NDArray[np.integer], *, centred: bool) -> NDArray[np.float64]:
+    """Weights on the recording of both predictions and both truths: (pair, 4, sample)."""
+    n_pairs, _, n_samples = operators.shape
+    fold = np.arange(n_pairs)[:, None]
+    rows = np.zeros((n_pairs, 4, n_samples))
+    rows[:, :2] = operators
+    rows[fold, [[2, 3]], pairs] = 1.0
+    if centred:
+        mean = np.full((n_pairs, n_samples), 1 / (n_samples - 2))
+        mean[fold, pairs] = 0.0
+        rows -= mean[:, None]
+        predictions = rows[:, :2]
+        predictions[np.abs(predictions).max(-1) <= NOTHING] = 0.0
+    return rows
+
+
+def _settled(gram: NDArray[np.floating], *, centred: bool) -> NDArray[np.float64]:
+    """Gram matrix in float64, without the mean over samples if rows of weights sum to zero and never see it."""
+    settled = np.asarray(gram, np.float64)
+    if centred:
+        settled = settled - settled.mean(-1, keepdims=True)
+        settled = settled - settled.mean(-2, keepdims=True)
+    return settled
+
+
+def _match(inner: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Match of inner products among predictions and truths (..., 4, 4) -> (...)."""
+    lengths = np.sqrt(np.maximum(np.diagonal(inner, axis1=-2, axis2=-1), 0.0))  # (..., 4)
+    cosines = _safe_ratio(inner[..., :2, 2:], lengths[..., :2, None] * lengths[..., None, 2:])
+    return _verdict(cosines[..., 0, 0] + cosines[..., 1, 1] - cosines[..., 0, 1] - cosines[..., 1, 0])
+
+
+def _safe_ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def _verdict(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn right minus wrong into 1, 0 or, within rounding, 0.5."""
+    verdict: NDArray[np.float64] = (1 + np.sign(np.where(np.abs(margin) <= TIE, 0.0, margin))) / 2
+    return verdict
+
+
+def two_vs_two_null_from_gram(
+    operators: Float[NDArray[np.float64], "pair 2 sample"],
+    gram: Float[NDArray[np.floating], "*fold sample sample"],
+    pairs: Int[NDArray[np.integer], "pair 2"],
+    orders: Int[NDArray[np.integer], "draw sample"],
+    *,
+    centred: bool,
+) -> Float[NDArray[np.float64], " draw"]:
+    """Give the 2-versus-2 accuracy over all pairs when the recording's rows are taken in other orders.
+
+    Draw *d* scores ``Y[orders[d]]`` under the same features and folds, as if every fold were fitted anew. The fold that
+    holds out feature rows *(i, j)* then meets the recorded rows ``orders[d, [i, j]]`` and, where folds keep targets of
+    their own, the targets that belong to that recorded pair: they were chosen from the recording alone, which the
+    features' order does not touch. Everything is float64, so a draw equals the slow way to the last decision.
+
+    Parameters
+    ----------
+    operators : ndarray, shape (pair, 2, sample)
+        From :func:`pair_operators`, in the order of ``pairs``.
+    gram : ndarray, shape (sample, sample) or (pair, sample, sample)
+        Inner products over targets, of the recording in its own order; the fold's own per recorded pair.
+    pairs : ndarray of int, shape (pair, 2)
+        Every pair of samples, once, in any order.
+    orders : ndarray of int, shape (draw, sample)
+        One permutation of the rows per draw.
+    centred : bool
+        As in :func:`two_vs_two_from_gram`.
+
+    Returns
+    -------
+    ndarray, shape (draw,)
+        Mean match over pairs.
+
+    Raises
+    ------
+    ValueError
+        If a pair is missing or occurs twice.
+    """
+    _check_all_pairs(pairs, operators.shape[2])
+    rows = _rows(operators, pairs, centred=centred)
+    table, truths = _by_ordered_pair(rows[:, :2], pairs), rows[:, 2:]  # (sample, sample, sample), (pair, 2, sample)
+    settled = _settled(gram, centred=centred)
+    images = np.sqrt(np.maximum(((truths @ settled) * truths).sum(-1), 0.0))  # (pair, 2)
+    accuracy = np.empty(len(orders))
+    for start in range(0, len(orders), DRAWS_AT_ONCE):
+        places = np.argsort(orders[start : start + DRAWS_AT_ONCE], axis=1)  # (draw, recorded row): its feature row
+        total = np.zeros(len(places))
+        for fold, pair in enumerate(pairs):
+            fold_gram = settled if settled.ndim == 2 else settled[fold]
+            total += _match_of_draws(table, places, fold_gram, pair, truths[fold], images[fold])
+        accuracy[start : start + DRAWS_AT_ONCE] = total / len(pairs)
+    return accuracy
+
+
+def _check_all_pairs(pairs: NDArray[np.integer], n_samples: int) -> None:
+    seen = {tuple(sorted(pair)) for pair in pairs.tolist()}
+    expected = n_samples * (n_samples - 1) // 2
+    if len(pairs) != expected or len(seen) != expected:
+        raise ValueError(
+            f"pairs: got {len(pairs)} pairs, {len(seen)} of them different; expected each of the {expected} pairs of "
+            f"{n_samples} samples once, because a reordered recording meets all of them."
+        )
+
+
+def _by_ordered_pair(predictions: NDArray[np.float64], pairs: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Table of the weights that predict i when i and j are held out: [i, j] -> (sample,)."""
+    n_samples = predictions.shape[2]
+    table = np.zeros((n_samples, n_samples, n_samples))
+    first, second = pairs.T
+    table[first, second] = predictions[:, 0]
+    table[second, first] = predictions[:, 1]
+    return table
+
+
+def _match_of_draws(
+    table: NDArray[np.float64],
+    places: NDArray[np.integer],
+    gram: NDArray[np.float64],
+    pair: NDArray[np.integer],
+    truths: NDArray[np.float64],
+    images: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Match of one recorded pair in every draw: (draw,)."""
+    n_samples = len(gram)
+    here, there = places[:, pair].T  # feature rows that meet the recorded pair, per draw
+    starts = np.stack([here * n_samples + there, there * n_samples + here]) * n_samples  # (2, draw)
+    weights = table.reshape(-1)[starts[..., None] + places]  # (2, draw, sample), columns are recorded rows
+    products = weights @ gram  # (2, draw, sample)
+    lengths = np.sqrt(np.maximum(np.einsum("pds,pds->pd", products, weights), 0.0))
+    cosines = _safe_ratio(products @ truths.T, lengths[..., None] * images)  # (2, draw, 2)
+    return _verdict(cosines[0, :, 0] + cosines[1, :, 1] - cosines[0, :, 1] - cosines[1, :, 0])
