@@ -290,7 +290,7 @@ def _drives(words: pd.DataFrame, n_volumes: int) -> tuple[NDArray[np.float64], N
     """Convolve word rate and content, each of shape (volume,), the discarded volumes included."""
     heard = words[~words["text"].isin(SILENCE)]
     content = heard[heard["text"].isin(CONTENT_WORDS)]
-    times = np.arange(n_volumes) * TR_S
+    times = np.arange(n_volumes, dtype=np.float64) * TR_S
     return convolved(heard["offset"], times), convolved(content["offset"], times)
 
 
