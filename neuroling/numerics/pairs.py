@@ -40,7 +40,7 @@ __all__ = [
 LEAST_SLACK = 1e-7
 """Smallest eigenvalue of :math:`M_{SS}` that is accepted: below it the identity would lose seven digits or more."""
 
-TIE = 1e-9
+TIE = 1e-11
 """Two sums of cosines that differ by less than this are a tie; rounding leaves about 1e-13."""
 
 NOTHING = 1e-13

@@ -97,7 +97,9 @@ def stable_targets(
     kept = np.empty((len(tests), n_keep), np.int64)
     for block, held_out in _blocks(tests):
         scores = _scores(values, gram, held_out)  # (fold, target)
-        scores[:, risky] = _scores(*exact, held_out)
+        if len(risky):
+            scores = scores.astype(np.float64)
+            scores[:, risky] = _scores(*exact, held_out)
         kept[block] = _largest(scores, n_keep, block.start)
     return kept
 
