@@ -1,0 +1,208 @@
+"""Mixed models on tables: participants and items as crossed random effects, columns by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neuroling.numerics.mixed import MixedFit, RandomTerm, fit_reml
+
+Effect = str | tuple[str, ...]
+"""A column, or the columns whose product is an interaction; ``"1"`` is the intercept."""
+
+
+@dataclass(frozen=True)
+class MixedResult:
+    """A fitted mixed model with the names of its effects.
+
+    Attributes
+    ----------
+    fit : MixedFit
+        The numbers.
+    effects : tuple of str
+        Names of the fixed effects; an interaction is written ``a:b``.
+    random : Mapping of tuple of str
+        Names of the random effects of each grouping column.
+    n_levels : Mapping of int
+        Number of levels of each grouping column.
+    n_rows : int
+        Number of rows.
+    """
+
+    fit: MixedFit
+    effects: tuple[str, ...]
+    random: Mapping[str, tuple[str, ...]]
+    n_levels: Mapping[str, int]
+    n_rows: int
+
+    def to_dataframe(self, level: float = 0.95) -> pd.DataFrame:
+        """Lay out the fixed effects, one a row.
+
+        Parameters
+        ----------
+        level : float
+            Coverage of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns estimate, standard_error, df (Satterthwaite), t, p, low, high; the index names the effects.
+        """
+        low, high = self.fit.interval(level)
+        columns = {
+            "estimate": self.fit.coefficients,
+            "standard_error": self.fit.standard_errors,
+            "df": self.fit.degrees_of_freedom,
+            "t": self.fit.t,
+            "p": self.fit.p,
+            "low": low,
+            "high": high,
+        }
+        return pd.DataFrame(columns, index=pd.Index(self.effects, name="effect"))
+
+    def standard_deviations(self) -> pd.Series:
+        """Give the standard deviations of the random effects and of the residual, in units of the outcome."""
+        named = {
+            f"{group}: {effect}": float(np.sqrt(covariance[place, place]))
+            for (group, effects), covariance in zip(self.random.items(), self.fit.random_covariances, strict=True)
+            for place, effect in enumerate(effects)
+        }
+        return pd.Series({**named, "residual": self.fit.residual_sd}, name="standard deviation")
+
+
+def mixed_model(
+    table: pd.DataFrame,
+    outcome: str,
+    fixed: Sequence[Effect],
+    random: Mapping[str, Sequence[Effect]],
+    *,
+    correlated: bool = False,
+) -> MixedResult:
+    """Fit a linear mixed model with crossed random effects by REML.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an observation.
+    outcome : str
+        Numeric column to be explained.
+    fixed : sequence of str or tuple of str
+        Numeric columns, or tuples of them for interactions; an intercept is added. Code conditions with
+        :func:`contrast`.
+    random : mapping
+        Grouping column -> effects that vary by it, such as ``{"participant": ["1", "repetition"], "item": ["1"]}``.
+    correlated : bool
+        Whether the random effects of one level may correlate.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column is missing, not numeric or has gaps, if a grouping column has one level, or if the effects are
+        linearly dependent.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> person, item = np.divmod(np.arange(200), 20)
+    >>> x = rng.standard_normal(200)
+    >>> y = 2 * x + rng.standard_normal(10)[person] + rng.standard_normal(20)[item] + rng.standard_normal(200)
+    >>> table = pd.DataFrame({"person": person, "item": item, "x": x, "y": y})
+    >>> fitted = mixed_model(table, "y", ["x"], {"person": ["1"], "item": ["1"]})
+    >>> list(fitted.to_dataframe().index)
+    ['1', 'x']
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table: got {type(table).__name__}; expected a pandas.DataFrame, a row an observation.")
+    if not random:
+        raise ValueError("random: empty; expected at least one grouping column, such as {'participant': ['1']}.")
+    effects: list[Effect] = ["1", *(effect for effect in fixed if effect != "1")]
+    terms = [_term(table, group, varying, correlated) for group, varying in random.items()]
+    fit = fit_reml(_number(table, outcome), _columns(table, effects), terms)
+    return MixedResult(
+        fit=fit,
+        effects=tuple(map(_name, effects)),
+        random={group: tuple(map(_name, varying)) for group, varying in random.items()},
+        n_levels={group: term.n_levels for group, term in zip(random, terms, strict=True)},
+        n_rows=len(table),
+    )
+
+
+def contrast(column: pd.Series, plus: object, minus: object) -> pd.Series:
+    """Code two conditions as +0.5 and -0.5, so that the coefficient is their difference.
+
+    Parameters
+    ----------
+    column : pandas.Series, shape (row,)
+        Conditions; other values than the two become 0.
+    plus, minus : object
+        The two values.
+
+    Returns
+    -------
+    pandas.Series, shape (row,), float64
+
+    Raises
+    ------
+    ValueError
+        If one of the values does not occur.
+    """
+    for value in (plus, minus):
+        if not (column == value).any():
+            raise ValueError(f"{column.name}: no row is {value!r}; it has {sorted(map(str, column.unique()))[:8]}.")
+    return 0.5 * (column == plus).astype(float) - 0.5 * (column == minus).astype(float)
+
+
+def _term(table: pd.DataFrame, group: str, varying: Sequence[Effect], correlated: bool) -> RandomTerm:
+    if isinstance(varying, str):
+        raise TypeError(f"random: {group!r} has the str {varying!r}; expected a list such as ['1'].")
+    if len(varying) == 0:
+        raise ValueError(f"random: nothing varies by {group!r}; expected a list such as ['1'].")
+    column = _column(table, group)
+    if column.isna().any():
+        raise ValueError(f"{group}: {int(column.isna().sum())} rows have no level; leave them out.")
+    codes, levels = pd.factorize(column)
+    if len(levels) < 2:
+        raise ValueError(
+            f"{group}: all {len(table)} rows belong to {levels.tolist()}; a random effect needs several levels. Leave "
+            f"{group!r} out of random."
+        )
+    return RandomTerm(np.asarray(codes, dtype=np.intp), _columns(table, varying), correlated)
+
+
+def _columns(table: pd.DataFrame, effects: Sequence[Effect]) -> NDArray[np.float64]:
+    return np.column_stack([_values(table, effect) for effect in effects])
+
+
+def _values(table: pd.DataFrame, effect: Effect) -> NDArray[np.float64]:
+    if effect == "1":
+        return np.ones(len(table))
+    names = (effect,) if isinstance(effect, str) else effect
+    return np.asarray(np.prod([_number(table, name) for name in names], axis=0))
+
+
+def _number(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    column = _column(table, name)
+    if not pd.api.types.is_numeric_dtype(column):
+        raise TypeError(
+            f"{name}: a column of {column.dtype}; expected numbers. Code a condition with contrast(table[{name!r}], "
+            "plus, minus)."
+        )
+    return column.to_numpy(dtype=np.float64)
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    if name not in table:
+        raise ValueError(f"{name}: no such column; the table has {list(table.columns)}.")
+    return table[name]
+
+
+def _name(effect: Effect) -> str:
+    return effect if isinstance(effect, str) else ":".join(effect)

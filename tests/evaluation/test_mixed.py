@@ -1,0 +1,93 @@
+"""Mixed models on tables: names, contrasts, calibration, bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroling.evaluation.mixed import contrast, mixed_model
+
+RANDOM = {"person": ["1"], "item": ["1"]}
+
+
+def trials(n_people=8, n_items=12, *, effect=0.5, seed=0, item_level=False):
+    rng = np.random.default_rng(seed)
+    person, item = np.divmod(np.arange(n_people * n_items), n_items)
+    x = rng.standard_normal(n_items)[item] if item_level else rng.standard_normal(len(item))
+    y = effect * x + rng.normal(0, 0.5, n_people)[person] + rng.normal(0, 0.5, n_items)[item]
+    y += rng.normal(0, 0.5, len(y))
+    return pd.DataFrame({"person": person, "item": item, "x": x, "y": y, "kind": np.where(x > 0, "high", "low")})
+
+
+def test_planted_effect_lies_in_its_interval():
+    row = mixed_model(trials(20, 30), "y", ["x"], RANDOM).to_dataframe().loc["x"]
+    assert row["low"] < 0.5 < row["high"]
+    assert row["p"] < 1e-10
+
+
+def test_rows_in_another_order_give_the_same_table():
+    table = trials()
+    one = mixed_model(table, "y", ["x"], RANDOM).to_dataframe()
+    other = mixed_model(table.sample(frac=1, random_state=1), "y", ["x"], RANDOM).to_dataframe()
+    pd.testing.assert_frame_equal(one, other, rtol=1e-4)
+
+
+def test_contrast_coefficient_is_the_difference_of_means():
+    table = pd.DataFrame({"person": np.repeat(range(4), 6), "kind": ["a", "b"] * 12, "item": list(range(6)) * 4})
+    table["y"] = np.random.default_rng(0).standard_normal(24) + 3 * (table["kind"] == "a")
+    table["difference"] = contrast(table["kind"], "a", "b")
+    fitted = mixed_model(table, "y", ["difference"], {"person": ["1"]}).to_dataframe()
+    means = table.groupby("kind")["y"].mean()
+    assert fitted.loc["difference", "estimate"] == pytest.approx(means["a"] - means["b"])
+
+
+def test_interaction_is_the_product_of_its_columns():
+    table = trials().assign(z=np.tile([-0.5, 0.5], 48))
+    table["product"] = table["x"] * table["z"]
+    one = mixed_model(table, "y", ["x", "z", ("x", "z")], RANDOM).to_dataframe()
+    other = mixed_model(table, "y", ["x", "z", "product"], RANDOM).to_dataframe()
+    assert one.index[-1] == "x:z"
+    np.testing.assert_allclose(one.to_numpy(), other.to_numpy())
+
+
+def test_standard_deviations_are_named():
+    sds = mixed_model(trials(), "y", ["x"], {"person": ["1", "x"], "item": ["1"]}).standard_deviations()
+    assert list(sds.index) == ["person: 1", "person: x", "item: 1", "residual"]
+
+
+@pytest.mark.slow
+def test_item_level_predictor_under_the_null_is_called_five_percent_of_the_time():
+    draws = [trials(15, 20, effect=0, seed=seed, item_level=True) for seed in range(300)]
+    p = np.array([mixed_model(d, "y", ["x"], RANDOM).to_dataframe().loc["x", "p"] for d in draws])
+    assert 0.02 <= (p < 0.05).mean() <= 0.09  # by participant means alone it would be 0.15 and more
+
+
+BAD = {
+    "no table": (lambda t: (t["y"], "y", ["x"], RANDOM), TypeError, "expected a pandas.DataFrame"),
+    "an unknown column": (lambda t: (t, "amplitude", ["x"], RANDOM), ValueError, "no such column"),
+    "an unknown factor": (lambda t: (t, "y", ["x"], {"subject": ["1"]}), ValueError, "subject: no such column"),
+    "words as numbers": (lambda t: (t, "y", ["kind"], RANDOM), TypeError, "contrast"),
+    "no random effect": (lambda t: (t, "y", ["x"], {}), ValueError, "at least one grouping"),
+    "a str for a list": (lambda t: (t, "y", ["x"], {"person": "1"}), TypeError, "expected a list"),
+    "nothing that varies": (lambda t: (t, "y", ["x"], {"person": []}), ValueError, "nothing varies"),
+    "one participant": (lambda t: (t[t["person"] == 0], "y", ["x"], RANDOM), ValueError, "several levels"),
+    "one item": (lambda t: (t[t["item"] == 0], "y", ["x"], RANDOM), ValueError, "several levels"),
+    "a row without level": (
+        lambda t: (t.assign(person=t["person"].where(t["person"] > 0)), "y", ["x"], RANDOM), ValueError, "no level",
+    ),
+    "a NaN outcome": (lambda t: (t.assign(y=np.nan), "y", ["x"], RANDOM), ValueError, "NaN"),
+    "a doubled effect": (lambda t: (t, "y", ["x", "x"], RANDOM), ValueError, "rank"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda name: name.replace(" ", "_"))
+def test_bad_input_is_answered_by_a_sentence(case):
+    arguments, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        mixed_model(*arguments(trials()))
+
+
+def test_contrast_refuses_a_condition_that_does_not_occur():
+    with pytest.raises(ValueError, match="no row is 'mid'"):
+        contrast(trials()["kind"], "high", "mid")
