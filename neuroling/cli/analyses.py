@@ -1,0 +1,154 @@
+"""``neuroling run``: the published analyses, each a script with a typed ``main``."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+HANDS_ON: dict[str, object] = {
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+    "allow_interspersed_args": False,
+}
+"""What follows the name belongs to the script, ``--help`` included."""
+
+
+def run(
+    ctx: typer.Context, name: Annotated[str | None, typer.Argument(metavar="NAME [OPTIONS OF THE SCRIPT]")] = None
+) -> None:
+    """Run a published analysis; `run NAME --help` shows the options of its script.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Holds what follows the name.
+    name : str, optional
+        Name of a script in ``analyses/``; without one the scripts are listed.
+    """
+    scripts = find()
+    if name is None or name == "--help":
+        typer.echo(_listing(scripts), err=name is None)
+        raise typer.Exit(2 if name is None else 0)
+    if name not in scripts:
+        close = difflib.get_close_matches(name, scripts, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise typer.BadParameter(f"no analysis is called {name!r}.{hint}\n\n{_listing(scripts)}", param_hint="NAME")
+    status = _execute(name, load(name, scripts[name]), list(ctx.args))
+    if isinstance(status, int) and status:
+        raise typer.Exit(status)
+
+
+def folder() -> Path:
+    """Find the scripts: inside an installed package, else beside the package in a working tree.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none at either place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "_analyses", package.parent / "analyses")
+    for place in places:
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"no analyses at {places[0]} or {places[1]}; install the package again.")
+
+
+def find(where: Path | None = None) -> dict[str, Path]:
+    """Find the scripts by name.
+
+    Parameters
+    ----------
+    where : pathlib.Path, optional
+        Folder to look in; that of :func:`folder` by default.
+
+    Returns
+    -------
+    dict of pathlib.Path
+        In alphabetical order.
+    """
+    return {path.stem: path for path in sorted((where or folder()).glob("[!_]*.py"))}
+
+
+def load(name: str, path: Path) -> ModuleType:
+    """Load a script as a module from its path.
+
+    Parameters
+    ----------
+    name : str
+        Name of the analysis.
+    path : pathlib.Path
+        The script.
+
+    Returns
+    -------
+    types.ModuleType
+
+    Raises
+    ------
+    ValueError
+        If it has no function ``main``.
+    """
+    full_name = f"neuroling.analyses.{name}"  # below "neuroling", so that its log is shown
+    spec = importlib.util.spec_from_file_location(full_name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path}: not a Python script.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module  # dataclasses in the script look themselves up
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "main", None)):
+        raise ValueError(  # noqa: TRY004 - the script is wrong, not the type of an argument
+            f"{path}: has no function main; expected a typed one, whose arguments become options."
+        )
+    return module
+
+
+def _execute(name: str, module: ModuleType, arguments: list[str]) -> object:
+    """Call a script's ``main`` with options from the command line; gives its exit status, or what it returned."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    app.command(help=summary(module.__doc__))(module.main)
+    command = typer.main.get_command(app)
+    returned: object = command.main(args=arguments, prog_name=f"neuroling run {name}", standalone_mode=False)
+    return returned
+
+
+def summary(docstring: str | None) -> str:
+    """Give the first line of a docstring.
+
+    Parameters
+    ----------
+    docstring : str or None
+        A docstring.
+
+    Returns
+    -------
+    str
+    """
+    return (docstring or "").strip().partition("\n")[0]
+
+
+def _listing(scripts: dict[str, Path]) -> str:
+    if not scripts:
+        return "No analyses are installed."
+    width = max(map(len, scripts))
+    lines = [f"  {name:<{width}}  {_described(path)}" for name, path in scripts.items()]
+    return "\n".join(["Usage: neuroling run NAME [OPTIONS OF THE SCRIPT]", "", "Analyses:", *lines])
+
+
+def _described(path: Path) -> str:
+    """First line of a script's docstring, read without running it."""
+    try:
+        return summary(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
+    except SyntaxError as error:
+        return f"(cannot be read: line {error.lineno}, {error.msg})"

@@ -1,0 +1,104 @@
+"""The commands put together, and what becomes of a failure.
+
+Exit status: 0 done, 1 failed (one line says why), 2 called wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from neuroling.cli import analyses, datasets, doctor, results
+
+FAILURES = (ValueError, OSError, ModuleNotFoundError)
+"""Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
+Anything else is a fault of the program and keeps its traceback."""
+
+
+class Root(TyperGroup):
+    """The command ``neuroling``: turns known failures into one line and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own class is private
+        """Run the command that was named.
+
+        Parameters
+        ----------
+        ctx : typer.Context
+            Holds the option ``debug``.
+        """
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort) as stop:
+            typer.echo("neuroling: interrupted", err=True)
+            raise typer.Exit(130) from stop
+        except BrokenPipeError:
+            raise  # the reader of our output has left, which typer handles
+        except FAILURES as failure:
+            if ctx.params["debug"]:
+                raise
+            typer.echo(f"neuroling: {_one_line(failure)}", err=True)
+            raise typer.Exit(1) from failure
+
+
+def build() -> typer.Typer:
+    """Put the commands together.
+
+    Returns
+    -------
+    typer.Typer
+    """
+    app = typer.Typer(
+        cls=Root, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+    )
+    app.callback()(options)
+    app.command("run", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.run)
+    app.add_typer(datasets.build(), name="datasets")
+    app.command("show")(results.show)
+    app.command("compare")(results.compare)
+    app.command("doctor")(doctor.doctor)
+    return app
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from neuroling import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def options(
+    ctx: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    version: Annotated[  # noqa: ARG001 - typer calls the callback
+        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Language models against the brain: encoding, RSA and N400 simulation through one evaluation call."""
+    _log_to_stderr(ctx, logging.WARNING if quiet else logging.DEBUG if verbose or debug else logging.INFO)
+
+
+def _log_to_stderr(ctx: typer.Context, level: int) -> None:
+    """Send the package's log to stderr until the command ends."""
+    logger = logging.getLogger("neuroling")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+
+    def undo() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    ctx.call_on_close(undo)
+
+
+def _one_line(failure: BaseException) -> str:
+    return " ".join(str(failure).split()) or type(failure).__name__

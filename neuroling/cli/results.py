@@ -1,0 +1,81 @@
+"""``neuroling show`` and ``neuroling compare``: result files in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from neuroling.core.provenance import Provenance
+    from neuroling.core.result import Result
+
+File = Annotated[Path, typer.Argument(metavar="RESULT.nc", help="A file written by Result.save.")]
+
+
+def show(
+    path: File,
+    provenance: Annotated[bool, typer.Option("--provenance", help="Say where the numbers came from.")] = False,
+    table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+) -> None:
+    """Summarise a result file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file written by ``Result.save``.
+    provenance : bool
+        Show options, data, versions and seed as well.
+    table : bool
+        Show scores, ceiling and p values of every position instead of the summary.
+    """
+    from neuroling.core.result import Result
+
+    result = Result.load(path)
+    if table:
+        typer.echo(result.to_dataframe().to_csv(sep="\t", index=False).rstrip())
+    else:
+        typer.echo(f"{result.summary()}\n  axes: {_axes(result)}")
+    if provenance:
+        typer.echo("\n" + _record(result.provenance))
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.nc", help="A result file.")],
+    second: Annotated[Path, typer.Argument(metavar="B.nc", help="Another, of the same metric and axes.")],
+    table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+) -> None:
+    """Hold two results against each other: what differs between them, and by how much A is above B.
+
+    Parameters
+    ----------
+    first, second : pathlib.Path
+        Files written by ``Result.save``.
+    table : bool
+        Show both scores and their difference at every position.
+    """
+    from neuroling.cli.comparison import difference_of, differences, paired_test, side_by_side, summary
+    from neuroling.core.result import Result
+
+    a, b = Result.load(first), Result.load(second)
+    difference = difference_of(a, b)
+    if table:
+        typer.echo(side_by_side(a, b).to_csv(sep="\t", index=False).rstrip())
+        return
+    typer.echo(f"A: {first}\nB: {second}\n{summary(a, b, difference)}")
+    typer.echo(paired_test(a, b, difference))
+    typer.echo("\n".join(["differs:", *(f"  {line}" for line in differences(a, b))]))
+
+
+def _axes(result: Result) -> str:
+    kept = " × ".join(f"{dim} {size}" for dim, size in result.score.sizes.items())
+    return kept or "none left, one number"
+
+
+def _record(provenance: Provenance) -> str:
+    lines = [f"created: {provenance.created}", f"seed: {provenance.seed}", f"device: {provenance.device}"]
+    lines += [f"synthetic: {'yes' if provenance.synthetic else 'no'}"]
+    for title in ("options", "data", "versions"):
+        lines += [f"{title}:", *(f"  {key}: {value}" for key, value in sorted(getattr(provenance, title).items()))]
+    return "\n".join([*lines, *(f"note: {note}" for note in provenance.notes)])
