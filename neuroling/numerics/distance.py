@@ -1,0 +1,362 @@
+r"""Dissimilarities of every pair of items from inner products, for many time points at once.
+
+Every function takes patterns ``(…, item, channel)`` and gives condensed dissimilarities ``(…, pair)``, the pairs
+``(0, 1), (0, 2), …, (1, 2), …`` of :func:`pairs_of`. All of them are read off a matrix of inner products, so their cost
+is one matrix product for each leading position. The dtype follows the input. A pattern that holds a NaN makes those of
+its pairs NaN and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+Patterns = Float[NDArray[np.floating], "*lead item channel"]
+Folds = Float[NDArray[np.floating], "*lead fold item channel"]
+Condensed = Float[NDArray[np.floating], "*lead pair"]
+
+VARIANCE_FLOOR = 0.1
+"""Least cross-validated variance of a pattern, as a share of its ordinary variance, that a correlation is divided by.
+
+A cross-validated variance can be zero or negative, where a correlation is undefined; leaving such pairs out would be a
+selection. The value is that of the code published with Guggenmos, Sterzer and Cichy (2018), a heuristic."""
+
+
+def pairs_of(n_items: int) -> tuple[Int[NDArray[np.intp], " pair"], Int[NDArray[np.intp], " pair"]]:
+    """Give the two items of every pair, in condensed order.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of items.
+
+    Returns
+    -------
+    first, second : ndarray of int, shape (pair,)
+
+    Examples
+    --------
+    >>> [places.tolist() for places in pairs_of(3)]
+    [[0, 0, 1], [1, 2, 2]]
+    """
+    first, second = np.triu_indices(n_items, 1)
+    return first, second
+
+
+def n_items_of(n_pairs: int) -> int:
+    """Say of how many items these are all the pairs.
+
+    Parameters
+    ----------
+    n_pairs : int
+        Number of pairs, ``n (n - 1) / 2``.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If no number of items has so many pairs.
+    """
+    n_items = int((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
+    if n_items * (n_items - 1) // 2 != n_pairs or n_pairs < 1:
+        raise ValueError(f"rdm: {n_pairs} values are not the pairs of any number of items; expected 1, 3, 6, 10, 15, …")
+    return n_items
+
+
+def condense(square: Float[NDArray[np.floating], "*lead item item"]) -> Condensed:
+    """Take the upper triangle, without the diagonal.
+
+    Parameters
+    ----------
+    square : ndarray, shape (…, item, item)
+        Symmetric matrices.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+    """
+    first, second = pairs_of(square.shape[-1])
+    return np.asarray(square[..., first, second])
+
+
+def to_square(condensed: Condensed) -> Float[NDArray[np.floating], "*lead item item"]:
+    """Lay condensed dissimilarities out as symmetric matrices with a diagonal of zeros.
+
+    Parameters
+    ----------
+    condensed : ndarray, shape (…, pair)
+        Such as those of :func:`euclidean`.
+
+    Returns
+    -------
+    ndarray, shape (…, item, item)
+    """
+    n_items = n_items_of(condensed.shape[-1])
+    first, second = pairs_of(n_items)
+    square = np.zeros((*condensed.shape[:-1], n_items, n_items), dtype=condensed.dtype)
+    square[..., first, second] = square[..., second, first] = condensed
+    return square
+
+
+def squared_euclidean(patterns: Patterns) -> Condensed:
+    r"""Sum squared differences over channels: :math:`\sum_c (x_{ic} - x_{jc})^2`.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (…, item, channel)
+        One pattern an item. Noise adds to the distance: it is biased upwards, more for items with fewer trials.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        In squared units of the patterns, never negative.
+
+    Examples
+    --------
+    >>> squared_euclidean(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).tolist()
+    [25.0, 1.0, 18.0]
+    """
+    return np.asarray(np.maximum(_between(_gram(_tensor(_from_mean_item(patterns)))), 0))
+
+
+def euclidean(patterns: Patterns) -> Condensed:
+    r"""Give the length of the difference of two patterns, :math:`\sqrt{\sum_c (x_{ic} - x_{jc})^2}`.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (…, item, channel)
+        One pattern an item; whiten them first for a Mahalanobis distance.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        In units of the patterns.
+    """
+    return np.asarray(np.sqrt(squared_euclidean(patterns)))
+
+
+def correlation(patterns: Patterns) -> Condensed:
+    """Subtract the correlation over channels from 1.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (…, item, channel)
+        One pattern an item.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        Between 0 and 2; NaN where a pattern is the same in all channels.
+    """
+    return cosine(patterns - patterns.mean(axis=-1, keepdims=True))
+
+
+def cosine(patterns: Patterns) -> Condensed:
+    """Subtract the cosine of the angle between two patterns from 1.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (…, item, channel)
+        One pattern an item.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        Between 0 and 2; NaN where a pattern is zero.
+    """
+    length = np.linalg.norm(patterns, axis=-1, keepdims=True)
+    unit = np.divide(patterns, length, out=np.full_like(patterns, np.nan), where=length > 0)
+    return _numpy(1 - _upper(_gram(_tensor(unit))))
+
+
+def crossnobis(
+    folds: Folds, precision: Float[NDArray[np.floating], "*fold channel channel"] | None = None
+) -> Condensed:
+    r"""Give the cross-validated squared Mahalanobis distance, divided by the number of channels.
+
+    .. math:: d_{ij} = \frac{1}{C F (F - 1)} \sum_{f \ne g} (x_{if} - x_{jf})^\top \Sigma^{-1} (x_{ig} - x_{jg})
+
+    Noise of different folds is independent, so the estimate is unbiased: zero on average where two items do not
+    differ, and therefore negative in half of such cases. With one precision for all folds the sum is
+    :math:`(S S^\top - \sum_f X_f X_f^\top)`, :math:`S = \sum_f X_f`: two products for any number of folds.
+
+    Parameters
+    ----------
+    folds : ndarray, shape (…, fold, item, channel)
+        The mean pattern of each item in each fold; at least two folds.
+    precision : ndarray, optional, shape (channel, channel) or (fold, channel, channel)
+        Inverse noise covariance; for each fold that of the *other* folds, so that nothing is learned from the fold
+        that is tested. Identity by default.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        Walther et al. (2016), NeuroImage 137, 188-200.
+
+    Examples
+    --------
+    >>> crossnobis(np.array([[[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0], [1.0, 0.0]]])).tolist()
+    [1.5]
+    """
+    n_folds, n_channels = folds.shape[-3], folds.shape[-1]
+    _check_folds(n_folds)
+    x = _tensor(_from_mean_item(folds))
+    if precision is not None and precision.ndim == 3:
+        total = x.sum(-3, keepdim=True)
+        whitened = (total - x) @ _tensor(precision.astype(folds.dtype))  # (…, fold, item, channel)
+        product = _side_by_side(whitened) @ _side_by_side(x).transpose(-1, -2)
+        products = (product + product.transpose(-1, -2)) / (2 * n_folds * (n_folds - 1))
+    else:
+        if precision is not None:
+            x = x @ torch.linalg.cholesky(_tensor(precision.astype(folds.dtype)))
+        products = (_gram(x.sum(-3)) - _gram(_side_by_side(x))) / (n_folds * (n_folds - 1))
+    return _between(products / n_channels)
+
+
+def crossvalidated_correlation(folds: Folds) -> Condensed:
+    r"""Subtract from 1 a correlation whose covariances and variances come from different folds.
+
+    .. math:: d_{ij} = 1 - \frac{k_{ij}}{\sqrt{k_{ii} k_{jj}}}, \qquad
+       k_{ij} = \frac{1}{F (F - 1)} \sum_{f \ne g} x_{if}^\top x_{jg}
+
+    with patterns centred over channels. A variance :math:`k_{ii}` below :data:`VARIANCE_FLOOR` of the ordinary one is
+    raised to it.
+
+    Parameters
+    ----------
+    folds : ndarray, shape (…, fold, item, channel)
+        The mean pattern of each item in each fold; at least two folds.
+
+    Returns
+    -------
+    ndarray, shape (…, pair)
+        Not bounded by 0 and 2; NaN where a pattern is constant over channels.
+    """
+    n_folds = folds.shape[-3]
+    _check_folds(n_folds)
+    x = _tensor(folds - folds.mean(axis=-1, keepdims=True))
+    total = x.sum(-3)  # (…, item, channel)
+    products = (_gram(total) - _gram(_side_by_side(x))) / (n_folds * (n_folds - 1))
+    ordinary = (total * total).sum(-1) / n_folds**2
+    variance = torch.maximum(torch.diagonal(products, dim1=-2, dim2=-1), VARIANCE_FLOOR * ordinary)
+    scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
+    return _numpy(1 - _upper(products * scale[..., :, None] * scale[..., None, :]))
+
+
+def sliding_grams(
+    recording: Float[NDArray[np.floating], "item channel time"], window: int, refresh: int = 64
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Run over the windows of a time axis, keeping inner products of items over channels × samples up to date.
+
+    A step adds the sample that comes in and subtracts the one that goes out: two thin products instead of one over the
+    whole window.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (item, channel, time)
+        Patterns at every sample.
+    window : int
+        Samples in a window.
+    refresh : int
+        After so many steps the products are made anew, so that rounding cannot pile up.
+
+    Yields
+    ------
+    products : Tensor, shape (item, item)
+        Inner products over the window; written to in place by the next step.
+    sums : Tensor, shape (item,)
+        Sums over the window, float64.
+    """
+    x = _tensor(recording)
+    sums = torch.cumsum(torch.nn.functional.pad(x.sum(1, dtype=torch.float64), (1, 0)), 1)  # (item, time + 1)
+    products = torch.empty(0)
+    for start in range(x.shape[2] - window + 1):
+        if start % refresh == 0:
+            products = _gram(x[:, :, start : start + window].flatten(1))
+        else:
+            new, old = x[:, :, start + window - 1], x[:, :, start - 1]
+            products.addmm_(torch.cat([new, old], 1), torch.cat([new, -old], 1).T)
+        yield products, sums[:, start + window] - sums[:, start]
+
+
+def sliding_correlation(
+    recording: Float[NDArray[np.floating], "item channel time"], window: int
+) -> Iterator[Float[NDArray[np.floating], " pair"]]:
+    """Give the correlation distance over channels × samples of every window.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (item, channel, time)
+        Patterns at every sample.
+    window : int
+        Samples in a window.
+
+    Yields
+    ------
+    ndarray, shape (pair,)
+        As :func:`correlation` of the samples of the window laid side by side.
+    """
+    n_items, n_channels, _ = recording.shape
+    first, second = pairs_of(n_items)
+    upper = torch.as_tensor(first * n_items + second)
+    centred = recording - recording.mean(axis=(0, 1, 2), dtype=np.float64).astype(recording.dtype)
+    n_values = n_channels * window
+    buffer = torch.empty((n_items, n_items), dtype=_tensor(recording).dtype)
+    for products, sums in sliding_grams(np.ascontiguousarray(centred), window):
+        variance = torch.diagonal(products).to(torch.float64) - sums * sums / n_values
+        scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
+        level = (sums * scale / np.sqrt(n_values)).to(products.dtype)
+        scale = scale.to(products.dtype)
+        torch.mul(products, -scale[:, None], out=buffer)
+        buffer.mul_(scale[None, :]).addr_(level, level)  # minus the correlation
+        yield np.asarray(buffer.flatten()[upper].add_(1).numpy())
+
+
+def _check_folds(n_folds: int) -> None:
+    if n_folds < 2:
+        raise ValueError(
+            f"folds: got {n_folds}; a cross-validated distance needs at least two, with noise of their own."
+        )
+
+
+def _from_mean_item(patterns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Count patterns from the mean over items: differences stay, and their products cancel fewer digits."""
+    known = np.isfinite(patterns)
+    mean = patterns.mean(axis=-2, keepdims=True, where=known) if known.any(axis=-2).all() else 0
+    return np.asarray(patterns - mean, dtype=patterns.dtype)
+
+
+def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _numpy(tensor: torch.Tensor) -> NDArray[np.floating]:
+    return np.asarray(tensor.numpy())
+
+
+def _gram(x: torch.Tensor) -> torch.Tensor:
+    return x @ x.transpose(-1, -2)
+
+
+def _side_by_side(folds: torch.Tensor) -> torch.Tensor:
+    """Lay folds beside one another: (…, fold, item, channel) to (…, item, fold · channel)."""
+    return folds.transpose(-3, -2).flatten(-2)
+
+
+def _upper(square: torch.Tensor) -> torch.Tensor:
+    n_items = square.shape[-1]
+    first, second = pairs_of(n_items)
+    return square.flatten(-2)[..., torch.as_tensor(first * n_items + second)]
+
+
+def _between(products: torch.Tensor) -> NDArray[np.floating]:
+    """Turn inner products into squared distances: k_ii + k_jj - 2 k_ij."""
+    own = torch.diagonal(products, dim1=-2, dim2=-1)
+    return _numpy(_upper(own[..., :, None] + own[..., None, :] - 2 * products))

@@ -1,0 +1,215 @@
+"""Ranks of many dissimilarities at once: centred, of length one, ready to be multiplied.
+
+Sorting is what rank correlations cost. Float32 values are packed with their positions into 64-bit words, so that one
+plain sort gives the order; float64 values are sorted exactly.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+Rows = Float[NDArray[np.floating], "row pair"]
+SIGN = np.int32(-(2**31))
+LOW_HALF = np.uint64(0xFFFFFFFF)
+
+
+class Sorter:
+    """Orders of many rows of the same length, through buffers that are made once.
+
+    Parameters
+    ----------
+    n_values : int
+        Length of a row.
+    """
+
+    def __init__(self, n_values: int) -> None:
+        self._packed = np.empty(n_values, np.uint64)
+        halves = self._packed.view(np.uint32).reshape(n_values, 2)
+        self._high, self._low = (halves[:, 1], halves[:, 0]) if sys.byteorder == "little" else halves.T
+        self._places = np.arange(n_values, dtype=np.uint32)
+        self._bits = np.empty(n_values, np.int32)
+
+    def order(
+        self, values: Float[NDArray[np.floating], " pair"]
+    ) -> tuple[Int[NDArray[np.int64], " pair"], NDArray[np.bool_]]:
+        """Sort values and say which are larger than the one before.
+
+        Parameters
+        ----------
+        values : ndarray, shape (pair,)
+            Finite; float32 takes the fast way.
+
+        Returns
+        -------
+        order : ndarray of int, shape (pair,)
+            Places of the values from smallest to largest; overwritten by the next call.
+        rises : ndarray of bool, shape (pair - 1,)
+            Whether each sorted value differs from its predecessor; False marks a tie.
+        """
+        if values.dtype != np.float32:
+            order = np.argsort(values)
+            placed = values[order]
+            return order, placed[1:] != placed[:-1]
+        if values.min() > 0:
+            self._high[:] = values.view(np.uint32)
+        else:
+            self._high[:] = self._monotone_bits(values)
+        self._low[:] = self._places
+        self._packed.sort()
+        rises = self._high[1:] != self._high[:-1]
+        np.bitwise_and(self._packed, LOW_HALF, out=self._packed)
+        return self._packed.view(np.int64), rises
+
+    def _monotone_bits(self, values: NDArray[np.float32]) -> NDArray[np.uint32]:
+        """Turn floats into integers of the same order: all bits of negative values change, the sign of others."""
+        bits = (values + np.float32(0)).view(np.int32)  # adding zero turns -0 into 0
+        np.right_shift(bits, 31, out=self._bits)
+        np.bitwise_or(self._bits, SIGN, out=self._bits)
+        np.bitwise_xor(self._bits, bits, out=self._bits)
+        return self._bits.view(np.uint32)
+
+
+def mid_ranks(rises: NDArray[np.bool_]) -> tuple[Float[NDArray[np.float64], " pair"], float]:
+    """Give the ranks of sorted values, counted from their mean, ties at their mean rank; and their squared length.
+
+    Parameters
+    ----------
+    rises : ndarray of bool, shape (pair - 1,)
+        From :meth:`Sorter.order`.
+
+    Returns
+    -------
+    ranks : ndarray, shape (pair,)
+    square : float
+        Sum of squared ranks: ``(p³ - p) / 12`` less ``(t³ - t) / 12`` for every run of ``t`` tied values.
+    """
+    n = len(rises) + 1
+    ranks: NDArray[np.float64] = np.asarray(np.arange(n) - (n - 1) / 2, dtype=np.float64)
+    square = (float(n) ** 3 - n) / 12
+    level = np.flatnonzero(~rises)
+    if len(level) == 0:
+        return ranks, square
+    breaks = np.flatnonzero(np.diff(level) > 1)
+    first = level[np.concatenate([[0], breaks + 1])]
+    sizes = level[np.concatenate([breaks, [len(level) - 1]])] + 2 - first
+    run = np.repeat(np.arange(len(first)), sizes)
+    places = first[run] + np.arange(len(run)) - (np.cumsum(sizes) - sizes)[run]
+    ranks[places] = (first + (sizes - 1) / 2 - (n - 1) / 2)[run]
+    ties = float((sizes.astype(np.float64) ** 3 - sizes).sum()) / 12
+    return ranks, max(square - ties, 0.0)
+
+
+def centred_ranks(values: Rows) -> tuple[Rows, Float[NDArray[np.float64], " row"]]:
+    """Rank each row, count ranks from their mean, and give their length.
+
+    Parameters
+    ----------
+    values : ndarray, shape (row, pair)
+        Finite.
+
+    Returns
+    -------
+    ranks : ndarray, shape (row, pair)
+        Mid-ranks less their mean, in the dtype of the values.
+    lengths : ndarray, shape (row,)
+        Euclidean lengths of the ranks; 0 where a row is constant.
+    """
+    n_rows, n_pairs = values.shape
+    ranks = np.empty_like(values)
+    lengths = np.full(n_rows, np.sqrt((float(n_pairs) ** 3 - n_pairs) / 12.0))
+    plain = (np.arange(n_pairs) - (n_pairs - 1) / 2.0).astype(values.dtype)
+    sorter = Sorter(n_pairs)
+    for row in range(n_rows):
+        order, rises = sorter.order(values[row])
+        placed = plain
+        if not rises.all():
+            tied, square = mid_ranks(rises)
+            placed, lengths[row] = tied.astype(values.dtype), np.sqrt(square)
+        ranks[row][order] = placed
+    return ranks, lengths
+
+
+def rank_products(
+    values: Rows, columns: Float[NDArray[np.floating], "pair model"]
+) -> Float[NDArray[np.float64], "row model"]:
+    """Multiply the centred ranks of each row, brought to length one, with columns.
+
+    Parameters
+    ----------
+    values : ndarray, shape (row, pair)
+        Finite.
+    columns : ndarray, shape (pair, model)
+        In the dtype of the values; centred, or the result means nothing.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+        NaN where a row is constant.
+    """
+    ranks, lengths = centred_ranks(values)
+    products = (ranks @ columns).astype(np.float64)
+    return products / np.where(lengths > 0, lengths, np.nan)[:, None]
+
+
+def share_tied(values: Float[NDArray[np.floating], " pair"]) -> float:
+    """Say what share of the values has an equal elsewhere.
+
+    Parameters
+    ----------
+    values : ndarray, shape (pair,)
+        Finite.
+
+    Returns
+    -------
+    float
+        0 where all differ, 1 where none is alone.
+
+    Examples
+    --------
+    >>> share_tied(np.array([1.0, 1.0, 2.0, 3.0]))
+    0.5
+    """
+    _, counts = np.unique(values, return_counts=True)
+    return float(counts[counts > 1].sum() / len(values))
+
+
+def weighted_ranks(
+    order: Int[NDArray[np.integer], " pair"],
+    weights: Float[NDArray[np.floating], "draw pair"],
+    rises: NDArray[np.bool_] | None = None,
+) -> Rows:
+    """Rank values that occur several times, by running sums in an order that never changes.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (pair,)
+        Places from smallest to largest.
+    weights : ndarray, shape (draw, pair)
+        How often each value occurs in each draw.
+    rises : ndarray of bool, optional, shape (pair - 1,)
+        Where the sorted values differ; all do by default.
+
+    Returns
+    -------
+    ndarray, shape (draw, pair)
+        Weighted mid-ranks, centred and of length one under the weights; NaN where a draw leaves one value only.
+    """
+    placed = weights[:, order]
+    if rises is not None and not rises.all():
+        starts = np.concatenate([[0], np.flatnonzero(rises) + 1])
+        sizes = np.diff(np.concatenate([starts, [len(order)]]))
+        grouped = np.add.reduceat(placed, starts, axis=1)  # (draw, distinct value)
+        ranks = np.repeat(np.cumsum(grouped, axis=1) - grouped / 2, sizes, axis=1)
+    else:
+        ranks = np.cumsum(placed, axis=1)
+        ranks -= placed / 2
+    ranks -= placed.sum(axis=1, keepdims=True) / 2
+    squares = np.einsum("dp,dp,dp->d", ranks, ranks, placed)
+    lengths = np.sqrt(np.where(squares > 0, squares, np.nan)).astype(weights.dtype)
+    out = np.empty_like(ranks)
+    out[:, order] = ranks / lengths[:, None]
+    return out

@@ -1,0 +1,339 @@
+r"""Agreement of dissimilarities with models of them: many rows against many models at once.
+
+Every function takes ``rdms (row, pair)`` and ``models (model, pair)`` and gives float64 ``(row, model)``: agreement,
+never a p value, because pairs that share an item are not independent. Undefined agreement, such as that with a constant
+row, is NaN. Values have to be finite; :func:`with_gaps` wraps a function for rows with missing pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from neuroling.numerics.distance import n_items_of, pairs_of
+from neuroling.numerics.ranks import centred_ranks, rank_products
+
+Rdms = Float[NDArray[np.floating], "row pair"]
+Models = Float[NDArray[np.floating], "model pair"]
+Scores = Float[NDArray[np.float64], "row model"]
+Compare = Callable[[Rdms, Models], Scores]
+
+SAME = 1e-10
+"""Share of variance left after controls below which a partial correlation is undefined: rounding, in float64."""
+
+
+def pearson(rdms: Rdms, models: Models) -> Scores:
+    """Correlate dissimilarities.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    return _unit(_centred(rdms)) @ _unit(_centred(models)).T
+
+
+def spearman(rdms: Rdms, models: Models) -> Scores:
+    """Correlate ranks, ties at their mean rank.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities; float32 is ranked several times faster than float64.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    return rank_products(rdms, unit_ranks(models).T.astype(rdms.dtype))
+
+
+def rho_a(rdms: Rdms, models: Models) -> Scores:
+    r"""Correlate ranks as if ties were broken at random, on average over all ways to break them.
+
+    .. math:: \rho_a = \frac{12}{p^3 - p} \sum_k (r_k - \bar r)(s_k - \bar s)
+
+    with mid-ranks. Unlike Spearman's correlation it gives no advantage to a model that predicts ties (Schütt et al.
+    2023, eLife 12, e82566).
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    n_pairs = float(rdms.shape[1])
+    ranks, lengths = centred_ranks(rdms)
+    model_ranks, model_lengths = centred_ranks(models.astype(np.float64))
+    scaled = (model_ranks * (12.0 / (n_pairs**3 - n_pairs))).astype(rdms.dtype)
+    constant = (lengths == 0)[:, None] | (model_lengths == 0)
+    return np.where(constant, np.nan, (ranks @ scaled.T).astype(np.float64))
+
+
+def tau_a(rdms: Rdms, models: Models) -> Scores:
+    r"""Give Kendall's tau-a: concordant less discordant pairs of values, over all pairs of values.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    models : ndarray, shape (model, pair)
+        Models of them; a model with two values takes a short cut through ranks.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+        Nili et al. (2014), PLoS Comput Biol 10, e1003553.
+    """
+    two_valued = np.array([len(np.unique(model)) == 2 for model in models], dtype=bool)
+    scores = np.empty((len(rdms), len(models)))
+    if two_valued.any():
+        scores[:, two_valued] = _tau_a_of_two_levels(rdms, models[two_valued])
+    for place in np.flatnonzero(~two_valued):
+        scores[:, place] = [_tau_a(row, models[place]) for row in rdms]
+    return scores
+
+
+def cosine(rdms: Rdms, models: Models) -> Scores:
+    """Give the cosine of the angle between dissimilarities, for distances whose zero means something.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities, such as crossnobis.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    return _unit(rdms) @ _unit(models).T
+
+
+def whitened_cosine(rdms: Rdms, models: Models) -> Scores:
+    r"""Give the cosine after the covariance of dissimilarities that share an item is divided out.
+
+    .. math:: \frac{a^\top V^{-1} b}{\sqrt{a^\top V^{-1} a \; b^\top V^{-1} b}}, \qquad V = (D D^\top) \circ (D D^\top)
+
+    with :math:`D` (pair, item) the contrasts of the pairs: what :math:`V` is for crossnobis distances of items without
+    signal. It equals the cosine of the doubly centred matrices :math:`-\tfrac12 H D^2 H` (Diedrichsen et al. 2021,
+    arXiv:2007.02789), which is how it is computed.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Squared distances.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    return _unit(_doubly_centred(rdms)) @ _unit(_doubly_centred(models)).T
+
+
+def whitened_correlation(rdms: Rdms, models: Models) -> Scores:
+    """Give :func:`whitened_cosine` of dissimilarities counted from their mean.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Squared distances.
+    models : ndarray, shape (model, pair)
+        Models of them.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    return whitened_cosine(_centred(rdms), _centred(models))
+
+
+def partial_pearson(rdms: Rdms, models: Models, controls: Models) -> Scores:
+    r"""Correlate what linear combinations of the controls leave of dissimilarities and of models.
+
+    .. math:: \frac{r_{dm} - r_{dz} R_{zz}^{-1} r_{zm}}
+       {\sqrt{(1 - r_{dz} R_{zz}^{-1} r_{zd}) (1 - r_{mz} R_{zz}^{-1} r_{zm})}}
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    models : ndarray, shape (model, pair)
+        Models of them.
+    controls : ndarray, shape (control, pair)
+        Other models, held constant; any number.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+        NaN where the controls explain a model altogether.
+    """
+    return _partial(_unit(_centred(rdms)), _unit(_centred(models)), _unit(_centred(controls)))
+
+
+def partial_spearman(rdms: Rdms, models: Models, controls: Models) -> Scores:
+    """Give :func:`partial_pearson` of ranks: ranked first, then what controls explain is taken out.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    models : ndarray, shape (model, pair)
+        Models of them.
+    controls : ndarray, shape (control, pair)
+        Other models, held constant.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    joint = np.concatenate([models, controls])
+    products = spearman(rdms, joint)  # (row, model + control)
+    ranks = unit_ranks(joint)
+    return _partial_from(products, ranks @ ranks.T, len(models))
+
+
+def unit_ranks(values: Rdms) -> Rdms:
+    """Rank rows, centre the ranks and bring them to length one, in float64.
+
+    Parameters
+    ----------
+    values : ndarray, shape (row, pair)
+        Finite.
+
+    Returns
+    -------
+    ndarray, shape (row, pair)
+        NaN where a row is constant.
+    """
+    ranks, lengths = centred_ranks(values.astype(np.float64))
+    return ranks / np.where(lengths > 0, lengths, np.nan)[:, None]
+
+
+def with_gaps(compare: Compare) -> Compare:
+    """Let a comparison leave out, in each row, the pairs that are missing there, and nowhere else.
+
+    Parameters
+    ----------
+    compare : callable
+        A function of this module.
+
+    Returns
+    -------
+    callable
+        The same for rows with NaN: rows with the same missing pairs are compared together, on the pairs they have;
+        NaN where fewer than three are left.
+    """
+
+    def compared(rdms: Rdms, models: Models) -> Scores:
+        missing = np.isnan(rdms)
+        gaps = missing.any(axis=1)
+        if not gaps.any():
+            return compare(rdms, models)
+        scores = np.full((len(rdms), len(models)), np.nan)
+        if not gaps.all():
+            scores[~gaps] = compare(rdms[~gaps], models)
+        patterns, which = np.unique(missing[gaps], axis=0, return_inverse=True)
+        for place, pattern in enumerate(patterns):
+            rows = np.flatnonzero(gaps)[which == place]
+            if (~pattern).sum() >= 3:
+                scores[rows] = compare(rdms[rows][:, ~pattern], models[:, ~pattern])
+        return scores
+
+    return compared
+
+
+def _centred(values: Rdms) -> Rdms:
+    return np.asarray(values - values.mean(axis=1, keepdims=True, dtype=np.float64).astype(values.dtype))
+
+
+def _unit(values: Rdms) -> NDArray[np.float64]:
+    """Bring rows to length one; NaN for a row of zeros (or one that rounding alone keeps from being so)."""
+    values = values.astype(np.float64, copy=False)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(length > 0, length, np.nan)
+
+
+def _doubly_centred(values: Rdms) -> NDArray[np.float64]:
+    """Turn condensed squared distances into inner products about the mean item, with a row for each matrix.
+
+    Off-diagonal entries stand for two, so they are multiplied with the root of two.
+    """
+    n_items = n_items_of(values.shape[1])
+    first, second = pairs_of(n_items)
+    values = values.astype(np.float64, copy=False)
+    members = np.zeros((values.shape[1], n_items))
+    members[np.arange(len(first)), first] = members[np.arange(len(first)), second] = 1
+    means = values @ members / n_items  # (row, item), of each line of the matrix, its zero included
+    grand = means.mean(axis=1, keepdims=True)
+    off = -0.5 * (values - means[:, first] - means[:, second] + grand)
+    own = means - 0.5 * grand
+    return np.concatenate([np.sqrt(2) * off, own], axis=1)
+
+
+def _tau_a_of_two_levels(rdms: Rdms, models: Models) -> Scores:
+    """Count from rank sums: concordant less discordant pairs are twice Mann and Whitney's U less all of them."""
+    n_pairs = rdms.shape[1]
+    ranks, lengths = centred_ranks(rdms)
+    high = (models > models.min(axis=1, keepdims=True)).astype(np.float64)  # (model, pair)
+    # with centred mid-ranks, U - n1 n0 / 2 is their sum over the upper level
+    scores = 2 * (ranks.astype(np.float64) @ high.T) / (n_pairs * (n_pairs - 1) / 2)
+    return np.where((lengths == 0)[:, None], np.nan, scores)
+
+
+def _tau_a(row: Float[NDArray[np.floating], " pair"], model: Float[NDArray[np.floating], " pair"]) -> float:
+    """Undo the allowance for ties in tau-b."""
+    from scipy.stats import kendalltau
+
+    total = len(row) * (len(row) - 1) / 2
+    untied = [total - _n_ties(values) for values in (row, model)]
+    if min(untied) == 0:
+        return float("nan")
+    return float(kendalltau(row, model).statistic * np.sqrt(untied[0]) * np.sqrt(untied[1]) / total)
+
+
+def _n_ties(values: NDArray[np.floating]) -> float:
+    _, counts = np.unique(values, return_counts=True)
+    counts = counts.astype(np.float64)
+    return float((counts * (counts - 1) / 2).sum())
+
+
+def _partial(rdms: Rdms, models: Models, controls: Models) -> Scores:
+    joint = np.concatenate([models, controls])
+    return _partial_from(rdms @ joint.T, joint @ joint.T, len(models))
+
+
+def _partial_from(
+    products: Float[NDArray[np.floating], "row joint"], among: Float[NDArray[np.floating], "joint joint"], n_models: int
+) -> Scores:
+    """Give partial correlations from correlations of rows with models and controls, and among these."""
+    if len(among) == n_models:
+        return np.asarray(products, dtype=np.float64)
+    inverse = np.linalg.pinv(among[n_models:, n_models:], rcond=SAME, hermitian=True)
+    weights = inverse @ among[n_models:, :n_models]  # (control, model)
+    own, controls = products[:, :n_models], products[:, n_models:]
+    left_of_models = 1 - (among[n_models:, :n_models] * weights).sum(axis=0)
+    left_of_rows = 1 - ((controls @ inverse) * controls).sum(axis=1)
+    left = np.outer(
+        np.where(left_of_rows > SAME, left_of_rows, np.nan), np.where(left_of_models > SAME, left_of_models, np.nan)
+    )
+    return np.asarray((own - controls @ weights) / np.sqrt(left))
