@@ -276,6 +276,10 @@ class RidgeCV(_Linear):
             Itself.
         """
         alphas = self._checked_alphas()
+        if self.batch_targets is not None and not (isinstance(self.batch_targets, int) and self.batch_targets >= 1):
+            raise ValueError(
+                f"batch_targets: got {self.batch_targets!r}; expected a whole number of at least 1, or None."
+            )
         features, y = self._validated(X, y, n_least=2)
         device, targets = resolve_device(self.device), _columns(y)
         folds = self._inner_folds(features, y, groups)
