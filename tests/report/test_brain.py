@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import io
+import socket
+
+import matplotlib.image
+import nibabel
+import numpy as np
+import pytest
+
+from neuroling.report import brain
+from neuroling.report.brain import glass_brain, stat_map
+
+
+def image(value: float = 0.3, *, low: float = 0.0) -> nibabel.Nifti1Image:
+    values = np.full((20, 24, 20), low, dtype=np.float32)
+    values[4:8, 8:14, 8:12] = value
+    values[:2] = np.nan
+    affine = np.diag([8.0, 8, 8, 1])
+    affine[:3, 3] = -76, -110, -68
+    return nibabel.Nifti1Image(values, affine)
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return matplotlib.image.imread(io.BytesIO(png))[..., :3]
+
+
+def blue(png: bytes) -> float:
+    picture = pixels(png)
+    return float(((picture[..., 2] - picture[..., 0]) > 0.15).mean())
+
+
+@pytest.mark.parametrize("draw", [glass_brain, stat_map])
+def test_a_map_is_drawn_without_the_network(draw: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was touched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert pixels(draw({"MiniLM": image()}, unit="r", threshold=0.1)).size  # type: ignore[operator]
+
+
+def test_negative_scores_are_left_blank() -> None:
+    without = glass_brain({"m": image()}, unit="r", threshold=0.1, limit=0.4)
+    assert glass_brain({"m": image(low=-0.3)}, unit="r", threshold=0.1, limit=0.4) == without
+
+
+def test_differences_show_both_signs() -> None:
+    assert blue(glass_brain({"m": image(-0.3)}, unit="r", threshold=0.1, kind="difference")) > 0.01
+    assert blue(glass_brain({"m": image(0.3)}, unit="r", threshold=0.1, kind="difference")) < 0.01
+
+
+def test_panels_share_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr("nilearn.plotting.plot_glass_brain", lambda *_, **style: seen.append(style))
+    glass_brain({"weak": image(0.1), "strong": image(0.5)}, unit="r", threshold=0.05)
+    assert [(style["vmin"], style["vmax"]) for style in seen] == [(0.0, 0.5)] * 2
+
+
+def test_threshold_and_unit_are_written_on_the_picture() -> None:
+    scale = brain._scale({"m": image()}, "correlation r", 0.1, None, "score")
+    assert brain._shown(scale, "score") == "shown: correlation r > 0.1"
+    assert brain._shown(scale, "difference") == "shown: |correlation r| > 0.1"
+
+
+def test_the_synthetic_stamp_is_in_the_pixels() -> None:
+    plain = pixels(stat_map({"m": image()}, unit="r", threshold=0.1))
+    stamped = pixels(stat_map({"m": image()}, unit="r", threshold=0.1, synthetic=True))
+    assert (plain != stamped).any(-1).mean() > 0.005
+
+
+def test_the_maps_are_left_as_they_were() -> None:
+    given = image()
+    glass_brain({"m": given}, unit="r", threshold=0.1)
+    np.testing.assert_array_equal(given.get_fdata(), image().get_fdata())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": {}}, "images: got none"),
+        ({"kind": "p"}, "kind: got 'p'"),
+        ({"threshold": 0.5}, "threshold: got 0.5 with colours up to 0.3"),
+        ({"threshold": -0.1}, "threshold: got -0.1"),
+        ({"images": {"m": nibabel.Nifti1Image(np.full((2, 2, 2), np.nan), np.eye(4))}}, "no voxel holds a finite"),
+        ({"images": {"m": nibabel.Nifti1Image(np.ones((2, 2, 2, 3)), np.eye(4))}}, "expected one volume"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(options: dict[str, object], message: str) -> None:
+    given: dict[str, object] = {"images": {"m": image()}, "unit": "r", "threshold": 0.1}
+    with pytest.raises(ValueError, match=message):
+        glass_brain(**(given | options))  # type: ignore[arg-type]
