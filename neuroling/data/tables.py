@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import warnings
@@ -170,9 +171,9 @@ def _parsed(path: Path, text: str, separator: str, columns: Sequence[str]) -> pd
             table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise CorruptData(path, f"no table can be read ({str(error).strip()})", f"columns {list(columns)}") from error
-    short = np.flatnonzero(table.isna().any(axis=1))
-    if len(short):
-        raise CorruptData(path, f"{len(short)} rows lack cells, the first is row {short[0] + 1}", "a cell a column")
+    for row, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator)):
+        if cells and len(cells) != len(table.columns):  # pandas would fill up a row that was cut short
+            raise CorruptData(path, f"{len(cells)} cells in row {row}", f"{len(table.columns)}, one a column")
     return table
 
 

@@ -89,7 +89,7 @@ def _tier(path: Path, text: str, name: str) -> str:
 def _times(path: Path, intervals: pd.DataFrame) -> dict[str, pd.Series]:
     times = {name: pd.to_numeric(intervals[name], errors="coerce") for name in ("onset", "offset")}
     onset, offset = times["onset"].to_numpy(), times["offset"].to_numpy()
-    bad = np.flatnonzero(~(offset > onset) | ~np.append(onset[1:] >= offset[:-1], True))
+    bad = np.flatnonzero(~(offset > onset) | np.append(onset[1:] < offset[:-1], False))
     if len(bad):
         row = int(bad[0])
         raise CorruptData(

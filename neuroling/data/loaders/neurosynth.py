@@ -238,7 +238,8 @@ def write_twin(folder: Path | str, rng: int | np.random.Generator = 0, *, n_arti
     peaks = pd.concat([_peaks(*row, generator) for row in zip(ids, topics, articles["space"], strict=True)])
     peaks.loc[peaks["id"] == ids[1], ["x", "y", "z"]] = 99.0
     _write(folder / METADATA, articles)
-    _write(folder / COORDINATES, peaks.assign(table_id=1, table_num="1.", peak_id=range(len(peaks))))
+    peaks = peaks.assign(table_id=1, table_num="1.", peak_id=range(len(peaks)))
+    _write(folder / COORDINATES, peaks[["id", "table_id", "table_num", "peak_id", "x", "y", "z"]])
     mark_synthetic(folder, {"topic": dict(zip(ids, topics.tolist(), strict=True)), "space": MNI})
 
 
