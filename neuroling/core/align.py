@@ -17,7 +17,7 @@ Unit = Literal["sample", "item", "time"]
 
 @dataclass(frozen=True)
 class Aligned:
-    """Features and a recording whose samples have been matched by label.
+    r"""Features and a recording whose samples have been matched by label.
 
     Made by :func:`align` (or by a room that changes the samples, such as pairs of items); a value of this type is
     trusted by everything behind it.
@@ -26,7 +26,7 @@ class Aligned:
     ----------
     x : xarray.DataArray, dims (sample, feature)
         Finite features, float32 or float64.
-    y : xarray.DataArray, dims (sample, [repeat,] \\*targets)
+    y : xarray.DataArray, dims (sample, [repeat,] \*targets)
         Finite recording in the same sample order, float32 or float64.
     unit : {"sample", "item", "time"}
         What may be exchanged under a null: single samples; items, where samples are pairs of them; or nothing but
@@ -39,7 +39,7 @@ class Aligned:
 
     @cached_property
     def y_mean(self) -> xr.DataArray:
-        """Recording with its repeats averaged, dims (sample, \\*targets)."""
+        r"""Recording with its repeats averaged, dims (sample, \*targets)."""
         return self.y.mean("repeat", keep_attrs=True) if "repeat" in self.y.dims else self.y
 
     @property
@@ -154,7 +154,7 @@ def pair_order(data: Aligned, items: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
-    """Match features to a recording by their ``sample`` labels; refuse to guess.
+    r"""Match features to a recording by their ``sample`` labels; refuse to guess.
 
     The rows of the features are brought into the order of the recording. Nothing is dropped: labels that stand on
     one side only are an error.
@@ -163,7 +163,7 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     ----------
     features : xarray.DataArray, dims (sample, feature)
         Finite numbers.
-    recording : xarray.DataArray, dims (sample, [repeat,] \\*targets)
+    recording : xarray.DataArray, dims (sample, [repeat,] \*targets)
         Finite numbers, no target constant over samples. A sample coordinate ``group`` keeps runs, stories or lists
         together; ``time_index`` (integers counting up within a group) says that samples are consecutive in time.
 
@@ -198,7 +198,7 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     _check_variation(features, recording)
     dims = ("sample", *(("repeat",) if "repeat" in recording.dims else ()), *targets_of(recording.dims))
     y = _floats(recording.transpose(*dims))
-    x = _floats(features.transpose("sample", "feature").sel(sample=y.sample))
+    x = _floats(features.transpose("sample", "feature").sel(sample=y.indexes["sample"]))
     return Aligned(x, _with_sample_coords(y, x), _unit(y))
 
 
@@ -213,11 +213,42 @@ def _check_array(name: str, array: object) -> None:
     check_axes(name, array.dims)
     if "sample" not in array.dims:
         raise ValueError(f"{name}: axes {array.dims} have no 'sample'.")
-    if "sample" not in array.coords:
+    if "sample" not in array.indexes:
         raise ValueError(f"{name}: the axis 'sample' has no labels; attach them with .assign_coords(sample=labels).")
     for dim, size in array.sizes.items():
         if size == 0:
-            raise ValueError(f"{name}: the axis {dim!r} is empty.")
+            raise ValueError(f"{name}: the axis {dim!r} is empty; expected at least one entry.")
+    for key, coordinate in array.coords.items():
+        _check_coordinate(name, str(key), coordinate)
+
+
+def _check_coordinate(name: str, key: str, coordinate: xr.DataArray) -> None:
+    """Refuse labels that a result file could not hold, before hours are spent rather than after."""
+    values = coordinate.values
+    if key in coordinate.indexes and coordinate.indexes[key].nlevels > 1:
+        raise ValueError(
+            f"{name}: the labels of {key!r} are a MultiIndex; expected plain labels. Use .reset_index({key!r}) and "
+            "label the axis with one value an entry."
+        )
+    if values.dtype.kind == "O" and not all(isinstance(value, str) for value in values.ravel()):
+        kinds = sorted({type(value).__name__ for value in values.ravel()})
+        raise TypeError(
+            f"{name}: the labels of {key!r} are a mixture of {', '.join(kinds)}; expected text or numbers throughout."
+        )
+    if coordinate.dims and (key in coordinate.dims or key == "group") and bool(coordinate.isnull().any()):
+        raise ValueError(f"{name}: {int(coordinate.isnull().sum())} labels of {key!r} are missing (NaN).")
+    wrong = [str(attr) for attr, value in coordinate.attrs.items() if not _is_storable(value)]
+    if wrong:
+        raise TypeError(
+            f"{name}: attributes {wrong} of the coordinate {key!r} are neither text, numbers nor arrays of numbers, "
+            "and no file could hold them; remove or convert them."
+        )
+
+
+def _is_storable(value: object) -> bool:
+    if isinstance(value, str | int | float | np.number):
+        return not isinstance(value, bool)
+    return isinstance(value, list | tuple | np.ndarray) and np.asarray(value).dtype.kind in "fiuU"
 
 
 def _check_feature_axes(features: xr.DataArray) -> None:
@@ -248,7 +279,7 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
                 "labels. Presentations of the same stimulus belong on the axis 'repeat'."
             )
     ours, theirs = features.indexes["sample"], recording.indexes["sample"]
-    only_features, only_recording = ours.difference(theirs), theirs.difference(ours)
+    only_features, only_recording = ours[~ours.isin(theirs)], theirs[~theirs.isin(ours)]
     if len(only_features) or len(only_recording):
         raise ValueError(
             f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
@@ -260,14 +291,20 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
 def _check_values(name: str, array: xr.DataArray, *axes: str) -> None:
     if array.dtype.kind != "f":
         return
-    bad = ~np.isfinite(array)
+    largest = float(np.sqrt(np.finfo(np.float32 if array.dtype == np.float32 else np.float64).max) / 1000)
+    bad = xr.DataArray(~np.isfinite(array.values), dims=array.dims)
     count = int(bad.sum())
     if count:
-        rows = array.sample.values[bad.any([d for d in array.dims if d != "sample"]).values]
+        rows = array["sample"].values[bad.any([d for d in array.dims if d != "sample"]).values]
         columns = int(bad.any([d for d in array.dims if d not in axes]).sum())
         raise ValueError(
             f"{name}: {count} of {array.size} values are NaN or infinite, in {len(rows)} samples (first "
             f"{rows[:5].tolist()}) and {columns} {' × '.join(axes) or 'value'}s. Remove or impute them before aligning."
+        )
+    if float(np.abs(array).max()) > largest:
+        raise ValueError(
+            f"{name}: values reach {float(np.abs(array).max()):.1e}, and their squares would overflow {array.dtype}; "
+            f"expected at most {largest:.0e}. Express them in a larger unit."
         )
 
 
@@ -300,8 +337,14 @@ def _with_sample_coords(y: xr.DataArray, x: xr.DataArray) -> xr.DataArray:
             continue
         if name not in y.coords:
             y = y.assign_coords({name: coord})
-        elif not np.array_equal(np.asarray(y.coords[name]), np.asarray(coord)):
-            raise ValueError(f"coordinate {name!r}: features and recording disagree about it for the same samples.")
+        elif not y.coords[name].variable.equals(coord.variable):
+            ours, theirs = np.asarray(coord), np.asarray(y.coords[name])
+            where = np.flatnonzero([a != b for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)])[:3]
+            raise ValueError(
+                f"coordinate {name!r}: features and recording disagree about it for the same samples, first "
+                f"{[(y.sample.values[i].item(), ours[i].item(), theirs[i].item()) for i in where]} (sample, features, "
+                "recording). Correct one side, or drop it there with .drop_vars."
+            )
     return y
 
 
@@ -309,11 +352,31 @@ def _unit(y: xr.DataArray) -> Unit:
     if "time_index" not in y.coords:
         return "item" if {"first", "second"} <= set(y.coords) else "sample"
     index = np.asarray(y.coords["time_index"])
-    group = np.asarray(y.coords["group"]) if "group" in y.coords else np.zeros(len(index))
-    for label in np.unique(group):
-        if not np.array_equal(np.diff(index[group == label]), np.ones((group == label).sum() - 1)):
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"time_index: got values of type {index.dtype}; expected integers, the number of each volume.")
+    for label, rows in runs_of(y):
+        if (np.diff(rows) != 1).any() or (np.diff(index[rows].astype(np.int64)) != 1).any():
             raise ValueError(
                 f"time_index: not counting up by one within group {label!r}; sort the recording by group and time, and "
                 "leave no volume out."
             )
     return "time"
+
+
+def runs_of(y: xr.DataArray) -> list[tuple[object, NDArray[np.intp]]]:
+    """List the groups of a recording in the order in which they begin; one group where none are named.
+
+    Parameters
+    ----------
+    y : xarray.DataArray
+        With the axis ``sample``, and perhaps a coordinate ``group`` along it.
+
+    Returns
+    -------
+    list of (label, ndarray of int)
+        Each group's label and rows.
+    """
+    if "group" not in y.coords:
+        return [(None, np.arange(y.sizes["sample"]))]
+    group = np.asarray(y.coords["group"])
+    return [(label, np.flatnonzero(group == label)) for label in dict.fromkeys(group.tolist())]

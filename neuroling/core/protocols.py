@@ -95,6 +95,11 @@ class Scoring(Protocol):
         ...
 
     @property
+    def splits(self) -> Sequence[Split]:
+        """Training and test rows of every split."""
+        ...
+
+    @property
     def larger_is_better(self) -> bool:
         """Direction of the metric."""
         ...
@@ -111,15 +116,15 @@ class Scoring(Protocol):
 
     @property
     def scores(self) -> xr.DataArray:
-        """Score of every split, dims (split, \*kept)."""
+        r"""Score of every split, dims (split, \*kept)."""
         ...
 
     def observed(self) -> xr.DataArray:
-        """Mean score over splits, dims (\\*kept,)."""
+        r"""Mean score over splits, dims (\*kept,)."""
         ...
 
     def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
-        """Score one recording against another on the same splits and targets, dims (split, \*kept)."""
+        r"""Score one recording against another on the same splits and targets, dims (split, \*kept)."""
         ...
 
     def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
@@ -135,7 +140,7 @@ class Ceiling(Protocol):
     """Predicts a recording from itself; scored like a model, on the same splits with the same selection."""
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:
-        """Give each bound's mean score over splits, dims (bound, \*kept)."""
+        r"""Give each bound's mean score over splits, dims (bound, \*kept)."""
         ...
 
 

@@ -39,7 +39,7 @@ class Provenance:
     data : dict
         Content hashes (SHA-256) of features and recording, and the attributes they carried.
     seed : str
-        Seed of the random generator as given.
+        Seed of the random generator as given; for a generator, all that its children depend on.
     device : str
         Device that the model computed on.
     synthetic : bool
@@ -87,6 +87,25 @@ def current_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def describe_seed(rng: int | np.random.Generator) -> str:
+    """Write down what is needed to draw the same numbers again.
+
+    Parameters
+    ----------
+    rng : int or numpy.random.Generator
+        A generator counts by the seed, key and number of children with which it spawns the next.
+
+    Returns
+    -------
+    str
+    """
+    if not isinstance(rng, np.random.Generator):
+        return str(rng)
+    seed = rng.bit_generator.seed_seq
+    parts = {key: getattr(seed, key, "unknown") for key in ("entropy", "spawn_key", "n_children_spawned")}
+    return f"{type(rng.bit_generator).__name__}({', '.join(f'{key}={value}' for key, value in parts.items())})"
 
 
 def now() -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import io
 import os
-import tempfile
+import re
+import secrets
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.core.provenance import Provenance, content_hash
+from neuroling.core.provenance import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +28,9 @@ Correction = Literal["none", "fdr", "max", "cluster"]
 FORMAT = "neuroling-result-1"
 """Name of the file layout, stored in every file."""
 
+SEAL = re.compile(rb"\nneuroling-result-(\d+) sha256 ([0-9a-f]{64})\n\Z")
+"""Last line of a result file. HDF5 readers ignore what follows their data, so the file stays plain netCDF."""
+
 
 class ResultFileError(ValueError):
     """A result file that is missing, truncated, damaged, or not a result at all."""
@@ -31,21 +38,21 @@ class ResultFileError(ValueError):
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """Draws of a statistic where nothing is to be found, beside the statistic that they are draws of.
+    r"""Draws of a statistic where nothing is to be found, beside the statistic that they are draws of.
 
     Attributes
     ----------
-    observed : xarray.DataArray, dims (\\*kept,)
+    observed : xarray.DataArray, dims (\*kept,)
         The statistic on the data as they are.
-    exceedances : xarray.DataArray, dims (\\*kept,)
+    exceedances : xarray.DataArray, dims (\*kept,)
         How many draws were at least as good as observed.
     best : xarray.DataArray, dims (draw,)
         The best statistic of each draw over all kept positions.
     method : str
         How the draws were made, in words.
-    draws : xarray.DataArray or None, dims (draw, \\*kept)
+    draws : xarray.DataArray or None, dims (draw, \*kept)
         The draws, where they were kept.
-    cluster : xarray.DataArray or None, dims (\\*kept,)
+    cluster : xarray.DataArray or None, dims (\*kept,)
         p value of the cluster that each position belongs to, 1 outside all clusters.
     larger_is_better : bool
         Direction in which a statistic is extreme.
@@ -69,13 +76,13 @@ class NullDistribution:
         larger_is_better: bool = True,
         keep_draws: bool = True,
     ) -> NullDistribution:
-        """Count draws against the observed statistic, one at a time.
+        r"""Count draws against the observed statistic, one at a time.
 
         Parameters
         ----------
-        observed : xarray.DataArray, dims (\\*kept,)
+        observed : xarray.DataArray, dims (\*kept,)
             The statistic on the data as they are.
-        draws : iterable of xarray.DataArray, dims (\\*kept,)
+        draws : iterable of xarray.DataArray, dims (\*kept,)
             The statistic on data whose pairing has been broken.
         method : str
             How the draws were made.
@@ -88,15 +95,18 @@ class NullDistribution:
         Returns
         -------
         NullDistribution
+            A draw that is NaN (undefined) counts as at least as good as observed, so that it never helps.
         """
         sign = 1.0 if larger_is_better else -1.0
+        defined = np.isfinite(observed.to_numpy())
         count = np.zeros(observed.shape, dtype=np.int64)
         best: list[float] = []
         kept: list[np.ndarray] = []
         for draw in draws:
-            values = draw.transpose(*observed.dims).values
-            count += _at_least(sign * values, sign * observed.values)
-            best.append(sign * float(np.nanmax(sign * values)))
+            values = draw.transpose(*observed.dims).to_numpy()
+            goodness = np.where(np.isnan(values), np.inf, sign * values)
+            count += _at_least(goodness, sign * observed.to_numpy())
+            best.append(sign * float(goodness[defined].max(initial=-np.inf)))
             if keep_draws:
                 kept.append(values)
         stacked = np.stack(kept) if kept else None  # (draw, *kept)
@@ -132,7 +142,7 @@ class NullDistribution:
         xarray.DataArray, dims (\*kept,)
             NaN where the observed statistic is NaN.
         """
-        defined = self.observed.notnull()
+        defined = np.isfinite(self.observed)
         if correct == "cluster":
             if self.cluster is None:
                 raise ValueError(
@@ -142,18 +152,20 @@ class NullDistribution:
             return self.cluster.rename("p")
         if correct == "max":
             sign = 1.0 if self.larger_is_better else -1.0
-            best = np.sort(sign * self.best.values)
-            above = len(best) - np.searchsorted(best, sign * self.observed.values - _slack(self.observed.values))
+            best = np.sort(sign * self.best.to_numpy())
+            above = len(best) - np.searchsorted(
+                best, sign * self.observed.to_numpy() - _slack(self.observed.to_numpy())
+            )
             return ((1 + self.observed.copy(data=above)) / (1 + self.n_draws)).where(defined).rename("p")
         p = ((1 + self.exceedances) / (1 + self.n_draws)).where(defined).rename("p")
         if correct == "none":
             return p
         if correct == "fdr":
-            return p.copy(data=_benjamini_hochberg(p.values))
+            return p.copy(data=_benjamini_hochberg(p.to_numpy()))
         raise ValueError(f"correct: got {correct!r}; expected 'none', 'fdr', 'max' or 'cluster'.")
 
     def quantile(self, q: float) -> xr.DataArray:
-        """Give a quantile of the draws at each position, which needs the draws.
+        r"""Give a quantile of the draws at each position, which needs the draws.
 
         Parameters
         ----------
@@ -162,7 +174,7 @@ class NullDistribution:
 
         Returns
         -------
-        xarray.DataArray, dims (\\*kept,)
+        xarray.DataArray, dims (\*kept,)
         """
         if self.draws is None:
             raise ValueError("draws: they were not kept; run the inference with keep_draws=True for quantiles.")
@@ -171,19 +183,19 @@ class NullDistribution:
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one evaluation (or of several, combined), with all that belongs to them.
+    r"""Scores of one evaluation (or of several, combined), with all that belongs to them.
 
     Attributes
     ----------
     data : xarray.Dataset
-        ``score`` (split, \\*kept); perhaps ``ceiling`` (bound, \\*kept) and the null's variables.
+        ``score`` (split, \*kept); perhaps ``ceiling`` (bound, \*kept) and the null's variables.
     provenance : Provenance
         Versions, options, data hashes, seed, device.
 
     Examples
     --------
     >>> score = xr.DataArray([[0.1, 0.3], [0.3, 0.5]], dims=("split", "voxel"), coords={"voxel": ["a", "b"]})
-    >>> Result.of(score, metric="pearson").score.values.round(1).tolist()
+    >>> Result.of(score, metric="pearson").score.to_numpy().round(1).tolist()
     [0.2, 0.4]
     """
 
@@ -202,11 +214,11 @@ class Result:
         null: NullDistribution | None = None,
         provenance: Provenance | None = None,
     ) -> Result:
-        """Put the parts of an evaluation together.
+        r"""Put the parts of an evaluation together.
 
         Parameters
         ----------
-        score : xarray.DataArray, dims (split, \\*kept)
+        score : xarray.DataArray, dims (split, \*kept)
             Score of every split.
         metric : str
             Name of the metric.
@@ -214,7 +226,7 @@ class Result:
             Value of the metric that means no relation.
         larger_is_better : bool
             Direction of the metric.
-        ceiling : xarray.DataArray, optional, dims (bound, \\*kept)
+        ceiling : xarray.DataArray, optional, dims (bound, \*kept)
             Mean scores over splits of the recording's predictions of itself.
         null : NullDistribution, optional
             Draws of the null.
@@ -242,7 +254,7 @@ class Result:
 
     @property
     def score(self) -> xr.DataArray:
-        """Mean score over splits, dims (\\*kept,); NaN where any split's score is."""
+        r"""Mean score over splits, dims (\*kept,); NaN where any split's score is."""
         return self.data["score"].mean("split", skipna=False)
 
     @property
@@ -257,7 +269,7 @@ class Result:
 
     @property
     def ceiling(self) -> xr.DataArray:
-        """Bounds of the ceiling, dims (bound, \\*kept)."""
+        r"""Bounds of the ceiling, dims (bound, \*kept)."""
         if "ceiling" not in self.data:
             raise ValueError("ceiling: this result has none; pass ceiling=… to evaluate.")
         return self.data["ceiling"]
@@ -267,9 +279,15 @@ class Result:
         """The null distribution of the score."""
         if "null_observed" not in self.data:
             raise ValueError("null: this result has none; pass inference=… to evaluate.")
-        get = {name: self.data.get(f"null_{name}") for name in ("observed", "exceedances", "best", "draws", "cluster")}
-        direction = bool(self.data.attrs["larger_is_better"])
-        return NullDistribution(**get, method=self.data.attrs["null_method"], larger_is_better=direction)
+        return NullDistribution(
+            observed=self.data["null_observed"],
+            exceedances=self.data["null_exceedances"],
+            best=self.data["null_best"],
+            method=str(self.data.attrs["null_method"]),
+            draws=self.data.get("null_draws"),
+            cluster=self.data.get("null_cluster"),
+            larger_is_better=bool(self.data.attrs["larger_is_better"]),
+        )
 
     def p_values(self, correct: Correction = "none") -> xr.DataArray:
         """Give one-sided p values; see :meth:`NullDistribution.p_values`.
@@ -302,13 +320,13 @@ class Result:
             If there is no ceiling, or none of its bounds can be divided by.
         """
         ceiling = self.ceiling
-        bounds = [str(b) for b in ceiling.bound.values]
+        bounds = [str(b) for b in ceiling.bound.to_numpy()]
         if bound is None:
             fit = [b for b in ("ceiling", "lower") if b in bounds]
             if not fit:
                 raise ValueError(
-                    f"ceiling: its bounds are {bounds}; a split-half of the metric {self.metric!r} rests on half of the "
-                    "data and cannot be stepped up. Use LeaveOneOut, or name the bound yourself."
+                    f"ceiling: its bounds are {bounds}; a split-half of the metric {self.metric!r} rests on half of "
+                    "the data and cannot be stepped up. Use LeaveOneOut, or name the bound yourself."
                 )
             bound = fit[0]
         if bound not in bounds:
@@ -329,14 +347,17 @@ class Result:
     def to_dataframe(self) -> pd.DataFrame:
         """Lay out one row a position: its labels, score, bounds of the ceiling, p value.
 
+        There is a p value where the null is one of the score itself; that of a statistic over participants belongs to
+        no single row, and :meth:`p_values` gives it.
+
         Returns
         -------
         pandas.DataFrame
         """
         columns = {"score": self.score}
         if "ceiling" in self.data:
-            columns |= {f"ceiling_{b}": self.ceiling.sel(bound=b, drop=True) for b in self.ceiling.bound.values}
-        if "null_observed" in self.data:
+            columns |= {f"ceiling_{b}": self.ceiling.sel(bound=b, drop=True) for b in self.ceiling.bound.to_numpy()}
+        if "null_observed" in self.data and set(self.null.observed.dims) == set(self.score.dims):
             columns |= {"p": self.null.p_values()}
         if not self.score.dims:
             return pd.DataFrame({name: [float(value)] for name, value in columns.items()})
@@ -349,7 +370,7 @@ class Result:
         lines = [f"{self.metric}: {_range_of(score)} (chance {self.chance:g}; {self.data.sizes['split']} splits)"]
         if "ceiling" in self.data:
             ceiling = self.ceiling
-            lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.values]
+            lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.to_numpy()]
         if "null_observed" in self.data:
             p = self.null.p_values()
             smallest = f"p = {float(p):.4g}" if not p.dims else f"{int((p < 0.05).sum())} of {p.size} at p < 0.05"
@@ -393,25 +414,16 @@ class Result:
         """
         path = Path(path)
         data = self.data.assign_attrs(provenance=self.provenance.to_json(), format=FORMAT)
-        data = data.assign_attrs(content=_digest(data))
-        encoding = {
-            name: {"fletcher32": True, "chunksizes": variable.shape}
-            for name, variable in data.variables.items()
-            if variable.ndim and variable.dtype.kind in "fiu"
-        }
+        body = bytes(data.to_netcdf(engine="h5netcdf"))
         try:
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+            _write_whole(path, body + _seal(body))
         except OSError as error:
-            raise _write_error(path, error) from error
-        os.close(handle)
-        try:
-            data.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-            _flush(temporary)
-            Path(temporary).replace(path)
-        except OSError as error:
-            raise _write_error(path, error) from error
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+            raise OSError(
+                error.errno or errno.EIO,
+                f"cannot write the result ({error.strerror or error}); nothing that stood there was touched. Choose "
+                "another place",
+                str(path),
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
@@ -432,24 +444,60 @@ class Result:
             If the file is missing, truncated, damaged, or not a result.
         """
         path = Path(path)
-        if not path.is_file():
-            raise ResultFileError(f"path: {path} is not a file; expected a result written by Result.save.")
+        body = _sealed_body(path)
         try:
-            data = xr.load_dataset(path, engine="h5netcdf")
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, EOFError) as error:
+            data = xr.load_dataset(io.BytesIO(body), engine="h5netcdf")
+            found = data.attrs.pop("format")
+            provenance = Provenance.from_json(data.attrs.pop("provenance"))
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise ResultFileError(
-                f"{path} cannot be read as a result ({type(error).__name__}: {error}); it is truncated, damaged or of "
-                "another kind. Make it again."
+                f"path: {path} is sealed as a result but does not read as one ({type(error).__name__}: {error})."
             ) from error
-        found = data.attrs.get("format")
         if found != FORMAT:
-            raise ResultFileError(f"{path}: format {found!r}; this version reads {FORMAT!r}.")
-        expected = data.attrs.pop("content", None)
-        if expected != _digest(data):
-            raise ResultFileError(f"{path}: its content does not match its own checksum; it is damaged. Make it again.")
-        provenance = Provenance.from_json(data.attrs.pop("provenance"))
-        data.attrs.pop("format")
+            raise ResultFileError(f"path: {path} has the format {found!r}; this version reads {FORMAT!r}.")
         return cls(data, provenance)
+
+
+def _seal(body: bytes) -> bytes:
+    return f"\n{FORMAT} sha256 {hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _sealed_body(path: Path) -> bytes:
+    """Read a file whole and check its seal, so that no damaged byte ever reaches the HDF5 library."""
+    if not path.is_file():
+        raise ResultFileError(f"path: {path} is not a file; expected a result written by Result.save.")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultFileError(f"path: {path} cannot be read ({error.strerror or error}).") from error
+    seal = SEAL.search(content, max(0, len(content) - 128))
+    if seal is None:
+        raise ResultFileError(
+            f"path: {path} ({len(content)} bytes) does not end as a result does; expected a file written by "
+            "Result.save. It is truncated, damaged or of another kind; make it again."
+        )
+    version = f"neuroling-result-{seal[1].decode()}"
+    if version != FORMAT:
+        raise ResultFileError(f"path: {path} has the format {version!r}; this version reads {FORMAT!r}.")
+    body = content[: seal.start()]
+    if hashlib.sha256(body).hexdigest() != seal[2].decode():
+        raise ResultFileError(
+            f"path: the content of {path} does not match its own checksum; it is damaged. Make it again."
+        )
+    return body
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name, flush it to the disk, and only then give it its own name."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:
@@ -464,8 +512,9 @@ def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:
 
 
 def _slack(observed: np.ndarray) -> np.ndarray:
-    """Rounding allowance when a draw ties with the observed statistic: a few units in the last place."""
-    return 1e-12 * np.maximum(1.0, np.abs(observed)) if observed.dtype == np.float64 else 1e-6 * np.abs(observed)
+    """Allow for rounding where a draw ties with the observed statistic: a few units in the last place."""
+    units, least = (1e-12, 1.0) if observed.dtype == np.float64 else (1e-6, 0.0)
+    return np.asarray(units * np.maximum(least, np.abs(observed)))
 
 
 def _at_least(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -486,37 +535,7 @@ def _benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 def _range_of(values: xr.DataArray) -> str:
     if not values.dims:
         return f"{float(values):.3f}"
-    flat = values.values[np.isfinite(values.values)]
+    flat = values.to_numpy()[np.isfinite(values.to_numpy())]
     if len(flat) == 0:
         return f"undefined at all {values.size} positions"
     return f"mean {flat.mean():.3f}, from {flat.min():.3f} to {flat.max():.3f} over {' × '.join(map(str, values.dims))}"
-
-
-def _digest(data: xr.Dataset) -> str:
-    """Hash everything that a result file holds, its own digest excepted."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name in sorted(map(str, data.variables)):
-        digest.update(f"{name}\x1f{content_hash(data[name].reset_coords(drop=True))}\x1e".encode())
-    for name in sorted(map(str, data.attrs)):
-        if name != "content":
-            digest.update(f"{name}\x1f{data.attrs[name]}\x1e".encode())
-    return digest.hexdigest()
-
-
-def _flush(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_error(path: Path, error: OSError) -> OSError:
-    reason = error.strerror or str(error)
-    return OSError(
-        error.errno or 5,
-        f"cannot write the result ({reason}); what stood there is untouched. Choose another",
-        str(path),
-    )

@@ -43,7 +43,11 @@ class Stimuli:
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
+        if not isinstance(self.table, pd.DataFrame):
+            raise TypeError(f"table: got {type(self.table).__name__}; expected a pandas.DataFrame. See from_texts.")
         table = self.table.copy()
+        if table.index.nlevels > 1:
+            raise ValueError(f"table: its index has {table.index.nlevels} levels; expected one label a row.")
         table.index.name = "sample"
         _check_table(table)
         object.__setattr__(self, "table", table)
@@ -71,8 +75,11 @@ class Stimuli:
             raise TypeError("texts: got a single str; expected a list of texts. Wrap it in a list.")
         labels = list(texts) if labels is None else list(labels)
         for name, column in {"labels": labels, **columns}.items():
-            if len(np.asarray(column)) != len(texts):
-                raise ValueError(f"{name}: got {len(np.asarray(column))} entries for {len(texts)} texts.")
+            if np.shape(np.asarray(column, dtype=object))[:1] != (len(texts),):
+                raise ValueError(
+                    f"{name}: got shape {np.shape(np.asarray(column, dtype=object))}; expected one entry for each of "
+                    f"{len(texts)} texts."
+                )
         index = pd.Index(labels, name="sample")
         return cls(pd.DataFrame({"text": list(texts), **{k: np.asarray(v) for k, v in columns.items()}}, index=index))
 
@@ -170,6 +177,12 @@ def _check_table(table: pd.DataFrame) -> None:
         raise ValueError("table: no stimuli; expected at least one row.")
     if "text" not in table:
         raise ValueError(f"table: no column 'text' among {list(table.columns)}.")
+    for name in ("group", "condition"):
+        if name in table and table[name].isna().any():
+            raise ValueError(f"{name}: {int(table[name].isna().sum())} entries are missing; expected a value a row.")
+    unlabelled = int(np.asarray(table.index.isna()).sum())
+    if unlabelled:
+        raise ValueError(f"table: {unlabelled} sample labels are missing; expected one a row.")
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()].unique()
         raise ValueError(

@@ -18,8 +18,8 @@ from neuroling.core.protocols import Rows, Scoring
 class SplitHalf:
     r"""Predict the mean of one half of the presentations from the mean of the other.
 
-    Bounds, for halves of :math:`h` out of :math:`n` repeats, :math:`k = n / h`, and mean score :math:`r` over halves and
-    splits:
+    Bounds, for halves of :math:`h` out of :math:`n` repeats, :math:`k = n / h`, and mean score :math:`r` over halves
+    and splits:
 
     - ``half``: :math:`r` itself, which rests on half of the data;
     - ``reliability``: of the mean over all repeats, :math:`R = k r / (1 + (k - 1) r)` (Spearman 1910, Brown 1910);
@@ -39,7 +39,7 @@ class SplitHalf:
     n_halvings: int = 20
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:
-        """Score one half against the other.
+        r"""Score one half against the other.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class SplitHalf:
 
         Returns
         -------
-        xarray.DataArray, dims (bound, \\*kept)
+        xarray.DataArray, dims (bound, \*kept)
         """
         y = scoring.data.y
         if self.axis not in y.dims:
@@ -58,6 +58,8 @@ class SplitHalf:
         n = y.sizes[self.axis]
         if n < 2:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; a split-half needs at least two.")
+        if self.n_halvings < 1:
+            raise ValueError(f"n_halvings: got {self.n_halvings}; expected at least one.")
         scores = []
         for one, other in _halvings(n, self.n_halvings, rng):
             sides = (y.isel({self.axis: rows}).mean(self.axis) for rows in (one, other))
@@ -85,7 +87,7 @@ class LeaveOneOut:
     axis: str = "subject"
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:  # noqa: ARG002
-        """Score each participant against the mean of the others, and of all.
+        r"""Score each participant against the mean of the others, and of all.
 
         Parameters
         ----------
@@ -96,7 +98,7 @@ class LeaveOneOut:
 
         Returns
         -------
-        xarray.DataArray, dims (bound, \\*kept)
+        xarray.DataArray, dims (bound, \*kept)
         """
         y = scoring.data.y_mean
         if self.axis not in scoring.data.targets:
@@ -133,11 +135,11 @@ def _root(reliability: xr.DataArray) -> xr.DataArray:
     negative = int((reliability < 0).sum())
     if negative:
         warnings.warn(
-            f"ceiling: at {negative} of {reliability.size} positions the reliability is negative, so there is no ceiling "
-            "(NaN); the bounds 'half' and 'reliability' show it.",
+            f"ceiling: at {negative} of {reliability.size} positions the reliability is negative, so there is no "
+            "ceiling (NaN); the bounds 'half' and 'reliability' show it.",
             stacklevel=4,
         )
-    return xr.apply_ufunc(np.sqrt, reliability.where(reliability >= 0))
+    return reliability.where(reliability >= 0) ** 0.5
 
 
 def _halvings(n: int, at_most: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:

@@ -29,6 +29,8 @@ def combine(results: Mapping[str, Result], dim: str) -> Result:
 
     Raises
     ------
+    TypeError
+        If something other than results is given.
     ValueError
         If metrics, splits or labels differ, or only some results have a ceiling or a null.
 
@@ -39,6 +41,11 @@ def combine(results: Mapping[str, Result], dim: str) -> Result:
     0.6
     """
     check_axes("dim", [dim])
+    if not isinstance(results, Mapping):
+        raise TypeError(f"results: got {type(results).__name__}; expected a mapping such as {{'P1': result, …}}.")
+    foreign = {label: type(result).__name__ for label, result in results.items() if not isinstance(result, Result)}
+    if foreign:
+        raise TypeError(f"results: got {foreign}; expected a Result for every label.")
     if not results:
         raise ValueError("results: none given; expected a mapping such as {'P1': result, …}.")
     _check_alike(results, dim)
@@ -72,22 +79,48 @@ def _check_alike(results: Mapping[str, Result], dim: str) -> None:
             raise ValueError(f"results: only one of {label!r} and {other!r} has {sorted(map(str, a_names ^ b_names))}.")
         if dim in result.data.dims:
             raise ValueError(f"dim: {other!r} already has an axis {dim!r}; choose another, or select from it first.")
-        for name, size in first.data.sizes.items():
-            if result.data.sizes[name] != size:
-                raise ValueError(
-                    f"results: along {name!r} {label!r} has {size} entries and {other!r} {result.data.sizes[name]}; "
-                    "combine scores that consume that axis, or select common labels."
-                )
+        a_dims, b_dims = first.data["score"].dims, result.data["score"].dims
+        if a_dims != b_dims:
+            raise ValueError(f"results: {label!r} has scores along {a_dims} and {other!r} along {b_dims}.")
+        for name in first.data.dims:
+            _check_axis(str(name), label, first.data, other, result.data)
+
+
+def _check_axis(name: str, label: str, first: xr.Dataset, other: str, second: xr.Dataset) -> None:
+    """Check that an axis has the same entries in both, by label wherever entries are places rather than draws."""
+    a, b = first.sizes[name], second.sizes[name]
+    if a != b:
+        what = "Draw nulls of one size, split alike, or" if name in ("draw", "split") else "Select common labels, or"
+        raise ValueError(
+            f"results: along {name!r} {label!r} has {a} entries and {other!r} {b}. {what} combine scores that consume "
+            "that axis."
+        )
+    if name in ("draw", "split") or a == 1:
+        return
+    unlabelled = [key for key, data in ((label, first), (other, second)) if name not in data.coords]
+    if unlabelled:
+        raise ValueError(
+            f"results: the entries along {name!r} of {unlabelled[0]!r} have no labels, so nothing says that they are "
+            "the same in all results. Label them in the recording with .assign_coords, or use a metric that consumes them."
+        )
+    ours, theirs = first.indexes[name], second.indexes[name]
+    if not ours.equals(theirs):
+        only_ours, only_theirs = ours[~ours.isin(theirs)], theirs[~theirs.isin(ours)]
+        raise ValueError(
+            f"results: the labels along {name!r} differ: {len(only_ours)} of {a} stand in {label!r} alone (first "
+            f"{only_ours[:5].tolist()}), {len(only_theirs)} in {other!r} alone (first {only_theirs[:5].tolist()})"
+            f"{'' if len(only_ours) else ', and the order differs'}. Select common labels with .sel, or combine scores "
+            "that consume that axis."
+        )
 
 
 def _concat(name: str, parts: list[xr.DataArray], labels: list[str], dim: str) -> xr.DataArray:
+    along = xr.DataArray(np.asarray(labels), dims=dim, name=dim)
     try:
-        return xr.concat(
-            parts, xr.DataArray(np.asarray(labels), dims=dim, name=dim), join="exact", coords="minimal", compat="equals"
-        )
+        return xr.concat(parts, along, join="exact", coords="minimal", compat="equals")
     except ValueError as error:
         raise ValueError(
-            f"results: the labels of {name!r} differ between {labels[0]!r} and another: {error}"
+            f"results: coordinates of {name!r} differ between {labels[0]!r} and another: {error}"
         ) from error
 
 

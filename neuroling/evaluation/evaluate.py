@@ -6,7 +6,7 @@ import numpy as np
 
 from neuroling.core.align import Aligned
 from neuroling.core.protocols import Ceiling, Inference, Predictor, Splitter, TargetSelector
-from neuroling.core.provenance import Provenance, content_hash, current_versions, now
+from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.scoring import Scorer
@@ -73,7 +73,7 @@ def evaluate(
         raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
     if not isinstance(metric, Metric):
         raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
-    for_ceiling, for_null = np.random.default_rng(rng).spawn(2)
+    seed, (for_ceiling, for_null) = describe_seed(rng), _generator(rng).spawn(2)
     scorer = Scorer(model, data, checked_splits(splits, data), metric, select)
     score = scorer.scores
     return Result.of(
@@ -83,8 +83,18 @@ def evaluate(
         larger_is_better=metric.larger_is_better,
         ceiling=None if ceiling is None else ceiling(scorer, for_ceiling),
         null=None if inference is None else inference(scorer, for_null),
-        provenance=_provenance(scorer, splits, ceiling, inference, rng),
+        provenance=_provenance(scorer, splits, ceiling, inference, seed),
     )
+
+
+def _generator(rng: int | np.random.Generator) -> np.random.Generator:
+    if (
+        isinstance(rng, bool)
+        or not isinstance(rng, int | np.integer | np.random.Generator)
+        or (not isinstance(rng, np.random.Generator) and rng < 0)
+    ):
+        raise TypeError(f"rng: got {rng!r}; expected a whole number of at least 0 or a numpy.random.Generator.")
+    return np.random.default_rng(rng)
 
 
 def _provenance(
@@ -92,7 +102,7 @@ def _provenance(
     splits: Splitter,
     ceiling: Ceiling | None,
     inference: Inference | None,
-    rng: int | np.random.Generator,
+    seed: str,
 ) -> Provenance:
     data = scorer.data
     parts = {
@@ -109,7 +119,7 @@ def _provenance(
     return Provenance(
         options={**options, "metric": scorer.metric.name, "n_splits": str(len(scorer.splits))},
         data={"features": content_hash(data.x), "recording": content_hash(data.y), **attrs},
-        seed=str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__,
+        seed=seed,
         device=str(getattr(scorer.model, "device", "cpu")),
         synthetic=bool(data.x.attrs.get("synthetic", False) or data.y.attrs.get("synthetic", False)),
         versions=current_versions(),

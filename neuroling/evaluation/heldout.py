@@ -17,13 +17,13 @@ from neuroling.core.protocols import Array, HoldsOut, Predictor, Split
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What one split has to show: the truth of its test samples and the prediction from its training samples.
+    r"""What one split has to show: the truth of its test samples and the prediction from its training samples.
 
     Attributes
     ----------
     split : Split
         Row numbers.
-    truth, prediction : ndarray, shape (test, \\*targets)
+    truth, prediction : ndarray, shape (test, \*targets)
         Held-out values.
     """
 
@@ -78,13 +78,32 @@ def predict_splits(
     ------
     ndarray, shape (test, target)
     """
-    if isinstance(model, HoldsOut):
+    for number, (split, prediction) in enumerate(zip(splits, _predictions(model, X, Y, splits, groups), strict=True)):
+        yield _checked(prediction, len(split.test), Y.shape[1], model, number)
+
+
+def _predictions(
+    model: Predictor, X: Array, Y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None
+) -> Iterator[Array]:
+    if isinstance(model, HoldsOut) and all(len(split.train) for split in splits):
         yield from model.held_out(X, Y, splits)
         return
     for split in splits:
-        fitted = fresh(model)
+        yield _fitted(model, X, Y, split, groups).predict(X[split.test])
+
+
+def _fitted(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:
+    fitted = fresh(model)
+    try:
         fitted.fit(X[split.train], Y[split.train], **_group_option(model, groups, split))
-        yield _widen(fitted.predict(X[split.test]), len(split.test), Y.shape[1], model)
+    except ValueError as error:
+        if len(split.train):
+            raise
+        raise ValueError(
+            f"splits: NoSplit leaves no training samples, and {type(model).__name__} has something to fit ({error}). "
+            "Use splits that train, such as KFold(5)."
+        ) from error
+    return fitted
 
 
 def fresh(model: Predictor) -> Predictor:
@@ -109,8 +128,8 @@ def _group_option(model: Predictor, groups: NDArray[np.generic] | None, split: S
     return {"groups": groups[split.train]}
 
 
-def _widen(prediction: Array, n_test: int, n_targets: int, model: Predictor) -> Array:
-    """Check the shape of a prediction; (test,) stands for every target."""
+def _checked(prediction: Array, n_test: int, n_targets: int, model: Predictor, number: int) -> Array:
+    """Check shape and values of a prediction; (test,) stands for every target."""
     prediction = np.asarray(prediction)
     if prediction.ndim == 1:
         prediction = prediction[:, None]
@@ -118,5 +137,10 @@ def _widen(prediction: Array, n_test: int, n_targets: int, model: Predictor) -> 
         raise ValueError(
             f"model: {type(model).__name__}.predict gave shape {prediction.shape}; expected ({n_test}, {n_targets}) or "
             f"({n_test},)."
+        )
+    if not np.isfinite(prediction).all():
+        raise ValueError(
+            f"model: {type(model).__name__}.predict gave {int((~np.isfinite(prediction)).sum())} of {prediction.size} "
+            f"values that are NaN or infinite in split {number}; expected finite numbers."
         )
     return np.broadcast_to(prediction, (n_test, n_targets))

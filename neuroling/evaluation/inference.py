@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import lgamma, log
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.core.align import Aligned, pair_order
+from neuroling.core.align import Aligned, pair_order, runs_of
 from neuroling.core.protocols import Rows, Scoring
 from neuroling.core.result import NullDistribution
+
+GRIDS = frozenset({"time", "frequency"})
+"""Axes on which neighbouring entries are neighbours; voxels and channels in a list are not."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +53,37 @@ class Permutation:
         """
         _check_draws(self.n_draws)
         _refuse_time(scoring.data, "Permutation exchanges single samples")
+        self._check_exchangeable(scoring.data)
         orders = np.stack([self._order(scoring.data, rng) for _ in range(self.n_draws)])
-        what = "items" if scoring.data.unit == "item" else "samples"
-        inside = f" within {self.within}" if self.within else ""
-        return _collect(scoring, scoring.reordered(orders), f"permutation of {what}{inside}", self.keep_draws)
+        method = f"permutation of {self._what(scoring.data)}" + (f" within {self.within}" if self.within else "")
+        return _collect(scoring, scoring.reordered(orders), method, self.keep_draws)
+
+    def _check_exchangeable(self, data: Aligned) -> None:
+        if self.within is not None and data.unit == "item":
+            raise ValueError(
+                f"within: got {self.within!r}, but the samples are pairs of items, which are exchanged as a whole; "
+                "expected None."
+            )
+        sizes = [data.n_samples]
+        if data.unit == "item":
+            sizes = [len(data.items)]
+        elif self.within is not None:
+            sizes = np.unique(data.coordinate(self.within), return_counts=True)[1].tolist()
+        if sum(lgamma(size + 1) for size in sizes) < log(20):
+            raise ValueError(
+                f"inference: {len(sizes)} sets of at most {max(sizes)} {self._what(data)} to exchange have fewer than "
+                "20 orders, too few for p = 0.05; expected more samples, or fewer values of the coordinate 'within'."
+            )
+
+    def _what(self, data: Aligned) -> str:
+        return "items" if data.unit == "item" else "samples"
 
     def _order(self, data: Aligned, rng: np.random.Generator) -> Rows:
         if data.unit == "item":
-            if self.within is not None:
-                raise ValueError("within: samples are pairs of items, which are exchanged as a whole; leave it out.")
             return pair_order(data, rng.permutation(len(data.items)))
         if self.within is None:
             return rng.permutation(data.n_samples)
-        return _order_within(data.coordinate(self.within), rng.permutation)
+        return _order_within(data.coordinate(self.within), rng)
 
 
 @dataclass(frozen=True)
@@ -69,7 +91,9 @@ class HeldOutPermutation:
     """Exchange held-out samples within their split, predictions kept.
 
     Conditional on the training set, held-out samples are exchangeable when the features say nothing about them; nothing
-    is fitted again, so many draws of many voxels are cheap. It needs splits with many held-out samples.
+    is fitted again, so many draws of many voxels are cheap. It needs many held-out samples that train nothing: over the
+    folds of a cross-validation, scores of different folds share samples and rise together, the draws here do not, and
+    12 % false positives were measured where 5 % were meant.
 
     Parameters
     ----------
@@ -105,8 +129,16 @@ class HeldOutPermutation:
         sizes = [len(split.test) for split in scoring.splits]
         if min(sizes) < 10:
             raise ValueError(
-                f"inference: the smallest test set has {min(sizes)} samples; HeldOutPermutation needs at least 10 of them "
-                "to exchange. Use Permutation, which relabels all samples."
+                f"inference: the smallest test set has {min(sizes)} samples; HeldOutPermutation needs at least 10 of "
+                "them to exchange. Use Permutation, which relabels all samples."
+            )
+        tested = np.concatenate([split.test for split in scoring.splits])
+        shared = np.intersect1d(tested, np.concatenate([split.train for split in scoring.splits]))
+        if len(shared) or len(np.unique(tested)) < len(tested):
+            raise ValueError(
+                f"inference: of {len(np.unique(tested))} held-out samples {len(shared)} also train another split, or "
+                "are held out twice, so the scores of splits rise and fall together while these draws would not. Hold "
+                "out once, as ShuffleSplit(1, random_state=0) does, or use Permutation, which fits again."
             )
         orders = ([rng.permutation(size) for size in sizes] for _ in range(self.n_draws))
         return _collect(scoring, scoring.relabelled(orders), "permutation of held-out samples", self.keep_draws)
@@ -154,10 +186,12 @@ class CircularShift:
 
     def _orders(self, runs: list[Rows], n: int, rng: np.random.Generator) -> Iterator[Rows]:
         shifts = [np.arange(self.minimum, len(run) - self.minimum + 1) for run in runs]
-        if self.minimum < 1 or min(map(len, shifts)) < 20:
+        fewest = min(map(len, shifts))
+        if self.minimum < 1 or fewest < 20:
             raise ValueError(
-                f"minimum: rotations of at least {self.minimum} volumes leave {min(map(len, shifts))} different ones in "
-                f"the shortest run of {min(map(len, runs))}; expected at least 20. Use a smaller minimum or longer runs."
+                f"minimum: got {self.minimum}; rotations of at least so many volumes leave {fewest} different ones in "
+                f"a run of {min(map(len, runs))}; expected a minimum of at least 1 that leaves at least 20. Use a "
+                "smaller one, or longer runs."
             )
         if len(runs) == 1:
             n_draws = len(shifts[0]) if self.n_draws is None else self.n_draws
@@ -223,7 +257,8 @@ class BlockPermutation:
             starts = np.arange(0, len(run), self.block)
             if len(starts) < 5:
                 raise ValueError(
-                    f"block: {self.block} volumes make {len(starts)} blocks of a run of {len(run)}; expected at least 5."
+                    f"block: got {self.block} volumes, which make {len(starts)} blocks of a run of {len(run)}; "
+                    "expected at least 5. Use smaller blocks or CircularShift."
                 )
             phase = int(rng.integers(self.block))  # cuts fall anywhere, so that no boundary is favoured
             blocks = np.split(np.roll(run, phase), starts[1:])
@@ -242,7 +277,8 @@ class SignFlip:
     n_draws : int
         Number of sign flips; all of them where there are no more.
     cluster : str or tuple of str, optional
-        Axis or axes along which neighbours form clusters; must be all that is left beside ``axis``.
+        Axis or axes along which neighbours form clusters, ``"time"`` or ``"frequency"``; must be all that is left
+        beside ``axis``.
     threshold : float, optional
         t that a position must pass to belong to a cluster; that of p < 0.05, one-sided, by default.
     """
@@ -272,11 +308,11 @@ class SignFlip:
     def test(
         self, scores: xr.DataArray, rng: np.random.Generator, *, larger_is_better: bool = True
     ) -> NullDistribution:
-        """Test scores that were counted from chance, such as those of combined results or a difference of models.
+        r"""Test scores that were counted from chance, such as those of combined results or a difference of models.
 
         Parameters
         ----------
-        scores : xarray.DataArray, dims (axis, \\*kept)
+        scores : xarray.DataArray, dims (axis, \*kept)
             Zero means nothing.
         rng : numpy.random.Generator
             Source of the flips.
@@ -289,7 +325,7 @@ class SignFlip:
         """
         _check_draws(self.n_draws)
         values = self._values(scores)
-        observed = scores.isel({self.axis: 0}, drop=True)
+        observed = scores.transpose(self.axis, ...).isel({self.axis: 0}, drop=True)
         flips = _flips(len(values), self.n_draws, rng)
         draws = (observed.copy(data=_t(flip.reshape(-1, *[1] * (values.ndim - 1)) * values)) for flip in flips)
         null = NullDistribution.collect(
@@ -301,7 +337,7 @@ class SignFlip:
         if self.cluster is None:
             return null
         cluster = observed.copy(data=self._cluster_p(values, larger_is_better, rng))
-        return NullDistribution(**{**null.__dict__, "cluster": cluster})
+        return replace(null, cluster=cluster)
 
     def _values(self, scores: xr.DataArray) -> NDArray[np.floating[Any]]:
         if self.axis not in scores.dims:
@@ -312,7 +348,8 @@ class SignFlip:
         values = scores.transpose(self.axis, ...).values
         if len(values) < 5:
             raise ValueError(
-                f"inference: {len(values)} along {self.axis!r} have {2 ** len(values)} sign flips; need 5."
+                f"inference: {len(values)} along {self.axis!r} have {2 ** len(values)} sign flips, too few for p = "
+                "0.05; expected at least 5 participants."
             )
         if np.isnan(values).any():
             raise ValueError(
@@ -320,9 +357,15 @@ class SignFlip:
             )
         axes = (self.cluster,) if isinstance(self.cluster, str) else self.cluster
         left = tuple(str(dim) for dim in scores.dims if dim != self.axis)
-        if axes is not None and set(axes) != set(left):
+        if axes is not None and (set(axes) != set(left) or not set(axes) <= GRIDS):
             raise ValueError(
-                f"cluster: got {axes}; beside {self.axis!r} the scores have {left}. Select the others first."
+                f"cluster: got {axes}; beside {self.axis!r} the scores have {left}. Expected all of these, and only "
+                f"axes on which entry after entry are neighbours, {sorted(GRIDS)}. Select from the others first."
+            )
+        if (values == values[0]).all(axis=0).any():
+            raise ValueError(
+                f"inference: all {len(values)} along {self.axis!r} have the same score at "
+                f"{int((values == values[0]).all(axis=0).sum())} positions; t is undefined there. Leave them out first."
             )
         return values
 
@@ -373,19 +416,14 @@ def _runs(data: Aligned, name: str) -> list[Rows]:
             f"inference: {name} moves stretches of time, but the samples are not marked as consecutive (no coordinate "
             "'time_index'); use Permutation."
         )
-    groups = data.groups()
-    if groups is None:
-        return [np.arange(data.n_samples)]
-    return [np.flatnonzero(groups == label) for label in dict.fromkeys(groups.tolist())]
+    return [rows for _, rows in runs_of(data.y)]
 
 
-def _order_within(labels: NDArray[np.generic], permute: Any) -> Rows:
+def _order_within(labels: NDArray[np.generic], rng: np.random.Generator) -> Rows:
     order = np.arange(len(labels))
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        order[rows] = permute(rows)
-    if np.array_equal(order, np.arange(len(labels))) and len(np.unique(labels)) == len(labels):
-        raise ValueError("within: every sample has a value of its own, so nothing can be exchanged.")
+        order[rows] = rng.permutation(rows)
     return order
 
 
@@ -398,8 +436,7 @@ def _flips(n: int, n_draws: int, rng: np.random.Generator) -> NDArray[np.floatin
 
 
 def _t(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """One-sample t over the first axis."""
-    spread = values.std(axis=0, ddof=1)
-    if np.any(spread == 0):
-        raise ValueError("inference: all participants have the same score at some position; t is undefined there.")
-    return np.asarray(values.mean(axis=0) / (spread / np.sqrt(len(values))))
+    """One-sample t over the first axis; infinite where flips have made all values equal."""
+    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(mean / (spread / np.sqrt(len(values))))

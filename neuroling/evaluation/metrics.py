@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
 from neuroling.numerics import correlate
+from neuroling.numerics.pairs import TIE
 
 Array = NDArray[np.floating[Any]]
 Condition = NDArray[np.generic]
@@ -55,6 +56,12 @@ class Metric:
         Score the held-out samples of all splits at once.
     is_pattern : bool
         Whether samples are told apart by their patterns, so that ``score`` needs to know which value is whose.
+
+    Examples
+    --------
+    >>> bias = Metric("bias", lambda truth, prediction: (prediction - truth).mean(-1), larger_is_better=False)
+    >>> bias.along("sample", "voxel").name
+    'bias over sample × voxel'
     """
 
     name: str
@@ -69,7 +76,7 @@ class Metric:
     is_pattern: bool = False
 
     def along(self, *over: str) -> Metric:
-        """Consume other axes.
+        """Consume other axes; the name says which.
 
         Parameters
         ----------
@@ -82,16 +89,19 @@ class Metric:
 
         Examples
         --------
-        >>> pearson.along("time").over
-        ('time',)
+        >>> pearson.along("time").name
+        'pearson over time'
         """
+        if not over:
+            raise ValueError(f"{self.name}.along: no axis given; expected at least one, such as 'time'.")
         check_axes(f"{self.name}.along", over)
         if self.is_pattern and ("sample" not in over or len(over) < 2):
             raise ValueError(
                 f"{self.name}.along: got {over}; it tells samples apart by their patterns, so expected 'sample' and at "
                 "least one more axis."
             )
-        return replace(self, over=over)
+        name = self.name if set(over) == set(self.over) else f"{self.name} over {' × '.join(over)}"
+        return replace(self, name=name, over=over)
 
     def between(self, coord: str, plus: str, minus: str) -> Metric:
         """Score a difference wave: mean over samples of one condition minus mean over those of another.
@@ -127,11 +137,12 @@ class Metric:
         Truth and prediction are counted from the training mean of their split: raw pooled predictions are biased,
         because the mean of a test set lies opposite to the mean of its training set.
         """
-        return replace(self, name=f"{self.name}, pooled", is_pooled=True, baseline="training mean")
+        base = self.name.replace(CENTRED, "")
+        return replace(self, name=f"{base}, pooled{CENTRED}", is_pooled=True, baseline="training mean")
 
     def uncentred(self) -> Metric:
         """Compare truth and prediction as they are, nothing subtracted; the name says so."""
-        return replace(self, name=f"{self.name.removesuffix(CENTRED)}, uncentred", baseline="none")
+        return replace(self, name=f"{self.name.replace(CENTRED, '')}, uncentred", baseline="none")
 
     def consumes(self, axis: str) -> bool:
         """Say whether an axis is gone after scoring."""
@@ -157,8 +168,8 @@ class Metric:
             )
         if not self.consumes("sample"):
             raise ValueError(
-                f"metric: {self.name} consumes {self.over} and would keep 'sample' of {dims}, but every split has other "
-                "samples. Add 'sample' to .along(…), or compare conditions with .between(…)."
+                f"metric: {self.name} consumes {self.over} and would keep 'sample' of {dims}, but every split has "
+                "other samples. Add 'sample' to .along(…), or compare conditions with .between(…)."
             )
         return tuple(dim for dim in dims if not self.consumes(dim))
 
@@ -167,13 +178,13 @@ CENTRED = ", training-mean-centred"
 
 
 def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...], condition: Condition | None) -> Array:
-    """Score one set of held-out samples.
+    r"""Score one set of held-out samples.
 
     Parameters
     ----------
     metric : Metric
         What to compute.
-    truth, prediction : ndarray, shape (sample, \\*targets)
+    truth, prediction : ndarray, shape (sample, \*targets)
         Held-out values, counted from the metric's baseline.
     dims : tuple of str
         ``("sample", *targets)``.
@@ -182,18 +193,39 @@ def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...]
 
     Returns
     -------
-    ndarray, shape (\\*kept,)
+    ndarray, shape (\*kept,)
     """
     if metric.contrast is not None:
         truth = difference(truth, condition, metric.contrast)  # (*targets)
         prediction = difference(prediction, condition, metric.contrast)
         dims = dims[1:]
-    sides = (_lay_out(metric, values, dims) for values in (truth, prediction))
-    return np.asarray(metric.score(*sides))
+    sides = (lay_out(metric, values, dims) for values in (truth, prediction))
+    scores = np.asarray(metric.score(*sides))
+    expected = tuple(size for size, dim in zip(truth.shape, dims, strict=True) if dim not in metric.over)
+    if scores.shape != expected:
+        raise ValueError(
+            f"metric: {metric.name} gave scores of shape {scores.shape}; expected {expected}, one for each position "
+            f"that is left once {metric.over} of {dims} are consumed."
+        )
+    return scores
 
 
-def _lay_out(metric: Metric, values: Array, dims: tuple[str, ...]) -> Array:
-    """Move the consumed axes last, end to end: (*kept, value), or (*kept, sample, value) for patterns."""
+def lay_out(metric: Metric, values: Array, dims: tuple[str, ...]) -> Array:
+    r"""Move the consumed axes last, end to end.
+
+    Parameters
+    ----------
+    metric : Metric
+        Names the axes.
+    values : ndarray, shape ``dims``
+        Truth or prediction.
+    dims : tuple of str
+        Axes of ``values``.
+
+    Returns
+    -------
+    ndarray, shape (\*kept, value), or (\*kept, sample, value) for patterns
+    """
     over = ("sample", *(axis for axis in metric.over if axis != "sample")) if metric.is_pattern else metric.over
     moved = np.moveaxis(values, [dims.index(axis) for axis in over], range(-len(over), 0))
     last = len(over) - metric.is_pattern
@@ -201,11 +233,11 @@ def _lay_out(metric: Metric, values: Array, dims: tuple[str, ...]) -> Array:
 
 
 def difference(values: Array, condition: Condition | None, contrast: Contrast) -> Array:
-    """Average samples by condition and subtract.
+    r"""Average samples by condition and subtract.
 
     Parameters
     ----------
-    values : ndarray, shape (sample, \\*targets)
+    values : ndarray, shape (sample, \*targets)
         Held-out values.
     condition : ndarray, shape (sample,)
         Condition of each.
@@ -214,7 +246,7 @@ def difference(values: Array, condition: Condition | None, contrast: Contrast) -
 
     Returns
     -------
-    ndarray, shape (\\*targets,)
+    ndarray, shape (\*targets,)
 
     Raises
     ------
@@ -234,7 +266,8 @@ def difference(values: Array, condition: Condition | None, contrast: Contrast) -
     return np.asarray(means[0] - means[1])
 
 
-def _warn_undefined(name: str, scores: Array) -> Array:
+def _warn_undefined(name: str, scores: Array | np.float64) -> Array:
+    scores = np.asarray(scores)
     undefined = int(np.isnan(scores).sum())
     if undefined:
         warnings.warn(
@@ -277,15 +310,47 @@ def _two_vs_two(truth: Array, prediction: Array) -> Array:
     n = truth.shape[-2]
     if n < 2:
         raise ValueError(f"metric: two_vs_two needs two held-out samples to tell apart, got {n}; use LeavePOut(2).")
-    similarity = _unit_length(prediction) @ np.swapaxes(_unit_length(truth), -1, -2)  # (…, predicted, true)
-    own = np.diagonal(similarity, axis1=-2, axis2=-1)
+    return share_matched(similarity(truth, prediction))
+
+
+def similarity(truth: Array, prediction: Array) -> NDArray[np.float64]:
+    """Give the cosine of every predicted pattern with every true one.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray, shape (…, sample, value)
+        Patterns.
+
+    Returns
+    -------
+    ndarray, shape (…, predicted sample, true sample)
+        Zero for patterns of no length.
+    """
+    return np.asarray(_unit_length(prediction) @ np.swapaxes(_unit_length(truth), -1, -2))
+
+
+def share_matched(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the share of pairs of samples whose right matching is more alike than the wrong one; ties count half.
+
+    Parameters
+    ----------
+    similarity : ndarray, shape (…, predicted sample, true sample)
+        Cosines.
+
+    Returns
+    -------
+    ndarray, shape (…,)
+    """
+    own = np.diagonal(similarity, axis1=-2, axis2=-1)  # (…, sample)
     gain = own[..., :, None] + own[..., None, :] - similarity - np.swapaxes(similarity, -1, -2)  # (…, sample, sample)
-    above, right = np.triu(np.ones((n, n), dtype=bool), 1), np.sign(gain)
-    return np.asarray((1 + right[..., above]).mean(axis=-1) / 2)
+    n = own.shape[-1]
+    won = (gain > TIE).sum(axis=(-2, -1)) - (gain < -TIE).sum(axis=(-2, -1))  # every pair twice, the diagonal never
+    return np.asarray((1 + won / (n * (n - 1))) / 2)
 
 
 def _unit_length(values: Array) -> Array:
-    norm = np.linalg.norm(values, axis=-1, keepdims=True)
+    """Scale patterns to length one in float64; a pattern of no length stays as it is, alike to nothing."""
+    norm = np.linalg.norm(values.astype(np.float64), axis=-1, keepdims=True)
     return np.asarray(values / np.where(norm > 0, norm, 1))
 
 
@@ -296,7 +361,10 @@ spearman = Metric("spearman", _spearman, correlation=True)
 """Spearman rank correlation over samples."""
 
 r2 = Metric("r2", _r2)
-r"""Coefficient of determination :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`, unbounded below."""
+r"""Coefficient of determination :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`, unbounded below.
+
+Zero is what the mean of the test samples would score; a model of noise falls below it.
+"""
 
 cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean")
 """Cosine over samples, or over patterns with ``.along``, counted from the training mean."""
@@ -309,4 +377,7 @@ two_vs_two = Metric(
     baseline="training mean",
     is_pattern=True,
 )
-"""Share of pairs of held-out samples told apart by the cosine of their patterns (Mitchell et al. 2008); ties count half."""
+"""Share of pairs of held-out samples told apart by the cosine of their patterns; ties count half.
+
+Source: Mitchell et al. (2008), Science 320, 1191-1195.
+"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 import xarray as xr
@@ -21,7 +22,7 @@ from neuroling.core.protocols import (
     TargetSelector,
 )
 from neuroling.evaluation.heldout import HeldOut, held_out, predict_splits
-from neuroling.evaluation.metrics import Metric, apply, two_vs_two
+from neuroling.evaluation.metrics import Metric, apply, lay_out, share_matched, similarity, two_vs_two
 from neuroling.numerics import pairs as pair_algebra
 
 STACKED_VALUES = 2**26
@@ -53,9 +54,12 @@ class Scorer:
     select: TargetSelector | None = None
 
     def __post_init__(self) -> None:
+        _check_model(self.model)
         self.metric.kept(self.dims)
         if self.select is not None:
             _check_selector(self.select, self.metric, self.data.targets)
+        if self.metric.is_pooled and self.metric.is_pattern:
+            _check_once(self.splits, self.metric)
         if self.metric.baseline == "training mean" and any(len(split.train) == 0 for split in self.splits):
             raise ValueError(
                 f"metric: {self.metric.name} counts from the training mean, but a split has no training samples; "
@@ -96,6 +100,7 @@ class Scorer:
         recording = np.moveaxis(y.reshape(*y.shape[:2], -1), 1, 0)  # (repeat, sample, target)
         if isinstance(self.select, SelectsFolds) and self._complementary:
             return list(self.select.select_folds(recording, [split.test for split in self.splits]))
+        _check_looks(self.select, recording[:, self.splits[0].train])
         return [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
 
     @cached_property
@@ -106,27 +111,27 @@ class Scorer:
 
     @cached_property
     def scores(self) -> xr.DataArray:
-        """Score of every split, dims (split, \\*kept)."""
+        r"""Score of every split, dims (split, \*kept)."""
         gram = self._gram_route
         if gram is not None:
             return self._labelled(gram.scores())
         return self._labelled(self._score_all(held_out(self.model, self.data, self.splits), self.data.y_mean.values))
 
     def observed(self) -> xr.DataArray:
-        """Mean score over splits, dims (\\*kept,)."""
+        r"""Mean score over splits, dims (\*kept,)."""
         return self.scores.mean("split", skipna=False)
 
     def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
-        """Score a recording against a prediction of it that was made elsewhere, on the same splits and targets.
+        r"""Score a recording against a prediction of it that was made elsewhere, on the same splits and targets.
 
         Parameters
         ----------
-        truth, prediction : xarray.DataArray, dims (sample, \\*targets)
+        truth, prediction : xarray.DataArray, dims (sample, \*targets)
             Such as two halves of the repeats.
 
         Returns
         -------
-        xarray.DataArray, dims (split, \\*kept)
+        xarray.DataArray, dims (split, \*kept)
         """
         a, b = (side.transpose(*self.dims).values for side in (truth, prediction))
         pairs = (HeldOut(split, a[split.test], b[split.test]) for split in self.splits)
@@ -135,7 +140,7 @@ class Scorer:
     # --- scores under a null ------------------------------------------------------------------------------------
 
     def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
-        """Score the whole procedure with the recording's rows taken in other orders.
+        r"""Score the whole procedure with the recording's rows taken in other orders.
 
         Features, labels and splits stay; everything that touches the recording (fit, selection, baseline) is done
         anew. Routes, fastest first, all equal: inner products over targets only; draws stacked as further targets;
@@ -148,7 +153,7 @@ class Scorer:
 
         Yields
         ------
-        xarray.DataArray, dims (\\*kept,)
+        xarray.DataArray, dims (\*kept,)
             Mean score over splits of each draw.
         """
         gram = self._gram_route
@@ -162,7 +167,7 @@ class Scorer:
                 yield replace(self, data=self.data.reordered(order)).observed()
 
     def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
-        """Score the same predictions against held-out truths that have changed places within their split.
+        r"""Score the same predictions against held-out truths that have changed places within their split.
 
         Parameters
         ----------
@@ -171,14 +176,26 @@ class Scorer:
 
         Yields
         ------
-        xarray.DataArray, dims (\\*kept,)
+        xarray.DataArray, dims (\*kept,)
             Mean score over splits of each draw.
         """
         pairs = list(held_out(self.model, self.data, self.splits))
         y = self.data.y_mean.values
+        if self.metric.score is two_vs_two.score and not self.metric.is_pooled:
+            yield from self._rematched(pairs, orders)
+            return
         for order in orders:
             moved = (replace(p, truth=p.truth[rows]) for p, rows in zip(pairs, order, strict=True))
             yield self._labelled(self._score_all(moved, y)).mean("split", skipna=False)
+
+    def _rematched(self, pairs: Sequence[HeldOut], orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
+        """Match every draw from similarities that are computed once: samples that move take theirs along."""
+        y = self.data.y_mean.values
+        sides = [self._sides(number, *pair) for number, pair in enumerate(self._centred(pairs, y))]
+        similar = [similarity(*(lay_out(self.metric, side, self.dims) for side in both)) for both in sides]
+        for order in orders:
+            scores = [share_matched(one[..., rows]) for one, rows in zip(similar, order, strict=True)]
+            yield self._label(np.mean(scores, axis=0))
 
     def _stacked(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
         y = self.data.y_mean.values
@@ -202,7 +219,7 @@ class Scorer:
     ) -> Array:
         """Score every split, or all at once: (split, *kept). ``y`` holds all samples, for the training means."""
         dims = self.dims if dims is None else dims
-        centred = (self._centred(pair, y, y if y_predicted is None else y_predicted) for pair in pairs)
+        centred = self._centred(pairs, y, y_predicted)
         if self.metric.is_pooled:
             rows = np.concatenate([split.test for split in self.splits])
             truth, prediction = (np.concatenate(side) for side in zip(*centred, strict=True))
@@ -210,16 +227,26 @@ class Scorer:
         return np.stack([self._score_split(number, *pair, dims) for number, pair in enumerate(centred)])
 
     def _score_split(self, number: int, truth: Array, prediction: Array, dims: tuple[str, ...]) -> Array:
-        if self.selected is not None:
-            truth, prediction = truth[..., self.selected[number]], prediction[..., self.selected[number]]
+        truth, prediction = self._sides(number, truth, prediction)
         return apply(self.metric, truth, prediction, dims, self._conditions(self.splits[number].test))
 
-    def _centred(self, pair: HeldOut, y: Array, y_predicted: Array) -> tuple[Array, Array]:
+    def _sides(self, number: int, truth: Array, prediction: Array) -> tuple[Array, Array]:
+        """Truth and prediction of a split, at the targets that it selects."""
+        if self.selected is None:
+            return truth, prediction
+        return truth[..., self.selected[number]], prediction[..., self.selected[number]]
+
+    def _centred(
+        self, pairs: Iterable[HeldOut], y: Array, y_predicted: Array | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        """Count truth and prediction of every split from the metric's baseline."""
         if self.metric.baseline == "none":
-            return pair.truth, pair.prediction
-        mean = y[pair.split.train].mean(axis=0)
-        other = mean if y_predicted is y else y_predicted[pair.split.train].mean(axis=0)
-        return pair.truth - mean, pair.prediction - other
+            yield from ((pair.truth, pair.prediction) for pair in pairs)
+            return
+        means = training_means(y, self.splits)
+        others = repeat(None) if y_predicted is None else training_means(y_predicted, self.splits)
+        for pair, mean, other in zip(pairs, means, others, strict=False):
+            yield pair.truth - mean, pair.prediction - (mean if other is None else other)
 
     def _conditions(self, rows: Rows) -> NDArray[np.generic] | None:
         return None if self.condition is None else self.condition[rows]
@@ -266,8 +293,8 @@ class GramRoute:
         Whether patterns are counted from the training mean.
     """
 
-    operators: Array
-    grams: Array
+    operators: NDArray[np.float64]
+    grams: NDArray[np.float64]
     pairs: Rows
     n_samples: int
     centred: bool
@@ -283,11 +310,11 @@ class GramRoute:
         """
         assert isinstance(scorer.model, LinearHoldsOut)  # noqa: S101 - the caller has looked
         centred = scorer.metric.baseline == "training mean"
-        operators = np.stack(list(scorer.model.held_out_operators(scorer.data.x.values, scorer.splits)))
+        operators = np.stack(list(scorer.model.held_out_operators(scorer.data.x.values, scorer.splits))).astype(float)
         y = scorer.data.y_mean.values.reshape(scorer.data.n_samples, -1)  # (sample, target)
         if centred:
             y = y - y.mean(axis=0)  # shifts cancel below, and small numbers lose no digits
-        grams = _gram(y) if scorer.selected is None else pair_algebra.fold_grams(y, np.stack(scorer.selected))
+        grams = _gram(y) if scorer.selected is None else _fold_grams(y, scorer.selected)
         pairs = np.stack([split.test for split in scorer.splits])
         return cls(operators, grams, pairs, scorer.data.n_samples, centred)
 
@@ -309,20 +336,82 @@ class GramRoute:
         return np.asarray(draws)
 
 
-def _gram(y: Array) -> Array:
-    return np.asarray(y @ y.T, dtype=np.float64)
+def training_means(y: Array, splits: Sequence[Split]) -> Iterator[NDArray[np.float64]]:
+    r"""Average the training samples of every split.
+
+    Parameters
+    ----------
+    y : ndarray, shape (sample, \*targets)
+        All samples.
+    splits : sequence of Split
+        Row numbers. Where few samples are held out, the mean follows from the sum over all less those few.
+
+    Yields
+    ------
+    ndarray, shape (\*targets,)
+        float64.
+    """
+    total = y.sum(axis=0, dtype=np.float64)
+    for train, test in splits:
+        if len(train) + len(test) == len(y) and len(test) < len(train):
+            yield np.asarray((total - y[test].sum(axis=0, dtype=np.float64)) / len(train))
+        else:
+            yield np.asarray(y[train].mean(axis=0, dtype=np.float64))
+
+
+def _gram(y: Array) -> NDArray[np.float64]:
+    wide = y.astype(np.float64)
+    return np.asarray(wide @ wide.T)
+
+
+def _fold_grams(y: Array, selected: Sequence[Rows]) -> NDArray[np.float64]:
+    if len({len(rows) for rows in selected}) == 1:
+        return np.asarray(pair_algebra.fold_grams(y, np.stack(selected)))
+    return np.stack([_gram(y[:, rows]) for rows in selected])
+
+
+def _check_model(model: Predictor) -> None:
+    if isinstance(model, type):
+        raise TypeError(f"model: got {model.__name__} itself; expected an instance, such as {model.__name__}().")
+    missing = [name for name in ("fit", "predict") if not callable(getattr(model, name, None))]
+    if missing:
+        raise TypeError(f"model: {type(model).__name__} has no {' and no '.join(missing)}; expected a regressor.")
+
+
+def _check_once(splits: Sequence[Split], metric: Metric) -> None:
+    rows = np.concatenate([split.test for split in splits])
+    if len(np.unique(rows)) < len(rows):
+        raise ValueError(
+            f"metric: {metric.name} compares all held-out samples with one another, but the splits hold out "
+            f"{len(np.unique(rows))} samples {len(rows)} times; expected each once, as KFold does. Do not pool."
+        )
 
 
 def _check_selector(select: TargetSelector, metric: Metric, targets: tuple[str, ...]) -> None:
-    if not callable(select):
+    if isinstance(select, type):
+        raise TypeError(f"select: got {select.__name__} itself; expected an instance, such as {select.__name__}().")
+    fitted = [name for name in getattr(select, "__dict__", {}) if name.endswith("_") and not name.startswith("_")]
+    if not callable(select) or fitted:
+        what = f" that is already fitted ({', '.join(fitted)})" if fitted else ""
         raise TypeError(
-            f"select: got {type(select).__name__}; expected a function of the training samples. A mask made beforehand "
-            "has seen the test samples, and scores would rise on noise."
+            f"select: got {type(select).__name__}{what}; expected a function of the training samples. A choice made "
+            "beforehand has seen the test samples, and scores would rise on noise. Targets that are chosen without the "
+            "recording, such as a region, are taken with .sel before align."
         )
     if len(targets) != 1 or not metric.consumes(targets[0]) or metric.is_pooled:
         raise ValueError(
             f"select: every split chooses its own among the targets {targets}, so the metric has to consume that one "
             f"axis split by split; {metric.name} consumes {metric.over}."
+        )
+
+
+def _check_looks(select: TargetSelector, train: Array) -> None:
+    """Refuse a function that hands out a choice made beforehand: targets that trade places must take it along."""
+    mask = _checked_mask(select, train)
+    if not mask.all() and np.array_equal(mask, _checked_mask(select, np.roll(train, 1, axis=-1))):
+        raise ValueError(
+            f"select: {select!r} chose the same places when the targets had been moved by one, so it does not look at "
+            "the training samples that it is given. A choice made beforehand has seen the test samples."
         )
 
 

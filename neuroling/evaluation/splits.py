@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroling.core.align import Aligned
+from neuroling.core.align import Aligned, runs_of
 from neuroling.core.protocols import Rows, Split, Splitter
 
 
@@ -110,19 +110,24 @@ class ContiguousFolds:
         runs = [np.flatnonzero(group == label) for label in dict.fromkeys(group.tolist())]
         short = min(len(run) for run in runs)
         if short < self.n_splits:
-            raise ValueError(f"n_splits: got {self.n_splits}, but the shortest run has {short} volumes.")
+            raise ValueError(
+                f"n_splits: got {self.n_splits}; expected at most {short}, the length of the shortest run."
+            )
         cuts = [np.array_split(run, self.n_splits) for run in runs]
         for fold in range(self.n_splits):
             train = [self._outside(run, cut[fold]) for run, cut in zip(runs, cuts, strict=True)]
             rows = np.concatenate(train)
             if len(rows) < 2:
-                raise ValueError(f"gap: {self.gap} volumes on either side leave {len(rows)} training rows of {n}.")
+                raise ValueError(
+                    f"gap: {self.gap} volumes on either side leave {len(rows)} training rows of {n}; expected at least "
+                    "two. Use a smaller gap or more folds."
+                )
             yield np.sort(rows), np.sort(np.concatenate([cut[fold] for cut in cuts]))
 
     def _outside(self, run: Rows, test: Rows) -> Rows:
         place = np.arange(len(run))
         start, stop = np.searchsorted(run, test[0]), np.searchsorted(run, test[-1])
-        return run[(place < start - self.gap) | (place > stop + self.gap)]
+        return np.asarray(run[(place < start - self.gap) | (place > stop + self.gap)])
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,7 @@ class ShufflesTime:
 
 
 def checked_splits(splitter: Splitter, data: Aligned) -> list[Split]:
-    """Run a splitter and refuse what would leak or cannot be scored.
+    """Run a splitter and refuse what would leak, cannot be scored or cannot be repeated.
 
     Parameters
     ----------
@@ -238,56 +243,121 @@ def checked_splits(splitter: Splitter, data: Aligned) -> list[Split]:
     Raises
     ------
     TypeError
-        If the splitter has no ``split``.
+        If the splitter has no ``split``, or yields something other than row numbers.
     ValueError
-        If there is no split, a set is empty, a row stands on both sides, a group is cut, or a time axis is shuffled.
+        If the splitter shuffles without a seed; if there is no split, a set is empty, a row stands on both sides, a
+        group is cut, an item stands on both sides, or a time axis is shuffled.
     """
-    if not isinstance(splitter, Splitter):
-        raise TypeError(f"splits: got {type(splitter).__name__}; expected a splitter with .split, such as KFold(5).")
-    groups = data.groups()
-    rows = np.zeros((data.n_samples, 1))
-    splits = [
-        Split(np.asarray(a, dtype=np.intp), np.asarray(b, dtype=np.intp)) for a, b in splitter.split(rows, None, groups)
-    ]
-    if not splits:
-        raise ValueError(f"splits: {splitter} yields none for {data.n_samples} samples.")
+    if isinstance(splitter, type) or not isinstance(splitter, Splitter):
+        got = splitter.__name__ + " itself" if isinstance(splitter, type) else type(splitter).__name__
+        raise TypeError(f"splits: got {got}; expected a splitter with .split, such as KFold(5).")
+    if isinstance(splitter, ShufflesTime) and data.unit != "time":
+        raise ValueError(
+            "splits: ShufflesTime is for samples that are consecutive in time (coordinate 'time_index'), and these are "
+            f"not; pass {splitter.splitter} itself."
+        )
+    _check_repeatable(splitter)
+    splits = _run(splitter, data)
     for number, split in enumerate(splits):
-        _check_split(number, split, splitter)
-    if groups is not None and not isinstance(splitter, ContiguousFolds | ShufflesTime | NoSplit):
-        _check_groups_whole(splits, groups)
-    if data.unit == "time" and not isinstance(splitter, ShufflesTime | NoSplit):
-        _check_contiguous(splits, groups)
+        _check_split(number, split, splitter, data.n_samples)
+    _check_apart(splits, splitter, data)
     return splits
 
 
-def _check_split(number: int, split: Split, splitter: Splitter) -> None:
+def _run(splitter: Splitter, data: Aligned) -> list[Split]:
+    try:
+        found = list(splitter.split(np.zeros((data.n_samples, 1)), None, data.groups()))
+    except (ValueError, TypeError) as error:
+        named = "the coordinate 'group'" if data.groups() is not None else "no coordinate 'group'"
+        raise ValueError(f"splits: {splitter} cannot split {data.n_samples} samples with {named}: {error}") from error
+    if not found:
+        raise ValueError(f"splits: {splitter} yields none for {data.n_samples} samples; expected at least one.")
+    return [Split(_rows(train, splitter), _rows(test, splitter)) for train, test in found]
+
+
+def _rows(rows: ArrayLike, splitter: Splitter) -> Rows:
+    found = np.asarray(rows)
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(f"splits: {splitter} yields values of type {found.dtype}; expected row numbers (integers).")
+    return found.astype(np.intp)
+
+
+def _check_repeatable(splitter: Splitter) -> None:
+    inner = splitter
+    while isinstance(inner, ShufflesTime | ByItem):
+        inner = inner.splitter
+    if getattr(inner, "random_state", 0) is None and getattr(inner, "shuffle", True):
+        raise ValueError(
+            f"splits: {inner} shuffles without a seed, and no one could repeat it; give it random_state=0."
+        )
+
+
+def _check_split(number: int, split: Split, splitter: Splitter, n_samples: int) -> None:
+    for side, rows in (("training", split.train), ("test", split.test)):
+        if len(rows) == 0 and not (side == "training" and isinstance(splitter, NoSplit)):
+            raise ValueError(f"splits: the {side} set of split {number} is empty; use fewer or larger folds.")
+        if len(rows) and (rows.min() < 0 or rows.max() >= n_samples or np.bincount(rows).max() > 1):
+            raise ValueError(
+                f"splits: the {side} set of split {number} repeats a row or goes beyond rows 0 to {n_samples - 1}; "
+                "expected each row at most once."
+            )
     both = np.intersect1d(split.train, split.test)
     if len(both):
         raise ValueError(f"splits: split {number} has {len(both)} rows on both sides, first {both[:5].tolist()}.")
-    empty = "test" if len(split.test) == 0 else "training" if len(split.train) == 0 else None
-    if empty and not (empty == "training" and isinstance(splitter, NoSplit)):
-        raise ValueError(f"splits: the {empty} set of split {number} is empty; use fewer or larger folds.")
+
+
+def _check_apart(splits: list[Split], splitter: Splitter, data: Aligned) -> None:
+    """Check that nothing which belongs together stands on both sides: groups, items, neighbours in time."""
+    if isinstance(splitter, NoSplit):
+        return
+    if data.unit == "item":
+        _check_items_apart(splits, data)
+    if data.unit == "time":
+        if not isinstance(splitter, ShufflesTime):
+            _check_contiguous(splits, data)
+        if isinstance(splitter, ShufflesTime | ContiguousFolds):
+            return
+    groups = data.groups()
+    if groups is not None:
+        _check_groups_whole(splits, groups)
 
 
 def _check_groups_whole(splits: list[Split], groups: NDArray[np.generic]) -> None:
+    codes = np.unique(groups, return_inverse=True)[1]
     for number, split in enumerate(splits):
-        torn = np.intersect1d(groups[split.train], groups[split.test])
+        torn = np.intersect1d(codes[split.train], codes[split.test])
         if len(torn):
             raise ValueError(
-                f"splits: split {number} cuts {len(torn)} groups in two, first {torn[:5].tolist()}; use GroupKFold or "
-                "LeaveOneGroupOut, ContiguousFolds with a gap, or drop the coordinate 'group' if it means nothing here."
+                f"splits: split {number} cuts {len(torn)} groups in two, first {np.unique(groups)[torn[:5]].tolist()}; "
+                "use GroupKFold or LeaveOneGroupOut, ContiguousFolds with a gap for a time axis, or drop the "
+                "coordinate 'group' if it means nothing here."
             )
 
 
-def _check_contiguous(splits: list[Split], groups: NDArray[np.generic] | None) -> None:
+def _check_items_apart(splits: list[Split], data: Aligned) -> None:
+    first, second = data.coordinate("first"), data.coordinate("second")
     for number, split in enumerate(splits):
-        group = np.zeros(split.test.max() + 1) if groups is None else groups
+        train, test = (np.union1d(first[rows], second[rows]) for rows in split)
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise ValueError(
+                f"splits: the samples are pairs of items, and split {number} has {len(both)} items on both sides, "
+                f"first {both[:5].tolist()}; use ByItem.of(splitter, data), which keeps items apart."
+            )
+
+
+def _check_contiguous(splits: list[Split], data: Aligned) -> None:
+    runs = [rows for _, rows in runs_of(data.y)]
+    run_of = np.repeat(
+        np.arange(len(runs)), [len(rows) for rows in runs]
+    )  # groups lie end to end, align has seen to it
+    for number, split in enumerate(splits):
         test = np.sort(split.test)
-        pieces = 1 + int((np.diff(test) > 1).sum())
-        whole = len(np.unique(group[test]))
-        if pieces > whole:
+        apart = (np.diff(test) > 1) | (np.diff(run_of[test]) > 0)
+        pieces, touched = 1 + int(apart.sum()), len(np.unique(run_of[test]))
+        if pieces > touched:
             raise ValueError(
                 f"splits: the samples are consecutive in time, but the test set of split {number} is scattered over "
-                f"{pieces} stretches of {whole} runs. Neighbouring volumes are alike, so scores would rise on noise. Use "
-                "ContiguousFolds(gap=…) or whole runs; ShufflesTime(splitter, because=…) does it all the same."
+                f"{pieces} stretches of {touched} runs. Neighbouring volumes are alike, so scores would rise on noise. "
+                "Use ContiguousFolds(gap=…) or whole runs; ShufflesTime(splitter, because=…) does it all the same."
             )
