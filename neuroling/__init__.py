@@ -20,6 +20,7 @@ _HOME = {
     "evaluate": "evaluation.evaluate",
     "combine": "evaluation.compare",
     "held_out": "evaluation.heldout",
+    "FitOnce": "evaluation.fit_once",
     "Metric": "evaluation.metrics",
     "pearson": "evaluation.metrics",
     "spearman": "evaluation.metrics",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from neuroling.evaluation.ceilings import LeaveOneOut, SplitHalf
     from neuroling.evaluation.compare import combine
     from neuroling.evaluation.evaluate import evaluate
+    from neuroling.evaluation.fit_once import FitOnce
     from neuroling.evaluation.heldout import held_out
     from neuroling.evaluation.inference import (
         BlockPermutation,
