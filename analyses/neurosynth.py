@@ -128,13 +128,13 @@ def methods(stimuli: Stimuli, maps: xr.DataArray, fold: np.ndarray, split: Split
     chosen = f"at random with seed {seed}" if split == "random" else f"as the latest ({years[fold == 0].min()} onwards)"
     excluded, notes = len(maps.attrs["excluded"]), maps.attrs
     return (
-        f"Of {len(stimuli) + excluded:,} articles {excluded} were left out, each for a stated reason: no peak inside the "
-        "brain mask, or a title that another article has too. "
+        f"Of {len(stimuli) + excluded:,} articles {excluded} were left out, each for a stated reason: no peak inside "
+        "the brain mask, or a title that another article has too. "
         f"{(fold == 0).sum():,} articles were held out {chosen}; {(fold == -1).sum():,} were learned from.\n\n"
         f"Maps: every reported peak counts one in its voxel of an 8 mm MNI grid ({maps.sizes['voxel']:,} voxels), "
         f"smoothed with a Gaussian of {notes['sigma_voxels']:g} voxel; {notes['n_peaks']:,} peaks, of which "
-        f"{notes['n_peaks_talairach']:,} were converted from Talairach space. They are reports gathered after the fact, "
-        "not responses to the titles.\n\n"
+        f"{notes['n_peaks_talairach']:,} were converted from Talairach space. They are reports gathered after the "
+        "fact, not responses to the titles.\n\n"
         "Features: word and word-pair counts (tf-idf, truncated SVD) whose vocabulary, weights and axes come from the "
         "training titles alone; mean-pooled, unit-length embeddings of all-MiniLM-L6-v2, whose own training text may "
         "hold some of these titles; both side by side; and, as a control, the length of the title with the year.\n\n"

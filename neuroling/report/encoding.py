@@ -13,7 +13,7 @@ import xarray as xr
 
 from neuroling.core.result import Result
 from neuroling.report.brain import glass_brain, stat_map
-from neuroling.report.figures import figure_to_png, plot_models, plot_penalty_curve
+from neuroling.report.figures import axes_to_png, plot_models, plot_penalty_curve
 from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _models(study: EncodingStudy) -> Figure:
     axes = plot_models(scores, nulls=nulls, chance=0.5, label="2-versus-2 accuracy, held out")
     listed = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
     return Figure(
-        figure_to_png(axes.get_figure(root=True), synthetic=study.synthetic),
+        axes_to_png(axes, synthetic=study.synthetic),
         "Each model's held-out accuracy beside the draws of its own null.",
         f"Accuracy by model: {listed}; the null draws lie around 0.5.",
     )
@@ -192,7 +192,7 @@ def _penalties(study: EncodingStudy) -> Figure:
     curves = {str(name): column.to_numpy() for name, column in study.penalties.items()}
     axes = plot_penalty_curve(study.penalties.index.to_numpy(), curves, label="inner R², mean over voxels")
     return Figure(
-        figure_to_png(axes.get_figure(root=True), synthetic=study.synthetic),
+        axes_to_png(axes, synthetic=study.synthetic),
         "Mean score over voxels by penalty, from folds inside the training set; every voxel takes its own best.",
         "Curves of inner cross-validation score against the penalty, one a model.",
     )

@@ -75,6 +75,26 @@ def figure_to_png(figure: Figure, *, synthetic: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+def axes_to_png(axes: Axes, *, synthetic: bool = False) -> bytes:
+    """Turn the figure that an axes stands on into a PNG file; see :func:`figure_to_png`.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        As from any function of this module.
+    synthetic : bool
+        Write "SYNTHETIC DATA" across the figure.
+
+    Returns
+    -------
+    bytes
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes: it has been removed from its figure.")
+    return figure_to_png(figure, synthetic=synthetic)
+
+
 def _stamp(figure: Figure) -> Axes:
     """Lay an axes over all others that says, across the middle and in a corner, that the data are synthetic."""
     front = max((axes.get_zorder() for axes in figure.axes), default=0) + 1
