@@ -15,12 +15,11 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.cache import remember
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.states import (
-    UNKNOWN_SHARE,
     StateBatch,
     check_encodable,
     hidden_states,
     masked_mean,
-    unknown_share,
+    warn_of_unknown,
 )
 
 Pool = Literal["mean", "cls"]
@@ -99,7 +98,7 @@ def embed_sentences(
     encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
     layer = encoder.resolve_layer(layer)
     _check_options(encoder, pool, long)
-    check_encodable(stimuli.texts, list(stimuli.labels))
+    check_encodable(stimuli.texts, stimuli.labels.tolist())
     sequences, n_cut = _tokenise(encoder, stimuli, long)
     options = {"pool": pool, "layer": layer, "normalise": int(normalise), "long": long}
     texts, place = np.unique(np.asarray(stimuli.texts, dtype=object), return_inverse=True)
@@ -132,7 +131,7 @@ def _tokenise(encoder: Encoder, stimuli: Stimuli, long: str) -> tuple[list[list[
     over = [row for row, sequence in enumerate(sequences) if len(sequence) > encoder.max_tokens]
     if not over:
         return sequences, 0
-    labels = [stimuli.labels[row] for row in over]
+    labels = stimuli.labels[over].tolist()
     found = (
         f"{len(over)} of {len(sequences)} texts are longer than the {encoder.max_tokens} tokens {encoder.name} reads"
     )
@@ -153,18 +152,14 @@ def _tokenise(encoder: Encoder, stimuli: Stimuli, long: str) -> tuple[list[list[
 
 def _check_tokens(encoder: Encoder, stimuli: Stimuli, sequences: list[list[int]]) -> None:
     special = encoder.tokenizer.num_special_tokens_to_add()
-    empty = [stimuli.labels[row] for row, sequence in enumerate(sequences) if len(sequence) <= special]
+    empty = [row for row, sequence in enumerate(sequences) if len(sequence) <= special]
     if empty:
+        labels = stimuli.labels[empty].tolist()
         raise ValueError(
-            f"stimuli: {len(empty)} texts have no token at all for {encoder.name} (first labels {empty[:5]}); they "
+            f"stimuli: {len(empty)} texts have no token at all for {encoder.name} (first labels {labels[:5]}); they "
             "hold invisible characters only."
         )
-    unknown = unknown_share(encoder, sequences)
-    if unknown > UNKNOWN_SHARE:
-        warnings.warn(
-            f"stimuli: {unknown:.0%} of the tokens are unknown to {encoder.name}; is it made for this language?",
-            stacklevel=4,
-        )
+    warn_of_unknown(encoder, sequences, stacklevel=4)
 
 
 def _embed(

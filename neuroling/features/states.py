@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -154,8 +155,8 @@ def check_encodable(texts: Sequence[str], labels: Sequence[object]) -> None:
         )
 
 
-def unknown_share(encoder: Encoder, sequences: Sequence[Sequence[int]]) -> float:
-    """Give the share of tokens that the encoder's vocabulary does not know.
+def warn_of_unknown(encoder: Encoder, sequences: Sequence[Sequence[int]], *, stacklevel: int) -> None:
+    """Warn if more than 5 % of the tokens are unknown to an encoder, which usually means another language.
 
     Parameters
     ----------
@@ -163,13 +164,15 @@ def unknown_share(encoder: Encoder, sequences: Sequence[Sequence[int]]) -> float
         Its tokenizer says which id stands for an unknown token.
     sequences : sequence of sequence of int
         Token ids.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
+    stacklevel : int
+        How many calls up the warning belongs to, as in :func:`warnings.warn`, counted from the caller.
     """
     unknown = encoder.tokenizer.unk_token_id
     special = set(encoder.tokenizer.all_special_ids) - {unknown}
     tokens = [token for sequence in sequences for token in sequence if token not in special]
-    return tokens.count(unknown) / max(1, len(tokens)) if unknown is not None else 0.0
+    share = tokens.count(unknown) / max(1, len(tokens)) if unknown is not None else 0.0
+    if share > UNKNOWN_SHARE:
+        warnings.warn(
+            f"stimuli: {share:.0%} of the tokens are unknown to {encoder.name}; is it made for this language?",
+            stacklevel=stacklevel + 1,
+        )

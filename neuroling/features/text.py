@@ -84,7 +84,7 @@ def tfidf_svd(
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    train_texts = stimuli.subset(_train_labels(train, list(stimuli.labels))).texts
+    train_texts = stimuli.subset(_train_labels(train, stimuli.labels.tolist())).texts
     counter = TfidfVectorizer(
         min_df=min_documents,
         stop_words=stop_words,
@@ -197,10 +197,10 @@ def _common_labels(spaces: Mapping[str, xr.DataArray]) -> list[object]:
         apart = labels.symmetric_difference(first.indexes["sample"])
         if len(apart):
             raise ValueError(
-                f"spaces: {name!r} and {first_name!r} differ in {len(apart)} sample labels, first {list(apart[:5])}; "
-                "select the common ones with .sel(sample=…)."
+                f"spaces: {name!r} and {first_name!r} differ in {len(apart)} sample labels, first "
+                f"{apart[:5].tolist()}; select the common ones with .sel(sample=…)."
             )
-    return list(first.indexes["sample"])
+    return list(first.indexes["sample"].tolist())
 
 
 def _unit_variance(name: str, space: xr.DataArray, train: Sequence[object]) -> xr.DataArray:
