@@ -66,7 +66,7 @@ def convolve(
     Warns
     -----
     UserWarning
-        If some words lie so far outside the run that they reach no volume.
+        If some words lie outside the run, more than a volume after its end or a response before its start.
 
     References
     ----------
@@ -89,8 +89,8 @@ def convolve(
     table = features.transpose("sample", "feature")
     if not np.isfinite(table.values).all():
         raise ValueError("features: some values are NaN or infinite; one of them would spoil every volume it reaches.")
+    _warn_of_strays(features, onsets, frames)
     response = response_matrix(onsets, frames, hrf=hrf, oversampling=oversampling)  # (volume, word)
-    _warn_unheard(response, features)
     volumes = response @ np.asarray(table.values, dtype=np.float64)  # (volume, feature)
     coords = {"sample": sample, "frame_time": ("sample", frames)}
     if "feature" in table.coords:
@@ -181,12 +181,14 @@ def _checked_onsets(features: xr.DataArray, name: str, frames: NDArray[np.float6
     words = features.sample.values if "sample" in features.coords else np.arange(len(onsets))
     bad = ~np.isfinite(onsets)
     if bad.any():
-        raise ValueError(f"{name}: {int(bad.sum())} of {len(onsets)} are NaN or infinite, first at {words[bad][:5]}.")
+        raise ValueError(
+            f"{name}: {int(bad.sum())} of {len(onsets)} are NaN or infinite, first at {words[bad][:5].tolist()}."
+        )
     drops = np.flatnonzero(np.diff(onsets) < 0)
     if len(drops):
         raise ValueError(
-            f"{name}: times go back {len(drops)} times (first after {words[drops[0]]!r}, from {onsets[drops[0]]:g} s "
-            f"to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs one at a time."
+            f"{name}: times go back {len(drops)} times (first after {str(words[drops[0]])!r}, from "
+            f"{onsets[drops[0]]:g} s to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs one at a time."
         )
     _check_clock(name, onsets, frames)
     return onsets
@@ -207,14 +209,13 @@ def _check_clock(name: str, onsets: NDArray[np.float64], frames: NDArray[np.floa
         )
 
 
-def _warn_unheard(response: csr_array, features: xr.DataArray) -> None:
-    reached = np.zeros(response.shape[1], dtype=bool)
-    reached[response.indices[response.data != 0]] = True
-    missing = np.flatnonzero(~reached)
-    # a word within the last volume reaches none either, which is as it should be and still worth a count
-    if len(missing):
-        words = np.asarray(features.sample.values)[missing[:5]] if "sample" in features.coords else missing[:5]
+def _warn_of_strays(features: xr.DataArray, onsets: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
+    end = frames[-1] + (frames[1] - frames[0])
+    stray = np.flatnonzero((onsets >= end) | (onsets < frames[0] - HRF_SECONDS))
+    if len(stray):
+        words = (features.sample.values if "sample" in features.coords else np.arange(len(onsets)))[stray[:5]]
         warnings.warn(
-            f"features: {len(missing)} of {response.shape[1]} words reach no volume of the run (first {list(words)}).",
+            f"features: {len(stray)} of {len(onsets)} words lie outside the run and reach no volume (first "
+            f"{words.tolist()}).",
             stacklevel=3,
         )

@@ -130,9 +130,13 @@ def test_frame_times_that_cannot_be_are_refused(frames: object, message: str) ->
         convolve(words([0.5]), frames)  # type: ignore[arg-type]
 
 
-def test_words_that_reach_no_volume_are_counted() -> None:
-    with pytest.warns(UserWarning, match="2 of 3 words reach no volume"):
+def test_words_outside_the_run_are_counted() -> None:
+    with pytest.warns(UserWarning, match="2 of 3 words lie outside the run"):
         convolve(words([5.0, 230, 260]), FRAMES)
+
+
+def test_words_during_the_last_volume_are_no_reason_to_warn() -> None:
+    convolve(words([5.0, 199.5]), FRAMES)
 
 
 def test_a_table_without_onsets_is_refused() -> None:
