@@ -188,7 +188,8 @@ def _checked_onsets(features: xr.DataArray, name: str, frames: NDArray[np.float6
     if len(drops):
         raise ValueError(
             f"{name}: times go back {len(drops)} times (first after {str(words[drops[0]])!r}, from "
-            f"{onsets[drops[0]]:g} s to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs one at a time."
+            f"{onsets[drops[0]]:g} s to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs "
+            "one at a time."
         )
     _check_clock(name, onsets, frames)
     return onsets
