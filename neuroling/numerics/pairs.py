@@ -9,7 +9,7 @@ rows is :math:`M_{SS}^{-1} M_{S\cdot} Y`, so the held-out prediction is an opera
 with :math:`E_S` the rows of the identity. Columns of :math:`W_S` at :math:`S` are zero, its rows sum to one, and no
 target entered. The cosine match of two held-out images needs only inner products over targets; those are bilinear in
 the Gram matrix :math:`G = Y Y^\top`. With the mean image of the training rows removed, :math:`Y - 1 c^\top Y` with
-:math:`c = 1/(n-2)` off the pair, the rows of :math:`W_S` become :math:`W_S - 1 c^\top`, because they sum to one.
+:math:`c = 1/(n-2)` off the pair, :math:`W_S` becomes :math:`W_S - 1 c^\top`, because its rows sum to one.
 
 Source of the score: Mitchell et al. (2008), Predicting human brain activity associated with the meanings of nouns,
 Science 320, 1191-1195.
@@ -44,7 +44,7 @@ TIE = 1e-11
 """Two sums of cosines that differ by less than this are a tie; rounding leaves about 1e-13."""
 
 NOTHING = 1e-13
-"""A prediction whose weights differ from those of the training mean by less than this is that mean; a tie."""
+"""A prediction whose weights are this close to those of the training mean, in length, is that mean; a tie."""
 
 FOLDS_AT_ONCE = 256
 DRAWS_AT_ONCE = 512
@@ -194,25 +194,45 @@ def two_vs_two_from_gram(
     ndarray, shape (pair,)
         1 for a match, 0 for a miss, 0.5 for a tie.
     """
-    rows = _rows(operators, pairs, centred=centred)  # (pair, 4, sample)
-    products = rows @ _settled(gram, centred=centred)  # (pair, 4, sample)
-    return _match(products @ rows.transpose(0, 2, 1))
+    settled, weights = _settled(gram, centred=centred), _weights(operators, pairs, centred=centred)
+    flat = weights if settled.ndim == 3 else weights.reshape(-1, weights.shape[2])  # one product if there is one gram
+    products = (flat @ settled).reshape(weights.shape)  # (pair, 2, sample)
+    lengths = np.sqrt(np.maximum(np.einsum("kas,kas->ka", products, weights), 0.0))  # (pair, 2)
+    truths = _truth_weights(weights.shape[2], centred=centred)
+    inner = np.take_along_axis(products, pairs[:, None], 2) @ truths  # (pair, prediction, truth)
+    images = _image_lengths(settled, pairs, truths)  # (pair, 2)
+    return _verdict(_safe_ratio(inner, lengths[:, :, None] * images[:, None]))
 
 
-def _rows(operators: NDArray[np.float64], pairs: NDArray[np.integer], *, centred: bool) -> NDArray[np.float64]:
-    """Weights on the recording of both predictions and both truths: (pair, 4, sample)."""
+def _weights(operators: NDArray[np.float64], pairs: NDArray[np.integer], *, centred: bool) -> NDArray[np.float64]:
+    """Weights on the recording that give both predictions, less the training mean if centred: (pair, 2, sample)."""
+    if not centred:
+        return operators
     n_pairs, _, n_samples = operators.shape
-    fold = np.arange(n_pairs)[:, None]
-    rows = np.zeros((n_pairs, 4, n_samples))
-    rows[:, :2] = operators
-    rows[fold, [[2, 3]], pairs] = 1.0
-    if centred:
-        mean = np.full((n_pairs, n_samples), 1 / (n_samples - 2))
-        mean[fold, pairs] = 0.0
-        rows -= mean[:, None]
-        predictions = rows[:, :2]
-        predictions[np.abs(predictions).max(-1) <= NOTHING] = 0.0
-    return rows
+    weights: NDArray[np.float64] = operators - 1 / (n_samples - 2)
+    weights[np.arange(n_pairs)[:, None, None], np.arange(2)[:, None], pairs[:, None]] = 0.0
+    weights[np.einsum("kas,kas->ka", weights, weights) <= NOTHING**2] = 0.0
+    return weights
+
+
+def _truth_weights(n_samples: int, *, centred: bool) -> NDArray[np.float64]:
+    """Weights on the two held-out rows that give the two truths, less the training mean if centred: (row, truth).
+
+    A Gram matrix without the mean over samples sees no constant added to weights, so that taking :math:`1/(n-2)` off
+    every other row is adding it to the two held out.
+    """
+    return np.eye(2) + (1 / (n_samples - 2) if centred else 0.0)
+
+
+def _image_lengths(
+    gram: NDArray[np.float64], pairs: NDArray[np.integer], truths: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Lengths of both truths: (pair, 2)."""
+    grams = np.broadcast_to(gram, (len(pairs), *gram.shape[-2:]))
+    blocks = grams[np.arange(len(pairs))[:, None, None], pairs[:, :, None], pairs[:, None, :]]  # (pair, 2, 2)
+    squared = ((blocks @ truths) * truths).sum(1)  # (pair, truth)
+    lengths: NDArray[np.float64] = np.sqrt(np.maximum(squared, 0.0))
+    return lengths
 
 
 def _settled(gram: NDArray[np.floating], *, centred: bool) -> NDArray[np.float64]:
@@ -224,19 +244,13 @@ def _settled(gram: NDArray[np.floating], *, centred: bool) -> NDArray[np.float64
     return settled
 
 
-def _match(inner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Match of inner products among predictions and truths (..., 4, 4) -> (...)."""
-    lengths = np.sqrt(np.maximum(np.diagonal(inner, axis1=-2, axis2=-1), 0.0))  # (..., 4)
-    cosines = _safe_ratio(inner[..., :2, 2:], lengths[..., :2, None] * lengths[..., None, 2:])
-    return _verdict(cosines[..., 0, 0] + cosines[..., 1, 1] - cosines[..., 0, 1] - cosines[..., 1, 0])
-
-
 def _safe_ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
-def _verdict(margin: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn right minus wrong into 1, 0 or, within rounding, 0.5."""
+def _verdict(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn cosines (..., prediction, truth) into 1 for a match, 0 for a miss and, within rounding, 0.5 for a tie."""
+    margin = cosines[..., 0, 0] + cosines[..., 1, 1] - cosines[..., 0, 1] - cosines[..., 1, 0]
     verdict: NDArray[np.float64] = (1 + np.sign(np.where(np.abs(margin) <= TIE, 0.0, margin))) / 2
     return verdict
 
@@ -280,17 +294,17 @@ def two_vs_two_null_from_gram(
         If a pair is missing or occurs twice.
     """
     _check_all_pairs(pairs, operators.shape[2])
-    rows = _rows(operators, pairs, centred=centred)
-    table, truths = _by_ordered_pair(rows[:, :2], pairs), rows[:, 2:]  # (sample, sample, sample), (pair, 2, sample)
+    table = _by_ordered_pair(_weights(operators, pairs, centred=centred), pairs)  # (sample, sample, sample)
+    truths = _truth_weights(operators.shape[2], centred=centred)
     settled = _settled(gram, centred=centred)
-    images = np.sqrt(np.maximum(((truths @ settled) * truths).sum(-1), 0.0))  # (pair, 2)
+    images = _image_lengths(settled, pairs, truths)  # (pair, 2)
     accuracy = np.empty(len(orders))
     for start in range(0, len(orders), DRAWS_AT_ONCE):
         places = np.argsort(orders[start : start + DRAWS_AT_ONCE], axis=1)  # (draw, recorded row): its feature row
         total = np.zeros(len(places))
         for fold, pair in enumerate(pairs):
             fold_gram = settled if settled.ndim == 2 else settled[fold]
-            total += _match_of_draws(table, places, fold_gram, pair, truths[fold], images[fold])
+            total += _match_of_draws(table, places, fold_gram, pair, truths, images[fold])
         accuracy[start : start + DRAWS_AT_ONCE] = total / len(pairs)
     return accuracy
 
@@ -330,5 +344,5 @@ def _match_of_draws(
     weights = table.reshape(-1)[starts[..., None] + places]  # (2, draw, sample), columns are recorded rows
     products = weights @ gram  # (2, draw, sample)
     lengths = np.sqrt(np.maximum(np.einsum("pds,pds->pd", products, weights), 0.0))
-    cosines = _safe_ratio(products @ truths.T, lengths[..., None] * images)  # (2, draw, 2)
-    return _verdict(cosines[0, :, 0] + cosines[1, :, 1] - cosines[0, :, 1] - cosines[1, :, 0])
+    cosines = _safe_ratio(products[..., pair] @ truths, lengths[..., None] * images)  # (prediction, draw, truth)
+    return _verdict(cosines.transpose(1, 0, 2))

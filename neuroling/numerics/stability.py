@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 
-HELD_OUT_AT_ONCE, TARGETS_AT_ONCE = 128, 256
-"""Held-out samples (over folds) and targets of one tile: a few arrays of 6 x 128 x 256 values, so that they stay in the
-processor's cache. Heuristics."""
+HELD_OUT_AT_ONCE, TARGETS_AT_ONCE = 128, 512
+"""Held-out samples (over folds) and targets of one tile: a few arrays of 6 x 64 x 512 values for pairs, so that
+they stay in the processor's cache. Heuristics."""
 
 RISKY = 0.05
 """Targets that may lose all but this share of their variance with a test set are summed in float64."""
@@ -96,10 +96,10 @@ def stable_targets(
     exact = _sums(recording[:, :, risky].astype(np.float64), device)
     kept = np.empty((len(tests), n_keep), np.int64)
     for block, held_out in _blocks(tests):
-        scores = _scores(values, gram, held_out)  # (fold, target)
+        scores = _scores(values, gram, held_out, may_vanish=False)  # (fold, target)
         if len(risky):
             scores = scores.astype(np.float64)
-            scores[:, risky] = _scores(*exact, held_out)
+            scores[:, risky] = _scores(*exact, held_out, may_vanish=True)
         kept[block] = _largest(scores, n_keep, block.start)
     return kept
 
@@ -150,17 +150,19 @@ def _largest(scores: NDArray[np.floating], n_keep: int, first_fold: int) -> NDAr
     return np.sort(chosen, axis=1)
 
 
-def _scores(values: torch.Tensor, gram: torch.Tensor, tests: NDArray[np.integer]) -> NDArray[np.floating]:
+def _scores(
+    values: torch.Tensor, gram: torch.Tensor, tests: NDArray[np.integer], *, may_vanish: bool
+) -> NDArray[np.floating]:
     """Stability in the folds ``tests`` (fold, test), scaled and shifted by constants: (fold, target)."""
     held_out = torch.from_numpy(np.ascontiguousarray(tests)).to(values.device)
     tiles = [slice(start, start + TARGETS_AT_ONCE) for start in range(0, values.shape[2], TARGETS_AT_ONCE)]
-    scores = [_squared_length(values[:, :, tile], gram[:, :, tile], held_out) for tile in tiles]
+    scores = [_squared_length(values[:, :, tile], gram[:, :, tile], held_out, may_vanish=may_vanish) for tile in tiles]
     empty = values.new_empty((len(tests), 0))
     result: NDArray[np.floating] = torch.cat([empty, *scores], dim=1).cpu().numpy()
     return result
 
 
-def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tensor) -> torch.Tensor:
+def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tensor, *, may_vanish: bool) -> torch.Tensor:
     """Squared length of the sum over presentations of unit profiles, held-out samples left out.
 
     Parameters
@@ -171,6 +173,8 @@ def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tenso
         Their inner products over all samples.
     tests : Tensor of int, shape (fold, test)
         Samples to leave out.
+    may_vanish : bool
+        Whether a profile may be constant over the training samples and has to be looked at for it.
 
     Returns
     -------
@@ -186,7 +190,7 @@ def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tenso
         total += sample
         variance.addcmul_(sample, sample, value=-1)
     variance.addcmul_(total, total, value=-1 / n_train)
-    undefined = (variance <= UNDEFINED * whole).any(0)  # (fold, target)
+    undefined = (variance <= UNDEFINED * whole).any(0) if may_vanish else None  # (fold, target)
     gain = variance.rsqrt_()
     squared = _quadratic_form(gain, gram)
     shift = torch.zeros_like(squared)
@@ -195,7 +199,7 @@ def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tenso
         shift += projection
         squared.addcmul_(projection, projection, value=-1)
     squared.addcmul_(shift, shift, value=-1 / n_train)
-    return squared.masked_fill_(undefined, -torch.inf)
+    return squared if undefined is None else squared.masked_fill_(undefined, -torch.inf)
 
 
 def _quadratic_form(gain: torch.Tensor, gram: torch.Tensor) -> torch.Tensor:
