@@ -101,7 +101,8 @@ def _check_axis(name: str, label: str, first: xr.Dataset, other: str, second: xr
     if unlabelled:
         raise ValueError(
             f"results: the entries along {name!r} of {unlabelled[0]!r} have no labels, so nothing says that they are "
-            "the same in all results. Label them in the recording with .assign_coords, or use a metric that consumes them."
+            "the same in all results. Label them in the recording with .assign_coords, or use a metric that consumes "
+            "them."
         )
     ours, theirs = first.indexes[name], second.indexes[name]
     if not ours.equals(theirs):
