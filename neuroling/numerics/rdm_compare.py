@@ -147,7 +147,7 @@ def whitened_cosine(rdms: Rdms, models: Models) -> Scores:
     -------
     ndarray, shape (row, model)
     """
-    return _unit(_doubly_centred(rdms)) @ _unit(_doubly_centred(models)).T
+    return _unit(doubly_centred(rdms)) @ _unit(doubly_centred(models)).T
 
 
 def whitened_correlation(rdms: Rdms, models: Models) -> Scores:
@@ -273,10 +273,18 @@ def _unit(values: Rdms) -> NDArray[np.float64]:
     return values / np.where(length > 0, length, np.nan)
 
 
-def _doubly_centred(values: Rdms) -> NDArray[np.float64]:
-    """Turn condensed squared distances into inner products about the mean item, with a row for each matrix.
+def doubly_centred(values: Rdms) -> NDArray[np.float64]:
+    """Turn condensed squared distances into inner products about the mean item.
 
-    Off-diagonal entries stand for two, so they are multiplied with the root of two.
+    Parameters
+    ----------
+    values : ndarray, shape (row, pair)
+        Squared distances.
+
+    Returns
+    -------
+    ndarray, shape (row, pair + item)
+        Off-diagonal entries, which stand for two and are multiplied with the root of two, then the diagonal.
     """
     n_items = n_items_of(values.shape[1])
     first, second = pairs_of(n_items)

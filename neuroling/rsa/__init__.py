@@ -1,0 +1,1 @@
+"""Representational similarity: dissimilarities of item pairs, models of them, comparisons over time."""

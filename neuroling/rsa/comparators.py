@@ -1,0 +1,122 @@
+"""Comparators by name: how dissimilarities are held against models of them. None gives a p value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.numerics import rdm_compare as kernels
+from neuroling.numerics.ranks import centred_ranks, share_tied
+
+Array = NDArray[np.floating[Any]]
+Embedding = Callable[[Array], Array]
+
+TIES = 0.01
+"""Share of tied pairs in a model above which ranks are compared with rho-a unless something else was asked for."""
+
+
+@dataclass(frozen=True)
+class Comparator:
+    """A measure of agreement between dissimilarities and models.
+
+    Attributes
+    ----------
+    name : str
+        As it stands in results.
+    compare : callable
+        Turns rows (row, pair) and models (model, pair) into scores (row, model).
+    embed : callable or None
+        Turns rows (row, pair) into vectors whose inner products are the scores, where there are such: then ceilings
+        follow from products between participants.
+    partial : callable or None
+        The same with controls (control, pair) held constant.
+    """
+
+    name: str
+    compare: kernels.Compare
+    embed: Embedding | None = None
+    partial: Callable[[Array, Array, Array], Array] | None = None
+
+
+def _rank_vectors(rows: Array) -> Array:
+    ranks, lengths = centred_ranks(rows)
+    return np.asarray(ranks / np.where(lengths > 0, lengths, np.nan).astype(rows.dtype)[:, None])
+
+
+def _fair_rank_vectors(rows: Array) -> Array:
+    ranks, lengths = centred_ranks(rows)
+    n_pairs = float(rows.shape[1])
+    untied = np.sqrt((n_pairs**3 - n_pairs) / 12)  # length of ranks without ties
+    return np.asarray(ranks / np.where(lengths > 0, untied, np.nan).astype(rows.dtype)[:, None])
+
+
+def _centred_vectors(rows: Array) -> Array:
+    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
+    return _unit_vectors(centred)
+
+
+def _unit_vectors(rows: Array) -> Array:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, np.nan).astype(rows.dtype))
+
+
+def _whitened_vectors(rows: Array) -> Array:
+    return _unit_vectors(kernels.doubly_centred(rows))
+
+
+def _whitened_centred_vectors(rows: Array) -> Array:
+    return _whitened_vectors(rows - rows.mean(axis=1, keepdims=True))
+
+
+spearman = Comparator("spearman", kernels.spearman, _rank_vectors, kernels.partial_spearman)
+"""Rank correlation; a model with ties may beat the true one, so see :data:`rho_a`."""
+
+pearson = Comparator("pearson", kernels.pearson, _centred_vectors, kernels.partial_pearson)
+"""Correlation, for distances whose differences mean something."""
+
+rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors)
+"""Rank correlation with ties broken at random, in expectation; fair to models with ties."""
+
+tau_a = Comparator("tau-a", kernels.tau_a)
+"""Kendall's tau-a; fair to models with ties, and slow: use rho-a for time courses."""
+
+cosine = Comparator("cosine", kernels.cosine, _unit_vectors)
+"""Cosine, for distances whose zero means something."""
+
+whitened_cosine = Comparator("whitened cosine", kernels.whitened_cosine, _whitened_vectors)
+"""Cosine with the covariance of pairs that share an item divided out."""
+
+whitened_correlation = Comparator("whitened correlation", kernels.whitened_correlation, _whitened_centred_vectors)
+"""Correlation with the covariance of pairs that share an item divided out."""
+
+ALL = (spearman, pearson, rho_a, tau_a, cosine, whitened_cosine, whitened_correlation)
+
+
+def as_comparator(comparator: Comparator | str | None, models: xr.DataArray) -> Comparator:
+    """Find a comparator by its name, or choose one by the ties of the models.
+
+    Parameters
+    ----------
+    comparator : Comparator, str or None
+        None takes rho-a if more than :data:`TIES` of the pairs of some model are tied, else Spearman.
+    models : xarray.DataArray, dims (sample, model)
+        What is to be compared.
+
+    Returns
+    -------
+    Comparator
+    """
+    if isinstance(comparator, Comparator):
+        return comparator
+    if comparator is None:
+        columns = models.transpose("model", "sample").values
+        return rho_a if any(share_tied(column) > TIES for column in columns) else spearman
+    names = {known.name: known for known in ALL}
+    if comparator not in names:
+        raise ValueError(f"comparator: got {comparator!r}; expected one of {', '.join(map(repr, names))}, or None.")
+    return names[comparator]

@@ -1,0 +1,384 @@
+"""Dissimilarities of item pairs from a recording: over time, in blocks, with their bias written on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.axes import check_axes
+from neuroling.numerics import whitening
+from neuroling.numerics.distance import pairs_of, sliding_correlation
+from neuroling.rsa import distances
+from neuroling.rsa.distances import Distance, as_distance
+from neuroling.rsa.noise import refuse_second_whitening
+
+Array = NDArray[np.floating[Any]]
+Noise = Literal["training folds"] | xr.DataArray | None
+
+BLOCK_BYTES = 2**26
+"""Size of the square matrices of one block (64 MiB); a heuristic that keeps whole studies below 1 GB."""
+
+
+@dataclass(frozen=True)
+class PairLabels:
+    """Names of the pairs of some items, the same whatever the order of the items.
+
+    Attributes
+    ----------
+    sample : ndarray of str, shape (pair,)
+        ``"a | b"`` with ``a`` before ``b`` in the alphabet.
+    first, second : ndarray of str, shape (pair,)
+        The two items.
+    """
+
+    sample: NDArray[np.str_]
+    first: NDArray[np.str_]
+    second: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, items: NDArray[np.generic]) -> PairLabels:
+        """Name the pairs of items, in condensed order.
+
+        Parameters
+        ----------
+        items : ndarray, shape (item,)
+            Unique labels.
+
+        Examples
+        --------
+        >>> PairLabels.of(np.array(["cat", "ant", "dog"])).sample.tolist()
+        ['ant | cat', 'cat | dog', 'ant | dog']
+        """
+        names = np.asarray(items).astype(str)
+        if len(names) < 2:
+            raise ValueError(f"items: got {len(names)}; a dissimilarity needs two, and comparing them at least three.")
+        if len(np.unique(names)) < len(names):
+            values, counts = np.unique(names, return_counts=True)
+            raise ValueError(f"items: {values[counts > 1][:5].tolist()} occur more than once; expected unique labels.")
+        a, b = (names[places] for places in pairs_of(len(names)))
+        first, second = np.where(a < b, a, b), np.where(a < b, b, a)
+        return cls(np.char.add(np.char.add(first, " | "), second), first, second)
+
+    def coords(self) -> dict[str, tuple[str, NDArray[np.str_]]]:
+        """Give the labels as coordinates of a ``DataArray``."""
+        return {"sample": ("sample", self.sample), "first": ("sample", self.first), "second": ("sample", self.second)}
+
+
+def rdms(
+    recording: xr.DataArray,
+    distance: Distance | str | None = None,
+    *,
+    over: str = "channel",
+    window: int = 1,
+    noise: Noise = None,
+    allow_bias: bool = False,
+) -> xr.DataArray:
+    r"""Give the dissimilarity of every pair of items, everywhere else along the recording.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, [repeat,] over, \*targets)
+        Patterns lie along ``over``. Repeats are folds to a cross-validated distance and are averaged for any other. A
+        coordinate ``n_trials`` (sample,) says how many trials each item's patterns rest on, one a repeat by default.
+        A NaN makes the pairs of its item NaN at its place, and nothing else.
+    distance : Distance or str, optional
+        Crossnobis where there are repeats, else the correlation distance.
+    over : str
+        Axis of the patterns.
+    window : int
+        Samples of the time axis that belong to one pattern, side by side; times are then centres of windows.
+    noise : {"training folds"} or xarray.DataArray, optional
+        Divide by the noise covariance: learned in each fold from the other folds, or one from
+        :func:`~neuroling.rsa.noise.noise_covariance` of other data.
+    allow_bias : bool
+        Accept a biased distance of items with unequal numbers of trials.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, \*targets)
+        A sample is a pair, with coordinates ``first`` and ``second``; attributes ``distance``, ``biased``,
+        ``n_trials_min`` and ``n_trials_max``.
+
+    Raises
+    ------
+    ValueError
+        If axes, counts or windows do not fit; the message says which.
+
+    Examples
+    --------
+    >>> patterns = xr.DataArray(np.eye(3), dims=("sample", "channel"), coords={"sample": ["a", "b", "c"]})
+    >>> rdms(patterns, "squared euclidean").values.tolist()
+    [2.0, 2.0, 2.0]
+    """
+    plan = Plan.of(recording, distance, over=over, window=window, noise=noise, allow_bias=allow_bias)
+    blocks = [np.concatenate(list(plan.stream(place, plan.block_size()))) for place in range(plan.n_places)]
+    values = np.stack(blocks).reshape(*plan.other_shape, *plan.time_shape, -1)  # (*others, [time,] pair)
+    return plan.labelled(np.moveaxis(values, -1, 0), "sample")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recording laid out for dissimilarities: which axis is what, checked once.
+
+    Attributes
+    ----------
+    values : ndarray, shape (place, repeat, item, channel, time)
+        Places are all positions along the other axes, such as subjects; time has length one where there is none.
+    recording : xarray.DataArray
+        Where the labels come from.
+    distance : Distance
+        The distance.
+    others : tuple of str
+        Axes that places run over.
+    window : int
+        Samples in a window.
+    precisions : list of ndarray or None
+        What patterns of each place are multiplied with.
+    attrs : dict
+        What is written on the dissimilarities.
+    """
+
+    values: Array
+    recording: xr.DataArray
+    distance: Distance
+    others: tuple[str, ...]
+    window: int
+    precisions: list[Array] | None
+    attrs: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        recording: xr.DataArray,
+        distance: Distance | str | None,
+        *,
+        over: str,
+        window: int,
+        noise: Noise,
+        allow_bias: bool,
+    ) -> Plan:
+        """Check a recording and lay it out; parameters as in :func:`rdms`."""
+        _check_recording(recording, over)
+        n_repeats = recording.sizes.get("repeat", 1)
+        distance = _chosen(distance, n_repeats)
+        if recording.sizes[over] * window < 2 and distance in _ANGLES:
+            raise ValueError(
+                f"recording: one entry along {over!r}, and a {distance.name} distance needs at least two; use 'euclidean'."
+            )
+        counts = _check_counts(recording, distance, n_repeats, allow_bias)
+        fixed = ("sample", "repeat", over, "time")
+        others = tuple(str(dim) for dim in recording.dims if dim not in fixed)
+        present = recording
+        for axis in ("repeat", "time"):
+            present = present if axis in present.dims else present.expand_dims(axis)
+        laid = present.transpose(*others, "repeat", "sample", over, "time")
+        values = laid.values.reshape(-1, *laid.shape[len(others) :])
+        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+        _check_window(window, values.shape[-1], "time" in recording.dims)
+        precisions = _precisions(noise, recording, values, distance, over, others)
+        attrs = dict(recording.attrs) | {"distance": distance.name, "biased": int(distance.is_biased), **counts}
+        if noise is not None:
+            attrs["whitened"] = 1
+        return cls(values, recording, distance, others, window, precisions, attrs)
+
+    @property
+    def n_places(self) -> int:
+        """Number of positions along the other axes."""
+        return int(self.values.shape[0])
+
+    @property
+    def other_shape(self) -> tuple[int, ...]:
+        """Lengths of the other axes."""
+        return tuple(self.recording.sizes[axis] for axis in self.others)
+
+    @property
+    def n_times(self) -> int:
+        """Number of windows."""
+        return int(self.values.shape[-1]) - self.window + 1
+
+    @property
+    def time_shape(self) -> tuple[int, ...]:
+        """``(n_times,)``, or nothing for a recording without a time axis."""
+        return (self.n_times,) if "time" in self.recording.dims else ()
+
+    @property
+    def items(self) -> NDArray[np.generic]:
+        """Labels of the items, shape (item,)."""
+        return np.asarray(self.recording.coords["sample"])
+
+    def block_size(self, n_at_once: int = 1) -> int:
+        """Say how many times of ``n_at_once`` places fit into a block."""
+        square = int(self.values.shape[2]) ** 2 * int(self.values.itemsize)
+        return max(1, min(self.n_times, BLOCK_BYTES // (square * n_at_once)))
+
+    def stream(self, place: int, block: int) -> Iterator[Array]:
+        """Yield dissimilarities of one place, (time, pair), so many times in a row.
+
+        Parameters
+        ----------
+        place : int
+            Position along the other axes.
+        block : int
+            Times at once.
+        """
+        folds = self.values[place] if self.distance.is_crossed else self.values[place].mean(axis=0, keepdims=True)
+        precision = None if self.precisions is None else self.precisions[place]
+        if self._slides(precision, folds):
+            yield from _grouped(sliding_correlation(folds[0], self.window), block)
+            return
+        for start in range(0, self.n_times, block):
+            yield self._compute(folds, precision, start, min(start + block, self.n_times))
+
+    def _slides(self, precision: Array | None, folds: Array) -> bool:
+        plain = self.distance is distances.correlation and precision is None
+        return plain and self.window > 1 and bool(np.isfinite(folds).all())
+
+    def _compute(self, folds: Array, precision: Array | None, start: int, stop: int) -> Array:
+        windows = np.lib.stride_tricks.sliding_window_view(folds[..., start : stop + self.window - 1], self.window, -1)
+        patterns = np.moveaxis(windows, -2, 0)  # (time, fold, item, channel, window)
+        patterns = patterns.reshape(*patterns.shape[:-2], -1)  # (time, fold, item, channel · window)
+        if precision is not None:
+            precision = np.kron(precision, np.eye(self.window)) if self.window > 1 else precision
+        if self.distance is distances.crossnobis:
+            return self.distance.compute(patterns, precision)
+        if precision is not None:
+            patterns = patterns @ precision
+        return self.distance.compute(patterns if self.distance.is_crossed else patterns[:, 0])
+
+    def labelled(self, values: Array, *leading: str) -> xr.DataArray:
+        """Put labels on values of dims (*leading, *others, [time])."""
+        times = ("time",) if self.time_shape else ()
+        coords: dict[Any, Any] = {
+            name: coord
+            for name, coord in self.recording.coords.items()
+            if coord.dims and set(coord.dims) <= set(self.others)
+        }
+        if times and "time" in self.recording.coords:
+            coords["time"] = self.window_centres()
+        if "sample" in leading:
+            coords |= PairLabels.of(self.items).coords()
+        dims = (*leading, *self.others, *times)
+        return xr.DataArray(values, dims=dims, coords=coords, attrs=self.attrs, name="dissimilarity")
+
+    def window_centres(self) -> Array:
+        """Give the middle of every window, in the units of the time axis."""
+        times = np.asarray(self.recording.coords["time"], dtype=np.float64)
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(times, self.window).mean(axis=-1))
+
+
+def _grouped(rows: Iterator[Array], size: int) -> Iterator[Array]:
+    held: list[Array] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == size:
+            yield np.stack(held)
+            held = []
+    if held:
+        yield np.stack(held)
+
+
+_ANGLES = (distances.correlation, distances.cosine, distances.crossvalidated_correlation)
+
+
+def _check_recording(recording: xr.DataArray, over: str) -> None:
+    if not isinstance(recording, xr.DataArray):
+        raise TypeError(f"recording: got {type(recording).__name__}; expected an xarray.DataArray with labelled axes.")
+    if recording.dtype.kind not in "fiub":
+        raise TypeError(f"recording: got values of type {recording.dtype}; expected real numbers.")
+    check_axes("recording", recording.dims)
+    for axis in ("sample", over):
+        if axis not in recording.dims:
+            raise ValueError(
+                f"recording: axes {recording.dims} have no {axis!r}; items lie along 'sample' and "
+                f"patterns along {over!r}."
+            )
+    if "sample" not in recording.coords:
+        raise ValueError("recording: the axis 'sample' has no labels; attach them with .assign_coords(sample=items).")
+    PairLabels.of(np.asarray(recording.coords["sample"]))
+    for dim, labels in recording.indexes.items():
+        if not labels.is_unique:
+            twice = labels[labels.duplicated()].unique()
+            raise ValueError(
+                f"recording: labels {list(twice[:5])} occur more than once along {dim!r}; expected unique ones."
+            )
+
+
+def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:
+    if distance is None:
+        return distances.crossnobis if n_repeats > 1 else distances.correlation
+    distance = as_distance(distance)
+    if distance.is_crossed and n_repeats < 2:
+        raise ValueError(
+            f"distance: {distance.name} multiplies folds, but the recording has {n_repeats} repeat. Average "
+            "trials into at least two folds an item, let subjects be the folds, or take a biased distance such as "
+            "'correlation'."
+        )
+    return distance
+
+
+def _check_counts(recording: xr.DataArray, distance: Distance, n_repeats: int, allow_bias: bool) -> dict[str, int]:
+    trials = recording.coords["n_trials"].values if "n_trials" in recording.coords else np.array([n_repeats])
+    fewest, most = int(np.min(trials)), int(np.max(trials))
+    if distance.is_biased and fewest != most and not allow_bias:
+        raise ValueError(
+            f"n_trials: items rest on {fewest} to {most} trials, and noise makes a {distance.name} distance "
+            "larger where trials are few. Use crossnobis, match the counts, or say allow_bias=True."
+        )
+    return {"n_trials_min": fewest, "n_trials_max": most}
+
+
+def _check_window(window: int, n_times: int, has_time: bool) -> None:
+    if window < 1 or (window > 1 and not has_time) or window > n_times:
+        held = f"{n_times} samples" if has_time else "no time axis"
+        raise ValueError(
+            f"window: got {window} samples; the recording has {held}, so expected between 1 and {n_times}."
+        )
+
+
+def _precisions(
+    noise: Noise, recording: xr.DataArray, values: Array, distance: Distance, over: str, others: tuple[str, ...]
+) -> list[Array] | None:
+    """Give for each place what crossnobis takes, or the root that patterns of other distances are multiplied with."""
+    if noise is None:
+        if distance.needs_noise and not recording.attrs.get("whitened"):
+            raise ValueError(f"noise: a {distance.name} distance needs a covariance, or a recording that was whitened.")
+        return None
+    refuse_second_whitening(recording)
+    if isinstance(noise, str):
+        if noise != "training folds":
+            raise ValueError(f"noise: got {noise!r}; expected 'training folds', a covariance, or None.")
+        if distance is not distances.crossnobis:
+            raise ValueError(
+                f"noise: a {distance.name} distance has no training folds; only crossnobis does. Hand over the "
+                "covariance of other data, such as the baseline."
+            )
+        return [whitening.training_precisions(place) for place in values]
+    matrices = _covariances(noise, recording, over, others)
+    roots = [whitening.inverse_root(matrix) for matrix in matrices]
+    return [root @ root for root in roots] if distance is distances.crossnobis else roots
+
+
+def _covariances(noise: xr.DataArray, recording: xr.DataArray, over: str, others: tuple[str, ...]) -> list[Array]:
+    if not isinstance(noise, xr.DataArray) or not {"channel", "feature"} <= set(noise.dims) or over != "channel":
+        raise ValueError(
+            "noise: expected a DataArray (channel, feature) from noise_covariance, for patterns over 'channel'."
+        )
+    wanted, given = recording.indexes.get("channel"), noise.indexes.get("channel")
+    if wanted is not None and given is not None and list(wanted) != list(given):
+        raise ValueError(
+            f"noise: its channels {list(given[:5])}… are not those of the recording {list(wanted[:5])}… in that order."
+        )
+    n_places = int(np.prod([recording.sizes[axis] for axis in others]))
+    extra = [str(dim) for dim in noise.dims if dim not in ("channel", "feature")]
+    if not extra:
+        return [noise.transpose("channel", "feature").values] * n_places
+    if tuple(extra) != others:
+        raise ValueError(
+            f"noise: it differs along {extra}, the recording has {list(others)} besides; expected the same."
+        )
+    return list(noise.transpose(*others, "channel", "feature").values.reshape(n_places, *[recording.sizes[over]] * 2))

@@ -1,0 +1,331 @@
+"""Models of dissimilarities: from features, layer by layer, and from columns of a table of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.numerics.distance import pairs_of
+from neuroling.numerics.strings import edit_distances
+from neuroling.rsa.dissimilarity import PairLabels, rdms
+from neuroling.rsa.distances import Distance
+
+Array = NDArray[np.floating[Any]]
+
+CONDITION_LIMIT = 30.0
+"""Condition number of standardised models above which weights are refused (Belsley, Kuh and Welsch 1980: above 30,
+estimates are seriously damaged)."""
+
+
+def model_rdms(features: xr.DataArray, distance: Distance | str = "cosine") -> xr.DataArray:
+    """Give the dissimilarity of every pair of items in a feature space, or in each layer of one.
+
+    Parameters
+    ----------
+    features : xarray.DataArray, dims (sample, [layer or model,] feature)
+        Such as word embeddings.
+    distance : Distance or str
+        What features are compared by.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, model)
+        A sample is a pair; layers become models, labelled ``"layer 3"``.
+
+    Examples
+    --------
+    >>> features = xr.DataArray(np.eye(3), dims=("sample", "feature"), coords={"sample": ["a", "b", "c"]})
+    >>> model_rdms(features).sizes["sample"]
+    3
+    """
+    if not isinstance(features, xr.DataArray) or "feature" not in features.dims:
+        raise TypeError("features: expected a DataArray (sample, [layer,] feature).")
+    axis = next((dim for dim in ("layer", "model") if dim in features.dims), None)
+    if axis is None:
+        return rdms(features, distance, over="feature", allow_bias=True).expand_dims(model=["features"], axis=1)
+    labels = features[axis].to_numpy()
+    each = [
+        rdms(features.isel({axis: place}, drop=True), distance, over="feature", allow_bias=True)
+        for place in range(len(labels))
+    ]
+    names = [f"layer {label}" if axis == "layer" else str(label) for label in labels]
+    return xr.concat(each, pd.Index(names, name="model"), coords="minimal", compat="override").transpose(
+        "sample", "model"
+    )
+
+
+def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str]) -> xr.DataArray:
+    """Build models from columns of a table of items, one a column.
+
+    Numbers differ by their absolute difference, classes by being the same or not, and spellings (or strings of
+    phonemes) by the number of letters that have to be inserted, deleted or replaced (Levenshtein).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an item, the index its label; such as ``stimuli.table``.
+    columns : mapping or sequence of str
+        Column names; a mapping says for each how it differs: ``"number"``, ``"class"`` or ``"spelling"``. By default
+        numbers are numbers, and text is a class.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, model)
+        In the units of the columns.
+
+    Raises
+    ------
+    ValueError
+        If a column is absent, has missing values, or is the same for all items.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"length": [3, 5, 4], "word": ["cat", "horse", "bird"]}, index=["cat", "horse", "bird"])
+    >>> confound_rdms(table, {"length": "number", "word": "spelling"}).values.tolist()
+    [[2.0, 5.0], [1.0, 4.0], [1.0, 4.0]]
+    """
+    kinds = dict(columns) if isinstance(columns, Mapping) else {name: _kind_of(table, name) for name in columns}
+    if not kinds:
+        raise ValueError("columns: none given; name columns of the table, or leave the controls out altogether.")
+    values = np.stack([_column_rdm(table, name, kind) for name, kind in kinds.items()], axis=1)
+    labels = PairLabels.of(np.asarray(table.index))
+    return xr.DataArray(
+        values, dims=("sample", "model"), coords={**labels.coords(), "model": list(kinds)}, name="dissimilarity"
+    )
+
+
+def old20(words: Sequence[str], lexicon: Sequence[str], n_nearest: int = 20) -> NDArray[np.float64]:
+    """Give the mean Levenshtein distance of each word to its nearest words in a lexicon.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Words to be described.
+    lexicon : sequence of str
+        Other words; a word's own entry is not counted.
+    n_nearest : int
+        How many neighbours; 20 in Yarkoni, Balota and Yap (2008), Psychon Bull Rev 15, 971-979.
+
+    Returns
+    -------
+    numpy.ndarray, shape (word,)
+
+    Examples
+    --------
+    >>> old20(["cat"], ["cat", "car", "cab", "dog"], n_nearest=2).tolist()
+    [1.0]
+    """
+    known = list(dict.fromkeys(lexicon))
+    scarce = min(len(known) - (word in known) for word in words)
+    if scarce < n_nearest:
+        raise ValueError(f"lexicon: {scarce} other words for some word; expected at least n_nearest = {n_nearest}.")
+    out = np.empty(len(words))
+    for place, word in enumerate(words):
+        others = [other for other in known if other != word]
+        out[place] = np.sort(edit_distances([word] * len(others), others))[:n_nearest].mean()
+    return out
+
+
+def stack_models(*models: xr.DataArray) -> xr.DataArray:
+    """Put models side by side, matched by the labels of their pairs.
+
+    Parameters
+    ----------
+    *models : xarray.DataArray, dims (sample, model) or (sample,)
+        Of the same pairs, in any order; one without an axis ``model`` is called by its ``name``.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, model)
+    """
+    if not models:
+        raise ValueError("models: none given.")
+    wide = [each if "model" in each.dims else each.expand_dims(model=[str(each.name)], axis=1) for each in models]
+    first = wide[0]
+    ordered = [in_order_of(each, first, "models") for each in wide]
+    names = np.concatenate([np.asarray(each.model).astype(str) for each in ordered])
+    if len(np.unique(names)) < len(names):
+        values, counts = np.unique(names, return_counts=True)
+        raise ValueError(f"models: {values[counts > 1].tolist()} occur more than once; give each a name of its own.")
+    values = np.concatenate([each.transpose("sample", "model").to_numpy() for each in ordered], axis=1)
+    coords = {name: ("sample", np.asarray(first.coords[name])) for name in ("sample", "first", "second")}
+    return xr.DataArray(values, dims=("sample", "model"), coords={**coords, "model": names}, name="dissimilarity")
+
+
+def in_order_of(models: xr.DataArray, pairs: xr.DataArray | NDArray[np.str_], name: str) -> xr.DataArray:
+    """Bring the pairs of models into the order of other pairs, by label; refuse where they differ.
+
+    Parameters
+    ----------
+    models : xarray.DataArray
+        With pairs along ``sample``.
+    pairs : xarray.DataArray or ndarray of str
+        Whose order to take.
+    name : str
+        What the models are called; opens the message.
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    if "sample" not in models.coords:
+        raise ValueError(
+            f"{name}: the axis 'sample' has no labels of pairs; make models with model_rdms or confound_rdms."
+        )
+    wanted = pd.Index(pairs.coords["sample"].to_numpy() if isinstance(pairs, xr.DataArray) else pairs)
+    index = models.indexes["sample"]
+    missing, surplus = wanted.difference(index), index.difference(wanted)
+    if len(missing) or len(surplus):
+        raise ValueError(
+            f"{name}: labels of pairs differ: {len(missing)} of {len(wanted)} pairs of the data are missing (first "
+            f"{missing[:3].tolist()}), {len(surplus)} are of other items (first {surplus[:3].tolist()}). Select the "
+            "same items on both sides by label."
+        )
+    return models if wanted.equals(index) else models.isel(sample=index.get_indexer(wanted))
+
+
+def collinearity(models: xr.DataArray) -> pd.DataFrame:
+    """Say how far each model can be told from the others.
+
+    Parameters
+    ----------
+    models : xarray.DataArray, dims (sample, model)
+        At least two.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model: ``variance_inflation`` (1 if unrelated to all others), ``strongest`` (the model most correlated
+        with it) and ``correlation`` with that one. ``attrs["condition_number"]`` is that of the standardised models.
+    """
+    values = _standardised(models)
+    among = values.T @ values
+    names = [str(name) for name in models.model.to_numpy()]
+    inflation = np.full(len(names), np.inf)
+    if np.linalg.cond(among) < 1e12:
+        inflation = np.diag(np.linalg.inv(among))
+    off = np.abs(among) - np.eye(len(names)) * 2
+    strongest = off.argmax(axis=1)
+    table = pd.DataFrame(
+        {
+            "variance_inflation": inflation,
+            "strongest": [names[place] for place in strongest],
+            "correlation": among[np.arange(len(names)), strongest],
+        },
+        index=pd.Index(names, name="model"),
+    )
+    table.attrs["condition_number"] = condition_number(models)
+    return table
+
+
+def condition_number(models: xr.DataArray) -> float:
+    """Give the ratio of the largest to the smallest singular value of the standardised models.
+
+    Parameters
+    ----------
+    models : xarray.DataArray, dims (sample, model)
+        Models of dissimilarities.
+
+    Returns
+    -------
+    float
+        1 where no two are correlated; infinite where one is a combination of others.
+    """
+    singular = np.linalg.svd(_standardised(models), compute_uv=False)
+    return float(singular[0] / singular[-1]) if singular[-1] > 1e-12 * singular[0] else float("inf")
+
+
+def refuse_collinear(models: xr.DataArray, limit: float = CONDITION_LIMIT) -> None:
+    """Refuse models whose weights would mean nothing.
+
+    Parameters
+    ----------
+    models : xarray.DataArray, dims (sample, model)
+        Models of dissimilarities.
+    limit : float
+        Largest condition number allowed.
+    """
+    number = condition_number(models)
+    if number > limit:
+        table = collinearity(models)
+        place = int(table["correlation"].abs().to_numpy().argmax())
+        worst, other = str(table.index[place]), str(table["strongest"].iloc[place])
+        strength = float(table["correlation"].iloc[place])
+        raise ValueError(
+            f"models: condition number {number:.3g}, above the limit of {limit:g}; {worst!r} and "
+            f"{other!r} correlate at {strength:.3f}, so single weights mean nothing. "
+            "Drop or average models, use variance partitioning, or raise condition_limit knowingly."
+        )
+
+
+def check_models(models: xr.DataArray, name: str = "models") -> None:
+    """Refuse models that cannot be compared with anything.
+
+    Parameters
+    ----------
+    models : xarray.DataArray, dims (sample, model)
+        Finite and not constant.
+    name : str
+        What they are called; opens the message.
+    """
+    if not isinstance(models, xr.DataArray) or set(models.dims) != {"sample", "model"}:
+        found = models.dims if isinstance(models, xr.DataArray) else type(models).__name__
+        raise TypeError(f"{name}: got {found}; expected a DataArray (sample, model), from model_rdms or confound_rdms.")
+    labels = [str(label) for label in models.model.to_numpy()] if "model" in models.coords else []
+    if len(labels) != models.sizes["model"] or len(set(labels)) < len(labels):
+        raise ValueError(f"{name}: got labels {labels} along 'model'; expected one unique name a model.")
+    values = models.transpose("sample", "model").to_numpy()
+    for label, column in zip(labels, values.T, strict=True):
+        if not np.isfinite(column).all():
+            raise ValueError(
+                f"{name}: {label!r} has {int((~np.isfinite(column)).sum())} pairs that are NaN or infinite."
+            )
+        if (column == column[0]).all():
+            raise ValueError(
+                f"{name}: all pairs of {label!r} are equal ({column[0]:g}), so nothing can be ordered by it."
+            )
+
+
+def _standardised(models: xr.DataArray) -> Array:
+    check_models(models)
+    values = models.transpose("sample", "model").to_numpy().astype(np.float64)
+    centred = values - values.mean(axis=0)
+    return np.asarray(centred / np.linalg.norm(centred, axis=0))
+
+
+def _kind_of(table: pd.DataFrame, name: str) -> str:
+    if name in table and pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name]):
+        return "number"
+    return "class"
+
+
+def _column_rdm(table: pd.DataFrame, name: str, kind: str) -> Array:
+    if name not in table:
+        raise ValueError(f"columns: {name!r} is not in the table, which has {list(table.columns)}.")
+    column = table[name]
+    if column.isna().any():
+        raise ValueError(
+            f"columns: {name!r} is missing for {list(table.index[column.isna()][:5])}; fill in or drop them."
+        )
+    first, second = pairs_of(len(column))
+    if kind == "number":
+        numbers = np.asarray(column, dtype=np.float64)
+        rdm = np.abs(numbers[first] - numbers[second])
+    elif kind == "class":
+        classes = np.unique(np.asarray(column).astype(str), return_inverse=True)[1]
+        rdm = (classes[first] != classes[second]).astype(np.float64)
+    elif kind == "spelling":
+        words = [str(word) for word in column]
+        rdm = edit_distances([words[place] for place in first], [words[place] for place in second])
+    else:
+        raise ValueError(f"columns: {name!r} is to differ as {kind!r}; expected 'number', 'class' or 'spelling'.")
+    if (rdm == rdm[0]).all():
+        raise ValueError(
+            f"columns: all pairs differ by {rdm[0]:g} in {name!r}, so it can control for nothing; leave it out."
+        )
+    return np.asarray(rdm)

@@ -1,0 +1,464 @@
+"""Agreement of a recording with many models over time: streamed in blocks, ceilings included."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import xarray as xr
+from numpy.typing import DTypeLike, NDArray
+
+from neuroling.core.provenance import Provenance, content_hash, current_versions, now
+from neuroling.core.result import Result
+from neuroling.numerics.rdm_compare import with_gaps
+from neuroling.rsa.comparators import Comparator, as_comparator
+from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan
+from neuroling.rsa.distances import Distance
+from neuroling.rsa.models import check_models, in_order_of
+
+Array = NDArray[np.floating[Any]]
+
+
+def similarity(
+    recording: xr.DataArray,
+    models: xr.DataArray,
+    *,
+    distance: Distance | str | None = None,
+    comparator: Comparator | str | None = None,
+    controls: xr.DataArray | None = None,
+    over: str = "channel",
+    window: int = 1,
+    noise: Noise = None,
+    allow_bias: bool = False,
+    ceiling: bool = True,
+    dtype: DTypeLike = np.float32,
+) -> Result:
+    r"""Compare a recording with models, at every time and for every participant, without keeping a dissimilarity.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, [repeat,] over, \*targets)
+        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
+    models : xarray.DataArray, dims (sample, model)
+        Models of the pairs of the same items, in any order.
+    distance, over, window, noise, allow_bias
+        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
+    comparator : Comparator or str, optional
+        By default rho-a if some model has ties, else Spearman.
+    controls : xarray.DataArray, optional, dims (sample, model)
+        Models held constant; Spearman and Pearson have partial forms.
+    ceiling : bool
+        With an axis ``subject``: how well participants agree with the others (``lower``) and with all (``upper``).
+    dtype : dtype
+        What is computed in; float32 is several times faster, and off by less than 1e-6.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, \*targets, model), with one split: nothing is fitted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the parts do not fit together; the message says which.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> items = [f"word {i}" for i in range(8)]
+    >>> recording = xr.DataArray(
+    ...     rng.standard_normal((8, 5, 3)), dims=("sample", "channel", "time"), coords={"sample": items}
+    ... )
+    >>> from neuroling.rsa.models import model_rdms
+    >>> features = xr.DataArray(np.eye(8)[:, :3], dims=("sample", "feature"), coords={"sample": items})
+    >>> model = model_rdms(features, "euclidean")
+    >>> result = similarity(recording, model, distance="correlation")
+    >>> result.score.dims, result.metric
+    (('time', 'model'), 'rho-a')
+    """
+    plan = Plan.of(
+        recording.astype(dtype, copy=False), distance, over=over, window=window, noise=noise, allow_bias=allow_bias
+    )
+    options = {"distance": plan.distance.name, "window": str(window), "over": over, "noise": _named(noise)}
+    return _compare(plan, PairLabels.of(plan.items).sample, models, comparator, controls, ceiling, recording, options)
+
+
+def rdm_similarity(
+    dissimilarities: xr.DataArray,
+    models: xr.DataArray,
+    *,
+    comparator: Comparator | str | None = None,
+    controls: xr.DataArray | None = None,
+    ceiling: bool = True,
+    dtype: DTypeLike = np.float64,
+) -> Result:
+    r"""Compare dissimilarities that are at hand, such as reaction times or decoding accuracies, with models.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, \*targets)
+        Of every pair of items; NaN where a pair is missing.
+    models, comparator, controls, ceiling, dtype
+        As in :func:`similarity`.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, \*targets, model).
+    """
+    if not isinstance(dissimilarities, xr.DataArray) or "sample" not in dissimilarities.coords:
+        raise TypeError(
+            "dissimilarities: expected a DataArray (sample, …) whose samples are labelled pairs, from rdms."
+        )
+    held = Held.of(dissimilarities.astype(dtype, copy=False))
+    labels = np.asarray(dissimilarities.coords["sample"])
+    return _compare(held, labels, models, comparator, controls, ceiling, dissimilarities, {})
+
+
+class Source(Protocol):
+    """Where rows of dissimilarities come from, block by block."""
+
+    @property
+    def n_places(self) -> int:
+        """Positions along the axes other than time."""
+        ...
+
+    @property
+    def n_times(self) -> int:
+        """Positions along time, 1 without one."""
+        ...
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Axes that places run over."""
+        ...
+
+    @property
+    def other_shape(self) -> tuple[int, ...]:
+        """Lengths of the other axes."""
+        ...
+
+    @property
+    def time_shape(self) -> tuple[int, ...]:
+        """``(n_times,)``, or nothing without a time axis."""
+        ...
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What is written on the dissimilarities."""
+        ...
+
+    def block_size(self, n_at_once: int = 1) -> int:
+        """Say how many times of so many places to take at once."""
+        ...
+
+    def stream(self, place: int, block: int) -> Iterator[Array]:
+        """Yield rows (time, pair) of one place."""
+        ...
+
+    def labelled(self, values: Array, *leading: str) -> xr.DataArray:
+        """Put labels on values (*leading, *others, [time])."""
+        ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """Dissimilarities that are in memory, as a source of rows.
+
+    Attributes
+    ----------
+    values : ndarray, shape (place, time, pair)
+        Rows.
+    template : xarray.DataArray
+        Where labels come from.
+    others : tuple of str
+        Axes that places run over.
+    """
+
+    values: Array
+    template: xr.DataArray
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dissimilarities: xr.DataArray) -> Held:
+        """Lay dissimilarities out."""
+        others = tuple(str(dim) for dim in dissimilarities.dims if dim not in ("sample", "time"))
+        present = dissimilarities if "time" in dissimilarities.dims else dissimilarities.expand_dims("time")
+        laid = present.transpose(*others, "time", "sample")
+        return cls(laid.values.reshape(-1, *laid.shape[-2:]), dissimilarities, others)
+
+    @property
+    def n_places(self) -> int:
+        """Positions along the axes other than time."""
+        return int(self.values.shape[0])
+
+    @property
+    def n_times(self) -> int:
+        """Positions along time, 1 without one."""
+        return int(self.values.shape[1])
+
+    @property
+    def other_shape(self) -> tuple[int, ...]:
+        """Lengths of the other axes."""
+        return tuple(self.template.sizes[axis] for axis in self.others)
+
+    @property
+    def time_shape(self) -> tuple[int, ...]:
+        """``(n_times,)``, or nothing without a time axis."""
+        return (self.n_times,) if "time" in self.template.dims else ()
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What is written on the dissimilarities."""
+        return {str(key): value for key, value in self.template.attrs.items()}
+
+    def block_size(self, n_at_once: int = 1) -> int:
+        """Say how many times of so many places to take at once."""
+        return max(1, min(self.n_times, BLOCK_BYTES // (int(self.values.shape[2]) * 8 * n_at_once)))
+
+    def stream(self, place: int, block: int) -> Iterator[Array]:
+        """Yield rows (time, pair) of one place."""
+        for start in range(0, self.n_times, block):
+            yield self.values[place, start : start + block]
+
+    def labelled(self, values: Array, *leading: str) -> xr.DataArray:
+        """Put labels on values (*leading, *others, [time])."""
+        dims = (*self.others, *(("time",) if "time" in self.template.dims else ()))
+        coords = {n: c for n, c in self.template.coords.items() if c.dims and set(c.dims) <= set(dims)}
+        return xr.DataArray(values, dims=(*leading, *dims), coords=coords, attrs=self.template.attrs)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models and controls in the order of the data, ready to be compared with rows.
+
+    Attributes
+    ----------
+    comparator : Comparator
+        The measure.
+    models, controls : ndarray, shape (model, pair) and (control, pair)
+        Float64.
+    """
+
+    comparator: Comparator
+    models: Array
+    controls: Array
+
+    def scores(self, rows: Array, vectors: Array | None) -> Array:
+        """Compare rows (row, pair) with all models; (row, model)."""
+        if vectors is not None and self.comparator.embed is not None:
+            return np.asarray(vectors @ self.comparator.embed(self.models).T.astype(vectors.dtype), dtype=np.float64)
+        if not len(self.controls):
+            return np.asarray(with_gaps(self.comparator.compare)(rows, self.models))
+        partial, n_models = self.comparator.partial, len(self.models)
+        assert partial is not None  # noqa: S101 - checked where the comparison was made
+
+        def compare(some: Array, joint: Array) -> Array:
+            return partial(some, joint[:n_models], joint[n_models:])
+
+        gaps = np.isnan(rows).any(axis=1)
+        if not gaps.any():
+            return compare(rows, np.concatenate([self.models, self.controls]))
+        joint = np.concatenate([self.models, self.controls])
+        each = [compare(row[None, ~np.isnan(row)], joint[:, ~np.isnan(row)]) for row in rows]
+        return np.concatenate(each)
+
+    def vectors(self, rows: Array) -> Array | None:
+        """Give vectors whose inner products are scores, if the comparator has such and no pair is missing."""
+        if self.comparator.embed is None or len(self.controls) or not np.isfinite(rows).all():
+            return None
+        return self.comparator.embed(rows)
+
+
+def _compare(
+    source: Source,
+    pairs: NDArray[np.str_],
+    models: xr.DataArray,
+    comparator: Comparator | str | None,
+    controls: xr.DataArray | None,
+    ceiling: bool,
+    recording: xr.DataArray,
+    options: dict[str, str],
+) -> Result:
+    comparison, models = _prepared(pairs, models, comparator, controls)
+    with_ceiling = ceiling and source.others == ("subject",) and source.n_places > 1 and controls is None
+    scores = np.empty((source.n_places, source.n_times, models.sizes["model"]))
+    bounds = np.empty((2, source.n_places, source.n_times))
+    block = source.block_size(source.n_places)
+    start = 0
+    for rows in zip(*(source.stream(place, block) for place in range(source.n_places)), strict=True):
+        stop = start + len(rows[0])
+        vectors = [comparison.vectors(some) for some in rows]
+        for place, (some, vector) in enumerate(zip(rows, vectors, strict=True)):
+            scores[place, start:stop] = comparison.scores(some, vector)
+        if with_ceiling:
+            bounds[:, :, start:stop] = _bounds(comparison.comparator, rows, vectors)
+        start = stop
+    _warn_of_nan(scores)
+    return _result(source, scores, bounds if with_ceiling else None, models, comparison, controls, recording, options)
+
+
+def _prepared(
+    pairs: NDArray[np.str_], models: xr.DataArray, comparator: Comparator | str | None, controls: xr.DataArray | None
+) -> tuple[Comparison, xr.DataArray]:
+    check_models(models)
+    models = in_order_of(models, pairs, "models").transpose("sample", "model")
+    if models.sizes["sample"] < 3:
+        raise ValueError(
+            f"models: {models.sizes['sample']} pair; agreement needs at least three items, so three pairs."
+        )
+    chosen = as_comparator(comparator, models)
+    held = np.empty((0, models.sizes["sample"]))
+    if controls is not None:
+        check_models(controls, "controls")
+        if chosen.partial is None:
+            raise ValueError(f"controls: {chosen.name} has no partial form; take comparator='spearman' or 'pearson'.")
+        held = in_order_of(controls, pairs, "controls").transpose("model", "sample").values.astype(np.float64)
+        _refuse_explained(models, controls, held)
+    values = models.transpose("model", "sample").values.astype(np.float64)
+    return Comparison(chosen, values, held), models
+
+
+def _refuse_explained(models: xr.DataArray, controls: xr.DataArray, held: Array) -> None:
+    """Refuse a model that the controls explain altogether: nothing would be left to correlate."""
+    design = np.column_stack([np.ones(held.shape[1]), held.T])
+    for name, column in zip(models.model.values, models.transpose("model", "sample").values, strict=True):
+        left = column - design @ np.linalg.lstsq(design, column, rcond=None)[0]
+        if left.var() <= 1e-10 * column.var():
+            raise ValueError(
+                f"controls: {[str(c) for c in controls.model.values]} explain the model {str(name)!r} altogether, so "
+                "nothing of it is left to compare; take it out of the controls."
+            )
+
+
+def _bounds(comparator: Comparator, rows: tuple[Array, ...], vectors: list[Array | None]) -> Array:
+    """Give ceilings of every participant, (bound, subject, time), from products between participants."""
+    embedded = [vector for vector in vectors if vector is not None]
+    if len(embedded) == len(rows):
+        stacked = np.stack(embedded, axis=1)  # (time, subject, value)
+        return ceilings_from_products(np.matmul(stacked, stacked.swapaxes(1, 2), dtype=np.float64))
+    from neuroling.rsa.comparators import spearman
+
+    bounds = np.empty((2, len(rows), len(rows[0])))
+    for time in range(len(rows[0])):
+        here = np.stack([some[time] for some in rows])  # (subject, pair)
+        here = here[:, np.isfinite(here).all(axis=0)]
+        embed = comparator.embed or spearman.embed
+        assert embed is not None  # noqa: S101 - Spearman has one
+        if here.shape[1] < 3:
+            bounds[:, :, time] = np.nan
+        elif comparator.embed is not None:
+            vector = embed(here)
+            bounds[:, :, time] = ceilings_from_products((vector @ vector.T)[None].astype(np.float64))[:, :, 0]
+        else:
+            bounds[:, :, time] = _direct_bounds(comparator, here, embed(here))
+    return bounds
+
+
+def ceilings_from_products(products: Array) -> Array:
+    r"""Give how well each participant agrees with the mean of the others, and of all.
+
+    .. math:: u_s = \frac{\sum_t c_{st}}{\sqrt{c_{ss} \sum_{tu} c_{tu}}}, \qquad
+       l_s = \frac{\sum_{t \ne s} c_{st}}{\sqrt{c_{ss} \sum_{t, u \ne s} c_{tu}}}
+
+    Parameters
+    ----------
+    products : ndarray, shape (time, subject, subject)
+        Inner products of participants' dissimilarities, brought to length one, so that all weigh the same.
+
+    Returns
+    -------
+    ndarray, shape (2, subject, time)
+        Lower, then upper bounds (Nili et al. 2014), the mean of all taken without ranking it again.
+    """
+    own = np.diagonal(products, axis1=1, axis2=2)  # (time, subject)
+    row, total = products.sum(axis=2), products.sum(axis=(1, 2))[:, None]
+    others = total - 2 * row + own
+    with np.errstate(invalid="ignore", divide="ignore"):
+        upper = row / np.sqrt(own * total)
+        lower = (row - own) / np.sqrt(own * others)
+    return np.stack([lower.T, upper.T])
+
+
+def _direct_bounds(comparator: Comparator, rows: Array, vectors: Array) -> Array:
+    """Compare each participant with mean ranks; an upper bound of tau-a is approximate (Nili et al. 2014)."""
+    total = vectors.sum(axis=0)
+    upper = comparator.compare(rows, total[None])[:, 0]
+    lower = [comparator.compare(rows[s : s + 1], (total - vectors[s])[None])[0, 0] for s in range(len(rows))]
+    return np.stack([np.array(lower), upper])
+
+
+def _warn_of_nan(scores: Array) -> None:
+    undefined = int(np.isnan(scores).sum())
+    if undefined:
+        warnings.warn(
+            f"similarity: {undefined} of {scores.size} scores are undefined (NaN), because dissimilarities there "
+            "are all equal or missing.",
+            stacklevel=4,
+        )
+
+
+def _result(
+    source: Source,
+    scores: Array,
+    bounds: Array | None,
+    models: xr.DataArray,
+    comparison: Comparison,
+    controls: xr.DataArray | None,
+    recording: xr.DataArray,
+    options: dict[str, str],
+) -> Result:
+    score = _with_models(source, scores, models).expand_dims("split")
+    ceiling = None
+    if bounds is not None:
+        ceiling = source.labelled(_reshaped(source, bounds, 1), "bound").assign_coords(bound=["lower", "upper"])
+        ceiling = ceiling.drop_attrs()
+    name = comparison.comparator.name
+    if controls is not None:
+        name = f"partial {name} given {', '.join(map(str, controls.model.values))}"
+    attrs = dict(source.attrs)
+    data = {"models": content_hash(models), "recording": content_hash(recording)}
+    provenance = Provenance(
+        options={**options, "comparator": name, "dtype": str(recording.dtype)},
+        data=data | {f"recording.{key}": str(value) for key, value in attrs.items()},
+        seed="none",
+        synthetic=bool(recording.attrs.get("synthetic", False)),
+        versions=current_versions(),
+        created=now(),
+        notes=_notes(source, attrs),
+    )
+    return Result.of(score, metric=name, ceiling=ceiling, provenance=provenance)
+
+
+def _notes(source: Source, attrs: dict[Any, Any]) -> tuple[str, ...]:
+    notes = []
+    if attrs.get("biased"):
+        notes.append(
+            f"the {attrs.get('distance', '')} distance is biased by noise; differences in trial counts would show"
+        )
+    if isinstance(source, Plan) and source.window > 1 and source.time_shape and "time" in source.recording.coords:
+        times = np.asarray(source.recording.coords["time"], dtype=np.float64)
+        if times[0] < 0 < times[-1]:
+            notes.append(
+                f"windows of {source.window} samples; those within half a window of 0 hold samples of both sides"
+            )
+    return tuple(notes)
+
+
+def _reshaped(source: Source, values: Array, n_leading: int = 0) -> Array:
+    """Turn (*leading, place, time) into (*leading, *others, [time])."""
+    return values.reshape((*values.shape[:n_leading], *source.other_shape, *source.time_shape))
+
+
+def _with_models(source: Source, scores: Array, models: xr.DataArray) -> xr.DataArray:
+    each = [source.labelled(_reshaped(source, scores[..., place])) for place in range(scores.shape[-1])]
+    names = [str(name) for name in models.model.values]
+    joined = xr.concat([part.expand_dims(model=[name]) for part, name in zip(each, names, strict=True)], "model")
+    return joined.transpose(..., "model").drop_attrs()
+
+
+def _named(noise: Noise) -> str:
+    return "given covariance" if isinstance(noise, xr.DataArray) else str(noise)

@@ -1,0 +1,99 @@
+"""Models from features, layers and tables; collinearity; edit distances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.spatial.distance import pdist
+
+from neuroling.numerics.strings import edit_distances
+from neuroling.rsa import models as room
+
+TABLE = pd.DataFrame(
+    {
+        "length": [3, 5, 4, 3],
+        "log_freq": [2.5, 1.0, 0.5, 2.0],
+        "class": ["animal", "animal", "tool", "tool"],
+        "phonemes": ["kæt", "hɔːs", "sɔː", "hæmə"],
+    },
+    index=["cat", "horse", "saw", "ham"],
+)
+
+
+def slow_edit_distance(a, b):
+    if not a or not b:
+        return len(a) + len(b)
+    return min(
+        slow_edit_distance(a[1:], b) + 1,
+        slow_edit_distance(a, b[1:]) + 1,
+        slow_edit_distance(a[1:], b[1:]) + (a[0] != b[0]),
+    )
+
+
+def test_edit_distances_equal_the_recursion():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abc"), rng.integers(0, 6))) for _ in range(60)]
+    first, second = words[:30], words[30:]
+    assert edit_distances(first, second).tolist() == [
+        slow_edit_distance(a, b) for a, b in zip(first, second, strict=True)
+    ]
+
+
+def test_columns_become_models_by_what_they_are():
+    got = room.confound_rdms(TABLE, {"length": "number", "class": "class", "phonemes": "spelling"})
+    assert got.sel(sample="cat | horse").values.tolist() == [2, 0, 4]
+    assert got.sel(sample="cat | saw").values.tolist() == [1, 1, 3]
+
+
+def test_numbers_and_classes_are_told_apart_unasked():
+    got = room.confound_rdms(TABLE, ["log_freq", "class"])
+    np.testing.assert_allclose(got.sel(model="log_freq").values, pdist(TABLE[["log_freq"]]))
+    assert set(got.sel(model="class").values.tolist()) == {0, 1}
+
+
+def test_old20_by_hand():
+    assert room.old20(["cat"], ["cat", "car", "cab", "dogs"], n_nearest=3).tolist() == [2.0]
+
+
+def test_layers_become_models_each_as_it_is_alone():
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((6, 3, 9))
+    features = xr.DataArray(
+        values, dims=("sample", "layer", "feature"), coords={"sample": list("abcdef"), "layer": [0, 4, 8]}
+    )
+    got = room.model_rdms(features)
+    assert got.model.values.tolist() == ["layer 0", "layer 4", "layer 8"]
+    np.testing.assert_allclose(got.sel(model="layer 4").values, pdist(values[:, 1], "cosine"))
+
+
+def test_stacking_matches_pairs_by_label():
+    one = room.confound_rdms(TABLE, ["length"])
+    other = room.confound_rdms(TABLE.iloc[::-1], ["log_freq"])
+    both = room.stack_models(one, other)
+    np.testing.assert_allclose(both.sel(model="log_freq").values, room.confound_rdms(TABLE, ["log_freq"]).values[:, 0])
+
+
+def test_collinear_models_are_named():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((66, 3))
+    x[:, 2] = x[:, 0] + 0.001 * x[:, 2]
+    models = xr.DataArray(x, dims=("sample", "model"), coords={"model": ["a", "b", "c"]})
+    table = room.collinearity(models)
+    assert table.loc["a", "strongest"] == "c"
+    assert table.loc["b", "variance_inflation"] < 1.2 < 1e4 < table.loc["a", "variance_inflation"]
+    with pytest.raises(ValueError, match="'a' and 'c' correlate"):
+        room.refuse_collinear(models)
+
+
+def test_models_that_are_the_same_have_no_condition_number():
+    x = np.random.default_rng(3).standard_normal((66, 1))
+    models = xr.DataArray(np.hstack([x, x]), dims=("sample", "model"), coords={"model": ["a", "b"]})
+    assert room.condition_number(models) == float("inf")
+    assert np.isinf(room.collinearity(models)["variance_inflation"]).all()
+
+
+def test_unrelated_models_have_a_condition_number_near_one():
+    x = np.random.default_rng(4).standard_normal((5000, 4))
+    assert room.condition_number(xr.DataArray(x, dims=("sample", "model"), coords={"model": list("abcd")})) < 1.1
