@@ -1,0 +1,1 @@
+"""The N400 simulator: lexicon, excitatory–inhibitory network, alpha function, experiments, measures, effects."""

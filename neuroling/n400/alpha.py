@@ -1,0 +1,135 @@
+r"""The alpha function: a unit that has become active rises, peaks and fades, whatever still drives it.
+
+Equation 1 of Laszlo and Armstrong (2014), with the sign that makes it rise and fall (the lecture's copy lost it):
+
+.. math:: V(t) = \alpha \, t \, e^{-t/T}
+
+with :math:`t` the ticks since the unit crossed its threshold and :math:`T` the tick of the peak. The caption of their
+figure 1 says that :math:`V` approaches the threshold, not zero. How the envelope limits an activation, what restarts
+the clock, and which layers it acts on are not published; the readings here are inferred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import e
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+Mode = Literal["scale", "clip"]
+LAYERS = ("orthography", "hidden", "semantics")
+"""Layers whose units can have an envelope, from the bottom up."""
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """What the alpha function does to a network; it is the only difference from the ERP model.
+
+    Parameters
+    ----------
+    time_constant : float
+        T, ticks from crossing the threshold to the peak of the envelope. Not published in ticks and not chosen here:
+        whether repetition makes the N400 smaller or larger hangs on it (see ``sensitivity``).
+    threshold : float
+        Activation above which the clock runs, and to which the envelope decays; figure 1 draws it at 0.1.
+    scale : float, optional
+        α, per tick. The default, e/T, brings the peak to 1, so that a unit at the peak is not limited.
+    layers : tuple of str
+        Layers whose excitatory units have an envelope, among :data:`LAYERS` (default inferred: on hidden layers the
+        repetition effect reverses).
+    mode : {"scale", "clip"}
+        ``"scale"``: threshold + (activation - threshold) × envelope. ``"clip"``: the smaller of activation and
+        envelope, the latter never below the threshold. Inferred both.
+    rearm : bool
+        Whether the clock is cleared once the envelope has decayed to the threshold, so that the unit may fire anew
+        (inferred). Without, a unit fires once.
+
+    Examples
+    --------
+    >>> Alpha(time_constant=8).envelope([0, 8, 16]).round(3).tolist()
+    [0.0, 1.0, 0.736]
+    """
+
+    time_constant: float
+    threshold: float = 0.1
+    scale: float | None = None
+    layers: tuple[str, ...] = ("semantics",)
+    mode: Mode = "scale"
+    rearm: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.time_constant) and self.time_constant > 0):
+            raise ValueError(f"time_constant: got {self.time_constant}; expected a positive number of ticks.")
+        if not 0 < self.threshold < 1:
+            raise ValueError(
+                f"threshold: got {self.threshold}; activations lie between 0 and 1, so expected a number in between."
+            )
+        if self.scale is not None and not (np.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"scale: got {self.scale}; expected a positive number per tick, or None for e / T.")
+        unknown = [layer for layer in self.layers if layer not in LAYERS]
+        if unknown or not self.layers:
+            raise ValueError(f"layers: got {self.layers}; expected some of {LAYERS}. Pass alpha=None for none at all.")
+        if self.mode not in ("scale", "clip"):
+            raise ValueError(f"mode: got {self.mode!r}; expected 'scale' or 'clip'.")
+        if self.peak <= self.threshold:
+            raise ValueError(
+                f"scale: the envelope peaks at α T / e = {self.peak:.3g}, not above the threshold {self.threshold}; "
+                "no unit could rise."
+            )
+
+    @property
+    def peak(self) -> float:
+        """Height of the envelope at its peak, α T / e."""
+        return 1.0 if self.scale is None else self.scale * self.time_constant / e
+
+    def envelope(self, ticks: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate the alpha function.
+
+        Parameters
+        ----------
+        ticks : array-like
+            Ticks since the unit crossed its threshold, any shape.
+
+        Returns
+        -------
+        ndarray, same shape
+            V(t), 0 before and at the crossing.
+        """
+        ratio = np.maximum(np.asarray(ticks, dtype=np.float64), 0) / self.time_constant
+        return np.asarray(self.peak * ratio * np.exp(1 - ratio))
+
+
+def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Alpha) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advance the clocks of a layer by one tick and limit its activation to the envelopes.
+
+    Parameters
+    ----------
+    drive : Tensor, any shape
+        Activation that the unit would have without the alpha function.
+    clock : Tensor, same shape
+        Ticks since the threshold was crossed; -1 where the clock does not run.
+    alpha : Alpha
+        Parameters.
+
+    Returns
+    -------
+    tuple of Tensor, same shape
+        Limited activation, clocks after this tick.
+    """
+    above = drive > alpha.threshold
+    running = clock >= 0
+    clock = torch.where(running, clock + 1, torch.where(above, 0.0, -1.0).to(clock.dtype))
+    ratio = clock.clamp(min=0) / alpha.time_constant
+    envelope = alpha.peak * ratio * torch.exp(1 - ratio)
+    if alpha.mode == "scale":
+        limited = alpha.threshold + (drive - alpha.threshold) * envelope
+    else:
+        limited = torch.minimum(drive, envelope.clamp(min=alpha.threshold))
+    activation = torch.where(above & (clock >= 0), limited, drive)
+    if alpha.rearm:
+        spent = (clock > alpha.time_constant) & (envelope < alpha.threshold)
+        clock = torch.where(spent, torch.full_like(clock, -1.0), clock)
+    return activation, clock

@@ -1,0 +1,145 @@
+r"""Continuous-time dynamics of excitation and inhibition, for many simulated participants at once.
+
+Every tensor has a leading participant axis. With :math:`s` the logistic function, one tick of a layer is
+
+.. math::
+    d &\leftarrow d + \tau_E \,(s(b + W a_{below} - I h) - d) \\
+    h &\leftarrow h + \tau_h \,(s(c + K a) - h) \\
+    a &= \text{alpha}(d) \text{ or } d
+
+All weights :math:`W, I, K` are non-negative: excitation goes up, each layer has a bank of inhibitory units of its own,
+some fast and some slow, and only its own units feel it (Laszlo and Plaut 2012; sizes and rates inferred). The input
+layer is clamped, so that a bank on it, which figure 1 of Laszlo and Armstrong (2014) draws, would change nothing and is
+left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+
+from neuroling.n400.alpha import LAYERS, Alpha, limit
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+class Layer(NamedTuple):
+    """Weights of one layer, arranged so that a tick costs one product for its units and one for its bank.
+
+    Attributes
+    ----------
+    incoming : Tensor, shape (participant, source, unit)
+        Weights from the layer below (not for the first layer, whose input is projected once) and, negative, the bank.
+    bias : Tensor, shape (participant, 1, unit)
+        Of the excitatory units.
+    to_bank : Tensor, shape (participant, unit, bank)
+        Weights onto the bank.
+    bank_bias : Tensor, shape (participant, 1, bank)
+        Of the bank.
+    bank_rate : Tensor, shape (bank,)
+        Share of the way to its target that an inhibitory unit goes in a tick.
+    """
+
+    incoming: torch.Tensor
+    bias: torch.Tensor
+    to_bank: torch.Tensor
+    bank_bias: torch.Tensor
+    bank_rate: torch.Tensor
+
+
+class State(NamedTuple):
+    """Where a network is: one entry a layer, each (participant, trial, unit)."""
+
+    drive: tuple[torch.Tensor, ...]
+    activation: tuple[torch.Tensor, ...]
+    bank: tuple[torch.Tensor, ...]
+    clock: tuple[torch.Tensor, ...]
+
+
+def arrange(weights: Tensors, bank_rates: Sequence[torch.Tensor]) -> list[Layer]:
+    """Put the weights of all layers together, once per pass and not once per tick.
+
+    Parameters
+    ----------
+    weights : mapping of Tensor
+        ``forward``, ``bias``, ``to_bank``, ``from_bank`` and ``bank_bias`` of each layer, as ``LAYER.NAME``.
+    bank_rates : sequence of Tensor, shape (bank,)
+        Of each layer.
+
+    Returns
+    -------
+    list of Layer
+    """
+    layers = []
+    for place, (name, rate) in enumerate(zip(LAYERS, bank_rates, strict=True)):
+        inhibition = -weights[f"{name}.from_bank"]
+        incoming = inhibition if place == 0 else torch.cat([weights[f"{name}.forward"], inhibition], dim=1)
+        bias, to_bank, bank_bias = (weights[f"{name}.{part}"] for part in ("bias", "to_bank", "bank_bias"))
+        layers.append(Layer(incoming, bias, to_bank, bank_bias, rate))
+    return layers
+
+
+def rest(layers: Sequence[Layer], n_trials: int) -> State:
+    """Give the state before anything was seen: all units silent, no clock running."""
+    silent = tuple(layer.bias.new_zeros(len(layer.bias), n_trials, layer.bias.shape[2]) for layer in layers)
+    bank = tuple(layer.bias.new_zeros(len(layer.bias), n_trials, len(layer.bank_rate)) for layer in layers)
+    return State(silent, silent, bank, tuple(unit - 1 for unit in silent))
+
+
+def project(weights: Tensors, letters: torch.Tensor) -> torch.Tensor:
+    """Bring input patterns to the first layer, bias included.
+
+    Parameters
+    ----------
+    weights : mapping of Tensor
+        Of the network.
+    letters : Tensor, shape (participant or 1, trial, input unit)
+        Patterns; they do not change during a presentation, so this is done once for it.
+
+    Returns
+    -------
+    Tensor, shape (participant, trial, unit)
+    """
+    forward = weights[f"{LAYERS[0]}.forward"]
+    return torch.baddbmm(weights[f"{LAYERS[0]}.bias"], letters.expand(len(forward), -1, -1), forward)
+
+
+def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float, alpha: Alpha | None) -> State:
+    """Advance a network by one tick; every layer reads the others as they were at the last one.
+
+    Parameters
+    ----------
+    seen : Tensor, shape (participant, trial, unit of the first layer)
+        From :func:`project`.
+    state : State
+        At the last tick.
+    layers : sequence of Layer
+        From the bottom up.
+    rate : float
+        Share of the way to its target that an excitatory unit goes in a tick.
+    alpha : Alpha or None
+        None is the ERP model.
+
+    Returns
+    -------
+    State
+    """
+    drives, activations, banks, clocks = [], [], [], []
+    for place, (name, layer) in enumerate(zip(LAYERS, layers, strict=True)):
+        bank = state.bank[place]
+        if place == 0:
+            net = torch.baddbmm(seen, bank, layer.incoming)
+        else:
+            net = torch.baddbmm(layer.bias, torch.cat([state.activation[place - 1], bank], dim=2), layer.incoming)
+        drive = torch.lerp(state.drive[place], torch.sigmoid(net), rate)
+        activation, clock = drive, state.clock[place]
+        if alpha is not None and name in alpha.layers:
+            activation, clock = limit(drive, clock, alpha)
+        target = torch.sigmoid(torch.baddbmm(layer.bank_bias, state.activation[place], layer.to_bank))
+        drives.append(drive)
+        activations.append(activation)
+        banks.append(bank + layer.bank_rate * (target - bank))
+        clocks.append(clock)
+    return State(tuple(drives), tuple(activations), tuple(banks), tuple(clocks))

@@ -1,0 +1,386 @@
+"""The ERP model: a reading network with separate excitation and inhibition, trained for many participants at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
+
+from neuroling.n400.alpha import LAYERS
+from neuroling.n400.dynamics import Layer, arrange, project, rest, step
+from neuroling.n400.lexicon import Lexicon
+from neuroling.numerics.device import resolve_device, to_tensor
+
+Array = NDArray[np.floating]
+
+CONSTRAINED = ("forward", "to_bank", "from_bank")
+"""Weights that are never negative."""
+
+SURE = 1e-5
+"""Activations are kept so far from 0 and 1 in the logarithms of the error."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes and rates of a network.
+
+    The sizes of the layers are published (figure 1 of Laszlo and Armstrong 2014), and so is that inhibition has fast
+    and slow units and fewer than excitation. The sizes of the banks, all rates and all ranges of initial weights are
+    inferred: with them the response rises and falls, and words are learned.
+
+    Parameters
+    ----------
+    orthography, hidden : int
+        Excitatory units; semantics has as many as the lexicon's meanings.
+    fast, slow : tuple of int
+        Fast and slow inhibitory units of orthography, hidden layer and semantics.
+    rate, fast_rate, slow_rate : float
+        Share of the way to its target that a unit goes in a tick: excitatory, fast and slow inhibitory.
+    forward_range, to_bank_range, from_bank_range : float
+        Upper ends of the uniform initial weights, divided by the square root of the number of sources, by that number,
+        and by the size of the bank.
+    bias : float
+        Initial bias of all units.
+    """
+
+    orthography: int = 20
+    hidden: int = 50
+    fast: tuple[int, int, int] = (4, 10, 10)
+    slow: tuple[int, int, int] = (4, 10, 10)
+    rate: float = 0.3
+    fast_rate: float = 1.0
+    slow_rate: float = 0.2
+    forward_range: float = 1.0
+    to_bank_range: float = 3.0
+    from_bank_range: float = 2.0
+    bias: float = -2.0
+
+    def __post_init__(self) -> None:
+        if min(self.orthography, self.hidden) < 1:
+            raise ValueError(f"orthography, hidden: got {self.orthography} and {self.hidden}; expected 1 unit or more.")
+        for name in ("fast", "slow"):
+            sizes = getattr(self, name)
+            if len(sizes) != len(LAYERS) or min(sizes) < 0:
+                raise ValueError(f"{name}: got {sizes}; expected a number of units, 0 or more, for each of {LAYERS}.")
+        for name in ("rate", "fast_rate", "slow_rate"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise ValueError(
+                    f"{name}: got {value}; expected more than 0 and at most 1, the share of the way gone in a tick "
+                    "(the time constant is one over it, in ticks)."
+                )
+
+    @property
+    def banks(self) -> tuple[int, ...]:
+        """Inhibitory units of each layer."""
+        return tuple(fast + slow for fast, slow in zip(self.fast, self.slow, strict=True))
+
+    def bank_rates(self) -> list[NDArray[np.float64]]:
+        """Give the rates of the inhibitory units of each layer, fast ones first."""
+        pairs = zip(self.fast, self.slow, strict=True)
+        return [np.repeat([self.fast_rate, self.slow_rate], pair) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network learns; all of it inferred, since the papers' training was not at hand.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the known items.
+    learning_rate : float
+        Of Adam; a fifth of it in the last three tenths.
+    decay : float
+        Share that the forward weights lose each epoch.
+    ticks : int
+        Length of a training trial.
+    error_from : int
+        First tick that counts.
+    autoencoding : float
+        Weight of the orthographic layer's error in reproducing the letters.
+    frequency_weighted : bool
+        Whether the error of an item counts as often as the item is met.
+    """
+
+    epochs: int = 900
+    learning_rate: float = 0.03
+    decay: float = 0.001
+    ticks: int = 20
+    error_from: int = 4
+    autoencoding: float = 6.0
+    frequency_weighted: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not self.learning_rate > 0 or not 0 <= self.decay < 1 or self.autoencoding < 0:
+            raise ValueError(
+                f"training: got {self}; expected epochs of 1 or more, a positive learning_rate, 0 <= decay < 1 and "
+                "autoencoding of 0 or more."
+            )
+        if not 0 <= self.error_from < self.ticks:
+            raise ValueError(f"error_from: got {self.error_from}; expected 0 to {self.ticks - 1}, within the trial.")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Simulated participants who have learned one lexicon.
+
+    Attributes
+    ----------
+    lexicon : Lexicon
+        What they were taught.
+    architecture : Architecture
+        Sizes and rates.
+    weights : mapping of ndarray, shape (participant, …)
+        Named ``LAYER.forward`` and so on; see :mod:`neuroling.n400.dynamics`.
+    training : Training
+        How they learned.
+    loss : ndarray, shape (epoch, participant)
+        Error while learning.
+    """
+
+    lexicon: Lexicon
+    architecture: Architecture
+    weights: Mapping[str, Array]
+    training: Training = field(default_factory=Training)
+    loss: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        for name, values in self.weights.items():
+            bad = int((~np.isfinite(values)).sum())
+            if bad:
+                raise ValueError(f"weights: {bad} of {values.size} values of {name!r} are NaN or infinite.")
+
+    @property
+    def n_participants(self) -> int:
+        """Number of simulated participants."""
+        return len(self.weights["semantics.bias"])
+
+    def participants(self, rows: slice | NDArray[np.intp]) -> Network:
+        """Pick participants.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+            Which.
+        """
+        return Network(
+            self.lexicon,
+            self.architecture,
+            {name: values[rows] for name, values in self.weights.items()},
+            self.training,
+            self.loss[:, rows],
+        )
+
+    def accuracy(self, device: str = "auto") -> NDArray[np.float64]:
+        """Say how many known items are read right: every semantic unit on its own side of one half.
+
+        Parameters
+        ----------
+        device : str
+            Where to compute.
+
+        Returns
+        -------
+        ndarray, shape (participant,)
+            Share of words and acronyms.
+        """
+        weights, layers = on_device(self.weights, self.architecture, device)
+        letters, meaning = _targets(self.lexicon, layers[0])
+        state, seen = rest(layers, letters.shape[1]), project(weights, letters)
+        for _ in range(self.training.ticks):
+            state = step(seen, state, layers, self.architecture.rate, None)
+        right = (state.activation[-1] > 0.5) == (meaning > 0.5)
+        return np.asarray(right.all(dim=2).double().mean(dim=1).cpu().numpy())
+
+
+def train(
+    lexicon: Lexicon,
+    *,
+    participants: int,
+    rng: int | np.random.Generator,
+    architecture: Architecture | None = None,
+    training: Training | None = None,
+    device: str = "auto",
+    batch: int | None = None,
+) -> Network:
+    """Teach one lexicon to many simulated participants at once, by back-propagation through time.
+
+    Participants differ in their initial weights, which come from a generator of each one's own: who learns beside them
+    changes nothing but the last digits.
+
+    Parameters
+    ----------
+    lexicon : Lexicon
+        What they learn.
+    participants : int
+        How many.
+    rng : int or numpy.random.Generator
+        Source of the initial weights.
+    architecture, training : optional
+        Sizes, rates and procedure.
+    device : str
+        Where to compute.
+    batch : int, optional
+        Participants trained at a time, for memory; all by default.
+
+    Returns
+    -------
+    Network
+
+    Examples
+    --------
+    >>> from neuroling.n400.lexicon import make_lexicon
+    >>> lexicon = make_lexicon(rng=0, n_words=8, n_acronyms=2, n_pseudowords=2, n_illegal=2)
+    >>> train(lexicon, participants=2, rng=0, training=Training(epochs=5)).n_participants
+    2
+    """
+    architecture, training = architecture or Architecture(), training or Training()
+    if participants < 1:
+        raise ValueError(f"participants: got {participants}; expected 1 or more.")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch: got {batch}; expected 1 participant or more at a time.")
+    generators = np.random.default_rng(rng).spawn(participants)
+    size = participants if batch is None else batch
+    runs = [
+        _train_batch(lexicon, generators[start : start + size], architecture, training, device)
+        for start in range(0, participants, size)
+    ]
+    weights = {name: np.concatenate([run[0][name] for run in runs]) for name in runs[0][0]}
+    return Network(lexicon, architecture, weights, training, np.concatenate([run[1] for run in runs], axis=1))
+
+
+def on_device(
+    weights: Mapping[str, Array], architecture: Architecture, device: str
+) -> tuple[dict[str, torch.Tensor], list[Layer]]:
+    """Bring the weights of a network to a device.
+
+    Parameters
+    ----------
+    weights : mapping of ndarray
+        Of a network.
+    architecture : Architecture
+        Its rates.
+    device : str
+        Where to.
+
+    Returns
+    -------
+    tuple of (dict of Tensor, list of Layer)
+    """
+    where = resolve_device(device)
+    tensors = {name: to_tensor(values, where) for name, values in weights.items()}
+    return tensors, arrange(tensors, _rates(architecture, tensors["semantics.bias"]))
+
+
+def _rates(architecture: Architecture, like: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.as_tensor(rate, dtype=like.dtype, device=like.device) for rate in architecture.bank_rates()]
+
+
+def _initial(lexicon: Lexicon, architecture: Architecture, rng: np.random.Generator) -> dict[str, Array]:
+    """Draw the weights of one participant."""
+    sizes = (lexicon.n_units, architecture.orthography, architecture.hidden, lexicon.semantics.shape[1])
+    weights: dict[str, Array] = {}
+    for name, below, size, bank in zip(LAYERS, sizes, sizes[1:], architecture.banks, strict=False):
+        weights[f"{name}.forward"] = rng.uniform(0, architecture.forward_range / sqrt(below), (below, size))
+        weights[f"{name}.bias"] = np.full((1, size), architecture.bias)
+        weights[f"{name}.to_bank"] = rng.uniform(0, architecture.to_bank_range / size, (size, bank))
+        weights[f"{name}.from_bank"] = rng.uniform(0, architecture.from_bank_range / max(bank, 1), (bank, size))
+        weights[f"{name}.bank_bias"] = np.full((1, bank), architecture.bias)
+    weights["letters.forward"] = rng.uniform(-0.5, 0.5, (architecture.orthography, lexicon.n_units))
+    weights["letters.bias"] = np.zeros((1, lexicon.n_units))
+    return weights
+
+
+def _targets(lexicon: Lexicon, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give letters (1, item, unit) and meanings (1, item, unit) of the known items."""
+    letters = torch.as_tensor(lexicon.spell(list(lexicon.known)), dtype=layer.bias.dtype, device=layer.bias.device)
+    meaning = torch.as_tensor(lexicon.semantics, dtype=layer.bias.dtype, device=layer.bias.device)
+    return letters[None], meaning[None]
+
+
+def _train_batch(
+    lexicon: Lexicon,
+    generators: list[np.random.Generator],
+    architecture: Architecture,
+    training: Training,
+    device: str,
+) -> tuple[dict[str, Array], Array]:
+    drawn = [_initial(lexicon, architecture, generator) for generator in generators]
+    where = resolve_device(device)
+    weights = {
+        name: torch.as_tensor(np.stack([one[name] for one in drawn]), dtype=torch.float32, device=where)
+        for name in drawn[0]
+    }
+    for values in weights.values():
+        values.requires_grad_()
+    rates = _rates(architecture, weights["semantics.bias"])
+    optimizer = torch.optim.Adam(list(weights.values()), lr=training.learning_rate)
+    losses = []
+    for epoch in range(training.epochs):
+        slow = epoch > 0.7 * training.epochs
+        optimizer.param_groups[0]["lr"] = training.learning_rate * (0.2 if slow else 1.0)
+        optimizer.zero_grad(set_to_none=True)
+        loss = _loss(lexicon, weights, rates, architecture, training)
+        loss.sum().backward()  # type: ignore[no-untyped-call]  # torch declares no types here
+        _clip(weights)
+        optimizer.step()
+        _constrain(weights, training.decay)
+        losses.append(loss.detach())
+    trained = {name: values.detach().cpu().numpy() for name, values in weights.items()}
+    return trained, torch.stack(losses).cpu().numpy()
+
+
+def _loss(
+    lexicon: Lexicon,
+    weights: dict[str, torch.Tensor],
+    rates: list[torch.Tensor],
+    architecture: Architecture,
+    training: Training,
+) -> torch.Tensor:
+    """Cross-entropy of meanings and letters over the ticks that count, shape (participant,)."""
+    layers = arrange(weights, rates)
+    letters, meaning = _targets(lexicon, layers[0])
+    weight = _item_weights(lexicon, training).to(letters)
+    state, seen = rest(layers, letters.shape[1]), project(weights, letters)
+    total = letters.new_zeros(())
+    for tick in range(training.ticks):
+        state = step(seen, state, layers, architecture.rate, None)
+        if tick >= training.error_from:
+            read = state.activation[-1].clamp(SURE, 1 - SURE)
+            error = binary_cross_entropy(read, meaning.expand_as(read), reduction="none").sum(dim=2)
+            spelled = torch.baddbmm(weights["letters.bias"], state.activation[0], weights["letters.forward"])
+            spelling = binary_cross_entropy_with_logits(spelled, letters.expand_as(spelled), reduction="none")
+            total = total + ((error + training.autoencoding * spelling.sum(dim=2)) * weight).mean(dim=1)
+    return total / (training.ticks - training.error_from)
+
+
+def _item_weights(lexicon: Lexicon, training: Training) -> torch.Tensor:
+    """Relative frequency of the known items, mean 1, shape (item,)."""
+    if not training.frequency_weighted:
+        return torch.ones(len(lexicon.known))
+    frequency = lexicon.table.loc[lexicon.known, "frequency"].to_numpy(dtype=np.float64)
+    return torch.as_tensor(frequency / frequency.mean())
+
+
+def _clip(weights: Mapping[str, torch.Tensor]) -> None:
+    """Bring gradients longer than 1 to length 1, for each participant by itself."""
+    for values in weights.values():
+        if values.grad is not None and values.grad.numel():
+            length = values.grad.flatten(1).norm(dim=1).clamp(min=1.0)
+            values.grad.div_(length[:, None, None])
+
+
+@torch.no_grad()
+def _constrain(weights: Mapping[str, torch.Tensor], decay: float) -> None:
+    for name, values in weights.items():
+        layer, part = name.split(".")
+        if part == "forward" and layer in LAYERS:
+            values.mul_(1 - decay)
+        if part in CONSTRAINED and layer in LAYERS:
+            values.clamp_(min=0)

@@ -1,0 +1,85 @@
+"""The alpha function: where it peaks, what it leaves alone, and the clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroling.n400.alpha import Alpha, limit
+
+
+def driven(alpha, drives):
+    """Activation of one unit driven tick by tick."""
+    clock, activations = torch.full((1,), -1.0, dtype=torch.float64), []
+    for drive in drives:
+        activation, clock = limit(torch.tensor([drive], dtype=torch.float64), clock, alpha)
+        activations.append(float(activation))
+    return np.array(activations)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40))
+def test_envelope_peaks_at_its_time_constant(ticks):
+    assert Alpha(ticks).envelope(np.arange(200)).argmax() == ticks
+
+
+def test_envelope_follows_the_published_equation_with_the_minus_sign():
+    t = np.arange(30)
+    np.testing.assert_allclose(Alpha(6, scale=0.3).envelope(t), 0.3 * t * np.exp(-t / 6))
+
+
+def test_default_scale_brings_the_peak_to_one():
+    assert Alpha(7).envelope(7) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("mode", ["scale", "clip"])
+def test_driven_unit_rises_peaks_and_falls_to_the_threshold(mode):
+    activation = driven(Alpha(6, mode=mode, rearm=False), [1.0] * 80)
+    assert activation.argmax() == 6
+    assert (np.diff(activation[:7]) >= 0).all()
+    assert (np.diff(activation[8:]) <= 1e-12).all()
+    assert activation[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_unit_below_threshold_is_left_alone():
+    np.testing.assert_allclose(driven(Alpha(6), [0.05] * 10), 0.05)
+
+
+def test_rearmed_unit_fires_again_and_another_does_not():
+    again, once = driven(Alpha(6), [0.9] * 60), driven(Alpha(6, rearm=False), [0.9] * 60)
+    assert again[35:].max() == pytest.approx(0.9)
+    assert once[35:].max() < 0.15
+
+
+def test_clip_never_exceeds_the_drive():
+    drive = np.random.default_rng(0).uniform(0, 1, 200)
+    assert (driven(Alpha(5, mode="clip"), drive) <= drive + 1e-12).all()
+
+
+def test_fatigue_outlasts_a_silence():
+    activation = driven(Alpha(8), [0.9] * 14 + [0.0] * 14 + [0.9] * 4)
+    assert activation[28:].max() < 0.4
+
+
+BAD = {
+    "a time constant of zero": ({"time_constant": 0}, "positive number of ticks"),
+    "a negative time constant": ({"time_constant": -3}, "positive number of ticks"),
+    "a NaN time constant": ({"time_constant": float("nan")}, "positive number of ticks"),
+    "a threshold of zero": ({"time_constant": 6, "threshold": 0}, "between 0 and 1"),
+    "a threshold above every activation": ({"time_constant": 6, "threshold": 1.2}, "between 0 and 1"),
+    "a negative scale": ({"time_constant": 6, "scale": -1}, "positive number per tick"),
+    "a scale that peaks below threshold": ({"time_constant": 6, "scale": 0.01}, "no unit could rise"),
+    "an unknown layer": ({"time_constant": 6, "layers": ("semantic",)}, "expected some of"),
+    "no layer": ({"time_constant": 6, "layers": ()}, "alpha=None"),
+    "an unknown mode": ({"time_constant": 6, "mode": "cut"}, "'scale' or 'clip'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda name: name.replace(" ", "_"))
+def test_bad_parameter_is_answered_by_a_sentence(case):
+    arguments, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        Alpha(**arguments)
