@@ -168,7 +168,8 @@ class Plan:
         distance = _chosen(distance, n_repeats)
         if recording.sizes[over] * window < 2 and distance in _ANGLES:
             raise ValueError(
-                f"recording: one entry along {over!r}, and a {distance.name} distance needs at least two; use 'euclidean'."
+                f"recording: one entry along {over!r}, and a {distance.name} distance needs at least two; use "
+                "'euclidean'."
             )
         counts = _check_counts(recording, distance, n_repeats, allow_bias)
         fixed = ("sample", "repeat", over, "time")

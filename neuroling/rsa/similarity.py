@@ -454,10 +454,10 @@ def _reshaped(source: Source, values: Array, n_leading: int = 0) -> Array:
 
 
 def _with_models(source: Source, scores: Array, models: xr.DataArray) -> xr.DataArray:
-    each = [source.labelled(_reshaped(source, scores[..., place])) for place in range(scores.shape[-1])]
-    names = [str(name) for name in models.model.values]
-    joined = xr.concat([part.expand_dims(model=[name]) for part, name in zip(each, names, strict=True)], "model")
-    return joined.transpose(..., "model").drop_attrs()
+    one = source.labelled(_reshaped(source, scores[..., 0]))
+    names = np.asarray(models.model).astype(str)
+    values = scores.reshape((*one.shape, len(names)))
+    return xr.DataArray(values, dims=(*one.dims, "model"), coords={**one.coords, "model": names})
 
 
 def _named(noise: Noise) -> str:
