@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(metavar="RESULT.nc", help="A file written by Result.save.")]
 
 
+MOST_ROWS = 30
+"""Positions that ``compare`` lists unasked: participants, models, layers, but not voxels."""
+
+
 def show(
     path: File,
     provenance: Annotated[bool, typer.Option("--provenance", help="Say where the numbers came from.")] = False,
@@ -59,11 +63,13 @@ def compare(
     from neuroling.core.result import Result
 
     a, b = Result.load(first), Result.load(second)
-    difference = difference_of(a, b)
+    difference, rows = difference_of(a, b), side_by_side(a, b)
     if table:
-        typer.echo(side_by_side(a, b).to_csv(sep="\t", index=False).rstrip())
+        typer.echo(rows.to_csv(sep="\t", index=False).rstrip())
         return
     typer.echo(f"A: {first}\nB: {second}\n{summary(a, b, difference)}")
+    if len(rows) <= MOST_ROWS:
+        typer.echo(rows.to_string(index=False, float_format="{:.4f}".format))
     typer.echo(paired_test(a, b, difference))
     typer.echo("\n".join(["differs:", *(f"  {line}" for line in differences(a, b))]))
 

@@ -43,6 +43,17 @@ def test_compare_gives_both_means_and_the_difference(call, saved):
     assert "A | B = 0.4000 | 0.1500; A - B = +0.2500" in text
 
 
+def test_compare_lists_a_few_positions_side_by_side(call, saved):
+    lines = call("compare", saved("a.nc", [0.3, 0.5]), saved("b.nc", [0.1, 0.2])).stdout.splitlines()
+    assert ["subject", "1", "0.5000", "0.2000", "0.3000"] in [line.split() for line in lines]
+
+
+def test_compare_does_not_list_thousands_of_positions(call, saved):
+    rng = np.random.default_rng(0)
+    a, b = (saved(name, rng.standard_normal(1000), "voxel") for name in ("a.nc", "b.nc"))
+    assert len(call("compare", a, b).stdout.splitlines()) < 10
+
+
 def test_compare_of_single_numbers_needs_no_axes(call, saved):
     text = call("compare", saved("a.nc", [0.3], None), saved("b.nc", [0.1], None)).stdout
     assert "A - B = +0.2000" in text
