@@ -262,7 +262,8 @@ def ridge_cv_scores(
 class _Fold(NamedTuple):
     spectrum: torch.Tensor  # (rank,)
     project: torch.Tensor  # (rank, train)
-    design: torch.Tensor  # (test, rank)
+    basis: torch.Tensor | None  # (test, row): orthonormal, spans all predictions of the test rows; None: all rows do
+    design: torch.Tensor  # (row, rank): predictions on that basis
 
 
 def _prepare_fold(
@@ -270,7 +271,10 @@ def _prepare_fold(
 ) -> _Fold:
     mean = features[train].mean(0)
     parts = decompose(features[train] - mean, least_alpha)
-    return _Fold(parts.spectrum, parts.project, (features[test] - mean) @ parts.lift)
+    design = (features[test] - mean) @ parts.lift  # (test, rank)
+    if design.shape[0] <= design.shape[1]:
+        return _Fold(parts.spectrum, parts.project, None, design)
+    return _Fold(parts.spectrum, parts.project, *torch.linalg.qr(design))
 
 
 def _add_fold_errors(
@@ -281,15 +285,27 @@ def _add_fold_errors(
     error: torch.Tensor,
     baseline: torch.Tensor,
 ) -> None:
-    """Add the squared errors of one fold to ``error`` (alpha, target) and ``baseline`` (target,)."""
+    """Add the squared errors of one fold to ``error`` (alpha, target) and ``baseline`` (target,).
+
+    With many test rows and few features no penalty reaches beyond the span of the test features: what the truth has
+    outside is an error that all share, and penalties are compared inside, on ``rank`` rows instead of all.
+    """
     y, mean = centre(y_train)
     truth = y_test - mean.to(y.dtype)  # (test, target)
-    baseline += (truth * truth).sum(0, dtype=torch.float64)
+    whole = _sum_of_squares(truth)
+    baseline += whole
+    if fold.basis is not None:
+        truth = fold.basis.T.to(y.dtype) @ truth  # (row, target)
+        error += whole - _sum_of_squares(truth)
     projected = fold.project.to(y.dtype) @ y  # (rank, target)
     for row, alpha in enumerate(alphas.tolist()):
-        operator = (fold.design / (fold.spectrum + alpha)).to(y.dtype)  # (test, rank)
-        residual = torch.addmm(truth, operator, projected, alpha=-1)  # (test, target)
-        error[row] += (residual * residual).sum(0, dtype=torch.float64)
+        operator = (fold.design / (fold.spectrum + alpha)).to(y.dtype)  # (row, rank)
+        error[row] += _sum_of_squares(torch.addmm(truth, operator, projected, alpha=-1))
+
+
+def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
+    """Sum over rows in float64: (row, target) -> (target,)."""
+    return values.square().sum(0, dtype=torch.float64)
 
 
 def predict_ridge(
