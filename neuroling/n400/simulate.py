@@ -76,20 +76,62 @@ def simulate(
     >>> from neuroling.n400.experiments import repetition
     >>> from neuroling.n400.lexicon import make_lexicon
     >>> from neuroling.n400.network import Training, train
-    >>> lexicon = make_lexicon(rng=0, n_words=6, n_acronyms=2, n_pseudowords=2, n_illegal=2)
+    >>> lexicon = make_lexicon(rng=0, n_words=8, n_acronyms=2, n_pseudowords=2, n_illegal=2)
     >>> network = train(lexicon, participants=2, rng=0, training=Training(epochs=2))
     >>> simulate(network, repetition(lexicon, rng=0), alpha=None, allow_unlearned=True).dims
     ('sample', 'repeat', 'time')
     """
+    return simulate_links(
+        network,
+        experiment,
+        (link,),
+        alpha=alpha,
+        timing=timing,
+        allow_unlearned=allow_unlearned,
+        device=device,
+        memory=memory,
+    )[link.name]
+
+
+def simulate_links(
+    network: Network,
+    experiment: Stimuli,
+    links: Sequence[Link],
+    *,
+    alpha: Alpha | None,
+    timing: Timing | None = None,
+    allow_unlearned: bool = False,
+    device: str = "auto",
+    memory: int = 2**30,
+) -> dict[str, xr.DataArray]:
+    """Run an experiment once and read it out under several linking hypotheses.
+
+    Parameters
+    ----------
+    network, experiment, alpha, timing, allow_unlearned, device, memory
+        As in :func:`simulate`.
+    links : sequence of Link
+        Linking hypotheses.
+
+    Returns
+    -------
+    dict of xarray.DataArray, dims (sample, repeat, time)
+        By name of the link.
+    """
     timing = timing or Timing()
-    _check(network, experiment, link, timing, allow_unlearned, device)
+    for link in links:
+        _check(network, experiment, link, timing)
+    if not allow_unlearned:
+        _check_learned(network, device)
     meaning = np.nan_to_num(network.lexicon.meaning(experiment.texts))
-    responses = np.empty((len(experiment), network.n_participants, timing.before + timing.target), dtype=np.float32)
+    shape = (len(experiment), network.n_participants, timing.before + timing.target)
+    responses = {link.name: np.empty(shape, dtype=np.float32) for link in links}
     for trials, trace in run(network, experiment, alpha, timing, device, memory):
         wanted = torch.as_tensor(meaning[trials], dtype=trace.dtype, device=trace.device)
-        response = link.response(trace, wanted)  # (participant, trial, tick)
-        responses[trials] = response.transpose(0, 1).cpu().numpy()
-    return _labelled(responses, experiment, timing, network, alpha, link)
+        for link in links:
+            response = link.response(trace, wanted)  # (participant, trial, tick)
+            responses[link.name][trials] = response.transpose(0, 1).cpu().numpy()
+    return {link.name: _labelled(responses[link.name], experiment, timing, network, alpha, link) for link in links}
 
 
 def simulate_units(
@@ -108,7 +150,7 @@ def simulate_units(
         A channel is a semantic unit.
     """
     timing = timing or Timing()
-    _check(network, experiment, semantic_activation, timing, True, device)
+    _check(network, experiment, semantic_activation, timing)
     n_units = network.lexicon.semantics.shape[1]
     shape = (len(experiment), network.n_participants, timing.before + timing.target, n_units)
     traces = np.empty(shape, dtype=np.float32)
@@ -198,9 +240,7 @@ class _Runner:
         return state, trace
 
 
-def _check(
-    network: Network, experiment: Stimuli, link: Link, timing: Timing, allow_unlearned: bool, device: str
-) -> None:
+def _check(network: Network, experiment: Stimuli, link: Link, timing: Timing) -> None:
     if not isinstance(experiment, Stimuli):
         raise TypeError(f"experiment: got {type(experiment).__name__}; expected Stimuli, such as repetition(lexicon).")
     if "context" not in experiment.table:
@@ -218,14 +258,16 @@ def _check(
                 f"link: {link.name!r} needs the meaning of every target, and {len(unknown)} have none, first "
                 f"{unknown[:5]}; show words and acronyms only."
             )
-    if not allow_unlearned:
-        accuracy = network.accuracy(device)
-        if (accuracy < LEARNED).any():
-            raise NotLearned(
-                f"network: {int((accuracy < LEARNED).sum())} of {len(accuracy)} participants read fewer than "
-                f"{LEARNED:.0%} of their lexicon right (the worst {accuracy.min():.0%}); train longer, leave them out, "
-                "or say allow_unlearned=True."
-            )
+
+
+def _check_learned(network: Network, device: str) -> None:
+    accuracy = network.accuracy(device)
+    if (accuracy < LEARNED).any():
+        raise NotLearned(
+            f"network: {int((accuracy < LEARNED).sum())} of {len(accuracy)} participants read fewer than "
+            f"{LEARNED:.0%} of their lexicon right (the worst {accuracy.min():.0%}); train longer, leave them out, or "
+            "say allow_unlearned=True."
+        )
 
 
 def _labelled(

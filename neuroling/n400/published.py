@@ -1,0 +1,82 @@
+"""Published numbers that simulations are set against, each with where it was read.
+
+The curves are those of the alpha model in figure 2 of Laszlo and Armstrong (2014), read off the vector graphics
+(accuracy about 0.003). A target comes on at tick 20; ticks run to 38.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+ONSET_TICK = 20
+WINDOW_TICKS = (26, 31)
+"""Ticks of the box that the published figure draws; the authors' full width at half maximum."""
+
+PEOPLE = pd.DataFrame(
+    {
+        "first": [2.53, 5.19, 2.60, 4.90],
+        "second": [4.94, 6.76, 4.93, 5.84],
+        "repetition": [2.41, 1.58, 2.32, 0.95],
+    },
+    index=pd.Index(["word", "acronym", "pseudoword", "illegal"], name="kind"),
+)
+"""Mean of people's ERPs in µV, 250–450 ms, middle parietal electrode; a smaller value is a larger N400."""
+
+_CURVES = {
+    ("word", "new"): "88 46 24 14 13 56 132 169 187 196 186 163 129 97 74 60 55 57 62",
+    ("word", "repeated"): "88 46 24 14 15 68 149 165 158 146 118 77 45 27 22 29 45 56 53",
+    ("acronym", "new"): "71 38 22 14 16 62 147 197 234 248 235 213 172 126 92 69 56 53 57",
+    ("acronym", "repeated"): "71 38 22 14 18 83 176 199 206 187 153 108 66 40 27 26 39 57 62",
+    ("pseudoword", "new"): "78 43 25 16 16 54 117 148 156 166 159 138 108 81 64 56 55 60 64",
+    ("pseudoword", "repeated"): "78 43 25 16 19 65 135 148 141 128 102 67 41 28 26 34 47 55 51",
+    ("illegal", "new"): "106 57 31 19 16 65 161 213 227 225 207 173 129 94 71 59 57 62 67",
+    ("illegal", "repeated"): "106 57 31 19 17 78 183 210 202 183 148 100 59 36 26 30 45 62 65",
+}
+"""Mean semantic activation in thousandths, ticks 20 to 38."""
+
+
+def curves(tick: float = 0.042) -> xr.DataArray:
+    """Give the published simulated ERPs.
+
+    Parameters
+    ----------
+    tick : float
+        Seconds of a tick.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, time)
+        Mean semantic activation of four item types, first (``new``) and second (``repeated``) presentation; time in
+        seconds from the onset of the target.
+
+    Examples
+    --------
+    >>> float(curves().max())
+    0.248
+    """
+    values = np.array([[int(cell) for cell in row.split()] for row in _CURVES.values()]) / 1000  # (sample, time)
+    kinds, conditions = zip(*_CURVES, strict=True)
+    coords = {
+        "sample": [f"{kind}, {condition}" for kind, condition in _CURVES],
+        "kind": ("sample", list(kinds)),
+        "condition": ("sample", list(conditions)),
+        "time": np.arange(values.shape[1]) * tick,
+    }
+    attrs = {"simulated": 1, "source": "Laszlo and Armstrong (2014), figure 2, digitised", "units": "activation"}
+    return xr.DataArray(values, dims=("sample", "time"), coords=coords, attrs=attrs, name="published alpha model")
+
+
+def repetition_ratios() -> pd.Series:
+    """Give second over first presentation of the published alpha model in its window, by item type.
+
+    Examples
+    --------
+    >>> repetition_ratios().round(2).to_dict()
+    {'word': 0.79, 'acronym': 0.81, 'pseudoword': 0.82, 'illegal': 0.85}
+    """
+    first, last = (tick - ONSET_TICK for tick in WINDOW_TICKS)
+    means = curves().isel(time=slice(first, last + 1)).mean("time")
+    table = means.to_series().to_numpy().reshape(-1, 2)  # (kind, presentation)
+    return pd.Series(table[:, 1] / table[:, 0], index=PEOPLE.index, name="second / first")
