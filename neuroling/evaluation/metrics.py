@@ -135,7 +135,9 @@ class Metric:
         """Score all held-out samples at once instead of split by split.
 
         Truth and prediction are counted from the training mean of their split: raw pooled predictions are biased,
-        because the mean of a test set lies opposite to the mean of its training set.
+        because the mean of a test set lies opposite to the mean of its training set. A correlation that is pooled
+        keeps a little of it, at most half a standard error, because predictions are longest where they happen to fit;
+        a null that does everything again has it too.
         """
         base = self.name.replace(CENTRED, "")
         return replace(self, name=f"{base}, pooled{CENTRED}", is_pooled=True, baseline="training mean")

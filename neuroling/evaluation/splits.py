@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -266,7 +267,11 @@ def checked_splits(splitter: Splitter, data: Aligned) -> list[Split]:
 
 def _run(splitter: Splitter, data: Aligned) -> list[Split]:
     try:
-        found = list(splitter.split(np.zeros((data.n_samples, 1)), None, data.groups()))
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "The groups parameter is ignored"
+            )  # whether groups stay whole is seen below
+            found = list(splitter.split(np.zeros((data.n_samples, 1)), None, data.groups()))
     except (ValueError, TypeError) as error:
         named = "the coordinate 'group'" if data.groups() is not None else "no coordinate 'group'"
         raise ValueError(f"splits: {splitter} cannot split {data.n_samples} samples with {named}: {error}") from error

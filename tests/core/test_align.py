@@ -143,5 +143,5 @@ def test_shuffling_follows_its_seed(make_data, make_pairs, kind):
 
 
 def test_time_is_not_shuffled(make_data):
-    with pytest.raises(ValueError, match="consecutive in time.*CircularShift"):
+    with pytest.raises(ValueError, match=r"consecutive in time.*CircularShift"):
         make_data(12, phi=0.5).shuffled(np.random.default_rng(0))

@@ -113,7 +113,7 @@ def test_every_flipped_bit_is_found(saved, tmp_path):
         flipped = bytearray(content)
         flipped[place] ^= 1 << bit
         damaged.write_bytes(flipped)
-        with pytest.raises(ResultFileError, match="path: .*damaged.nc"):
+        with pytest.raises(ResultFileError, match=r"path: .*damaged.nc"):
             Result.load(damaged)
 
 

@@ -22,8 +22,8 @@ def test_words_that_look_like_missing_values_are_words():
 def test_known_columns_become_sample_coordinates():
     stimuli = Stimuli.from_texts(["a", "b"], labels=[1, 2], group=["x", "y"], onset=[0.0, 1.5], remark=["?", "!"])
     coords = stimuli.features(np.eye(2)).coords
-    assert coords["group"].values.tolist() == ["x", "y"]
-    assert coords["onset"].values.tolist() == [0.0, 1.5]
+    assert coords["group"].to_numpy().tolist() == ["x", "y"]
+    assert coords["onset"].to_numpy().tolist() == [0.0, 1.5]
     assert "remark" not in coords
 
 

@@ -1,0 +1,161 @@
+"""Ceilings: recovered where signal and noise are known, and never clipped."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
+
+from neuroling import LeaveOneOut, LeavePOut, NoSplit, SplitHalf, cosine, evaluate, pearson, r2, spearman, two_vs_two
+from neuroling.evaluation.ceilings import spearman_brown
+
+
+def name_of(metric):
+    return metric.name
+
+
+def ceiling_of(data, ceiling, metric=pearson, splits=None, rng=0):
+    model = LinearRegression()
+    return evaluate(model, data, splits=splits or KFold(2), metric=metric, ceiling=ceiling, rng=rng).ceiling
+
+
+# --- split half -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signal", [0.3, 1.0])
+@pytest.mark.parametrize("repeats", [4, 5])
+def test_split_half_recovers_what_signal_and_noise_make_of_it(make_data, signal, repeats):
+    """With noise of variance one, the mean of m repeats has reliability s² / (s² + 1/m)."""
+    data = make_data(400, repeats=repeats, signal=signal, voxel=60)
+    found = ceiling_of(data, SplitHalf(), splits=KFold(2)).mean("voxel")
+    half, whole = (signal**2 / (signal**2 + 1 / m) for m in (repeats // 2, repeats))
+    np.testing.assert_allclose(found, [half, whole, np.sqrt(whole)], atol=0.02)
+
+
+def test_the_ceiling_is_what_the_true_model_reaches(make_data):
+    data = make_data(600, p=2, repeats=4, signal=0.5, voxel=60)
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+    reached, ceiling = result.score.mean(), result.ceiling.sel(bound="ceiling").mean()
+    np.testing.assert_allclose(reached, ceiling, atol=0.01)
+    np.testing.assert_allclose(result.normalized().mean(), 1, atol=0.03)
+
+
+def test_stepping_up_inverts_the_formula_for_parallel_tests():
+    """Reliability r = v / (v + 1) of one test becomes k v / (k v + 1) of k."""
+    v = np.array([0.1, 1.0, 5.0])
+    for k in (2.0, 2.5, 6.0):
+        np.testing.assert_allclose(spearman_brown(v / (v + 1), k), k * v / (k * v + 1))
+
+
+def test_a_normalized_score_above_one_survives(make_data):
+    """A model that knows the noise of a small data set may pass its ceiling; nobody cuts it off."""
+    data = make_data(12, p=2, repeats=2, signal=0.4, voxel=80)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+        normalized = result.normalized()
+    assert normalized.max() > 1
+    assert normalized.min() < 0
+
+
+def test_a_negative_reliability_survives_and_has_no_root(make_data):
+    with pytest.warns(UserWarning, match="reliability is negative, so there is no ceiling"):
+        ceiling = ceiling_of(make_data(20, repeats=2, voxel=40), SplitHalf())
+    reliability = ceiling.sel(bound="reliability")
+    assert reliability.min() < 0
+    np.testing.assert_array_equal(np.isnan(ceiling.sel(bound="ceiling")), reliability < 0)
+
+
+@pytest.mark.parametrize("metric", [r2, cosine, two_vs_two], ids=name_of)
+def test_only_correlations_are_stepped_up(make_data, metric):
+    ceiling = ceiling_of(make_data(20, repeats=2, signal=1.0), SplitHalf(), metric)
+    assert ceiling["bound"].values.tolist() == ["half"]
+
+
+def test_pairs_of_clean_recordings_are_all_told_apart(make_data):
+    ceiling = ceiling_of(make_data(8, repeats=2, signal=20.0, voxel=10), SplitHalf(), two_vs_two, LeavePOut(2))
+    assert ceiling.item() == 1
+
+
+def test_few_repeats_are_halved_in_every_way():
+    from neuroling.evaluation.ceilings import _halvings
+
+    rng = np.random.default_rng(0)
+    halves = {frozenset(map(frozenset, (a.tolist(), b.tolist()))) for a, b in _halvings(6, 20, rng)}
+    assert len(halves) == 10
+    for one, other in _halvings(7, 5, rng):
+        assert len(one) == len(other) == 3
+        assert not set(one) & set(other)
+
+
+def test_halvings_follow_the_seed(make_data):
+    data = make_data(20, repeats=7, signal=1.0)
+    one, again, other = (ceiling_of(data, SplitHalf(n_halvings=3), rng=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+# --- leave one participant out ----------------------------------------------------------------------------------------
+
+
+def participants(make_data, seed, n_subjects=8, n=60):
+    """The same signal in everyone: one time course, seen through each participant's noise."""
+    data = make_data(n, p=1, subject=n_subjects, seed=seed)
+    return type(data)(data.x, data.y + 0.7 * data.x.values[:, :1])
+
+
+def test_the_true_model_lies_between_the_bounds(make_data):
+    """Score of the truth itself; lower <= truth <= upper on average over simulations (Nili et al. 2014)."""
+    bounds, truths = [], []
+    for seed in range(25):
+        data = participants(make_data, seed)
+        bounds.append(ceiling_of(data, LeaveOneOut(), splits=KFold(2)).mean("subject").values)
+        halves = np.array_split(np.arange(60), 2)
+        truth = [[np.corrcoef(data.x.values[r, 0], data.y.values[r, s])[0, 1] for s in range(8)] for r in halves]
+        truths.append(np.mean(truth))
+    lower, upper = np.mean(bounds, axis=0)
+    assert lower < np.mean(truths) < upper
+    assert upper - lower < 0.2
+
+
+def test_bounds_close_in_on_the_truth_as_participants_join(make_data):
+    gaps = []
+    for n_subjects in (4, 40):
+        lower, upper = ceiling_of(participants(make_data, 0, n_subjects), LeaveOneOut()).mean("subject").values
+        gaps.append(upper - lower)
+    assert gaps[1] < gaps[0] / 5
+
+
+def test_the_lower_bound_of_noise_is_about_zero_and_may_be_negative(make_data):
+    ceiling = ceiling_of(make_data(40, subject=30), LeaveOneOut(), spearman).sel(bound="lower")
+    assert ceiling.min() < 0
+    assert abs(ceiling.mean()) < 0.1
+
+
+def test_others_are_the_mean_of_all_the_others(make_data):
+    data = make_data(30, subject=4)
+    found = ceiling_of(data, LeaveOneOut(), splits=NoSplitFor(30)).sel(bound="lower")
+    y = data.y.values
+    for subject in range(4):
+        others = np.delete(y, subject, axis=1).mean(axis=1)
+        np.testing.assert_allclose(found[subject], np.corrcoef(y[:15, subject], others[:15])[0, 1])
+
+
+class NoSplitFor:
+    """Train on the later half, test on the earlier."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def split(self, X, y=None, groups=None):
+        yield np.arange(self.n // 2, self.n), np.arange(self.n // 2)
+
+
+def test_a_ceiling_without_training_samples(make_data, nothing_to_fit):
+    result = evaluate(
+        nothing_to_fit, make_data(30, subject=4), splits=NoSplit(), metric=spearman, ceiling=LeaveOneOut()
+    )
+    assert result.ceiling.dims == ("bound", "subject")

@@ -1,0 +1,204 @@
+"""One meaning, several routes: closed form, stacked draws and one refit after another give the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.model_selection import GroupKFold, KFold
+
+from neuroling import (
+    ContiguousFolds,
+    LeavePOut,
+    Permutation,
+    Ridge,
+    RidgeCV,
+    StableVoxels,
+    cosine,
+    evaluate,
+    held_out,
+    pearson,
+    r2,
+    spearman,
+    two_vs_two,
+)
+from neuroling.evaluation.scoring import Scorer, training_means
+from neuroling.evaluation.splits import checked_splits
+
+
+def name_of(metric):
+    return metric.name
+
+
+class Refit:
+    """Ridge without a closed form: every split and every draw is fitted anew."""
+
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def fit(self, X, y):
+        self.model = Ridge(self.alpha, device="cpu").fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.model.predict(X)
+
+
+class Stacked(Refit):
+    """The same, with draws fitted side by side."""
+
+    independent_targets = True
+
+
+def by_variance(train):
+    """Choose targets that vary much: as many as there are."""
+    spread = train.mean(axis=0).std(axis=0)
+    return spread >= np.median(spread) * (0.9 if spread[0] > spread[1] else 1.1)
+
+
+def scorers(data, metric, splits, select=None):
+    """The closed form, one refit after another, and draws side by side."""
+    models = (Ridge(1.0, device="cpu"), Refit(), Stacked())
+    return [Scorer(model, data, checked_splits(splits, data), metric, select) for model in models]
+
+
+CASES = {
+    "all pairs": (LeavePOut(2), None),
+    "some pairs": (LeavePOut(2, n_subsets=15), None),
+    "all pairs, stable voxels": (LeavePOut(2), StableVoxels(6)),
+    "some pairs, stable voxels": (LeavePOut(2, n_subsets=15), StableVoxels(6)),
+    "all pairs, varying numbers of voxels": (LeavePOut(2), by_variance),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("metric", [two_vs_two, two_vs_two.uncentred()], ids=["centred", "uncentred"])
+def test_pairs_score_alike_on_every_route(make_data, case, metric):
+    splits, select = CASES[case]
+    fast, slow, stacked = scorers(make_data(9, 2, repeats=3, signal=0.5, voxel=14), metric, splits, select)
+    assert fast._gram_route is not None
+    assert slow._gram_route is None
+    np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-10)
+    np.testing.assert_allclose(stacked.scores, slow.scores, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("metric", [two_vs_two, two_vs_two.uncentred()], ids=["centred", "uncentred"])
+def test_draws_score_alike_on_every_route(make_data, case, metric):
+    splits, select = CASES[case]
+    orders = np.stack([np.random.default_rng(i).permutation(9) for i in range(4)])
+    both = scorers(make_data(9, 2, repeats=3, signal=0.5, voxel=14), metric, splits, select)
+    fast, slow, stacked = (np.stack(list(scorer.reordered(orders))) for scorer in both)
+    np.testing.assert_allclose(fast, slow, atol=1e-10)
+    np.testing.assert_allclose(stacked, slow, atol=1e-10)
+
+
+@pytest.mark.parametrize("metric", [pearson, spearman, r2, cosine, pearson.pooled(), cosine.uncentred()], ids=name_of)
+def test_draws_of_any_metric_score_alike_on_every_route(make_data, metric):
+    orders = np.stack([np.random.default_rng(i).permutation(20) for i in range(4)])
+    routes = [np.stack(list(scorer.reordered(orders))) for scorer in scorers(make_data(20, voxel=4), metric, KFold(4))]
+    for other in routes[1:]:
+        np.testing.assert_allclose(other, routes[0], atol=1e-10)
+
+
+def test_draws_keep_their_targets_axes(make_data):
+    data = make_data(16, subject=2, time=3)
+    orders = np.stack([np.random.default_rng(i).permutation(16) for i in range(3)])
+    fast, slow, _ = (list(scorer.reordered(orders)) for scorer in scorers(data, pearson, KFold(4)))
+    for one, other in zip(fast, slow, strict=True):
+        xr.testing.assert_allclose(one, other)
+        assert one.dims == ("subject", "time")
+
+
+def test_draws_in_small_batches_are_the_same(make_data, monkeypatch):
+    orders = np.stack([np.random.default_rng(i).permutation(20) for i in range(5)])
+    stacked = scorers(make_data(20), pearson, KFold(4))[2]
+    whole = np.stack(list(stacked.reordered(orders)))
+    monkeypatch.setattr("neuroling.evaluation.scoring.STACKED_VALUES", 2 * 100)
+    np.testing.assert_allclose(np.stack(list(stacked.reordered(orders))), whole, atol=1e-12)
+
+
+def test_the_order_that_changes_nothing_gives_the_score_itself(make_data):
+    data = make_data(9, 2, voxel=14)
+    for scorer in scorers(data, two_vs_two, LeavePOut(2)):
+        (draw,) = scorer.reordered(np.arange(9)[None])
+        np.testing.assert_allclose(draw, scorer.observed(), atol=1e-12)
+
+
+def test_large_offsets_change_no_centred_score(make_data):
+    data = make_data(9, 2, voxel=14)
+    offset = type(data)(data.x, data.y + 1e4)
+    for one, other in zip(
+        scorers(data, two_vs_two, LeavePOut(2)), scorers(offset, two_vs_two, LeavePOut(2)), strict=True
+    ):
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize(
+    "model", [Ridge(2.0, device="cpu"), Refit(2.0), SklearnRidge(2.0)], ids=["ours", "refit", "sklearn"]
+)
+@pytest.mark.parametrize("splits", [KFold(4), LeavePOut(2, n_subsets=9), ContiguousFolds(3, gap=2)], ids=str)
+def test_held_out_predictions_equal_refitting(make_data, model, splits):
+    data = make_data(18, voxel=3)
+    rows = checked_splits(splits, data)
+    for split, held in zip(rows, held_out(model, data, rows), strict=True):
+        refit = SklearnRidge(2.0).fit(data.x.values[split.train], data.y.values[split.train])
+        np.testing.assert_allclose(held.prediction, refit.predict(data.x.values[split.test]), atol=1e-10)
+        np.testing.assert_array_equal(held.truth, data.y.values[split.test])
+
+
+def test_groups_reach_the_inner_folds(make_data):
+    data = make_data(24, coords={"group": np.repeat(list("abcdef"), 4)})
+    seen = []
+
+    class Spy(Refit):
+        def fit(self, X, y, groups=None):
+            seen.append(sorted(set(groups.tolist())))
+            return super().fit(X, y)
+
+    evaluate(Spy(), data, splits=GroupKFold(3), metric=pearson)
+    assert [len(groups) for groups in seen] == [4, 4, 4]
+    evaluate(RidgeCV([1.0, 10.0], folds=GroupKFold(2), device="cpu"), data, splits=GroupKFold(3), metric=pearson)
+
+
+def test_one_prediction_serves_every_target(make_data, nothing_to_fit):
+    data = make_data(20, voxel=4)
+    scores = evaluate(nothing_to_fit, data, splits=KFold(2), metric=pearson).score
+    for voxel in range(4):
+        one = [np.corrcoef(data.x.values[r, 0], data.y.values[r, voxel])[0, 1] for r in (slice(10), slice(10, None))]
+        np.testing.assert_allclose(scores[voxel], np.mean(one))
+
+
+@pytest.mark.parametrize("n_test", [2, 5, 9])
+def test_training_means_are_those_of_the_training_rows(n_test):
+    y = np.random.default_rng(0).standard_normal((12, 3)).astype("f4") + 1e3
+    test = np.arange(n_test)
+    for train in (np.arange(n_test, 12), np.arange(n_test, 11)):
+        (mean,) = training_means(y, [(train, test)])
+        np.testing.assert_allclose(mean, y[train].astype("f8").mean(axis=0), rtol=1e-12)
+
+
+def test_held_out_relabelling_matches_from_one_similarity(make_data):
+    """The shortcut for patterns equals scoring every relabelled truth."""
+    data = make_data(40, voxel=6)
+    rows = checked_splits(KFold(2), data)[:1]
+    orders = [[np.random.default_rng(i).permutation(20)] for i in range(5)]
+    fast = Scorer(Ridge(device="cpu"), data, rows, two_vs_two)
+    plain = Scorer(
+        Ridge(device="cpu"),
+        data,
+        rows,
+        type(two_vs_two)(**{**two_vs_two.__dict__, "score": lambda t, p: two_vs_two.score(t, p)}),
+    )
+    for one, other in zip(fast.relabelled(orders), plain.relabelled(orders), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_null_draws_are_the_scores_of_shuffled_data(make_data):
+    data = make_data(20)
+    null = evaluate(Ridge(device="cpu"), data, splits=KFold(4), metric=pearson, inference=Permutation(20), rng=3).null
+    rng = np.random.default_rng(3).spawn(2)[1]
+    first = data.reordered(rng.permutation(20))
+    again = evaluate(Ridge(device="cpu"), first, splits=KFold(4), metric=pearson).score
+    np.testing.assert_allclose(null.draws[0], again, atol=1e-12)
