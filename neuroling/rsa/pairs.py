@@ -97,6 +97,8 @@ class FixedRDM(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     ----------
     independent_targets : bool
         Targets do not touch one another, so that draws of a null may be stacked.
+    is_fixed : bool
+        The prediction is the one feature, whatever it was fitted on.
 
     Examples
     --------
@@ -105,6 +107,7 @@ class FixedRDM(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     """
 
     independent_targets = True
+    is_fixed = True
 
     def fit(self, X: Array, y: Array) -> Self:
         """Check that there is one column, the model.

@@ -1,0 +1,108 @@
+"""The dual bootstrap: variances that add up, intervals that cover, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.spatial.distance import pdist
+
+from neuroling.evaluation.bootstrap import dual_bootstrap
+from neuroling.rsa.dissimilarity import PairLabels
+
+
+def study(rng, n_items=16, n_subjects=8, noise=1.0, n_times=None):
+    labels = PairLabels.of(np.array([f"i{place:02d}" for place in range(n_items)])).coords()
+    base = pdist(rng.standard_normal((n_items, 4)))
+    shape = (len(base), n_subjects) if n_times is None else (len(base), n_subjects, n_times)
+    rows = base.reshape(-1, *[1] * (len(shape) - 1)) + noise * rng.standard_normal(shape)
+    models = np.column_stack([base + 0.5 * rng.standard_normal(len(base)) for _ in range(2)])
+    y = xr.DataArray(rows, dims=("sample", "subject", "time")[: rows.ndim], coords=labels)
+    return y, xr.DataArray(models, dims=("sample", "model"), coords={**labels, "model": ["a", "b"]})
+
+
+@pytest.mark.parametrize("measure", ["spearman", "pearson"])
+def test_precision_of_the_arithmetic_does_not_matter(measure):
+    y, models = study(np.random.default_rng(0))
+    single, double = (
+        dual_bootstrap(y, models, measure=measure, n_draws=100, dtype=d) for d in (np.float32, np.float64)
+    )
+    np.testing.assert_allclose(single.both.values, double.both.values, atol=1e-5)
+
+
+def test_times_give_what_single_calls_give():
+    y, models = study(np.random.default_rng(1), n_times=3)
+    together = dual_bootstrap(y, models, n_draws=100, dtype=np.float64)
+    alone = dual_bootstrap(y.isel(time=1), models, n_draws=100, dtype=np.float64)
+    np.testing.assert_allclose(together.both.isel(time=1).values, alone.both.values)
+    np.testing.assert_allclose(together.interval().isel(time=1).values, alone.interval().values)
+
+
+def test_the_corrected_variance_lies_between_its_parts():
+    y, models = study(np.random.default_rng(2))
+    boot = dual_bootstrap(y, models, n_draws=400)
+    variance = boot.variance()
+    assert (variance <= boot.both.var("draw", ddof=1) + 1e-12).all()
+    assert (variance >= boot.participants.var("draw", ddof=1) - 1e-12).all()
+
+
+def test_a_difference_keeps_its_sign_and_its_draws():
+    y, models = study(np.random.default_rng(3))
+    boot = dual_bootstrap(y, models, n_draws=100)
+    forth, back = boot.difference("a", "b"), boot.difference("b", "a")
+    np.testing.assert_allclose(forth.interval().values, -back.interval().values[::-1])
+    assert float(forth.observed) == pytest.approx(float(boot.observed[0] - boot.observed[1]))
+
+
+def test_equal_seeds_agree_and_others_do_not():
+    y, models = study(np.random.default_rng(4))
+    one, same, other = (dual_bootstrap(y, models, n_draws=100, rng=seed).both for seed in (1, 1, 2))
+    xr.testing.assert_equal(one, same)
+    assert not one.equals(other)
+
+
+def test_p_values_follow_the_interval():
+    y, models = study(np.random.default_rng(5))
+    boot = dual_bootstrap(y, models, n_draws=200)
+    excludes_zero = boot.interval(0.95).sel(bound="lower") > 0
+    assert ((boot.p_values() < 0.05) == excludes_zero).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measure", ["pearson", "spearman"])
+def test_a_model_without_relation_is_significant_at_the_nominal_rate(measure):
+    """New participants and new items in every simulation; the model is unrelated to what they share."""
+    rng, hits = np.random.default_rng(6), 0
+    for _ in range(500):
+        y, _ = study(rng, n_items=24, n_subjects=12)
+        labels = {name: y.coords[name] for name in ("sample", "first", "second")}
+        other = xr.DataArray(
+            pdist(rng.standard_normal((24, 4)))[:, None], dims=("sample", "model"), coords={**labels, "model": ["m"]}
+        )
+        hits += float(dual_bootstrap(y, other, measure=measure, n_draws=200, rng=rng).p_values()[0]) < 0.05
+    assert 0.02 <= hits / 500 <= 0.07
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, m: (y.isel(subject=0), m, {}), "expected \\(sample, subject"),
+        (lambda y, m: (y.isel(subject=slice(2)), m, {}), "at least 3"),
+        (lambda y, m: (y.where(y < 3), m, {}), "NaN or infinite"),
+        (lambda y, m: (y, m.isel(sample=slice(None, None, -1)), {}), "labels of pairs differ"),
+        (lambda y, m: (y, m, {"measure": "tau"}), "expected one of"),
+        (lambda y, m: (y, m, {"n_draws": 10}), "at least 100"),
+    ],
+)
+def test_bad_input_gets_a_sentence(change, message):
+    y, models, options = change(*study(np.random.default_rng(7)))
+    with pytest.raises(ValueError, match=message):
+        dual_bootstrap(y, models, **options)
+
+
+def test_a_level_that_is_none_is_refused():
+    boot = dual_bootstrap(*study(np.random.default_rng(8)), n_draws=100)
+    with pytest.raises(ValueError, match="level"):
+        boot.interval(95)
+    with pytest.raises(ValueError, match="model: got 'z'"):
+        boot.difference("a", "z")
