@@ -113,7 +113,7 @@ def feature_spaces(stimuli: Stimuli, train: pd.Index, cache: Path, seed: int) ->
         "title length and year": concatenate({"surface": stimuli.features(surface)}, train=train),
         f"tf-idf/SVD-{n_components}": concatenate({"tf-idf": counted}, train=train),
         "MiniLM": concatenate({"MiniLM": embedded}, train=train),
-        "both": concatenate({"tf-idf": counted, "MiniLM": embedded}, train=train),
+        "tf-idf + MiniLM": concatenate({"tf-idf": counted, "MiniLM": embedded}, train=train),
     }
 
 

@@ -47,7 +47,45 @@ _HOME = {
     "embed_sentences": "features.sentence",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]
+__all__ = [
+    "Aligned",
+    "BlockPermutation",
+    "ByItem",
+    "CircularShift",
+    "ContiguousFolds",
+    "FitOnce",
+    "HeldOutPermutation",
+    "LeaveOneOut",
+    "LeavePOut",
+    "Metric",
+    "NoSplit",
+    "NullDistribution",
+    "Permutation",
+    "Provenance",
+    "Result",
+    "ResultFileError",
+    "Ridge",
+    "RidgeCV",
+    "ShufflesTime",
+    "SignFlip",
+    "Split",
+    "SplitHalf",
+    "StableVoxels",
+    "Stimuli",
+    "__version__",
+    "align",
+    "combine",
+    "convolve",
+    "cosine",
+    "embed_sentences",
+    "evaluate",
+    "held_out",
+    "load_encoder",
+    "pearson",
+    "r2",
+    "spearman",
+    "two_vs_two",
+]
 
 if TYPE_CHECKING:
     from neuroling.core.align import Aligned, align

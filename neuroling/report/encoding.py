@@ -129,7 +129,7 @@ def model_table(accuracy: Mapping[str, Result], voxels: Mapping[str, Result]) ->
                 "p": float(result.p_values()),
                 "best voxel r": float(r.score.max()),
                 "mean r": float(r.score.mean()),
-                "voxels with p < 0.05, max-corrected": int((r.p_values("max") < SIGNIFICANCE).sum()),
+                "voxels, p < 0.05": int((r.p_values("max") < SIGNIFICANCE).sum()),
             }
         )
     return pd.DataFrame(rows)
