@@ -163,8 +163,8 @@ def _model_table(nulls: dict[str, NullDistribution], result: Result) -> Table:
         )
     caption = (
         f"Held-out correlation, mean over participants and regions; {next(iter(nulls.values())).n_draws} rotations of "
-        f"the recording as null. Ceiling (each participant from the others): r = {ceiling:.3f}. Controls and language model "
-        "share every fold, penalty grid and rotation."
+        f"the recording as null. Ceiling (each participant from the others): r = {ceiling:.3f}. Controls and language "
+        "model share every fold, penalty grid and rotation."
     )
     return Table(rows, caption)
 
