@@ -103,7 +103,7 @@ def _stamp(figure: Figure) -> Axes:
     overlay.text(
         0.5, 0.5, SYNTHETIC, ha="center", va="center", rotation=20, fontsize=34, weight="bold", color=INK, alpha=0.16
     )
-    tag = overlay.text(0.995, 0.005, SYNTHETIC, ha="right", va="bottom", fontsize=8, weight="bold", color="white")
+    tag = overlay.text(0.005, 0.005, SYNTHETIC, ha="left", va="bottom", fontsize=8, weight="bold", color="white")
     tag.set_bbox({"facecolor": CHANCE, "edgecolor": "none", "pad": 2.5})
     return overlay
 
