@@ -1,49 +1,78 @@
-"""Token ids in, hidden states out: batches of similar length, padding waste small, pads never seen."""
+"""The engine: token ids in, pooled states of every wanted layer out; packed, on the device, words alone leaving it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from neuroling.features.encoder import Encoder
+from neuroling.features.forward import Batching, pack_inputs, states_of
+from neuroling.features.packing import Layout, packed
+
+Pool = Literal["mean", "first", "last", "max", "weighted"]
 
 UNKNOWN_SHARE = 0.05
 """Share of unknown tokens above which a text is probably not in the encoder's language; a rule of thumb."""
 
+CPU_TOKENS, GPU_TOKENS = 2048, 32768
+"""Tokens of a pack. On a CPU 1,024 to 4,096 are equally fast; a GPU wants more to be busy."""
+
 
 @dataclass(frozen=True)
-class StateBatch:
-    """Hidden states of one batch.
+class Reading:
+    """A sequence of tokens, and what is to be taken from it.
 
     Attributes
     ----------
-    rows : ndarray of int, shape (row,)
-        Which of the sequences these are.
-    states : torch.Tensor, shape (row, token, unit)
-        Hidden states of the layer asked for, padded on the right.
-    mask : torch.Tensor of bool, shape (row, token)
-        False at pads.
+    ids : ndarray of int, shape (token,)
+        Special tokens included.
+    piece : ndarray of int, shape (pair,)
+        Tokens that are taken, ordered by row.
+    row : ndarray of int, shape (pair,)
+        Row of the result that each of them belongs to. No row is filled from two readings.
+    """
+
+    ids: NDArray[np.int64]
+    piece: NDArray[np.intp]
+    row: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class StatePack:
+    """Hidden states of some sequences, end to end.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (sequence,)
+        Which of the sequences these are, in the order in which they lie.
+    starts : ndarray of int, shape (sequence,)
+        First token of each.
+    states : list of torch.Tensor, shape (token, unit)
+        One a layer asked for.
     """
 
     rows: NDArray[np.intp]
-    states: torch.Tensor
-    mask: torch.Tensor
+    starts: NDArray[np.intp]
+    states: list[torch.Tensor]
 
 
-def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[np.intp]]:
-    """Group sequences of similar length, longest first, so that each batch holds at most so many tokens with its pads.
+def plan_packs(lengths: Sequence[int], batch_tokens: int, batching: Batching = "packed") -> list[NDArray[np.intp]]:
+    """Group sequences of similar length, longest first, so that each pack holds at most so many tokens.
 
     Parameters
     ----------
     lengths : sequence of int
         Number of tokens of each sequence.
     batch_tokens : int
-        Budget of a batch, in tokens, pads included. A sequence longer than the budget is a batch by itself.
+        Budget of a pack, in tokens. A sequence longer than the budget is a pack by itself.
+    batching : {"packed", "equal-length"}
+        Whether sequences of different lengths may share a pack.
 
     Returns
     -------
@@ -52,24 +81,57 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int) -> list[NDArray[np.i
 
     Examples
     --------
-    >>> [batch.tolist() for batch in plan_batches([3, 9, 2, 3], batch_tokens=9)]
+    >>> [pack.tolist() for pack in plan_packs([3, 9, 2, 3], batch_tokens=9)]
     [[1], [0, 3, 2]]
+    >>> [pack.tolist() for pack in plan_packs([3, 9, 2, 3], batch_tokens=9, batching="equal-length")]
+    [[1], [0, 3], [2]]
     """
     if batch_tokens < 1:
         raise ValueError(f"batch_tokens: got {batch_tokens}; expected a positive number of tokens.")
-    order = np.argsort(-np.asarray(lengths, dtype=np.intp), kind="stable")
-    batches, start = [], 0
-    while start < len(order):
-        size = max(1, batch_tokens // max(1, lengths[order[start]]))
-        batches.append(order[start : start + size])
-        start += size
-    return batches
+    sizes = np.asarray(lengths, dtype=np.intp)
+    order = np.argsort(-sizes, kind="stable")
+    packs: list[list[int]] = []
+    used = 0
+    for row in order.tolist():
+        size = int(sizes[row])
+        same = bool(packs) and (batching == "packed" or sizes[packs[-1][0]] == size)
+        if same and used + size <= batch_tokens:
+            packs[-1].append(row)
+            used += size
+        else:
+            packs.append([row])
+            used = size
+    return [np.asarray(pack, dtype=np.intp) for pack in packs]
+
+
+def default_tokens(encoder: Encoder) -> int:
+    """Give the budget of a pack that suits the device.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Says where it lives.
+
+    Returns
+    -------
+    int
+        Tokens.
+    """
+    return GPU_TOKENS if encoder.device.type == "cuda" else CPU_TOKENS
 
 
 def hidden_states(
-    encoder: Encoder, sequences: Sequence[Sequence[int]], *, layer: int, batch_tokens: int, progress: bool = False
-) -> Iterator[StateBatch]:
-    """Run sequences of token ids through an encoder.
+    encoder: Encoder,
+    sequences: Sequence[Sequence[int] | NDArray[np.int64]],
+    *,
+    layers: Sequence[int],
+    batch_tokens: int | None = None,
+    progress: bool = False,
+) -> Iterator[StatePack]:
+    """Run sequences of token ids through an encoder, as many at a time as the budget allows.
+
+    If the memory of the device does not hold a pack, its halves are tried, down to a single sequence; the numbers are
+    the same.
 
     Parameters
     ----------
@@ -77,85 +139,179 @@ def hidden_states(
         From :func:`~neuroling.features.encoder.load_encoder`.
     sequences : sequence of sequence of int
         Token ids, special tokens included, none longer than ``encoder.max_tokens``.
-    layer : int
-        0 (embeddings) to ``encoder.n_layers``, or counted from the end.
-    batch_tokens : int
-        Tokens in a batch, pads included.
+    layers : sequence of int
+        0 (embeddings) to ``encoder.n_layers``. No layer above the highest is computed.
+    batch_tokens : int, optional
+        Tokens in a pack; by default what suits the device.
     progress : bool
         Show a progress bar.
 
     Yields
     ------
-    StateBatch
+    StatePack
         On the encoder's device, in an order of its own: ``rows`` says which sequences.
     """
     from tqdm.auto import tqdm
 
-    layer = encoder.resolve_layer(layer)
-    batches = plan_batches([len(sequence) for sequence in sequences], batch_tokens)
-    for rows in tqdm(batches, desc=f"{encoder.name}, layer {layer}", unit="batch", disable=not progress):
-        ids, mask = _padded([sequences[row] for row in rows], encoder)
+    budget = default_tokens(encoder) if batch_tokens is None else batch_tokens
+    packs = plan_packs([len(sequence) for sequence in sequences], budget, encoder.passes.batching)
+    for rows in tqdm(packs, desc=encoder.name, unit="pack", disable=not progress):
+        yield from _run(encoder, sequences, rows, layers)
+
+
+def _run(
+    encoder: Encoder,
+    sequences: Sequence[Sequence[int] | NDArray[np.int64]],
+    rows: NDArray[np.intp],
+    layers: Sequence[int],
+) -> Iterator[StatePack]:
+    chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
+    lengths = [len(sequence) for sequence in chosen]
+    try:
         with torch.inference_mode():
-            states = _layer_states(encoder, ids, mask, layer)  # (row, token, unit)
-        yield StateBatch(rows, states, mask)
+            states = _states(encoder, chosen, lengths, layers)
+    except torch.OutOfMemoryError as error:
+        if len(rows) == 1:
+            raise ValueError(
+                f"device: {encoder.device} has not the memory for a single text of {lengths[0]} tokens; use a smaller "
+                "model, dtype='bfloat16', or another device."
+            ) from error
+        half = len(rows) // 2
+    else:
+        starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
+        yield StatePack(rows, starts, states)
+        return
+    for part in (rows[:half], rows[half:]):
+        yield from _run(encoder, sequences, part, layers)
 
 
-def _padded(sequences: list[Sequence[int]], encoder: Encoder) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad on the right, which leaves absolute positions and causal attention as they are without pads."""
-    longest = max(len(sequence) for sequence in sequences)
-    pad = encoder.tokenizer.pad_token_id or 0
-    ids = torch.full((len(sequences), longest), pad, dtype=torch.long)  # (row, token)
-    mask = torch.zeros_like(ids, dtype=torch.bool)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = torch.as_tensor(sequence, dtype=torch.long)
-        mask[row, : len(sequence)] = True
-    return ids.to(encoder.device), mask.to(encoder.device)
+def _states(
+    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int]
+) -> list[torch.Tensor]:
+    """Give the states of sequences end to end, shape (token, unit), one a layer."""
+    passes = encoder.passes
+    longest = passes.longest_packed
+    if len(set(lengths)) == 1:
+        found = states_of(encoder.model, passes, torch.stack(sequences).to(encoder.device), layers)
+        return [state.reshape(-1, state.shape[-1]) for state in found]
+    if passes.batching != "packed" or (longest is not None and max(lengths) > longest):
+        parts = [_states(encoder, [sequence], [len(sequence)], layers) for sequence in sequences]
+        return [torch.cat(states) for states in zip(*parts, strict=True)]
+    with packed(Layout.of(lengths)):
+        positions = pack_inputs(passes, lengths, encoder.device)
+        ids = torch.cat(sequences)[None].to(encoder.device)  # (1, token)
+        found = states_of(encoder.model, passes, ids, layers, position_ids=positions)
+    return [state[0] for state in found]
 
 
-def _layer_states(encoder: Encoder, ids: torch.Tensor, mask: torch.Tensor, layer: int) -> torch.Tensor:
-    last = layer == encoder.n_layers
-    output = encoder.model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=not last)
-    states: torch.Tensor = output.last_hidden_state if last else output.hidden_states[layer]
-    return states
-
-
-def masked_mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Average states over the tokens that a mask marks.
+def embed(
+    encoder: Encoder,
+    readings: Sequence[Reading],
+    n_rows: int,
+    *,
+    layers: Sequence[int],
+    pool: Pool,
+    normalise: bool = False,
+    batch_tokens: int | None = None,
+    progress: bool = False,
+) -> NDArray[np.float32]:
+    """Read, pool and collect: equal sequences are read once, and pooled vectors alone leave the device.
 
     Parameters
     ----------
-    states : torch.Tensor, shape (row, token, unit)
-        Hidden states.
-    mask : torch.Tensor of bool, shape (row, token)
-        At least one True in each row.
+    encoder : Encoder
+        From :func:`~neuroling.features.encoder.load_encoder`.
+    readings : sequence of Reading
+        What to read and what to take from it.
+    n_rows : int
+        Rows of the result.
+    layers : sequence of int
+        0 (embeddings) to ``encoder.n_layers``.
+    pool : {"mean", "first", "last", "max", "weighted"}
+        How the tokens of a row become one vector. ``"weighted"`` weights the i-th of them by i.
+    normalise : bool
+        Scale every vector to unit length.
+    batch_tokens : int, optional
+        Tokens in a pack.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
-    torch.Tensor, shape (row, unit)
+    ndarray of float32, shape (row, layer, unit)
+        Stored layer by layer; NaN in rows that no reading fills.
     """
-    weight = mask.to(states.dtype)[..., None]  # (row, token, 1)
-    return (states * weight).sum(1) / weight.sum(1)
+    distinct: dict[bytes, int] = {}
+    place = [distinct.setdefault(reading.ids.tobytes(), len(distinct)) for reading in readings]
+    takers: list[list[Reading]] = [[] for _ in distinct]
+    for number, reading in zip(place, readings, strict=True):
+        takers[number].append(reading)
+    sequences = [own[0].ids for own in takers]
+    values = np.full((len(layers), n_rows, int(encoder.model.config.hidden_size)), np.nan, dtype=np.float32)
+    options = {"layers": layers, "batch_tokens": batch_tokens, "progress": progress}
+    for pack in hidden_states(encoder, sequences, **options):  # type: ignore[arg-type]  # typed above
+        pairs = [(start, reading) for start, row in zip(pack.starts, pack.rows, strict=True) for reading in takers[row]]
+        token = np.concatenate([start + reading.piece for start, reading in pairs])
+        row, segment = np.unique(np.concatenate([reading.row for _, reading in pairs]), return_inverse=True)
+        with torch.inference_mode():
+            for layer, states in enumerate(pack.states):
+                pooled = pool_pieces(states, token, segment, len(row), pool)  # (row, unit)
+                pooled = torch.nn.functional.normalize(pooled, dim=-1) if normalise else pooled
+                values[layer, row] = pooled.cpu().numpy()
+    return values.transpose(1, 0, 2)
 
 
-def check_encodable(texts: Sequence[str], labels: Sequence[object]) -> None:
-    """Refuse texts that are no valid Unicode, such as halves of surrogate pairs.
+def pool_pieces(
+    states: torch.Tensor, token: NDArray[np.intp], segment: NDArray[np.intp], n_segments: int, pool: Pool
+) -> torch.Tensor:
+    """Pool chosen tokens into one vector a segment.
 
     Parameters
     ----------
-    texts : sequence of str
-        Texts about to be tokenised.
-    labels : sequence
-        Their labels, for the message.
+    states : torch.Tensor, shape (token, unit)
+        Hidden states.
+    token, segment : ndarray of int, shape (pair,)
+        Tokens and the segment that each belongs to; tokens of a segment in order.
+    n_segments : int
+        Number of segments, none of them without a token.
+    pool : {"mean", "first", "last", "max", "weighted"}
+        How.
+
+    Returns
+    -------
+    torch.Tensor of float32, shape (segment, unit)
+
+    Examples
+    --------
+    >>> states = torch.tensor([[1.0], [3.0], [8.0]])
+    >>> pool_pieces(states, np.array([0, 1, 2]), np.array([0, 0, 1]), 2, "mean").tolist()
+    [[2.0], [8.0]]
     """
-    bad = [label for text, label in zip(texts, labels, strict=True) if any("\ud800" <= c <= "\udfff" for c in text)]
-    if bad:
-        raise ValueError(
-            f"text: {len(bad)} texts hold lone surrogates, which are no characters (first labels {bad[:5]}); they come "
-            "from reading a file in the wrong encoding."
-        )
+    order = np.argsort(segment, kind="stable")
+    token, segment = token[order], segment[order]
+    begins = np.searchsorted(segment, np.arange(n_segments))
+    counts = np.diff(np.append(begins, len(segment)))
+    device = states.device
+    if pool in ("first", "last"):
+        chosen = token[begins] if pool == "first" else token[begins + counts - 1]
+        return states[torch.as_tensor(chosen, device=device)].float()
+    taken = states[torch.as_tensor(token, device=device)].float()  # (pair, unit)
+    where = torch.as_tensor(segment, device=device)
+    if pool == "max":
+        empty = taken.new_full((n_segments, taken.shape[1]), -torch.inf)
+        return empty.scatter_reduce_(0, where[:, None].expand_as(taken), taken, "amax")
+    rank = np.arange(len(segment)) - np.repeat(begins, counts) + 1.0
+    weight = np.ones(len(segment)) if pool == "mean" else rank
+    total = np.add.reduceat(weight, begins)
+    share = torch.as_tensor(weight / total[segment], device=device, dtype=torch.float32)
+    if len(segment) == n_segments:
+        return taken
+    return taken.new_zeros(n_segments, taken.shape[1]).index_add_(0, where, taken * share[:, None])
 
 
-def warn_of_unknown(encoder: Encoder, sequences: Sequence[Sequence[int]], *, stacklevel: int) -> None:
+def warn_of_unknown(
+    encoder: Encoder, sequences: Sequence[Sequence[int] | NDArray[np.int64]], *, stacklevel: int
+) -> None:
     """Warn if more than 5 % of the tokens are unknown to an encoder, which usually means another language.
 
     Parameters
@@ -168,9 +324,12 @@ def warn_of_unknown(encoder: Encoder, sequences: Sequence[Sequence[int]], *, sta
         How many calls up the warning belongs to, as in :func:`warnings.warn`, counted from the caller.
     """
     unknown = encoder.tokenizer.unk_token_id
-    special = set(encoder.tokenizer.all_special_ids) - {unknown}
-    tokens = [token for sequence in sequences for token in sequence if token not in special]
-    share = tokens.count(unknown) / max(1, len(tokens)) if unknown is not None else 0.0
+    if unknown is None or not len(sequences):
+        return
+    special = np.array([token for token in encoder.tokenizer.all_special_ids if token != unknown], dtype=np.int64)
+    tokens = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
+    tokens = tokens[~np.isin(tokens, special)]
+    share = float((tokens == unknown).mean()) if len(tokens) else 0.0
     if share > UNKNOWN_SHARE:
         warnings.warn(
             f"stimuli: {share:.0%} of the tokens are unknown to {encoder.name}; is it made for this language?",

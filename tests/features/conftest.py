@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+import transformers as configs
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from neuroling.features.encoder import Encoder, load_encoder
 
@@ -58,3 +60,124 @@ def tiny(tiny_folder: Path) -> Encoder:
 def minilm() -> Encoder:
     pytest.importorskip("transformers")
     return load_encoder("minilm", device="cpu")
+
+
+CORPUS = [
+    "The cat saw the dog. Don't the dogs see 18th-century ships? “Naïve” café — U.S.-based.",
+    "Ein Schiff, größer als das Haus; 猫が魚を見た。 日本語の文。 👩‍👩‍👧 🇯🇵 ﬁne Ｆｕｌｌ ?! ...",
+    "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9",
+] * 20
+
+
+BYTE_ROLES = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
+UNIGRAM_ROLES = {"pad_token": "<pad>", "unk_token": "<unk>"}
+UNKNOWN = "[UNK]"
+
+
+def byte_level(prefix_space: bool = False) -> PreTrainedTokenizerFast:
+    """Byte-level BPE, as in GPT-2 and RoBERTa: any text has tokens."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    core.post_processor = processors.ByteLevel(trim_offsets=True)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<pad>", "<s>", "</s>", "<mask>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=96, **BYTE_ROLES)
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    """SentencePiece-like: blanks are part of pieces."""
+    core = Tokenizer(models.Unigram())
+    core.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=250, special_tokens=["<pad>", "<unk>"], unk_token=UNIGRAM_ROLES["unk_token"], show_progress=False
+    )
+    core.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=96, **UNIGRAM_ROLES)
+
+
+def wordpiece() -> PreTrainedTokenizerFast:
+    """Cased WordPiece with special tokens around, as in BERT."""
+    core = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    core.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    core.train_from_iterator(
+        CORPUS, trainers.WordPieceTrainer(vocab_size=250, special_tokens=names, show_progress=False)
+    )
+    core.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), names, strict=True))
+    return PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=96, **roles)
+
+
+TOKENIZERS = {"byte-level": byte_level, "unigram": unigram, "wordpiece": wordpiece}
+
+SIZE = {
+    "vocab_size": 512,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 128,
+}
+GROUPED = {**SIZE, "num_key_value_heads": 2}
+GPT = {"vocab_size": 512, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128}
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+END = {"bos_token_id": 1, "eos_token_id": 2}
+
+FAMILIES = {
+    "bert": lambda: configs.BertConfig(**SIZE),
+    "roberta": lambda: configs.RobertaConfig(**SIZE, pad_token_id=1),
+    "distilbert": lambda: configs.DistilBertConfig(
+        vocab_size=512, dim=32, n_layers=3, n_heads=4, hidden_dim=64, max_position_embeddings=128
+    ),
+    "albert": lambda: configs.AlbertConfig(**SIZE, embedding_size=16),
+    "electra": lambda: configs.ElectraConfig(**SIZE, embedding_size=32),
+    "ernie": lambda: configs.ErnieConfig(**SIZE),
+    "modernbert": lambda: configs.ModernBertConfig(**SIZE, local_attention=8, **SPECIAL),
+    "gpt2": lambda: configs.GPT2Config(**GPT, **END),
+    "gpt-neox": lambda: configs.GPTNeoXConfig(**SIZE),
+    "opt": lambda: configs.OPTConfig(
+        vocab_size=512,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        ffn_dim=64,
+        max_position_embeddings=128,
+        word_embed_proj_dim=32,
+    ),
+    "llama": lambda: configs.LlamaConfig(**GROUPED),
+    "qwen3": lambda: configs.Qwen3Config(**GROUPED, head_dim=8),
+    "mistral": lambda: configs.MistralConfig(**GROUPED, sliding_window=8),
+    "gemma3": lambda: configs.Gemma3TextConfig(**GROUPED, head_dim=8, sliding_window=8),
+    "gpt": lambda: configs.OpenAIGPTConfig(**GPT),
+    "mpnet": lambda: configs.MPNetConfig(**SIZE),
+    "deberta-v2": lambda: configs.DebertaV2Config(**SIZE, relative_attention=True, pos_att_type=["p2c", "c2p"]),
+    "bloom": lambda: configs.BloomConfig(vocab_size=512, hidden_size=32, n_layer=3, n_head=4),
+    "xlnet": lambda: configs.XLNetConfig(vocab_size=512, d_model=32, n_layer=3, n_head=4, d_inner=64),
+}
+"""One tiny random model of each; all but the last five can be packed."""
+
+PACKED = list(FAMILIES)[:-5]
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Encoder]:
+    """Make, save and load a tiny random model of a family, once a session."""
+    made: dict[str, Encoder] = {}
+
+    def make(name: str) -> Encoder:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("families") / name
+            torch.manual_seed(0)
+            AutoModel.from_config(FAMILIES[name]()).save_pretrained(folder)
+            TOKENIZERS["wordpiece" if name in ("bert", "albert", "electra") else "byte-level"]().save_pretrained(folder)
+            made[name] = load_encoder(folder, device="cpu")
+        return made[name]
+
+    return make

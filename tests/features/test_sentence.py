@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.encoder import Encoder
 from neuroling.features.sentence import embed_sentences
-from neuroling.features.states import plan_batches
+from neuroling.features.states import plan_packs
 
 TEXTS = [
     "The cat saw the dog.",
@@ -125,7 +125,7 @@ def test_an_unknown_language_is_warned_of(minilm: Encoder) -> None:
 
 
 def test_a_text_without_tokens_is_refused(tiny: Encoder) -> None:
-    stimuli = Stimuli.from_texts(["cat", "\u200b\u200d"], labels=["cat", "invisible"])
+    stimuli = Stimuli.from_texts(["cat", "\u200d\u200d"], labels=["cat", "invisible"])
     with pytest.raises(ValueError, match=r"no token at all .*\['invisible'\]"):
         embed_sentences(stimuli, tiny)
 
@@ -150,22 +150,22 @@ def test_options_that_do_not_exist_are_named(tiny: Encoder, option: dict[str, ob
         embed_sentences(STIMULI.subset(["cat"]), tiny, **option)  # type: ignore[arg-type]
 
 
-@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=200), budget=st.integers(1, 300))
-def test_batches_hold_every_row_once_within_their_budget(lengths: list[int], budget: int) -> None:
-    batches = plan_batches(lengths, budget)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    assert all(len(rows) == 1 or len(rows) * max(lengths[row] for row in rows) <= budget for rows in batches)
-
-
-def test_padding_wastes_little_on_titles() -> None:
-    lengths = np.random.default_rng(0).poisson(18, 5000) + 3
-    padded = sum(len(rows) * lengths[rows].max() for rows in plan_batches(lengths.tolist(), 4096))
-    assert padded / lengths.sum() < 1.05
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=200),
+    budget=st.integers(1, 300),
+    batching=st.sampled_from(["packed", "equal-length"]),
+)
+def test_packs_hold_every_row_once_within_their_budget(lengths: list[int], budget: int, batching: str) -> None:
+    packs = plan_packs(lengths, budget, batching)  # type: ignore[arg-type]
+    assert sorted(np.concatenate(packs).tolist()) == list(range(len(lengths)))
+    assert all(len(rows) == 1 or sum(lengths[row] for row in rows) <= budget for rows in packs)
+    if batching == "equal-length":
+        assert all(len({lengths[row] for row in rows}) == 1 for rows in packs)
 
 
 def test_the_cache_gives_back_the_very_numbers(tiny: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = embed_sentences(STIMULI.subset(["cat"]), tiny, cache=tmp_path)
-    monkeypatch.setattr("neuroling.features.sentence.hidden_states", None)  # the model cannot run again
+    monkeypatch.setattr("neuroling.features.extract.embed", None)  # the model cannot run again
     second = embed_sentences(STIMULI.subset(["cat"]), tiny, cache=tmp_path)
     assert first.identical(second)
 

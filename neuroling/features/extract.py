@@ -1,0 +1,426 @@
+"""The way in: stimuli and an encoder to features, every layer wanted, each word or text by itself."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.alignment import Missing, Passage, Shared, running_texts, tokenise
+from neuroling.features.cache import remember
+from neuroling.features.context import Context, Whole
+from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.hygiene import tidy
+from neuroling.features.states import Reading, embed, warn_of_unknown
+from neuroling.features.storage import write_layers
+
+Unit = Literal["sentence", "word"]
+AnyPool = Literal["mean", "first", "last", "max", "weighted", "cls", "model"]
+
+POOLS: dict[str, tuple[str, ...]] = {
+    "word": ("mean", "first", "last", "max"),
+    "sentence": ("mean", "first", "last", "max", "weighted", "cls", "model"),
+}
+
+POOLING_MODES = {
+    "cls": "pooling_mode_cls_token",
+    "mean": "pooling_mode_mean_tokens",
+    "max": "pooling_mode_max_tokens",
+    "weighted": "pooling_mode_weightedmean_tokens",
+    "last": "pooling_mode_lasttoken",
+}
+"""Our pools by the names in the configuration of a sentence-transformers model."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is to be read, before anything is.
+
+    Attributes
+    ----------
+    readings : list of Reading
+        Token sequences and what to take from them.
+    key : dict
+        What the values depend on, besides encoder, layers and pooling.
+    notes : dict
+        What is said about the result.
+    left_tokens : ndarray of int, shape (row,), optional
+        Tokens before each word that were read with it.
+    """
+
+    readings: list[Reading]
+    key: dict[str, object]
+    notes: dict[str, str | int]
+    left_tokens: NDArray[np.intp] | None = None
+
+
+def extract(
+    stimuli: Stimuli,
+    encoder: Encoder | str = "minilm",
+    *,
+    layers: Sequence[int] | int | None = None,
+    pool: AnyPool = "mean",
+    unit: Unit = "sentence",
+    context: Context | None = None,
+    missing: Missing = "error",
+    shared: Shared = "error",
+    long: Literal["error", "truncate"] = "error",
+    normalise: bool = False,
+    batch_tokens: int | None = None,
+    device: str = "auto",
+    progress: bool = False,
+    cache: Path | None = None,
+    out: Path | None = None,
+) -> xr.DataArray:
+    """Extract hidden states of any layers of a language model, pooled to texts or to words.
+
+    Texts are tokenised once, as they stand, and word pieces find their words by characters. Sequences are laid end to
+    end without pads where the model allows it, and run in batches of equal length where it does not; either way the
+    states are those of one text at a time. Layers above the highest one wanted are not computed.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        One row a text, or one row a word, in order, with the label of its sentence or story as ``group``;
+        :func:`~neuroling.features.words.split_words` makes the latter from the former.
+    encoder : Encoder or str
+        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+    layers : int or sequence of int, optional
+        0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last; all by default.
+    pool : {"mean", "first", "last", "max", "weighted", "cls", "model"}
+        How pieces of a word, or tokens of a text, become one vector. Texts count their special tokens in, as
+        Sentence-BERT does. For texts also ``"weighted"`` (the i-th token weighs i; Muennighoff 2022), ``"cls"`` (the
+        first special token) and ``"model"`` (pooling and normalisation of a sentence-transformers model, from its own
+        files).
+    unit : {"sentence", "word"}
+        Whether each row is a text by itself, or a word read in its group.
+    context : Whole, Rolling or Overlapping, optional
+        For words: what is read with each; the whole group by default.
+    missing : {"error", "nan"}
+        For words: what becomes of one without any piece.
+    shared : {"error", "both", "first"}
+        For words: what becomes of a piece that covers several of them.
+    long : {"error", "truncate"}
+        For texts longer than the encoder reads: refuse, or read their beginning and warn.
+    normalise : bool
+        Scale every vector to unit length.
+    batch_tokens : int, optional
+        Tokens in a pack; changes speed and memory, not numbers. By default what suits the device.
+    device : str
+        Where to run, if the encoder is given by name.
+    progress : bool
+        Show a progress bar.
+    cache : Path, optional
+        Folder of earlier features, found by weights, tokenizer, texts, spans, options and library versions.
+    out : Path, optional
+        NetCDF file to write to while computing, for what does not fit into memory; the result then reads from it. A
+        run that was interrupted goes on where it stopped.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, layer, feature)
+        float32. The coordinate ``layer_name`` says what each layer is; for words ``left_tokens`` says how many tokens
+        before the word were read with it. ``attrs`` say how it was made.
+
+    Raises
+    ------
+    ValueError
+        For texts or words that cannot be read as they are, and for options that do not exist; the message says which.
+
+    References
+    ----------
+    Muennighoff, N. (2022). SGPT: GPT sentence embeddings for semantic search. arXiv:2202.08904.
+
+    Examples
+    --------
+    >>> from neuroling.features.words import split_words
+    >>> words = split_words(Stimuli.from_texts(["he sat by the river", "a bank of clouds"], labels=["a", "b"]))
+    >>> states = extract(words, "minilm", unit="word", layers=[0, 6], device="cpu")
+    >>> states.shape, states.layer_name.values.tolist(), states.sample.values[-1]
+    ((9, 2, 384), ['embeddings', 'block 6'], 'b/4')
+    """
+    _check_choices(pool, unit, long, context)
+    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    if unit == "word":
+        plan = plan_words(encoder, stimuli, context or Whole(), missing=missing, shared=shared, stacklevel=3)
+    else:
+        plan = plan_texts(encoder, stimuli, long, stacklevel=3)
+        pool, normalise = resolve_pool(encoder, pool, normalise)
+    chosen = resolve_layers(encoder, layers)
+    options: dict[str, str | int] = {"unit": unit, "pool": pool, "normalise": int(normalise)}
+    attrs = {"step": "extract", **options, **plan.notes, "stimuli": stimuli.fingerprint, **encoder.provenance()}
+    description = {"step": "extract", **options, "layers": chosen, **plan.key, **encoder.provenance()}
+    template = _labelled(stimuli, encoder, chosen, plan).assign_attrs(attrs)
+
+    def compute(readings: list[Reading], n_rows: int, show: bool) -> NDArray[np.float32]:
+        return embed(
+            encoder,
+            readings,
+            n_rows,
+            layers=chosen,
+            pool=pool,  # type: ignore[arg-type]  # "cls" and "model" were resolved
+            normalise=normalise,
+            batch_tokens=batch_tokens,
+            progress=show,
+        )
+
+    if out is not None:
+        return write_layers(Path(out), template, description, plan.readings, compute, progress=progress)
+    values = remember(cache, description, lambda: compute(plan.readings, len(stimuli), progress))
+    return template.copy(data=values)
+
+
+def _check_choices(pool: str, unit: str, long: str, context: object) -> None:
+    if unit not in POOLS:
+        raise ValueError(f"unit: got {unit!r}; expected 'sentence' or 'word'.")
+    if pool not in POOLS[unit]:
+        raise ValueError(f"pool: got {pool!r}; expected one of {POOLS[unit]} for unit={unit!r}.")
+    if long not in ("error", "truncate"):
+        raise ValueError(f"long: got {long!r}; expected 'error' or 'truncate'.")
+    if unit == "sentence" and context is not None:
+        raise ValueError("context: is for words; with unit='sentence' each text is read by itself.")
+
+
+def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list[int]:
+    """Turn what was asked for into layer numbers.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Knows its layers.
+    layers : int or sequence of int, optional
+        Perhaps counted from the end; all by default.
+
+    Returns
+    -------
+    list of int
+    """
+    if layers is None:
+        return list(range(encoder.n_layers + 1))
+    asked = [layers] if isinstance(layers, int) else list(layers)
+    chosen = [encoder.resolve_layer(layer) for layer in asked]
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise ValueError(f"layers: got {asked}; expected at least one, and each once.")
+    return chosen
+
+
+def resolve_pool(encoder: Encoder, pool: str, normalise: bool) -> tuple[AnyPool, bool]:
+    """Turn ``"cls"`` and ``"model"`` into a pooling of tokens.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its folder says what a sentence-transformers model does.
+    pool : str
+        As in :func:`extract`.
+    normalise : bool
+        Whether unit length was asked for.
+
+    Returns
+    -------
+    tuple of str and bool
+    """
+    if pool == "model":
+        pool, own = _model_recipe(encoder)
+        normalise = normalise or own
+    if pool == "cls":
+        if encoder.tokenizer.cls_token_id is None or not encoder.affixes[0]:
+            raise ValueError(f"pool: {encoder.name} puts no special token in front of a text; use pool='mean'.")
+        pool = "first"
+    return pool, normalise  # type: ignore[return-value]  # checked by extract
+
+
+def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
+    path = None if encoder.folder is None else encoder.folder / "modules.json"
+    if path is None or encoder.folder is None or not path.is_file():
+        raise ValueError(f"pool: {encoder.name} has no modules.json, which says how to pool; use another pool.")
+    modules = json.loads(path.read_text(encoding="utf-8"))
+    kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
+    strange = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
+    if strange or kinds.count("Pooling") != 1:
+        raise ValueError(
+            f"pool: {encoder.name} has the modules {kinds}; only a pooling and a normalisation are done here. Use "
+            "sentence-transformers for this model."
+        )
+    folder = encoder.folder / str(modules[kinds.index("Pooling")]["path"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    wanted = [name for name, key in config.items() if name.startswith("pooling_mode") and key is True]
+    ours = [pool for pool, name in POOLING_MODES.items() if wanted == [name]]
+    if not ours and config.get("pooling_mode") in POOLING_MODES:
+        ours = [str(config["pooling_mode"])]
+    if not ours:
+        raise ValueError(f"pool: {encoder.name} pools by {wanted}; expected one of {list(POOLING_MODES.values())}.")
+    return ours[0], "Normalize" in kinds
+
+
+def plan_texts(encoder: Encoder, stimuli: Stimuli, long: str, *, stacklevel: int = 2) -> Plan:
+    """Tokenise texts, one reading each, all tokens taken.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its tokenizer is used.
+    stimuli : Stimuli
+        One row a text.
+    long : {"error", "truncate"}
+        What becomes of texts longer than the encoder reads.
+    stacklevel : int
+        How many calls up a warning belongs to.
+
+    Returns
+    -------
+    Plan
+    """
+    texts = tidy(stimuli, stacklevel=stacklevel + 1)
+    found = encoder.tokenizer(texts, split_special_tokens=True, verbose=False)["input_ids"]
+    before, behind = encoder.affixes
+    special = len(before) + len(behind)
+    empty = [row for row, ids in enumerate(found) if len(ids) <= special]
+    if empty:
+        raise ValueError(
+            f"stimuli: {len(empty)} texts have no token at all for {encoder.name} (first labels "
+            f"{stimuli.labels[empty[:5]].tolist()}); leave them out."
+        )
+    over = [row for row, ids in enumerate(found) if len(ids) > encoder.max_tokens]
+    if over:
+        _refuse_or_warn(encoder, stimuli, over, max(len(found[row]) for row in over), long, stacklevel + 1)
+    keep = encoder.max_tokens - len(behind)
+    for row in over:
+        found[row] = found[row][:keep] + behind
+    warn_of_unknown(encoder, found, stacklevel=stacklevel)
+    readings = [
+        Reading(np.asarray(ids, dtype=np.int64), np.arange(len(ids)), np.full(len(ids), row))
+        for row, ids in enumerate(found)
+    ]
+    return Plan(readings, {"texts": texts, "long": long}, {"long": long, "n_truncated": len(over)})
+
+
+def _refuse_or_warn(
+    encoder: Encoder, stimuli: Stimuli, over: list[int], longest: int, long: str, stacklevel: int
+) -> None:
+    labels = stimuli.labels[over[:5]].tolist()
+    found = f"{len(over)} of {len(stimuli)} texts are longer than the {encoder.max_tokens} tokens {encoder.name} reads"
+    if long == "error":
+        raise ValueError(
+            f"stimuli: {found} (first labels {labels}, longest {longest} tokens). Split them, or say long='truncate' "
+            "to use their beginnings."
+        )
+    warnings.warn(
+        f"stimuli: {found} and were cut (first labels {labels}, longest {longest} tokens).", stacklevel=stacklevel
+    )
+
+
+def plan_words(
+    encoder: Encoder,
+    words: Stimuli,
+    context: Context,
+    *,
+    missing: Missing = "error",
+    shared: Shared = "error",
+    stacklevel: int = 2,
+) -> Plan:
+    """Tokenise running text once, and plan what is read with each word.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its tokenizer is used.
+    words : Stimuli
+        One row a word.
+    context : Whole, Rolling or Overlapping
+        What is read with each word.
+    missing, shared : str
+        As in :func:`extract`.
+    stacklevel : int
+        How many calls up a warning belongs to.
+
+    Returns
+    -------
+    Plan
+    """
+    passages = tokenise(encoder, words, missing=missing, shared=shared, stacklevel=stacklevel + 1)
+    warn_of_unknown(encoder, [passage.ids for passage in passages], stacklevel=stacklevel)
+    before, behind = encoder.affixes
+    room = encoder.max_tokens - len(before) - len(behind)
+    left = np.full(len(words), -1, dtype=np.intp)
+    readings = []
+    for passage in passages:
+        for stretch in context.plan(passage, room):
+            word, piece = passage.pieces_of(stretch.first, stretch.behind)
+            ids = np.concatenate([before, passage.ids[stretch.start : stretch.stop], behind]).astype(np.int64)
+            row = passage.rows[word]
+            readings.append(Reading(ids, piece - stretch.start + len(before), row))
+            left[row] = passage.first[word] - stretch.start
+    return Plan(readings, _words_key(words, context, missing, shared), _words_notes(context, passages), left)
+
+
+def _words_key(words: Stimuli, context: Context, missing: str, shared: str) -> dict[str, object]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said already by tokenise
+        texts = running_texts(words)
+    spans = [[text.text, text.starts.tolist(), text.stops.tolist()] for text in texts]
+    return {"passages": spans, "context": _described(context), "missing": missing, "shared": shared}
+
+
+def _words_notes(context: Context, passages: list[Passage]) -> dict[str, str | int]:
+    silent = sum(int((passage.first < 0).sum()) for passage in passages)
+    return {"context": _described(context), "n_without_pieces": silent}
+
+
+def _described(context: Context) -> str:
+    return f"{type(context).__name__}({', '.join(f'{key}={value}' for key, value in asdict(context).items())})"
+
+
+def _labelled(stimuli: Stimuli, encoder: Encoder, layers: list[int], plan: Plan) -> xr.DataArray:
+    """Make the array with its labels and without its values, at no cost in memory."""
+    width = int(encoder.model.config.hidden_size)
+    names = encoder.layer_names
+    coords = {
+        **stimuli.coords(),
+        "layer": layers,
+        "layer_name": ("layer", [names[layer] for layer in layers]),
+        "feature": np.arange(width),
+    }
+    if plan.left_tokens is not None:
+        coords["left_tokens"] = ("sample", plan.left_tokens)
+    empty = np.broadcast_to(np.float32(0), (len(stimuli), len(layers), width))
+    return xr.DataArray(empty, dims=("sample", "layer", "feature"), coords=coords)
+
+
+def mix_layers(features: xr.DataArray, weights: Sequence[float] | None = None) -> xr.DataArray:
+    r"""Average layers with given weights, as the scalar mix of ELMo does.
+
+    :math:`\sum_l s_l h_l` with :math:`s = \mathrm{softmax}(w)`.
+
+    Parameters
+    ----------
+    features : xarray.DataArray, dims (sample, layer, feature)
+        From :func:`extract`.
+    weights : sequence of float, optional
+        One a layer, before the softmax; equal by default.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+
+    References
+    ----------
+    Peters, M. et al. (2018). Deep contextualized word representations. NAACL.
+    """
+    n_layers = features.sizes["layer"]
+    given = np.zeros(n_layers) if weights is None else np.asarray(weights, dtype=np.float64)
+    if given.shape != (n_layers,) or not np.isfinite(given).all():
+        raise ValueError(f"weights: got shape {given.shape}; expected {n_layers} finite numbers, one a layer.")
+    share = np.exp(given - given.max())
+    share = (share / share.sum()).astype(features.dtype)
+    mixed = features.drop_vars("layer_name", errors="ignore").dot(xr.DataArray(share, dims="layer"), dim="layer")
+    shares = ", ".join(f"{value:.6g}" for value in share)
+    return mixed.assign_attrs({**features.attrs, "step": "mix_layers", "layer_shares": shares})

@@ -1,0 +1,247 @@
+"""One forward pass: chosen layers in, states of those layers out, stopping after the highest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from neuroling.features.packing import Layout, packed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Batching = Literal["packed", "equal-length"]
+
+PROBE_LENGTHS = (5, 9, 9, 3)
+"""Tokens of the sequences of the self-check: two of them alike, all of them short."""
+
+LONGEST_PROBE = 512
+"""Sliding windows up to this many tokens are checked at load; sequences beyond a wider window are never packed."""
+
+RELATIVE_ERROR = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 0.05, torch.float16: 0.01}
+"""Largest difference between packed and one at a time, as a share of the largest state. A model that lets sequences
+see each other is off by 0.01 to 1 (measured in float32)."""
+
+
+class _EnoughError(Exception):
+    """Raised by a hook once the highest layer wanted has been computed."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How a model is to be run, as found out at load by comparing with one sequence at a time.
+
+    Attributes
+    ----------
+    batching : {"packed", "equal-length"}
+        ``"packed"`` where sequences can be laid end to end without any of them noticing; else batches of equal length.
+    first_position : int
+        Number of the first position; 2 in the family of RoBERTa.
+    blocks : str or None
+        Name of the list of layers inside the model; None where layers cannot be told apart, as in ALBERT.
+    longest_packed : int or None
+        Sequences of more tokens are not packed.
+    """
+
+    batching: Batching = "equal-length"
+    first_position: int = 0
+    blocks: str | None = None
+    longest_packed: int | None = None
+
+
+def states_of(
+    model: PreTrainedModel, passes: Passes, ids: torch.Tensor, layers: Sequence[int], **inputs: object
+) -> list[torch.Tensor]:
+    """Run a model once and give the states of chosen layers.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A body without a head.
+    passes : Passes
+        How to run it.
+    ids : torch.Tensor of int, shape (row, token)
+        Token ids.
+    layers : sequence of int
+        0 (embeddings) to the number of layers, in any order.
+    **inputs : object
+        Further arguments of the model.
+
+    Returns
+    -------
+    list of torch.Tensor, shape (row, token, unit)
+        One a layer asked for. They equal transformers' ``hidden_states``: the last one is after the final norm where
+        the model has one.
+    """
+    n_layers = int(model.config.num_hidden_layers)
+    if passes.blocks is None:
+        found = model(input_ids=ids, output_hidden_states=True, **inputs, **_no_cache(model)).hidden_states
+        return [found[layer] for layer in layers]
+    kept: dict[int, torch.Tensor] = {}
+    with _watching(model.get_submodule(passes.blocks), layers, n_layers, kept):
+        try:
+            output = model(input_ids=ids, **inputs, **_no_cache(model))
+            kept[n_layers] = output.last_hidden_state
+        except _EnoughError:
+            pass
+    return [kept[layer] for layer in layers]
+
+
+def _no_cache(model: PreTrainedModel) -> dict[str, object]:
+    return {"use_cache": False} if getattr(model.config, "use_cache", None) else {}
+
+
+@contextmanager
+def _watching(
+    blocks: torch.nn.Module, layers: Sequence[int], n_layers: int, kept: dict[int, torch.Tensor]
+) -> Iterator[None]:
+    """Keep what goes into the first block and what comes out of the wanted ones; stop behind the highest of them."""
+    highest = max(layers)
+    wanted = set(layers) - {n_layers}
+
+    def before(_module: torch.nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        state = args[0] if args else kwargs["hidden_states"]
+        assert isinstance(state, torch.Tensor)  # noqa: S101 - for the type checker
+        kept[0] = state
+        if highest == 0:
+            raise _EnoughError
+
+    def after(layer: int, output: object) -> None:
+        kept[layer] = output if isinstance(output, torch.Tensor) else output[0]  # type: ignore[index]  # a tuple
+        if layer == highest:
+            raise _EnoughError
+
+    children = list(blocks.children())
+    handles = [
+        children[layer - 1].register_forward_hook(lambda _m, _i, output, layer=layer: after(layer, output))
+        for layer in wanted
+        if layer > 0
+    ]
+    if 0 in wanted:
+        handles.append(children[0].register_forward_pre_hook(before, with_kwargs=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def pack_inputs(passes: Passes, lengths: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Count the positions of sequences laid end to end.
+
+    Parameters
+    ----------
+    passes : Passes
+        Says where positions start.
+    lengths : sequence of int
+        Tokens of each sequence.
+    device : torch.device
+        Where the numbers go.
+
+    Returns
+    -------
+    torch.Tensor of int, shape (1, token)
+    """
+    positions = [torch.arange(passes.first_position, passes.first_position + length) for length in lengths]
+    return torch.cat(positions)[None].to(device)
+
+
+def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens: int) -> Passes:
+    """Find out how a model may be run, by comparing each way with one sequence at a time.
+
+    Some families of models ignore a registered attention function without a word, so that the sequences of a pack would
+    read each other; only the states themselves tell.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode, on its device.
+    ordinary_ids : sequence of int
+        Token ids that are not special.
+    max_tokens : int
+        Longest input.
+
+    Returns
+    -------
+    Passes
+    """
+    probes, longest = _probes(model, ordinary_ids, max_tokens)
+    n_layers = int(model.config.num_hidden_layers)
+    everything = list(range(n_layers + 1))
+    plain = Passes()
+    with torch.inference_mode():
+        alone = [states_of(model, plain, probe[None], everything) for probe in probes]
+        blocks = _find_blocks(model, probes[0], alone[0])
+        for first_position in _first_positions(model):
+            passes = Passes("packed", first_position, blocks, longest)
+            if _packs_exactly(model, passes, probes, alone):
+                return passes
+    return Passes(blocks=blocks)
+
+
+def _probes(
+    model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens: int
+) -> tuple[list[torch.Tensor], int | None]:
+    """Draw the sequences of the self-check; one of them is longer than a sliding window, where that is affordable."""
+    lengths = [min(length, max_tokens) for length in PROBE_LENGTHS]
+    windows = [getattr(model.config, name, None) for name in ("sliding_window", "local_attention")]
+    window = min((int(width) for width in windows if width), default=None)
+    longest = None
+    if window is not None and window < max_tokens:
+        if window + 8 <= min(LONGEST_PROBE, max_tokens):
+            lengths.append(window + 8)
+        else:
+            longest = window
+    generator = torch.Generator().manual_seed(0)
+    pool = torch.as_tensor(list(ordinary_ids))
+    draws = [pool[torch.randint(len(pool), (length,), generator=generator)] for length in lengths]
+    return [draw.to(model.device) for draw in draws], longest
+
+
+def _find_blocks(model: PreTrainedModel, probe: torch.Tensor, expected: list[torch.Tensor]) -> str | None:
+    """Find the list of layers whose hooks give the states that the model itself reports."""
+    n_layers = int(model.config.num_hidden_layers)
+    modules: dict[str, torch.nn.Module] = dict(model.named_modules())
+    for name, module in modules.items():
+        if not isinstance(module, torch.nn.ModuleList) or len(module) != n_layers:
+            continue
+        try:
+            found = states_of(model, Passes(blocks=name), probe[None], list(range(n_layers + 1)))
+        except (KeyError, AssertionError, TypeError):
+            continue
+        if all(_close(a, b) for a, b in zip(found, expected, strict=True)):
+            return name
+    return None
+
+
+def _first_positions(model: PreTrainedModel) -> list[int]:
+    padding = getattr(model.config, "pad_token_id", None)
+    return [0] if padding is None else list(dict.fromkeys([0, int(padding) + 1]))
+
+
+def _packs_exactly(
+    model: PreTrainedModel, passes: Passes, probes: list[torch.Tensor], alone: list[list[torch.Tensor]]
+) -> bool:
+    lengths = [len(probe) for probe in probes]
+    everything = list(range(int(model.config.num_hidden_layers) + 1))
+    try:
+        with packed(Layout.of(lengths, keep_heads=True)) as layout:
+            positions = pack_inputs(passes, lengths, model.device)
+            together = states_of(model, passes, torch.cat(probes)[None], everything, position_ids=positions)
+    except (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, KeyError, AttributeError):
+        return False
+    if not layout.heads:
+        return False
+    pieces = [torch.split(state[0], lengths) for state in together]  # per layer, per sequence
+    return all(_close(pieces[layer][row], alone[row][layer][0]) for row in range(len(probes)) for layer in everything)
+
+
+def _close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    if a.shape != b.shape:
+        return False
+    scale = float(b.abs().max().clamp(min=1e-6))
+    return float((a - b).abs().max()) <= RELATIVE_ERROR[b.dtype] * scale

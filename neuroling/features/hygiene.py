@@ -1,0 +1,118 @@
+"""What may stand in a text, and what is put right with a warning."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Sequence
+
+from neuroling.core.stimuli import Stimuli
+
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"), None)
+"""Zero-width space, word joiner, byte order mark, soft hyphen: seen by a tokenizer and by nobody else. Joiners of
+emoji and of scripts (U+200C, U+200D) are kept."""
+
+NO_BREAK = {0x00A0: " ", 0x202F: " ", 0x2007: " "}
+"""Blanks that do not break lines become ordinary ones."""
+
+LONGEST_WORD = 1000
+"""Characters of a word above which something other than a word was given."""
+
+
+def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[str]:
+    """Check texts, and give them in composed form (NFC) without invisible characters.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        Texts about to be read.
+    words : bool
+        Whether each text is a single word.
+    stacklevel : int
+        How many calls up a warning belongs to.
+
+    Returns
+    -------
+    list of str
+        In the order of the stimuli.
+
+    Raises
+    ------
+    ValueError
+        For lone surrogates, control characters, marks that turn the direction of writing round, texts that hold
+        nothing visible, and words of more than 1,000 characters.
+
+    Warns
+    -----
+    UserWarning
+        If a text was changed.
+
+    Examples
+    --------
+    >>> tidy(Stimuli.from_texts(["café", "naïve"]))
+    ['café', 'naïve']
+    """
+    labels = stimuli.labels.tolist()
+    _refuse(stimuli.texts, labels)
+    composed = [unicodedata.normalize("NFC", text) for text in stimuli.texts]
+    visible = [text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
+    empty = [label for label, text in zip(labels, visible, strict=True) if not text.strip()]
+    if empty:
+        raise ValueError(
+            f"stimuli: {len(empty)} texts have nothing visible in them (first labels {empty[:5]}); leave them out."
+        )
+    if words:
+        _refuse_long(visible, labels)
+    _warn("were put into composed form (NFC)", stimuli.texts, composed, labels, stacklevel)
+    _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel)
+    return visible
+
+
+def _refuse(texts: Sequence[str], labels: Sequence[object]) -> None:
+    broken = [label for label, text in zip(labels, texts, strict=True) if any("\ud800" <= c <= "\udfff" for c in text)]
+    if broken:
+        raise ValueError(
+            f"text: {len(broken)} texts hold lone surrogates, which are no characters (first labels {broken[:5]}); "
+            "they come from reading a file in the wrong encoding."
+        )
+    odd = [(label, found) for label, text in zip(labels, texts, strict=True) if (found := _unwanted(text))]
+    if odd:
+        raise ValueError(
+            f"text: {len(odd)} texts hold control characters or marks that turn the direction of writing round (first, "
+            f"with label: {odd[:5]}); remove them."
+        )
+
+
+def _unwanted(text: str) -> str:
+    """Name the first control or direction character of a text, if there is one."""
+    for character in text:
+        kind = unicodedata.category(character)
+        turning = unicodedata.bidirectional(character) in (
+            "RLO",
+            "LRO",
+            "RLE",
+            "LRE",
+            "PDF",
+            "RLI",
+            "LRI",
+            "FSI",
+            "PDI",
+        )
+        if turning or (kind == "Cc" and character not in "\t\n\r"):
+            return f"U+{ord(character):04X}"
+    return ""
+
+
+def _refuse_long(texts: Sequence[str], labels: Sequence[object]) -> None:
+    long = [(label, len(text)) for label, text in zip(labels, texts, strict=True) if len(text) > LONGEST_WORD]
+    if long:
+        raise ValueError(
+            f"stimuli: {len(long)} words have more than {LONGEST_WORD} characters (first labels and lengths "
+            f"{long[:5]}); is this running text? Split it with split_words."
+        )
+
+
+def _warn(what: str, before: Sequence[str], after: Sequence[str], labels: Sequence[object], stacklevel: int) -> None:
+    changed = [label for label, old, new in zip(labels, before, after, strict=True) if old != new]
+    if changed:
+        warnings.warn(f"stimuli: {len(changed)} texts {what} (first labels {changed[:5]}).", stacklevel=stacklevel + 1)

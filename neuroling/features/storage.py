@@ -1,0 +1,203 @@
+"""Features written to disk block by block while they are computed, layer by layer within the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.features.cache import content_key
+from neuroling.features.states import Reading
+
+if TYPE_CHECKING:
+    import h5netcdf
+
+BLOCK_BYTES = 128 * 2**20
+"""Values held in memory at a time; a block of rows is computed, written and forgotten."""
+
+Compute = Callable[[list[Reading], int, bool], NDArray[np.float32]]
+
+
+def write_layers(
+    path: Path,
+    template: xr.DataArray,
+    description: Mapping[str, object],
+    readings: list[Reading],
+    compute: Compute,
+    *,
+    progress: bool = False,
+    block_bytes: int = BLOCK_BYTES,
+) -> xr.DataArray:
+    """Compute features block by block into one NetCDF file, and open it.
+
+    The file grows under the name ``PATH.partial``, with the checksums of its blocks in ``PATH.partial.blocks``; a run
+    that was interrupted goes on behind the last whole block. Only a complete file gets its name. HDF5 checks a
+    checksum of every chunk when it is read.
+
+    Parameters
+    ----------
+    path : Path
+        File to be written. One that is there and holds these very features is opened as it is; another one is an error.
+    template : xarray.DataArray, dims (sample, layer, feature)
+        Labels and attributes.
+    description : mapping
+        What the values depend on.
+    readings : list of Reading
+        What is to be read, in the order of rows.
+    compute : callable
+        Takes readings, a number of rows and whether to show progress; gives values (row, layer, feature).
+    progress : bool
+        Show a progress bar.
+    block_bytes : int
+        Bytes of values held in memory.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, layer, feature)
+        Values are read from the file when they are used.
+    """
+    key = content_key(description)
+    if path.exists():
+        if xr.open_dataarray(path, engine="h5netcdf").attrs.get("content_key") != key:
+            raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
+        return open_layers(path)
+    partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
+    blocks = list(_blocks(readings, max(1, block_bytes // row_bytes)))
+    _fill(partial, template.assign_attrs(content_key=key), blocks, compute, progress)
+    with partial.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    _notes_of(partial).unlink(missing_ok=True)
+    return open_layers(path)
+
+
+def open_layers(path: Path) -> xr.DataArray:
+    """Open features from disk; values are read when they are used.
+
+    Parameters
+    ----------
+    path : Path
+        Written by :func:`write_layers`.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, layer, feature)
+    """
+    return xr.open_dataarray(path, engine="h5netcdf").transpose("sample", "layer", "feature")
+
+
+def _blocks(readings: list[Reading], most_rows: int) -> Iterator[list[Reading]]:
+    """Group neighbouring readings; a reading is never divided."""
+    block: list[Reading] = []
+    rows = 0
+    for reading in readings:
+        own = len(np.unique(reading.row))
+        if block and rows + own > most_rows:
+            yield block
+            block, rows = [], 0
+        block.append(reading)
+        rows += own
+    if block:
+        yield block
+
+
+def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], compute: Compute, progress: bool) -> None:
+    import h5netcdf
+    from tqdm.auto import tqdm
+
+    done = _whole_blocks(partial, str(template.attrs["content_key"]))
+    if done == 0:
+        _notes_of(partial).unlink(missing_ok=True)
+        _start(partial, template)
+    with h5netcdf.File(partial, "r+") as file:
+        if done == 0:
+            _add_values(file, template)
+        values = file.variables["features"]
+        for number, block in enumerate(tqdm(blocks, desc=str(partial.stem), unit="block", disable=not progress)):
+            if number < done:
+                continue
+            rows = np.unique(np.concatenate([reading.row for reading in block]))
+            lowest, behind = int(rows[0]), int(rows[-1]) + 1
+            shifted = [Reading(reading.ids, reading.piece, reading.row - lowest) for reading in block]
+            found = compute(shifted, behind - lowest, False).transpose(1, 0, 2)  # (layer, row, feature)
+            values[:, lowest:behind, :] = found
+            file.flush()
+            _note(partial, f"{lowest} {behind} {_digest(found)}")
+
+
+def _start(partial: Path, template: xr.DataArray) -> None:
+    """Write the labels alone."""
+    labels = template.isel(feature=slice(0)).transpose("layer", "sample", "feature").coords
+    coords = {name: coord for name, coord in labels.items() if name != "feature"}
+    xr.Dataset(coords=coords).to_netcdf(partial, engine="h5netcdf")
+
+
+def _add_values(file: h5netcdf.File, template: xr.DataArray) -> None:
+    sizes = template.sizes
+    file.dimensions["feature"] = sizes["feature"]
+    names = file.create_variable("feature", ("feature",), data=np.asarray(template.feature.values))
+    names.attrs["long_name"] = "feature"
+    chunks = (1, min(1024, sizes["sample"]), sizes["feature"])
+    values = file.create_variable(
+        "features",
+        ("layer", "sample", "feature"),
+        dtype="float32",
+        chunks=chunks,
+        fillvalue=np.float32(np.nan),
+        fletcher32=True,
+    )
+    values.attrs.update(template.attrs)
+    extra = [str(name) for name in template.coords if name not in template.dims]
+    if extra:
+        values.attrs["coordinates"] = " ".join(extra)
+
+
+def _whole_blocks(partial: Path, key: str) -> int:
+    """Count the leading blocks of an interrupted file that are as they were written."""
+    import h5netcdf
+
+    if not partial.exists():
+        return 0
+    try:
+        with h5netcdf.File(partial, "r") as file:
+            values = file.variables["features"]
+            if values.attrs["content_key"] != key:
+                return 0
+            return sum(1 for _ in takewhile(lambda note: _is_whole(values, note), _noted(partial)))
+    except (OSError, KeyError, ValueError, RuntimeError):
+        return 0
+
+
+def _is_whole(values: h5netcdf.Variable, note: str) -> bool:
+    lowest, behind, digest = note.split()
+    return _digest(np.asarray(values[:, int(lowest) : int(behind), :])) == digest
+
+
+def _notes_of(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".blocks")
+
+
+def _note(partial: Path, line: str) -> None:
+    with _notes_of(partial).open("a", encoding="ascii") as stream:
+        stream.write(line + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _noted(partial: Path) -> list[str]:
+    """Read the notes; a last line that was not finished does not count."""
+    path = _notes_of(partial)
+    return path.read_text(encoding="ascii").split("\n")[:-1] if path.exists() else []
+
+
+def _digest(values: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float32).tobytes()).hexdigest()

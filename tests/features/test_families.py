@@ -1,0 +1,162 @@
+"""Every family of models: the states are those of transformers, one text at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.encoder import Encoder
+from neuroling.features.extract import extract
+from neuroling.features.forward import Passes
+from neuroling.features.packing import ATTENTION
+from neuroling.features.states import hidden_states
+from neuroling.features.words import split_words
+
+from .conftest import FAMILIES, PACKED
+
+TEXTS = [
+    "The cat saw the dog.",
+    "A ship",
+    "Don't the dogs see ships? Don't they?",
+    "a cat saw",
+    "The 18th-century cat.",
+]
+STIMULI = Stimuli.from_texts(TEXTS, labels=list("abcde"))
+
+quiet = pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+
+
+@pytest.fixture(autouse=True)
+def _silence(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, logger="transformers")
+
+
+def alone(encoder: Encoder, text: str) -> np.ndarray:
+    """Ask transformers for all states of one text, shape (layer, token, unit)."""
+    ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
+    with torch.inference_mode():
+        states = encoder.model(input_ids=ids, output_hidden_states=True).hidden_states
+    return torch.stack([state[0] for state in states]).numpy()
+
+
+@quiet
+@pytest.mark.parametrize("name", FAMILIES)
+def test_states_equal_transformers_one_text_at_a_time(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    expected = np.stack([alone(encoder, text).mean(1) for text in TEXTS])  # (text, layer, unit)
+    found = extract(STIMULI, encoder, batch_tokens=40)
+    assert found.dims == ("sample", "layer", "feature")
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_self_check_knows_who_can_be_packed(family: Callable[[str], Encoder], name: str) -> None:
+    assert (family(name).passes.batching == "packed") == (name in PACKED)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["mpnet", "deberta-v2", "bloom"])
+def test_the_check_is_needed(family: Callable[[str], Encoder], name: str) -> None:
+    """These take the registered function without a word, and let sequences read each other."""
+    encoder = family(name)
+    forced = replace(encoder, passes=Passes("packed", 0, encoder.passes.blocks))
+    try:
+        wrong = extract(STIMULI, forced, batch_tokens=200).values
+    except (TypeError, RuntimeError, ValueError, IndexError):
+        return
+    assert not np.allclose(wrong, extract(STIMULI, encoder).values, atol=1e-4)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "roberta", "bloom"])
+def test_fewer_layers_have_equal_states(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    every = extract(STIMULI, encoder)
+    for layers in ([0], [2], [1, 3], [3, 0]):
+        some = extract(STIMULI, encoder, layers=layers)
+        np.testing.assert_allclose(some.values, every.sel(layer=layers).values, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "modernbert"])
+def test_nothing_is_computed_above_the_highest_layer(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    assert encoder.passes.blocks is not None
+    blocks = list(encoder.model.get_submodule(encoder.passes.blocks).children())
+    ran: list[int] = []
+    handles = [block.register_forward_pre_hook(lambda *_, i=i: ran.append(i)) for i, block in enumerate(blocks)]
+    list(hidden_states(encoder, [[5, 6, 7]], layers=[1]))
+    for handle in handles:
+        handle.remove()
+    assert ran == [0]
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bert", "gpt2", "roberta", "llama", "distilbert", "modernbert"])
+def test_words_of_a_batch_equal_words_alone(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    words = split_words(STIMULI)
+    found = extract(words, encoder, unit="word", batch_tokens=64)
+    for label, text in zip(STIMULI.labels, TEXTS, strict=True):
+        states = alone(encoder, text)
+        offsets = encoder.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+        start = 0
+        for position, word in enumerate(text.split(), start=1):
+            start = text.index(word, start)
+            end = start + len(word)
+            own = [i for i, (a, b) in enumerate(offsets) if a < end and b > start and b > a]
+            expected = states[:, own].mean(1)
+            np.testing.assert_allclose(found.sel(sample=f"{label}/{position}").values, expected, atol=1e-5)
+            start = end
+
+
+def test_a_model_used_by_itself_still_attends_as_usual(family: Callable[[str], Encoder]) -> None:
+    encoder = family("bert")
+    assert encoder.model.config._attn_implementation == ATTENTION
+    ids = torch.randint(5, 200, (2, 7), generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1] * 7, [1] * 4 + [0] * 3])
+    with torch.inference_mode():
+        together = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        single = encoder.model(input_ids=ids[1:, :4]).last_hidden_state
+    torch.testing.assert_close(together[1, :4], single[0], atol=1e-5, rtol=0)
+
+
+@quiet
+def test_sequences_beyond_a_wide_window_are_not_packed(family: Callable[[str], Encoder]) -> None:
+    encoder = family("bert")
+    limited = replace(encoder, passes=replace(encoder.passes, longest_packed=4))
+    np.testing.assert_allclose(extract(STIMULI, limited).values, extract(STIMULI, encoder).values, atol=1e-5)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bert", "bloom"])
+def test_a_full_device_is_met_by_smaller_packs(
+    family: Callable[[str], Encoder], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = family(name)
+    expected = extract(STIMULI, encoder).values
+    forward = encoder.model.forward
+    sizes: list[int] = []
+
+    def cramped(*args: object, **kwargs: object) -> object:
+        sizes.append(kwargs["input_ids"].numel())  # type: ignore[attr-defined]
+        if sizes[-1] > 30:
+            raise torch.OutOfMemoryError("the device is full")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(encoder.model, "forward", cramped)
+    np.testing.assert_allclose(extract(STIMULI, encoder).values, expected, atol=1e-6)
+    monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(ValueError, match="has not the memory for a single text"):
+        extract(STIMULI, encoder)
+
+
+def test_layers_have_names(family: Callable[[str], Encoder]) -> None:
+    assert family("bert").layer_names == ["embeddings", "block 1", "block 2", "block 3"]
+    assert family("gpt2").layer_names[-1] == "block 3 and final norm"
+    assert family("llama").layer_names[-1] == "block 3 and final norm"

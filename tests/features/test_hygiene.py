@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.hygiene import tidy
+
+
+def stimuli(*texts: str) -> Stimuli:
+    return Stimuli.from_texts(list(texts), labels=[f"t{i}" for i in range(len(texts))])
+
+
+def test_composed_and_decomposed_letters_are_one() -> None:
+    with pytest.warns(UserWarning, match=r"1 texts were put into composed form \(NFC\) \(first labels \['t1'\]\)"):
+        assert tidy(stimuli("café", "cafe\u0301")) == ["café", "café"]
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\ufeff", "\u00ad", "\u2060"])
+def test_invisible_characters_go_with_a_warning(character: str) -> None:
+    with pytest.warns(UserWarning, match="1 texts held invisible characters"):
+        assert tidy(stimuli(f"co{character}op")) == ["coop"]
+
+
+def test_no_break_spaces_become_blanks() -> None:
+    with pytest.warns(UserWarning, match="no-break spaces"):
+        assert tidy(stimuli("a\u00a0b")) == ["a b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "NA", "nan", "None", "<b>x</b>", "../x", "=1+1", "👩‍👩‍👧", "“ﬁne” straße", "می‌خواهم", "שלום"]
+)
+def test_unusual_texts_are_kept_as_they_are(text: str) -> None:
+    assert tidy(stimuli(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("a\u202eb", "U+202E"), ("a\x00b", "U+0000"), ("a\x07b", "U+0007"), ("\u2066a", "U+2066")]
+)
+def test_control_and_direction_characters_are_refused_by_name(text: str, code: str) -> None:
+    with pytest.raises(ValueError, match=rf"1 texts hold control .*\('t1', '{code}'\)".replace("+", r"\+")):
+        tidy(stimuli("fine", text))
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(ValueError, match="lone surrogates"):
+        tidy(stimuli("\ud83d"))
+
+
+def test_nothing_visible_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"1 texts have nothing visible in them \(first labels \['t1'\]\)"):
+        tidy(stimuli("a", "\u200b"))
+
+
+def test_a_book_is_no_word() -> None:
+    tidy(stimuli("x" * 5000))
+    with pytest.raises(ValueError, match="1 words have more than 1000 characters"):
+        tidy(stimuli("x" * 5000), words=True)
