@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
 from neuroling.numerics import rdm_compare, resample
-from neuroling.numerics.distance import n_items_of
+from neuroling.numerics.distance import n_items_of, pairs_of
 
 Array = NDArray[np.floating[Any]]
 BATCH_BYTES = 2**27
@@ -22,15 +22,19 @@ MEASURES = {"spearman": rdm_compare.spearman, "pearson": rdm_compare.pearson}
 
 @dataclass(frozen=True)
 class DualBootstrap:
-    r"""Mean scores of models under resampled participants, resampled items, and both.
+    r"""Mean scores of models under resampled participants, resampled items, both, and with each item left out.
 
     The variance for new participants *and* new items is
 
-    .. math:: \sigma^2 = \sigma^2_P + \sigma^2_I - (\sigma^2_{PI} - \sigma^2_P - \sigma^2_I)
+    .. math:: \sigma^2 = \sigma^2_P + \sigma^2_I - (\sigma^2_{PI} - \sigma^2_P - \tilde\sigma^2_I), \qquad
+       \sigma^2_I = 2 \sigma^2_J - \tilde\sigma^2_I
 
-    with each bootstrap variance first multiplied by :math:`n / (n - 1)` of what it resamples, and at least each of the
-    first two and at most the third: resampling both counts the noise of single measurements three times over (Schütt,
-    Kipnis, Diedrichsen and Kriegeskorte 2023, eLife 12, e82566).
+    with bootstrap variances of participants :math:`\sigma^2_P`, items :math:`\tilde\sigma^2_I` and both
+    :math:`\sigma^2_{PI}`, each multiplied by :math:`n / (n - 1)` of what it resamples, and the jackknife variance over
+    items :math:`\sigma^2_J`. Resampling both counts the noise of single measurements three times (Schütt, Kipnis,
+    Diedrichsen and Kriegeskorte 2023, eLife 12, e82566). By the same argument what belongs to single pairs is counted
+    three times when their items are drawn, and twice when they are left out, which the second formula takes back. The
+    variance is at least that of each source alone.
 
     Attributes
     ----------
@@ -38,6 +42,8 @@ class DualBootstrap:
         Mean score over participants.
     participants, items, both : xarray.DataArray, dims (draw, [time,] model)
         The same under resampling.
+    left_out : xarray.DataArray, dims (draw, [time,] model)
+        The same without one item, each once.
     n_participants, n_items : int
         How many were resampled.
     """
@@ -46,23 +52,34 @@ class DualBootstrap:
     participants: xr.DataArray
     items: xr.DataArray
     both: xr.DataArray
+    left_out: xr.DataArray
     n_participants: int
     n_items: int
 
     def variance(self) -> xr.DataArray:
         """Give the corrected variance of the mean score, for new participants and new items."""
-        p, i = self.n_participants / (self.n_participants - 1), self.n_items / (self.n_items - 1)
-        each = p * self.participants.var("draw", ddof=1)
-        item = i * self.items.var("draw", ddof=1)
-        raw_each, raw_item = self.participants.var("draw", ddof=1), self.items.var("draw", ddof=1)
-        both = self.both.var("draw", ddof=1)
-        corrected = each + item - p * i * (both - raw_each - raw_item)
-        bounded = np.minimum(np.maximum(corrected.values, np.maximum(each.values, item.values)), both.values)
-        variance: xr.DataArray = both.copy(data=bounded)
-        return variance.rename("variance")
+        people, item = self._sources()
+        inflation = self.n_participants / (self.n_participants - 1) * self.n_items / (self.n_items - 1)
+        drawn = [part.var("draw", ddof=1).values for part in (self.both, self.participants, self.items)]
+        shared = inflation * (drawn[0] - drawn[1] - drawn[2])
+        variance = np.maximum(people + item - shared, np.maximum(people, item))
+        return self.observed.copy(data=variance).rename("variance")
+
+    def _sources(self) -> tuple[Array, Array]:
+        """Give the variances that new participants and new items make."""
+        people = self.participants.var("draw", ddof=1).values * self.n_participants / (self.n_participants - 1)
+        drawn = self.items.var("draw", ddof=1).values * self.n_items / (self.n_items - 1)
+        jackknife = self.left_out.var("draw", ddof=0).values * (self.n_items - 1)
+        return people, np.maximum(2 * jackknife - drawn, jackknife / 2)
+
+    def freedom(self) -> xr.DataArray:
+        """Give the degrees of freedom of the variance (Satterthwaite 1946)."""
+        people, item = self._sources()
+        each = people**2 / (self.n_participants - 1) + item**2 / (self.n_items - 1)
+        return self.observed.copy(data=(people + item) ** 2 / each).rename("freedom")
 
     def interval(self, level: float = 0.95) -> xr.DataArray:
-        """Give confidence intervals, from t with the smaller number of participants or items less one.
+        """Give confidence intervals, from t with :meth:`freedom` degrees.
 
         Parameters
         ----------
@@ -78,19 +95,18 @@ class DualBootstrap:
 
         if not 0.5 < level < 1:
             raise ValueError(f"level: got {level}; expected between 0.5 and 1, such as 0.95.")
-        reach = t.ppf((1 + level) / 2, min(self.n_participants, self.n_items) - 1) * self.variance() ** 0.5
-        return xr.concat([self.observed - reach, self.observed + reach], "bound").assign_coords(
-            bound=["lower", "upper"]
-        )
+        reach = t.ppf((1 + level) / 2, self.freedom().values) * np.sqrt(self.variance().values)
+        bounds = [self.observed - reach, self.observed + reach]
+        joined: xr.DataArray = xr.concat(bounds, "bound")
+        joined["bound"] = ["lower", "upper"]
+        return joined
 
     def p_values(self) -> xr.DataArray:
         """Give two-sided p values of a mean score of zero, for new participants and new items."""
         from scipy.stats import t
 
-        ratio = abs(self.observed) / self.variance() ** 0.5
-        freedom = min(self.n_participants, self.n_items) - 1
-        p: xr.DataArray = ratio.copy(data=2 * t.sf(ratio.values, freedom))
-        return p.rename("p")
+        ratio = abs(self.observed.values) / np.sqrt(self.variance().values)
+        return self.observed.copy(data=2 * t.sf(ratio, self.freedom().values)).rename("p")
 
     def difference(self, model: str, other: str) -> DualBootstrap:
         """Subtract the scores of one model from those of another, draw by draw, sign kept.
@@ -118,6 +134,7 @@ class DualBootstrap:
             less(self.participants),
             less(self.items),
             less(self.both),
+            less(self.left_out),
             self.n_participants,
             self.n_items,
         )
@@ -163,12 +180,14 @@ def dual_bootstrap(
         [MEASURES[measure](rows[:, time], model_rows) for time in range(n_times)]
     )  # (time, subject, model)
     scores = _resampled(rows, model_rows, draws, measure, np.dtype(dtype))  # (draw, time, subject, model)
+    scores, without = scores[:n_draws], scores[n_draws:]
     counts = np.stack([np.bincount(draw, minlength=n_subjects) for draw in subjects]) / n_subjects
     parts = {
         "observed": whole.mean(axis=1),
         "participants": np.einsum("ds,tsm->dtm", counts, whole),
         "items": scores.mean(axis=2),
         "both": np.einsum("ds,dtsm->dtm", counts, scores),
+        "left_out": without.mean(axis=2),
     }
     coords = {"model": np.asarray(models.model)} | ({"time": laid.time} if "time" in laid.coords else {})
 
@@ -177,7 +196,7 @@ def dual_bootstrap(
         array = xr.DataArray(values, dims=("draw", "time", "model")[-values.ndim :], coords=coords)
         return array if "time" in dissimilarities.dims else array.isel(time=0, drop=True)
 
-    labelled = (label("observed"), label("participants"), label("items"), label("both"))
+    labelled = (label("observed"), label("participants"), label("items"), label("both"), label("left_out"))
     return DualBootstrap(*labelled, n_participants=n_subjects, n_items=n_items)
 
 
@@ -193,11 +212,12 @@ def _item_draws(rng: np.random.Generator, n_draws: int, n_items: int) -> NDArray
 
 def _resampled(rows: Array, models: Array, draws: NDArray[np.intp], measure: str, dtype: np.dtype[Any]) -> Array:
     n_subjects, n_times, n_pairs = rows.shape
-    scores = np.empty((len(draws), n_times, n_subjects, len(models)))
+    n_items = n_items_of(n_pairs)
+    scores = np.empty((len(draws) + n_items, n_times, n_subjects, len(models)))
     batch = max(1, BATCH_BYTES // (n_pairs * dtype.itemsize * (len(models) + 4)))
-    for start in range(0, len(draws), batch):
+    for start in range(0, len(scores), batch):
         part = slice(start, start + batch)
-        weights = resample.pair_weights(draws[part], dtype.type)
+        weights = _weights(draws, n_items, range(len(scores))[part], dtype)
         ranked = resample.model_ranks(models, weights) if measure == "spearman" else None
         for time in range(n_times):
             if ranked is not None:
@@ -205,6 +225,19 @@ def _resampled(rows: Array, models: Array, draws: NDArray[np.intp], measure: str
             else:
                 scores[part, time] = resample.weighted_pearson(rows[:, time], models, weights)
     return scores
+
+
+def _weights(draws: NDArray[np.intp], n_items: int, numbers: range, dtype: np.dtype[Any]) -> Array:
+    """Give weights of pairs: first of the draws, then with each item left out."""
+    drawn = [number for number in numbers if number < len(draws)]
+    left_out = [number - len(draws) for number in numbers if number >= len(draws)]
+    parts = []
+    if drawn:
+        parts.append(resample.pair_weights(draws[drawn], dtype.type))
+    if left_out:
+        first, second = pairs_of(n_items)
+        parts.append(np.array([(first != item) & (second != item) for item in left_out], dtype=dtype))
+    return np.concatenate(parts)
 
 
 def _checked(
