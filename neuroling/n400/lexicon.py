@@ -205,7 +205,7 @@ def make_lexicon(
     n_semantic_units: int = 50,
     n_categories: int = 8,
     richness: tuple[int, int] = (3, 8),
-    frequency: tuple[float, float] = (0.15, 2.0),
+    frequency: tuple[float, float] = (0.3, 2.0),
 ) -> Lexicon:
     """Draw a lexicon.
 

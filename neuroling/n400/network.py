@@ -103,17 +103,18 @@ class Training:
     error_from : int
         First tick that counts.
     autoencoding : float
-        Weight of the orthographic layer's error in reproducing the letters.
+        Weight of the orthographic layer's error in reproducing the letters. Letters that share units need a strong
+        one: with 3 or less, strings with many neighbours do not get a larger response (with 20 they do).
     frequency_weighted : bool
         Whether the error of an item counts as often as the item is met.
     """
 
-    epochs: int = 900
+    epochs: int = 1300
     learning_rate: float = 0.03
     decay: float = 0.001
     ticks: int = 20
     error_from: int = 4
-    autoencoding: float = 6.0
+    autoencoding: float = 20.0
     frequency_weighted: bool = True
 
     def __post_init__(self) -> None:
