@@ -283,9 +283,31 @@ def _compare(
     recording: xr.DataArray,
     options: dict[str, str],
 ) -> Result:
-    comparison, models = _prepared(pairs, models, comparator, controls)
+    comparison, models = prepared(pairs, models, comparator, controls)
     with_ceiling = ceiling and source.others == ("subject",) and source.n_places > 1 and controls is None
-    scores = np.empty((source.n_places, source.n_times, models.sizes["model"]))
+    scores, bounds = scan(source, comparison, with_ceiling=with_ceiling)
+    warn_of_nan(scores)
+    return labelled_result(source, scores, bounds, models, comparison, controls, recording, options)
+
+
+def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> tuple[Array, Array | None]:
+    """Compare all rows of a source, block by block.
+
+    Parameters
+    ----------
+    source : Source
+        Where rows come from.
+    comparison : Comparison
+        What they are compared with.
+    with_ceiling : bool
+        Take places for participants, and bound how well any model could do.
+
+    Returns
+    -------
+    scores : ndarray, shape (place, time, model)
+    bounds : ndarray or None, shape (2, place, time)
+    """
+    scores = np.empty((source.n_places, source.n_times, len(comparison.models)))
     bounds = np.empty((2, source.n_places, source.n_times))
     block = source.block_size(source.n_places)
     start = 0
@@ -297,13 +319,32 @@ def _compare(
         if with_ceiling:
             bounds[:, :, start:stop] = _bounds(comparison.comparator, rows, vectors)
         start = stop
-    _warn_of_nan(scores)
-    return _result(source, scores, bounds if with_ceiling else None, models, comparison, controls, recording, options)
+    return scores, bounds if with_ceiling else None
 
 
-def _prepared(
-    pairs: NDArray[np.str_], models: xr.DataArray, comparator: Comparator | str | None, controls: xr.DataArray | None
+def prepared(
+    pairs: NDArray[np.str_],
+    models: xr.DataArray,
+    comparator: Comparator | str | None,
+    controls: xr.DataArray | None = None,
 ) -> tuple[Comparison, xr.DataArray]:
+    """Check models and bring them into the order of the data.
+
+    Parameters
+    ----------
+    pairs : ndarray of str, shape (pair,)
+        Labels of the data.
+    models, controls : xarray.DataArray, dims (sample, model)
+        What to compare with, and what to hold constant.
+    comparator : Comparator, str or None
+        As in :func:`similarity`.
+
+    Returns
+    -------
+    comparison : Comparison
+    models : xarray.DataArray, dims (sample, model)
+        In the order of the data.
+    """
     check_models(models)
     models = in_order_of(models, pairs, "models").transpose("sample", "model")
     if models.sizes["sample"] < 3:
@@ -391,7 +432,14 @@ def _direct_bounds(comparator: Comparator, rows: Array, vectors: Array) -> Array
     return np.stack([np.array(lower), upper])
 
 
-def _warn_of_nan(scores: Array) -> None:
+def warn_of_nan(scores: Array) -> None:
+    """Warn of undefined scores, once for all.
+
+    Parameters
+    ----------
+    scores : ndarray
+        Any shape.
+    """
     undefined = int(np.isnan(scores).sum())
     if undefined:
         warnings.warn(
@@ -401,7 +449,7 @@ def _warn_of_nan(scores: Array) -> None:
         )
 
 
-def _result(
+def labelled_result(
     source: Source,
     scores: Array,
     bounds: Array | None,
@@ -411,6 +459,7 @@ def _result(
     recording: xr.DataArray,
     options: dict[str, str],
 ) -> Result:
+    """Put scores, bounds and labels together; parameters as made by :func:`scan` and :func:`prepared`."""
     score = _with_models(source, scores, models).expand_dims("split")
     ceiling = None
     if bounds is not None:

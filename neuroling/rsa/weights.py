@@ -1,0 +1,237 @@
+r"""Several models at once: weights learned from other people and other items, and variance that each explains alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.provenance import Provenance, content_hash, current_versions, now
+from neuroling.core.result import Result
+from neuroling.numerics.distance import n_items_of, pairs_of
+from neuroling.numerics.rdm_compare import unit_ranks
+from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
+
+Array = NDArray[np.floating[Any]]
+Rows = NDArray[np.intp]
+MOST_MODELS = 8
+"""Models whose variance can be partitioned: 2^8 - 1 combinations."""
+
+
+def weighted_similarity(
+    dissimilarities: xr.DataArray,
+    models: xr.DataArray,
+    *,
+    n_folds: int = 4,
+    nonnegative: bool = True,
+    ranked: bool = False,
+    condition_limit: float = CONDITION_LIMIT,
+    rng: int | np.random.Generator = 0,
+) -> Result:
+    """Predict the dissimilarities of each participant and fold of items from models weighted on all others.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, subject, [time])
+        Of every pair of items, finite; at least two participants.
+    models : xarray.DataArray, dims (sample, model)
+        Standardised before they are weighted.
+    n_folds : int
+        Folds of items; pairs of a test item with a training item are used on neither side.
+    nonnegative : bool
+        Weights of at least zero (Lawson and Hanson), or ordinary least squares.
+    ranked : bool
+        Replace dissimilarities and models by their ranks first.
+    condition_limit : float
+        Condition number of the models above which ordinary weights are refused.
+    rng : int or numpy.random.Generator
+        Seed of the folds.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, subject, [time]): Pearson's correlation of predicted and measured test pairs.
+    """
+    y, x, ordered = _checked(dissimilarities, models, ranked)
+    if not nonnegative:
+        refuse_collinear(ordered, condition_limit)
+    scores = []
+    for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng)):
+        weights = _weights(x[train], _others(y[train]), nonnegative)  # (1 + model, subject, time)
+        predicted = np.einsum("pm,mst->pst", _with_constant(x[test]), weights)
+        scores.append(_correlation(predicted, y[test]))
+    kind = "non-negative" if nonnegative else "least-squares"
+    return _result(np.stack(scores), dissimilarities, f"pearson, {kind} weights of other people and items", models)
+
+
+def variance_partition(
+    dissimilarities: xr.DataArray,
+    models: xr.DataArray,
+    *,
+    n_folds: int = 4,
+    ranked: bool = True,
+    rng: int | np.random.Generator = 0,
+) -> Result:
+    r"""Divide the variance that models explain on held-out people and items into parts of each and of their overlaps.
+
+    For a set :math:`S` of models among all :math:`N`, what they share and no other model has is
+
+    .. math:: C(S) = \sum_{T \subseteq S} (-1)^{|T| + 1} R^2(T \cup (N \setminus S))
+
+    with :math:`R^2` on held-out pairs, counted from the training mean: negative where a combination predicts worse than
+    that. Parts add up to the :math:`R^2` of all models; a part may be negative by noise or by suppression.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, subject, [time])
+        Of every pair of items, finite; at least two participants.
+    models : xarray.DataArray, dims (sample, model)
+        Two to :data:`MOST_MODELS`.
+    n_folds : int
+        Folds of items.
+    ranked : bool
+        Replace dissimilarities and models by their ranks first.
+    rng : int or numpy.random.Generator
+        Seed of the folds.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, subject, [time,] model), ``model`` running over ``"a"``, ``"b"``, ``"a & b"``, … and
+        ``"all models"``.
+    """
+    y, x, ordered = _checked(dissimilarities, models, ranked)
+    names = [str(name) for name in ordered.model.values]
+    if not 2 <= len(names) <= MOST_MODELS:
+        raise ValueError(f"models: got {len(names)}; partitioning takes 2 to {MOST_MODELS}.")
+    sets = [frozenset(some) for size in range(1, len(names) + 1) for some in combinations(range(len(names)), size)]
+    scores = []
+    for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng)):
+        others = _others(y[train])
+        explained: dict[frozenset[int], Array] = {frozenset(): np.zeros(y.shape[1:])}
+        for some in sets:
+            columns = sorted(some)
+            weights = _weights(x[train][:, columns], others, nonnegative=False)
+            predicted = np.einsum("pm,mst->pst", _with_constant(x[test][:, columns]), weights)
+            explained[some] = _r2(predicted, y[test], others.mean(axis=0))
+        parts = [_part(some, explained, frozenset(range(len(names)))) for some in sets]
+        scores.append(np.stack([*parts, explained[frozenset(range(len(names)))]], axis=-1))
+    labels = [" & ".join(names[place] for place in sorted(some)) for some in sets] + ["all models"]
+    return _result(np.stack(scores), dissimilarities, "held-out R², partitioned", models, labels)
+
+
+def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
+    """Split items, and with them their pairs; pairs that straddle the two sides are dropped.
+
+    Parameters
+    ----------
+    n_pairs : int
+        All pairs of some items.
+    n_folds : int
+        At least two, with three items or more in each.
+    rng : numpy.random.Generator
+        Assigns items to folds.
+
+    Yields
+    ------
+    train, test : ndarray of int
+        Numbers of pairs.
+    """
+    n_items = n_items_of(n_pairs)
+    if n_folds < 2 or n_items // n_folds < 3:
+        raise ValueError(
+            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with 3 items or more in each."
+        )
+    fold = rng.permutation(np.arange(n_items) % n_folds)
+    first, second = pairs_of(n_items)
+    for number in range(n_folds):
+        held = fold == number
+        yield np.flatnonzero(~held[first] & ~held[second]), np.flatnonzero(held[first] & held[second])
+
+
+def _part(some: frozenset[int], explained: dict[frozenset[int], Array], everything: frozenset[int]) -> Array:
+    total = np.zeros_like(explained[some])
+    rest = everything - some
+    for size in range(len(some) + 1):
+        for chosen in combinations(sorted(some), size):
+            total += (-1.0) ** (size + 1) * explained[frozenset(chosen) | rest]
+    return total
+
+
+def _checked(dissimilarities: xr.DataArray, models: xr.DataArray, ranked: bool) -> tuple[Array, Array, xr.DataArray]:
+    """Give (pair, subject, time), standardised models (pair, model), and the models in the order of the data."""
+    check_models(models)
+    present = dissimilarities if "time" in dissimilarities.dims else dissimilarities.expand_dims("time")
+    if set(present.dims) != {"sample", "subject", "time"}:
+        raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, subject, [time]).")
+    if present.sizes["subject"] < 2:
+        raise ValueError("dissimilarities: one subject; weights are learned from others, so expected at least two.")
+    ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
+    y: Array = present.transpose("sample", "subject", "time").values.astype(np.float64)
+    if not np.isfinite(y).all():
+        raise ValueError(f"dissimilarities: {int((~np.isfinite(y)).sum())} are NaN; leave those items out first.")
+    x: Array = ordered.values.astype(np.float64)
+    if ranked:
+        y = unit_ranks(y.reshape(len(y), -1).T).T.reshape(y.shape)
+        x = unit_ranks(x.T).T
+    return y, (x - x.mean(axis=0)) / x.std(axis=0), ordered
+
+
+def _others(y: Array) -> Array:
+    """Give for each participant the mean of all others."""
+    n = y.shape[1]
+    return np.asarray((y.sum(axis=1, keepdims=True) - y) / (n - 1))
+
+
+def _with_constant(x: Array) -> Array:
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def _weights(x: Array, y: Array, nonnegative: bool) -> Array:
+    """Weight models (pair, model) to fit (pair, subject, time); (1 + model, subject, time), the constant first."""
+    flat = y.reshape(len(y), -1)
+    if not nonnegative:
+        return np.asarray(np.linalg.lstsq(_with_constant(x), flat, rcond=None)[0].reshape(-1, *y.shape[1:]))
+    from scipy.optimize import nnls
+
+    centre, level = x.mean(axis=0), flat.mean(axis=0)
+    slopes = np.stack([nnls(x - centre, column)[0] for column in (flat - level).T], axis=1)
+    return np.concatenate([(level - centre @ slopes)[None], slopes]).reshape(-1, *y.shape[1:])
+
+
+def _correlation(a: Array, b: Array) -> Array:
+    one, other = a - a.mean(axis=0), b - b.mean(axis=0)
+    length = np.sqrt((one * one).sum(axis=0) * (other * other).sum(axis=0))
+    # all weights zero predict the same for every pair: no agreement, rather than an undefined one
+    scores: Array = np.divide((one * other).sum(axis=0), length, out=np.zeros_like(length), where=length > 1e-300)
+    return scores
+
+
+def _r2(predicted: Array, y: Array, baseline: Array) -> Array:
+    return np.asarray(1 - ((y - predicted) ** 2).sum(axis=0) / ((y - baseline) ** 2).sum(axis=0))
+
+
+def _result(
+    scores: Array, dissimilarities: xr.DataArray, metric: str, models: xr.DataArray, labels: list[str] | None = None
+) -> Result:
+    dims = ("split", "subject", "time", *(("model",) if labels else ()))
+    score = xr.DataArray(scores, dims=dims)
+    if labels:
+        score["model"] = labels
+    for axis in ("subject", "time"):
+        if axis in dissimilarities.coords:
+            score[axis] = dissimilarities.coords[axis].values
+    if "time" not in dissimilarities.dims:
+        score = score.isel(time=0, drop=True)
+    provenance = Provenance(
+        options={"weights": metric, "models": ", ".join(str(name) for name in models.model.values)},
+        data={"models": content_hash(models), "dissimilarities": content_hash(dissimilarities)},
+        synthetic=bool(dissimilarities.attrs.get("synthetic", False)),
+        versions=current_versions(),
+        created=now(),
+    )
+    return Result.of(score, metric=metric, provenance=provenance)

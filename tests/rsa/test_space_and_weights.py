@@ -1,0 +1,263 @@
+"""Searchlights, time by time, decoding, weights and partitions on data whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import sparse
+from sklearn.neighbors import NearestCentroid
+
+from neuroling.rsa.comparators import tau_a
+from neuroling.rsa.decode import decoding_rdms
+from neuroling.rsa.dissimilarity import rdms
+from neuroling.rsa.generalize import temporal_generalization
+from neuroling.rsa.models import model_rdms, stack_models
+from neuroling.rsa.presets import GUGGENMOS_2018, KARAPETIAN_2023, NILI_2014
+from neuroling.rsa.searchlight import neighbours_from, neighbours_within, searchlight
+from neuroling.rsa.similarity import similarity
+from neuroling.rsa.weights import item_folds, variance_partition, weighted_similarity
+
+
+def line(n):
+    names = [f"E{place}" for place in range(n)]
+    xyz = np.column_stack([np.arange(n), np.zeros(n), np.zeros(n)])
+    return xr.DataArray(xyz, dims=("channel", "feature"), coords={"channel": names})
+
+
+def test_neighbours_lie_within_the_radius_or_next_to_each_other():
+    near = neighbours_within(line(4), 1.0)
+    assert near == {"E0": ["E0", "E1"], "E1": ["E0", "E1", "E2"], "E2": ["E1", "E2", "E3"], "E3": ["E2", "E3"]}
+    chain = sparse.diags_array([np.ones(3), np.ones(3)], offsets=[1, -1])
+    assert neighbours_from(chain, list(near)) == near
+
+
+def test_a_radius_without_neighbours_is_refused_with_one_that_has():
+    with pytest.raises(ValueError, match=r"leaves 4 of 4 without a neighbour.*1 away"):
+        neighbours_within(line(4), 0.5)
+    with pytest.raises(ValueError, match="'E3' has no neighbour"):
+        neighbours_from(sparse.csr_array(np.eye(4)[[1, 0, 3, 3]]), ["E0", "E1", "E2", "E3"])
+    with pytest.raises(ValueError, match="shape \\(4, 4\\) for 2 names"):
+        neighbours_from(sparse.eye_array(4), ["E0", "E1"])
+
+
+def test_each_patch_gives_what_it_gives_alone(features, recording):
+    models = model_rdms(features, "euclidean")
+    patches = neighbours_within(line(8), 1.0)
+    result = searchlight(recording, models, patches, comparator="spearman", window=2)
+    assert result.score.dims == ("subject", "channel", "time", "model")
+    alone = similarity(recording.sel(channel=patches["E3"]), models, comparator="spearman", window=2).score
+    np.testing.assert_allclose(result.score.sel(channel="E3").values, alone.values)
+    np.testing.assert_allclose(result.score.time.values, alone.time.values)
+
+
+def test_information_is_found_where_it_was_put(features, recording):
+    hidden = recording.copy()
+    hidden.loc[{"channel": ["E0", "E1", "E2", "E3"]}] = np.random.default_rng(0).standard_normal(
+        hidden.sel(channel=["E0", "E1", "E2", "E3"]).shape
+    )
+    result = searchlight(
+        hidden, model_rdms(features, "euclidean"), neighbours_within(line(8), 1.0), comparator="spearman"
+    )
+    peak = result.score.sel(time=0.2).mean(["subject", "model"])
+    assert float(peak.sel(channel=["E0", "E1", "E2"]).max()) < float(peak.sel(channel=["E5", "E6", "E7"]).min())
+
+
+def test_regions_are_patches_with_names(features, recording):
+    regions = {"front": ["E0", "E1", "E2"], "back": ["E5", "E6", "E7"]}
+    got = searchlight(recording, model_rdms(features, "euclidean"), regions, into="region", comparator="spearman")
+    assert got.score.region.values.tolist() == ["front", "back"]
+
+
+def test_sources_are_searched_along_voxels(features, recording):
+    sources = recording.rename(channel="voxel")
+    patches = neighbours_within(line(8).rename(channel="voxel"), 1.0)
+    got = searchlight(sources, model_rdms(features, "euclidean"), patches, axis="voxel", comparator="spearman")
+    assert got.score.dims == ("subject", "voxel", "time", "model")
+
+
+@pytest.mark.parametrize("members", [["E0", "nowhere"], ["E0", "E0"]])
+def test_a_patch_of_unknown_or_repeated_channels_is_refused(features, recording, members):
+    with pytest.raises(ValueError, match="patches: 'E0' holds"):
+        searchlight(recording, model_rdms(features, "euclidean"), {"E0": members})
+
+
+def test_a_stable_geometry_generalises_and_noise_does_not(recording):
+    result = temporal_generalization(rdms(recording))
+    score = result.score.mean("subject")
+    assert float(score.sel(time=0.2, model=0.2)) > 0.6
+    assert float(score.sel(time=0.15, model=0.25)) > 0.5
+    assert abs(float(score.sel(time=-0.1, model=0.2))) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.isel(time=0), "expected \\(sample, subject, time\\)"),
+        (lambda r: r.isel(subject=[0]), "at least two"),
+        (lambda r: r.where(r > 0), "are NaN"),
+    ],
+)
+def test_what_cannot_generalise_gets_a_sentence(recording, change, message):
+    with pytest.raises(ValueError, match=message):
+        temporal_generalization(change(rdms(recording)))
+
+
+def test_tau_a_cannot_generalise(recording):
+    with pytest.raises(ValueError, match="no inner product"):
+        temporal_generalization(rdms(recording), tau_a)
+
+
+def test_decoding_agrees_with_scikit_learn(recording):
+    part = recording.isel(subject=slice(2), sample=slice(5), time=slice(0, 3))
+    fast, slow = (
+        decoding_rdms(part, n_pseudo=4, n_draws=1, whiten=False, classifier=one, rng=3)
+        for one in (None, NearestCentroid())
+    )
+    xr.testing.assert_allclose(fast, slow)
+
+
+def test_decoding_follows_the_signal(recording):
+    accuracy = decoding_rdms(recording, n_pseudo=4, n_draws=2)
+    assert accuracy.attrs["distance"] == "pairwise decoding accuracy"
+    assert abs(float(accuracy.sel(time=-0.1).mean()) - 0.5) < 0.05
+    assert float(accuracy.sel(time=0.2).mean()) > 0.75
+
+
+def test_saturated_accuracies_are_warned_of(recording):
+    with pytest.warns(UserWarning, match="their order is lost"):
+        decoding_rdms(recording * (1 + 20 * (recording.time == 0.2)) + 50 * _offsets(recording), n_pseudo=4, n_draws=1)
+
+
+def _offsets(recording):
+    shape = (recording.sizes["sample"], recording.sizes["channel"])
+    patterns = np.random.default_rng(0).standard_normal(shape)
+    return xr.DataArray(
+        patterns, dims=("sample", "channel"), coords={"sample": recording.sample, "channel": recording.channel}
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_pseudo": 2}, "expected 3"),
+        ({"n_pseudo": 9}, "with 4 trials"),
+        ({"n_pseudo": 4, "n_draws": 0}, "at least one"),
+    ],
+)
+def test_bad_decoding_options_get_a_sentence(recording, options, message):
+    with pytest.raises(ValueError, match=message):
+        decoding_rdms(recording, **options)
+
+
+def test_decoding_needs_single_trials(recording):
+    with pytest.raises(ValueError, match="expected \\['channel'"):
+        decoding_rdms(recording.mean("repeat"))
+    with pytest.raises(ValueError, match="NaN"):
+        decoding_rdms(recording.where(recording < 2), n_pseudo=4)
+
+
+@pytest.fixture
+def mixture():
+    """Dissimilarities made of two models, the first three times the second, and a third that has no part in them."""
+    rng = np.random.default_rng(1)
+    items = [f"i{place:02d}" for place in range(24)]
+    spaces = [
+        xr.DataArray(rng.standard_normal((24, 3)), dims=("sample", "feature"), coords={"sample": items})
+        for _ in range(3)
+    ]
+    models = stack_models(
+        *(model_rdms(x, "euclidean").assign_coords(model=[n]) for n, x in zip("abc", spaces, strict=True))
+    )
+    truth = 3 * models.sel(model="a", drop=True) + models.sel(model="b", drop=True)
+    noise = xr.DataArray(rng.standard_normal((276, 6)), dims=("sample", "subject"), coords={"sample": models.sample})
+    return models, (truth + noise).assign_coords(subject=range(6))
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+def test_weighted_models_predict_new_people_and_items(mixture, nonnegative):
+    models, y = mixture
+    both = weighted_similarity(y, models, nonnegative=nonnegative).score.mean()
+    one = weighted_similarity(y, models.sel(model=["b"]), nonnegative=nonnegative).score.mean()
+    assert float(both) > 0.9
+    assert float(one) < 0.6
+
+
+def test_time_is_one_more_axis(mixture):
+    models, y = mixture
+    timed = xr.concat([y, y * 0 + np.random.default_rng(2).standard_normal(y.shape)], "time").assign_coords(
+        time=[0.0, 0.1]
+    )
+    score = weighted_similarity(timed, models).score
+    assert score.dims == ("subject", "time")
+    np.testing.assert_allclose(score.sel(time=0.0).values, weighted_similarity(y, models).score.values)
+    assert abs(float(score.sel(time=0.1).mean())) < 0.25
+
+
+def test_parts_of_variance_add_up_and_find_their_model(mixture):
+    models, y = mixture
+    score = variance_partition(y, models.sel(model=["a", "b"]), ranked=False).score.mean("subject")
+    assert score.model.values.tolist() == ["a", "b", "a & b", "all models"]
+    np.testing.assert_allclose(score.isel(model=slice(3)).sum(), score.sel(model="all models"))
+    assert 0.7 < score.sel(model="a") < 1
+    assert 0.03 < score.sel(model="b") < 0.2
+
+
+def test_three_models_have_seven_parts(mixture):
+    models, y = mixture
+    score = variance_partition(y, models).score.mean("subject")
+    assert score.sizes["model"] == 8
+    np.testing.assert_allclose(score.isel(model=slice(7)).sum(), score.sel(model="all models"))
+    assert abs(float(score.sel(model="c"))) < 0.02
+
+
+def test_unrelated_models_explain_nothing_of_held_out_data(mixture):
+    models, y = mixture
+    noise = y * 0 + np.random.default_rng(3).standard_normal(y.shape)
+    assert float(variance_partition(noise, models).score.sel(model="all models").mean()) < 0.01
+
+
+def test_no_item_stands_on_both_sides():
+    for train, test in item_folds(66, 4, np.random.default_rng(4)):
+        first, second = np.triu_indices(12, 1)
+        assert not set(first[train]) | set(second[train]) & set(first[test]) or not (
+            (set(first[train]) | set(second[train])) & (set(first[test]) | set(second[test]))
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda m, y: (m, y.isel(subject=[0])), {}, "one subject"),
+        (lambda m, y: (m, y.where(y < 5)), {}, "are NaN"),
+        (lambda m, y: (m, y.expand_dims("channel")), {}, "expected \\(sample, subject"),
+        (lambda m, y: (m.isel(sample=slice(20)), y), {}, "labels of pairs differ"),
+        (lambda m, y: (m, y), {"n_folds": 12}, "3 items or more"),
+    ],
+)
+def test_what_cannot_be_weighted_gets_a_sentence(mixture, change, options, message):
+    models, y = change(*mixture)
+    with pytest.raises(ValueError, match=message):
+        weighted_similarity(y, models, **options)
+
+
+def test_collinear_models_are_refused_for_ordinary_weights(mixture):
+    models, y = mixture
+    twin = models.sel(model=["a"]).assign_coords(model=["a again"])
+    with pytest.raises(ValueError, match="'a' and 'a again' correlate at 1"):
+        weighted_similarity(y, stack_models(models, twin), nonnegative=False)
+
+
+def test_partitions_take_two_models_or_more(mixture):
+    models, y = mixture
+    with pytest.raises(ValueError, match="got 1; partitioning takes 2 to 8"):
+        variance_partition(y, models.sel(model=["a"]))
+
+
+@pytest.mark.parametrize("preset", [KARAPETIAN_2023, GUGGENMOS_2018, NILI_2014], ids=lambda preset: preset.name)
+def test_presets_run_and_list_their_departures(features, recording, preset):
+    part = recording.isel(subject=slice(3), time=slice(5, 8))
+    result = similarity(part, model_rdms(features, "euclidean"), **preset.similarity)
+    assert np.isfinite(result.score).all()
+    assert len(preset.departures) >= 3
+    assert preset.citation in str(preset)
