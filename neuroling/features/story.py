@@ -15,6 +15,7 @@ from neuroling.features.alignment import stretches
 from neuroling.features.context import Rolling
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
+from neuroling.features.ngram import bare
 
 WordPool = Literal["mean", "last"]
 
@@ -110,7 +111,7 @@ def log_frequency(words: Stimuli, table: Mapping[str, float], *, missing: float 
     >>> log_frequency(Stimuli.from_texts(["The", "rabbit"]), {"the": 10000, "rabbit": 10}).values.ravel().tolist()
     [4.0, 1.0]
     """
-    keys = [_bare(text) for text in words.texts]
+    keys = [bare(text) for text in words.texts]
     absent = [key for key in dict.fromkeys(keys) if key not in table]
     if absent and missing is None:
         raise ValueError(
@@ -203,12 +204,6 @@ def embed_words_in_context(
     )
     vectors = states.isel(layer=0, drop=True).drop_vars(["layer_name", "left_tokens"], errors="ignore")
     return vectors.assign_attrs(step="embed_words_in_context", layer=layer, window=window, stride=stride)
-
-
-def _bare(text: str) -> str:
-    """Give a word in lower case without the punctuation around it."""
-    inside = [place for place, character in enumerate(text) if character.isalnum()]
-    return text[inside[0] : inside[-1] + 1].lower() if inside else text.lower()
 
 
 def _column(words: Stimuli, name: str, values: NDArray[np.float64]) -> xr.DataArray:

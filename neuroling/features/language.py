@@ -1,0 +1,486 @@
+"""Language models with their heads: what is predicted at a place, and what each piece of a word costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.alignment import Passage, tokenise
+from neuroling.features.context import Context, Stretch, Whole
+from neuroling.features.encoder import Encoder, Precision, load_parts
+from neuroling.features.forward import pack_inputs
+from neuroling.features.packing import ATTENTION, Layout, packed
+from neuroling.features.states import plan_packs, warn_of_unknown
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+HEAD_TOKENS = 1024
+"""Tokens of a pack; a distribution over the vocabulary at each of them takes 200 MB for 50,000 words in float32."""
+
+BEGINS_WORD = ("Ġ", "▁")
+"""Marks of a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a language model says about words.
+
+    Attributes
+    ----------
+    nats : ndarray of float, shape (word,)
+        Minus the natural logarithm of the probability of each word; NaN where nothing predicts it.
+    entropy : ndarray of float, shape (word,)
+        Entropy of what is predicted at the beginning of each word, in nats.
+    top : list of list of (str, float)
+        The likeliest predictions there, with their probabilities, where asked for.
+    notes : dict
+        What is said about the result.
+    """
+
+    nats: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    top: list[list[tuple[str, float]]]
+    notes: dict[str, str | int]
+
+
+class ScoresWords(Protocol):
+    """Anything that can say how surprising words are: causal, masked and n-gram models."""
+
+    def score(self, words: Stimuli, *, top: int = 0) -> Scores:
+        """Score words in their groups.
+
+        Parameters
+        ----------
+        words : Stimuli
+            One row a word.
+        top : int
+            How many predictions to list for each word.
+
+        Returns
+        -------
+        Scores
+        """
+        ...
+
+    def provenance(self) -> dict[str, str]:
+        """Say what the model is.
+
+        Returns
+        -------
+        dict of str
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A sequence, and places in it where the prediction is wanted."""
+
+    ids: NDArray[np.int64]
+    places: NDArray[np.intp]
+    targets: NDArray[np.int64]
+    slots: NDArray[np.intp]  # which piece each of them is
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """One entry a piece: its cost, the entropy there, and the probability that a new word begins there."""
+
+    nats: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    begins: NDArray[np.float64]
+    top: dict[int, list[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
+class CausalModel:
+    r"""A model that predicts each token from those before it.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Body and tokenizer.
+    model : transformers.PreTrainedModel
+        Body and head.
+    context : Whole, Rolling or Overlapping
+        What is read with each word.
+    start : bool
+        Whether a text begins with the token for the beginning of a text, where the tokenizer has one. Without it, the
+        first word is predicted by nothing and gets NaN.
+    boundary : bool
+        Correct for tokenizers that put the blank in front of words: the probability that a word *ends* belongs to the
+        word, not to the next one. :math:`p(w) = \prod_i p(t_i) \cdot p(\text{a word begins after } w) / p(\text{a word
+        begins before } w)`.
+
+    References
+    ----------
+    Pimentel, T. and Meister, C. (2024). How to compute the probability of a word. EMNLP.
+    """
+
+    encoder: Encoder
+    model: PreTrainedModel
+    context: Context = Whole()  # noqa: RUF009 - frozen
+    start: bool = True
+    boundary: bool = False
+
+    def score(self, words: Stimuli, *, top: int = 0) -> Scores:
+        """Score words by the chain rule over their pieces.
+
+        Parameters
+        ----------
+        words : Stimuli
+            One row a word.
+        top : int
+            How many predicted tokens to list for each word.
+
+        Returns
+        -------
+        Scores
+        """
+        passages, stretches = _read(self.encoder, words, self.context, len(self._prefix()))
+        queries, owner, slot = [], [], 0
+        for passage, stretch in stretches:
+            word, piece = passage.pieces_of(stretch.first, stretch.behind)
+            ids = np.concatenate([self._prefix(), passage.ids[stretch.start : stretch.stop]]).astype(np.int64)
+            place = piece - stretch.start + len(self._prefix())
+            slots = np.arange(slot, slot + len(piece))
+            predicted = place > 0
+            queries.append(_Query(ids, place[predicted] - 1, ids[place[predicted]], slots[predicted]))
+            owner.append(passage.rows[word])
+            slot += len(piece)
+        rows = np.concatenate(owner)
+        begins = _begins_word(self.encoder) if self.boundary else None
+        pieces = _ask(self.encoder, self.model, queries, slot, first_slots(rows), top, begins)
+        nats = np.full(len(words), np.nan)
+        nats[np.unique(rows)] = np.add.reduceat(pieces.nats, first_slots(rows))
+        if self.boundary:
+            nats += _boundary_terms(rows, pieces.begins, len(words), words)
+        return _scores(words, rows, pieces, nats, passages)
+
+    def _prefix(self) -> list[int]:
+        own = self.encoder.affixes[0]
+        begin = self.encoder.tokenizer.bos_token_id
+        if not self.start:
+            return []
+        return own if own or begin is None else [int(begin)]
+
+    def provenance(self) -> dict[str, str]:
+        """Say which model this is and how it is used.
+
+        Returns
+        -------
+        dict of str
+        """
+        how = f"start token {self.start}, boundary correction {self.boundary}, context {self.context}"
+        return {"source": f"causal model {self.encoder.name} ({how})", **self.encoder.provenance()}
+
+
+@dataclass(frozen=True)
+class MaskedModel:
+    """A model that predicts hidden tokens from both sides: pseudo-log-likelihood.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Body and tokenizer.
+    model : transformers.PreTrainedModel
+        Body and head.
+    context : Whole, Rolling or Overlapping
+        What is read with each word.
+    within_word : bool
+        Hide the later pieces of a word together with each piece, so that a word is not predicted from its own ending
+        (Kauf and Ivanova 2023). Without it only the piece itself is hidden (Salazar et al. 2020).
+
+    References
+    ----------
+    Salazar, J. et al. (2020). Masked language model scoring. ACL.
+    Kauf, C. and Ivanova, A. (2023). A better way to do masked language model scoring. ACL.
+    """
+
+    encoder: Encoder
+    model: PreTrainedModel
+    context: Context = Whole()  # noqa: RUF009 - frozen
+    within_word: bool = True
+
+    def score(self, words: Stimuli, *, top: int = 0) -> Scores:
+        """Score words by hiding their pieces one after the other.
+
+        Parameters
+        ----------
+        words : Stimuli
+            One row a word.
+        top : int
+            How many predicted tokens to list for each word.
+
+        Returns
+        -------
+        Scores
+        """
+        before, behind = self.encoder.affixes
+        passages, stretches = _read(self.encoder, words, self.context, len(before) + len(behind))
+        queries: list[_Query] = []
+        owner = []
+        for passage, stretch in stretches:
+            word, piece = passage.pieces_of(stretch.first, stretch.behind)
+            ids = np.concatenate([before, passage.ids[stretch.start : stretch.stop], behind]).astype(np.int64)
+            place = piece - stretch.start + len(before)
+            for index in range(len(piece)):
+                later = (word == word[index]) & (place >= place[index]) if self.within_word else place == place[index]
+                hidden = ids.copy()
+                hidden[place[later]] = self.encoder.tokenizer.mask_token_id
+                here = place[index : index + 1]
+                queries.append(_Query(hidden, here, ids[here], np.array([len(queries)])))
+            owner.append(passage.rows[word])
+        rows = np.concatenate(owner)
+        pieces = _ask(self.encoder, self.model, queries, len(queries), first_slots(rows), top, None)
+        nats = np.full(len(words), np.nan)
+        nats[np.unique(rows)] = np.add.reduceat(pieces.nats, first_slots(rows))
+        return _scores(words, rows, pieces, nats, passages)
+
+    def provenance(self) -> dict[str, str]:
+        """Say which model this is and how it is used.
+
+        Returns
+        -------
+        dict of str
+        """
+        how = "within-word left-to-right" if self.within_word else "one piece hidden at a time"
+        source = f"masked model {self.encoder.name} (pseudo-log-likelihood, {how}, context {self.context})"
+        return {"source": source, **self.encoder.provenance()}
+
+
+def load_language_model(
+    name: str | Path,
+    kind: Literal["causal", "masked"] = "causal",
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: Precision = "float32",
+) -> CausalModel | MaskedModel:
+    """Load a pretrained language model with its head.
+
+    Parameters
+    ----------
+    name : str or Path
+        A local folder, or a name on the hub. The packaged MiniLM has no language head;
+        :func:`~neuroling.features.ngram.fit_ngram` serves without any pretrained model.
+    kind : {"causal", "masked"}
+        What the head predicts: the next token, or a hidden one.
+    revision, device, dtype
+        As in :func:`~neuroling.features.encoder.load_encoder`.
+
+    Returns
+    -------
+    CausalModel or MaskedModel
+        Options are set with :func:`dataclasses.replace`, as in ``replace(model, boundary=True)``.
+
+    Raises
+    ------
+    ValueError
+        If the files hold no head of this kind, or the tokenizer has no mask.
+    """
+    if kind not in ("causal", "masked"):
+        raise ValueError(f"kind: got {kind!r}; expected 'causal' or 'masked'.")
+    if name == "minilm":
+        raise ValueError(
+            "name: 'minilm' has no language head, so it predicts no words; pass a causal or masked model, or train one "
+            "on your own text with fit_ngram."
+        )
+    encoder, model = load_parts(
+        name, revision, device, dtype, lambda folder, precision: _read_with_head(folder, precision, kind)
+    )
+    if kind == "causal":
+        return CausalModel(encoder, model)
+    if encoder.tokenizer.mask_token_id is None:
+        raise ValueError(f"name: the tokenizer of {encoder.name} has no mask token; is it a causal model?")
+    return MaskedModel(encoder, model)
+
+
+def _read_with_head(folder: Path, dtype: torch.dtype, kind: str) -> tuple[PreTrainedModel, set[str]]:
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForCausalLM, AutoModelForMaskedLM
+
+    auto = AutoModelForCausalLM if kind == "causal" else AutoModelForMaskedLM
+    model, info = auto.from_pretrained(  # type: ignore[misc]  # a pair, because of output_loading_info
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype=dtype,
+        attn_implementation=ATTENTION,
+        output_loading_info=True,
+    )
+    if kind == "causal" and type(model.config) in MODEL_FOR_MASKED_LM_MAPPING:
+        raise ValueError(f"kind: {folder.name!r} ({model.config.model_type}) reads in both directions; use 'masked'.")
+    return model, set(info["missing_keys"])
+
+
+def _read(
+    encoder: Encoder, words: Stimuli, context: Context, n_special: int
+) -> tuple[list[Passage], list[tuple[Passage, Stretch]]]:
+    passages = tokenise(encoder, words, stacklevel=5)
+    warn_of_unknown(encoder, [passage.ids for passage in passages], stacklevel=5)
+    room = encoder.max_tokens - n_special
+    return passages, [(passage, stretch) for passage in passages for stretch in context.plan(passage, room)]
+
+
+def first_slots(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give the first of the neighbouring pieces of each word.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (piece,)
+        Word of each piece, ascending.
+
+    Returns
+    -------
+    ndarray of int, shape (word,)
+
+    Examples
+    --------
+    >>> first_slots(np.array([0, 0, 1, 3])).tolist()
+    [0, 2, 3]
+    """
+    return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+
+
+def _ask(
+    encoder: Encoder,
+    model: PreTrainedModel,
+    queries: Sequence[_Query],
+    n_slots: int,
+    firsts: NDArray[np.intp],
+    top: int,
+    begins: torch.Tensor | None,
+) -> _Pieces:
+    """Run the model over all sequences, and keep a few numbers of each distribution."""
+    pieces = _Pieces(np.full(n_slots, np.nan), np.full(n_slots, np.nan), np.full(n_slots, np.nan), {})
+    beginning = set(firsts.tolist())
+    for pack in plan_packs([len(query.ids) for query in queries], HEAD_TOKENS, encoder.passes.batching):
+        chosen = [queries[row] for row in pack]
+        with torch.inference_mode():
+            logits = _logits(encoder, model, chosen)  # (place, vocabulary)
+            logs = logits.float().log_softmax(-1)
+            targets = torch.as_tensor(np.concatenate([query.targets for query in chosen]), device=logs.device)
+            slots = np.concatenate([query.slots for query in chosen])
+            shares = logs.exp()
+            pieces.nats[slots] = -logs.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
+            pieces.entropy[slots] = -(torch.xlogy(shares, shares)).sum(-1).double().cpu().numpy()
+            if begins is not None:
+                pieces.begins[slots] = shares[:, begins.to(shares.device)].sum(-1).double().cpu().numpy()
+            if top:
+                pieces.top.update(_likeliest(encoder, shares, slots, beginning, top))
+    return pieces
+
+
+def _likeliest(
+    encoder: Encoder, shares: torch.Tensor, slots: NDArray[np.intp], beginning: set[int], top: int
+) -> Iterator[tuple[int, list[tuple[str, float]]]]:
+    found = shares.topk(min(top, shares.shape[1]))
+    for place, slot in enumerate(slots.tolist()):
+        if slot in beginning:
+            tokens = [str(encoder.tokenizer.decode([int(token)])) for token in found.indices[place]]
+            yield slot, list(zip(tokens, found.values[place].tolist(), strict=True))
+
+
+def _logits(encoder: Encoder, model: PreTrainedModel, queries: Sequence[_Query]) -> torch.Tensor:
+    """Give the predictions at the wanted places, shape (place, vocabulary); the head runs at no other place."""
+    lengths = [len(query.ids) for query in queries]
+    starts = np.cumsum([0, *lengths[:-1]])
+    wanted = np.concatenate([start + query.places for start, query in zip(starts, queries, strict=True)])
+    passes = encoder.passes
+    longest = passes.longest_packed
+    mixed = len(set(lengths)) > 1
+    if mixed and (passes.batching != "packed" or (longest is not None and max(lengths) > longest)):
+        return torch.cat([_logits(encoder, model, [query]) for query in queries])
+    ids = [torch.as_tensor(query.ids) for query in queries]
+    places = torch.as_tensor(wanted, device=encoder.device)
+    with _at_places(model, places):
+        if not mixed:
+            return _head_output(model, torch.stack(ids).to(encoder.device))
+        with packed(Layout.of(lengths)):
+            positions = pack_inputs(passes, lengths, encoder.device)
+            return _head_output(model, torch.cat(ids)[None].to(encoder.device), position_ids=positions)
+
+
+def _head_output(model: PreTrainedModel, ids: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+    cache = {"use_cache": False} if getattr(model.config, "use_cache", None) else {}
+    logits: torch.Tensor = model(input_ids=ids, **inputs, **cache).logits
+    return logits[0]
+
+
+@contextmanager
+def _at_places(model: PreTrainedModel, places: torch.Tensor) -> Iterator[None]:
+    """Hand the last layer of the head the wanted places alone, as one row: it treats each of them by itself."""
+
+    def select(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        states = inputs[0]
+        return (states.reshape(-1, states.shape[-1])[places][None],)  # (1, place, unit)
+
+    projection: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # as above
+    handle = projection.register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _begins_word(encoder: Encoder) -> torch.Tensor:
+    """Give the tokens that begin a word, or end a text."""
+    tokens = encoder.tokenizer.convert_ids_to_tokens(list(range(len(encoder.tokenizer))))
+    special = set(encoder.tokenizer.all_special_ids)
+    chosen = [number for number, token in enumerate(tokens) if str(token).startswith(BEGINS_WORD) or number in special]
+    if len(chosen) <= len(special):
+        raise ValueError(
+            f"boundary: the pieces of {encoder.name} do not mark the blank in front of words; use boundary=False."
+        )
+    return torch.as_tensor(chosen)
+
+
+def _boundary_terms(
+    rows: NDArray[np.intp], begins: NDArray[np.float64], n_words: int, words: Stimuli
+) -> NDArray[np.float64]:
+    """Give what the correction adds to each word, in nats.
+
+    ``begins`` is known at the first piece of each word, given what came before it; that is what stands behind the word
+    before. The first word of a group begins for certain; behind the last one nothing is known, and nothing is added.
+    """
+    firsts = first_slots(rows)
+    before = np.zeros(n_words)
+    before[rows[firsts]] = np.log(begins[firsts])
+    group = words.table["group"].to_numpy() if "group" in words.table else np.zeros(n_words)
+    new = np.r_[True, group[1:] != group[:-1]]
+    before[new] = 0.0
+    after = np.append(before[1:], 0.0)
+    return np.asarray(before - after)
+
+
+def _scores(
+    words: Stimuli, rows: NDArray[np.intp], pieces: _Pieces, nats: NDArray[np.float64], passages: list[Passage]
+) -> Scores:
+    firsts = first_slots(rows)
+    entropy = np.full(len(words), np.nan)
+    entropy[rows[firsts]] = pieces.entropy[firsts]
+    top = [[] for _ in range(len(words))] if not pieces.top else _tops(rows[firsts], firsts, pieces.top, len(words))
+    notes: dict[str, str | int] = {
+        "n_pieces": sum(len(passage.ids) for passage in passages),
+        "n_unpredicted": int(np.isnan(nats).sum()),
+    }
+    return Scores(nats, entropy, top, notes)
+
+
+def _tops(
+    rows: NDArray[np.intp], firsts: NDArray[np.intp], top: dict[int, list[tuple[str, float]]], n_words: int
+) -> list[list[tuple[str, float]]]:
+    found: list[list[tuple[str, float]]] = [[] for _ in range(n_words)]
+    for row, slot in zip(rows.tolist(), firsts.tolist(), strict=True):
+        found[row] = top.get(slot, [])
+    return found

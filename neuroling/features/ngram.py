@@ -1,0 +1,249 @@
+"""A small language model trained on any text: n-grams, smoothed after Kneser and Ney."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.alignment import stretches
+from neuroling.features.hygiene import tidy
+from neuroling.features.language import Scores
+
+UNKNOWN, BEGIN, END = 0, 1, 2
+"""Numbers of the unknown word, of the beginning of a text and of its end."""
+
+FALLBACK_DISCOUNT = 0.75
+"""Discount where a corpus is too small to estimate it; the value customary for absolute discounting."""
+
+Gram = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Counts of one order: what follows each context, and how much is discounted."""
+
+    following: dict[Gram, dict[int, int]]
+    discounts: tuple[float, float, float]
+
+    def discount(self, count: int) -> float:
+        return self.discounts[min(count, 3) - 1]
+
+
+@dataclass(frozen=True)
+class NGram:
+    r"""Interpolated n-grams with modified Kneser-Ney smoothing.
+
+    :math:`p(w|h) = \frac{c(hw) - D_{c(hw)}}{c(h)} + \gamma(h)\, p(w|h')`, where :math:`h'` is the context without its
+    first word, lower orders count the different words *before* a gram instead of its occurrences, and the lowest is
+    interpolated with equal shares for all words, the unknown one among them.
+
+    Made by :func:`fit_ngram`.
+
+    Attributes
+    ----------
+    order : int
+        Words of a gram.
+    words : tuple of str
+        The vocabulary: unknown, beginning, end, then words.
+    levels : tuple of _Level
+        Counts, the lowest order first.
+    n_trained : int
+        Words of the corpus.
+    corpus_sha256 : str
+        Hash of the corpus.
+
+    References
+    ----------
+    Chen, S. F. and Goodman, J. (1998). An empirical study of smoothing techniques for language modeling. Harvard
+    TR-10-98.
+    """
+
+    order: int
+    words: tuple[str, ...]
+    levels: tuple[_Level, ...]
+    n_trained: int
+    corpus_sha256: str
+
+    def distribution(self, context: Gram) -> NDArray[np.float64]:
+        """Give the probability of every word of the vocabulary after a context.
+
+        Parameters
+        ----------
+        context : tuple of int
+            Numbers of the words before; the last ``order - 1`` count.
+
+        Returns
+        -------
+        ndarray of float, shape (vocabulary,)
+            Sums to one. The beginning of a text is never predicted.
+        """
+        shares = np.full(len(self.words), 1.0 / (len(self.words) - 1))
+        shares[BEGIN] = 0.0
+        recent = context[len(context) - (self.order - 1) :] if len(context) >= self.order else context
+        for length in range(min(len(recent), self.order - 1) + 1):
+            shares = self._interpolated(self.levels[length], recent[len(recent) - length :], shares)
+        return shares
+
+    @staticmethod
+    def _interpolated(level: _Level, context: Gram, lower: NDArray[np.float64]) -> NDArray[np.float64]:
+        following = level.following.get(context)
+        if not following:
+            return lower
+        total = sum(following.values())
+        removed = sum(level.discount(count) for count in following.values())
+        shares = lower * (removed / total)
+        for word, count in following.items():
+            shares[word] += (count - level.discount(count)) / total
+        return shares
+
+    def score(self, words: Stimuli, *, top: int = 0) -> Scores:
+        """Score words in their groups, each group a text.
+
+        Parameters
+        ----------
+        words : Stimuli
+            One row a word. Case and punctuation around words are ignored.
+        top : int
+            How many predicted words to list for each.
+
+        Returns
+        -------
+        Scores
+        """
+        number = {word: place for place, word in enumerate(self.words)}
+        ids = [number.get(bare(text), UNKNOWN) for text in tidy(words, words=True, stacklevel=4)]
+        nats, entropy = np.empty(len(ids)), np.empty(len(ids))
+        tops: list[list[tuple[str, float]]] = [[] for _ in ids]
+        known: dict[Gram, NDArray[np.float64]] = {}
+        for begin, end in stretches(words):
+            history = [BEGIN] * (self.order - 1)
+            for row in range(begin, end):
+                context = tuple(history[len(history) - (self.order - 1) :])
+                if context not in known:
+                    known[context] = self.distribution(context)
+                shares = known[context]
+                nats[row] = -np.log(shares[ids[row]])
+                positive = shares[shares > 0]
+                entropy[row] = -(positive * np.log(positive)).sum()
+                if top:
+                    best = np.argsort(-shares, kind="stable")[:top]
+                    tops[row] = [(self.words[place], float(shares[place])) for place in best]
+                history.append(ids[row])
+        return Scores(nats, entropy, tops, {"n_unknown": ids.count(UNKNOWN), "n_unpredicted": 0})
+
+    def provenance(self) -> dict[str, str]:
+        """Say what the model is.
+
+        Returns
+        -------
+        dict of str
+        """
+        name = f"{self.order}-gram model, modified Kneser-Ney, trained on {self.n_trained} words"
+        return {"source": name, "corpus_sha256": self.corpus_sha256, "vocabulary": str(len(self.words))}
+
+
+def fit_ngram(corpus: Stimuli, *, order: int = 3, min_count: int = 1) -> NGram:
+    """Train an n-gram model on texts.
+
+    Parameters
+    ----------
+    corpus : Stimuli
+        One row a text, such as a sentence; words are split at blanks, in lower case, without punctuation around them.
+    order : int
+        Words of a gram.
+    min_count : int
+        Words that occur less often count as the unknown word.
+
+    Returns
+    -------
+    NGram
+
+    Examples
+    --------
+    >>> model = fit_ngram(Stimuli.from_texts(["the cat saw the dog", "a dog saw the cat", "the dog ran"]), order=2)
+    >>> shares = model.distribution((model.words.index("the"),))
+    >>> round(float(shares.sum()), 6), model.words[int(shares.argmax())]
+    (1.0, 'dog')
+    """
+    if order < 1 or min_count < 1:
+        raise ValueError(f"order, min_count: got {order} and {min_count}; expected at least 1 each.")
+    texts = [[word for word in map(bare, text.split()) if word] for text in tidy(corpus)]
+    counts = Counter(word for text in texts for word in text)
+    kept = sorted(word for word, count in counts.items() if count >= min_count)
+    if not kept:
+        raise ValueError(f"corpus: no word occurs {min_count} times in {len(texts)} texts.")
+    words = ("<unknown>", "<begin>", "<end>", *kept)
+    number = {word: place for place, word in enumerate(words)}
+    sequences = [[number.get(word, UNKNOWN) for word in text] for text in texts]
+    grams = _raw_counts(sequences, order)
+    levels = [_level(grams)]
+    for length in range(order - 1, 0, -1):
+        grams = _continuation_counts(grams, sequences, length)
+        levels.append(_level(grams))
+    digest = hashlib.sha256("\n".join(" ".join(text) for text in texts).encode()).hexdigest()
+    return NGram(order, words, tuple(reversed(levels)), sum(counts.values()), digest)
+
+
+def bare(text: str) -> str:
+    """Give a word in lower case without the punctuation around it.
+
+    Parameters
+    ----------
+    text : str
+        A word.
+
+    Returns
+    -------
+    str
+        The word as it is, in lower case, if it has neither letters nor digits.
+
+    Examples
+    --------
+    >>> bare("“Oh!”"), bare("don't"), bare("—")
+    ('oh', "don't", '—')
+    """
+    inside = [place for place, character in enumerate(text) if character.isalnum()]
+    return text[inside[0] : inside[-1] + 1].lower() if inside else text.lower()
+
+
+def _grams(sequence: list[int], order: int) -> Iterator[Gram]:
+    padded = [BEGIN] * (order - 1) + sequence + [END]
+    for place in range(order - 1, len(padded)):
+        yield tuple(padded[place - order + 1 : place + 1])
+
+
+def _raw_counts(sequences: list[list[int]], order: int) -> Counter[Gram]:
+    return Counter(gram for sequence in sequences for gram in _grams(sequence, order))
+
+
+def _continuation_counts(longer: Counter[Gram], sequences: list[list[int]], length: int) -> Counter[Gram]:
+    """Count in how many ways each gram is preceded; one that begins a text keeps its count."""
+    counts: Counter[Gram] = Counter()
+    for gram in longer:
+        counts[gram[1:]] += 1
+    if length > 1:
+        raw = _raw_counts(sequences, length)
+        counts.update({gram: raw[gram] - counts[gram] for gram in raw if gram[0] == BEGIN})
+    return counts
+
+
+def _level(grams: Counter[Gram]) -> _Level:
+    following: dict[Gram, dict[int, int]] = defaultdict(dict)
+    for gram, count in grams.items():
+        following[gram[:-1]][gram[-1]] = count
+    return _Level(dict(following), _discounts(grams))
+
+
+def _discounts(grams: Counter[Gram]) -> tuple[float, float, float]:
+    n1, n2, n3, n4 = (sum(1 for count in grams.values() if count == k) for k in (1, 2, 3, 4))
+    if min(n1, n2, n3, n4) == 0:
+        return FALLBACK_DISCOUNT, FALLBACK_DISCOUNT, FALLBACK_DISCOUNT
+    y = n1 / (n1 + 2 * n2)
+    found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    return found if min(found) > 0 else (FALLBACK_DISCOUNT, FALLBACK_DISCOUNT, FALLBACK_DISCOUNT)

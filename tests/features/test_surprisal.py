@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.context import Overlapping
+from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.language import CausalModel, MaskedModel, load_language_model
+from neuroling.features.ngram import fit_ngram
+from neuroling.features.surprisal import next_words, surprisal
+from neuroling.features.words import split_words
+
+from .conftest import FAMILIES, TOKENIZERS
+
+TEXTS = ["The cat saw the dogs.", "Don't the dogs see ships today?", "ships"]
+WORDS = split_words(Stimuli.from_texts(TEXTS, labels=list("abc")))
+
+
+@pytest.fixture(scope="session")
+def language(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CausalModel | MaskedModel]:
+    """Make, save and load a tiny random language model of a family, once a session."""
+    made: dict[str, CausalModel | MaskedModel] = {}
+
+    def make(name: str) -> CausalModel | MaskedModel:
+        if name not in made:
+            causal = name in ("gpt2", "llama", "opt", "bloom")
+            folder = tmp_path_factory.mktemp("language") / name
+            torch.manual_seed(0)
+            auto = AutoModelForCausalLM if causal else AutoModelForMaskedLM
+            model = auto.from_config(FAMILIES[name]())
+            for parameter in model.parameters():
+                parameter.data *= 3  # random models are too sure that all words are alike
+            model.save_pretrained(folder)
+            TOKENIZERS["wordpiece" if name == "bert" else "byte-level"]().save_pretrained(folder)
+            made[name] = load_language_model(folder, "causal" if causal else "masked", device="cpu")
+        return made[name]
+
+    return make
+
+
+def pieces_by_word(encoder: Encoder, text: str) -> tuple[list[int], list[list[int]]]:
+    tokens = encoder.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    own, start = [], 0
+    for word in text.split():
+        start = text.index(word, start)
+        end = start + len(word)
+        own.append([i for i, (a, b) in enumerate(tokens["offset_mapping"]) if a < end and b > start])
+        start = end
+    return tokens["input_ids"], own
+
+
+def log_shares(model: CausalModel | MaskedModel, ids: list[int]) -> np.ndarray:
+    with torch.inference_mode():
+        return model.model(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(-1).numpy()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "opt", "bloom"])
+def test_causal_surprisal_equals_a_plain_loop(language: Callable[[str], CausalModel], name: str) -> None:
+    model = language(name)
+    found = surprisal(WORDS, model, unit="nats", entropy=True)
+    expected, entropies = [], []
+    for text in TEXTS:
+        ids, own = pieces_by_word(model.encoder, text)
+        logs = log_shares(model, [1, *ids])  # token 1 begins a text
+        expected += [-sum(logs[i, ids[i]] for i in pieces) for pieces in own]
+        entropies += [-(np.exp(logs[pieces[0]]) * logs[pieces[0]]).sum() for pieces in own]
+    np.testing.assert_allclose(found.sel(feature="surprisal"), expected, atol=1e-4)
+    np.testing.assert_allclose(found.sel(feature="entropy"), entropies, atol=1e-4)
+
+
+def test_words_sum_to_the_log_probability_of_the_sentence(language: Callable[[str], CausalModel]) -> None:
+    model = language("gpt2")
+    ids, _ = pieces_by_word(model.encoder, TEXTS[0])
+    whole = torch.tensor([[1, *ids]])
+    with torch.inference_mode():
+        loss = model.model(input_ids=whole, labels=whole).loss
+    found = surprisal(WORDS, model, unit="nats").values[:5].sum()
+    assert abs(found - float(loss) * len(ids)) < 1e-3
+
+
+def test_bits_are_nats_over_ln_2(language: Callable[[str], CausalModel]) -> None:
+    nats, bits = (surprisal(WORDS, language("gpt2"), unit=unit).values for unit in ("nats", "bits"))
+    np.testing.assert_allclose(nats / np.log(2), bits)
+
+
+def test_without_a_start_token_the_first_word_is_not_predicted(language: Callable[[str], CausalModel]) -> None:
+    found = surprisal(WORDS, replace(language("gpt2"), start=False))
+    assert np.isnan(found.values[:, 0]).tolist() == [True, *[False] * 4, True, *[False] * 5, True]
+    assert found.attrs["n_unpredicted"] == 3
+
+
+def test_the_boundary_correction_moves_the_blank_to_the_word_before_it(
+    language: Callable[[str], CausalModel],
+) -> None:
+    model = language("gpt2")
+    corrected = surprisal(WORDS, replace(model, boundary=True), unit="nats").values[:5, 0]
+    plain = surprisal(WORDS, model, unit="nats").values[:5, 0]
+    ids, own = pieces_by_word(model.encoder, TEXTS[0])
+    shares = np.exp(log_shares(model, [1, *ids]))
+    tokens = model.encoder.tokenizer.convert_ids_to_tokens(list(range(len(model.encoder.tokenizer))))
+    special = set(model.encoder.tokenizer.all_special_ids)
+    begins = [i for i, token in enumerate(tokens) if token.startswith("Ġ") or i in special]
+    mass = [np.log(shares[pieces[0], begins].sum()) for pieces in own]
+    mass[0] = 0.0
+    expected = plain + mass - np.append(mass[1:], 0.0)
+    np.testing.assert_allclose(corrected, expected, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
+@pytest.mark.parametrize("within_word", [True, False])
+def test_pseudo_likelihood_equals_a_plain_loop(
+    language: Callable[[str], MaskedModel], name: str, within_word: bool
+) -> None:
+    model = replace(language(name), within_word=within_word)
+    found = surprisal(WORDS, model, unit="nats").values[:, 0]
+    before, behind = model.encoder.affixes
+    mask = model.encoder.tokenizer.mask_token_id
+    expected = []
+    for text in TEXTS:
+        ids, own = pieces_by_word(model.encoder, text)
+        for pieces in own:
+            total = 0.0
+            for place, piece in enumerate(pieces):
+                hidden = list(ids)
+                for other in pieces[place:] if within_word else [piece]:
+                    hidden[other] = mask
+                total -= log_shares(model, [*before, *hidden, *behind])[len(before) + piece, ids[piece]]
+            expected.append(total)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_long_stories_are_scored_in_chunks(language: Callable[[str], CausalModel]) -> None:
+    story = Stimuli.from_texts(("the cat saw a dog and " * 30).split(), labels=range(180))
+    model = replace(language("gpt2"), context=Overlapping(left=40))
+    found = surprisal(story, model)
+    assert np.isfinite(found.values).all()
+    first = surprisal(Stimuli(story.table.iloc[:20]), language("gpt2"))
+    np.testing.assert_allclose(found.values[:20], first.values, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert"])
+@pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+def test_the_likeliest_words_are_listed_in_order(
+    language: Callable[[str], CausalModel | MaskedModel], name: str
+) -> None:
+    table = next_words(WORDS, language(name), n=3)
+    assert len(table) == 3 * len(WORDS)
+    shares = table["probability"].to_numpy().reshape(-1, 3)
+    assert (np.diff(shares, axis=1) <= 0).all()
+    assert table["rank"].tolist()[:4] == [1, 2, 3, 1]
+
+
+def test_the_source_is_named(language: Callable[[str], CausalModel]) -> None:
+    attrs = surprisal(WORDS, language("gpt2")).attrs
+    assert attrs["source"].startswith("causal model gpt2 (start token True")
+    assert len(attrs["weights_sha256"]) == 64
+
+
+def test_minilm_predicts_no_words() -> None:
+    with pytest.raises(ValueError, match=r"'minilm' has no language head.*fit_ngram"):
+        load_language_model("minilm", "masked")
+
+
+def test_a_body_without_a_head_is_refused(tiny_folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"lack .* of the model's weights"):
+        load_language_model(tiny_folder, "masked", device="cpu")
+
+
+def test_kinds_are_checked(language: Callable[[str], CausalModel | MaskedModel]) -> None:
+    folder = language("bert").encoder.folder
+    with pytest.raises(ValueError, match="kind: got 'both'"):
+        load_language_model("x", "both")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="reads in both directions"):
+        load_language_model(folder, "causal", device="cpu")
+    with pytest.raises(ValueError, match="unit: got 'bans'"):
+        surprisal(WORDS, language("gpt2"), unit="bans")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="n: got 0"):
+        next_words(WORDS, language("gpt2"), n=0)
+
+
+@pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+def test_pieces_without_marks_of_blanks_cannot_be_corrected(language: Callable[[str], CausalModel]) -> None:
+    model = replace(language("gpt2"), boundary=True)
+    other = replace(model.encoder, tokenizer=TOKENIZERS["wordpiece"]())
+    with pytest.raises(ValueError, match="do not mark the blank"):
+        surprisal(WORDS, replace(model, encoder=other, start=False))
+
+
+def test_a_body_of_a_language_model_is_an_encoder(language: Callable[[str], CausalModel]) -> None:
+    model = language("gpt2")
+    assert load_encoder(model.encoder.folder, device="cpu").weights_sha256 == model.encoder.weights_sha256
+
+
+# --- n-grams ----------------------------------------------------------------------------------------------------------
+
+CORPUS = ["the cat saw the dog", "the dog saw the cat", "a cat saw a ship", "the ship sank", "a dog ran", "the cat ran"]
+
+
+def corpus(texts: list[str] = CORPUS) -> Stimuli:
+    return Stimuli.from_texts(texts, labels=range(len(texts)))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_shares_sum_to_one_after_every_context(order: int) -> None:
+    model = fit_ngram(corpus(), order=order)
+    n_words = len(model.words)
+    for context in [
+        (),
+        (1,),
+        (1, 1, 1),
+        (3,),
+        (0, 0),
+        (n_words - 1, 3),
+        *((a, b) for a in range(1, 6) for b in range(3, 7)),
+    ]:
+        shares = model.distribution(context)
+        assert abs(shares.sum() - 1) < 1e-12
+        assert shares[1] == 0
+        assert (np.delete(shares, 1) > 0).all()
+
+
+def test_a_bigram_model_equals_the_formula() -> None:
+    """Interpolated Kneser-Ney by hand, from pairs alone."""
+    model = fit_ngram(corpus(), order=2)
+    pairs = Counter(
+        pair for text in CORPUS for words in [["<begin>", *text.split(), "<end>"]] for pair in pairwise(words)
+    )
+    vocabulary = [word for word in model.words if word != "<begin>"]
+    before = Counter(b for _, b in pairs)
+    one, two = (level.discount for level in model.levels)
+    left = sum(map(one, before.values())) / len(pairs)
+    lower = {word: left / len(vocabulary) for word in vocabulary}
+    lower |= {word: lower[word] + (count - one(count)) / len(pairs) for word, count in before.items()}
+    for context in ("the", "cat", "<begin>"):
+        total = sum(count for (a, _), count in pairs.items() if a == context)
+        freed = sum(two(count) for (a, _), count in pairs.items() if a == context) / total
+        found = model.distribution((model.words.index(context),))
+        for word in vocabulary:
+            count = pairs[context, word]
+            expected = (count - two(count) if count else 0) / total + freed * lower[word]
+            assert abs(found[model.words.index(word)] - expected) < 1e-12
+
+
+def test_discounts_are_estimated_where_counts_allow() -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"w{i}" for i in rng.zipf(1.5, 12) if i < 400) or "w1" for _ in range(300)]
+    for level in fit_ngram(corpus(texts), order=2).levels[1:]:
+        assert all(0 < discount < k for k, discount in enumerate(level.discounts, start=1))
+        assert len(set(level.discounts)) == 3
+
+
+def test_more_training_lowers_surprisal_of_what_was_trained() -> None:
+    words = split_words(corpus(CORPUS[:3]))
+    trained, other = fit_ngram(corpus(), order=3), fit_ngram(corpus(["one two three four"]), order=3)
+    assert surprisal(words, trained).values.mean() < surprisal(words, other).values.mean()
+    assert surprisal(words, other).attrs["n_unknown"] == len(words)
+
+
+def test_ngram_surprisal_is_minus_the_log_of_the_distribution() -> None:
+    model = fit_ngram(corpus(), order=2)
+    words = split_words(Stimuli.from_texts(["The cat, sank!"], labels=["s"]))
+    found = surprisal(words, model, entropy=True)
+    number = model.words.index
+    expected = [
+        -np.log2(model.distribution((1,))[number("the")]),
+        -np.log2(model.distribution((number("the"),))[number("cat")]),
+        -np.log2(model.distribution((number("cat"),))[number("sank")]),
+    ]
+    np.testing.assert_allclose(found.sel(feature="surprisal"), expected)
+    table = next_words(words, model, n=2)
+    assert table["predicted"].tolist()[0] == "the"
+
+
+def test_rare_words_may_count_as_unknown() -> None:
+    model = fit_ngram(corpus(), min_count=2)
+    assert "sank" not in model.words
+    shares = model.distribution((model.words.index("ship"),))
+    assert shares[0] > shares[3]
+
+
+@given(texts=st.lists(st.text("ab ", min_size=1, max_size=12), min_size=1, max_size=5), order=st.integers(1, 3))
+def test_any_corpus_gives_shares(texts: list[str], order: int) -> None:
+    if not any(text.strip() for text in texts):
+        return
+    model = fit_ngram(corpus([text if text.strip() else "a" for text in texts]), order=order)
+    assert abs(model.distribution((3,)).sum() - 1) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"order": 0}, "order, min_count"), ({"min_count": 99}, "no word occurs 99 times")]
+)
+def test_a_model_that_cannot_be_trained_is_refused(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_ngram(corpus(), **options)
