@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -22,8 +22,9 @@ from neuroling.core.protocols import (
     TargetSelector,
 )
 from neuroling.evaluation.heldout import HeldOut, held_out, predict_splits
-from neuroling.evaluation.metrics import Metric, apply, lay_out, share_matched, similarity, two_vs_two
+from neuroling.evaluation.metrics import Metric, apply, lay_out, pearson, similarity, two_vs_two
 from neuroling.numerics import pairs as pair_algebra
+from neuroling.numerics.relabel import pearson_of_relabelings, two_vs_two_of_relabelings
 
 STACKED_VALUES = 2**26
 """How many values (512 MiB of float64) a batch of stacked draws may hold."""
@@ -180,22 +181,41 @@ class Scorer:
             Mean score over splits of each draw.
         """
         pairs = list(held_out(self.model, self.data, self.splits))
-        y = self.data.y_mean.values
-        if self.metric.score is two_vs_two.score and not self.metric.is_pooled:
+        plain = not self.metric.is_pooled and self.metric.contrast is None
+        if plain and self.metric.score is two_vs_two.score and set(self.dims) == set(self.metric.over):
             yield from self._rematched(pairs, orders)
-            return
-        for order in orders:
-            moved = (replace(p, truth=p.truth[rows]) for p, rows in zip(pairs, order, strict=True))
-            yield self._labelled(self._score_all(moved, y)).mean("split", skipna=False)
+        elif plain and self.metric.score is pearson.score and self.metric.over == ("sample",):
+            yield from self._recorrelated(pairs, orders)
+        else:
+            for order in orders:
+                moved = (replace(p, truth=p.truth[rows]) for p, rows in zip(pairs, order, strict=True))
+                scores = self._score_all(moved, self.data.y_mean.values)
+                yield self._labelled(scores).mean("split", skipna=False)
 
     def _rematched(self, pairs: Sequence[HeldOut], orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
         """Match every draw from similarities that are computed once: samples that move take theirs along."""
-        y = self.data.y_mean.values
-        sides = [self._sides(number, *pair) for number, pair in enumerate(self._centred(pairs, y))]
+        sides = [
+            self._sides(number, *pair) for number, pair in enumerate(self._centred(pairs, self.data.y_mean.values))
+        ]
         similar = [similarity(*(lay_out(self.metric, side, self.dims) for side in both)) for both in sides]
-        for order in orders:
-            scores = [share_matched(one[..., rows]) for one, rows in zip(similar, order, strict=True)]
-            yield self._label(np.mean(scores, axis=0))
+        yield from self._mean_over_splits(two_vs_two_of_relabelings, [(matrix,) for matrix in similar], orders)
+
+    def _recorrelated(self, pairs: Sequence[HeldOut], orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
+        """Correlate every draw from columns that are centred and scaled once; a baseline makes no difference."""
+        flat = [[side.reshape(len(side), -1) for side in (pair.truth, pair.prediction)] for pair in pairs]
+        yield from self._mean_over_splits(pearson_of_relabelings, flat, orders)
+
+    def _mean_over_splits(
+        self,
+        draws: Callable[..., Iterator[Array | float]],
+        sides: Sequence[Sequence[Array]],
+        orders: Iterable[Sequence[Rows]],
+    ) -> Iterator[xr.DataArray]:
+        by_split = [np.stack(rows) for rows in zip(*orders, strict=True)]  # (draw, test) each
+        shape = [self.data.y.sizes[dim] for dim in self.metric.kept(self.dims)]
+        per_split = (draws(*both, rows) for both, rows in zip(sides, by_split, strict=True))
+        for scores in zip(*per_split, strict=True):
+            yield self._label(np.mean(scores, axis=0).reshape(shape))
 
     def _stacked(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
         y = self.data.y_mean.values

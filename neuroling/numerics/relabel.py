@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.pairs import TIE
+
 TILE = 64
 """Targets at a time: two tiles of some thousand samples in float32 fit a second-level cache. A heuristic."""
 
@@ -68,7 +70,7 @@ def _correlations(one: torch.Tensor, other: torch.Tensor, orders: torch.Tensor) 
 
 def _standardised(values: NDArray[np.floating]) -> torch.Tensor:
     """Columns of mean zero and length one, NaN where constant."""
-    centred = torch.from_numpy(np.ascontiguousarray(values)).double()
+    centred = torch.tensor(values, dtype=torch.float64)
     centred = centred - centred.mean(0)
     length = torch.linalg.vector_norm(centred, dim=0)
     length[torch.from_numpy((values == values[:1]).all(axis=0))] = torch.nan
@@ -95,7 +97,7 @@ def two_vs_two_of_relabelings(
     Yields
     ------
     float
-        Share of pairs whose right matching beats the wrong one; ties count half.
+        Share of pairs whose right matching beats the wrong one; ties, within rounding, count half.
 
     Examples
     --------
@@ -110,12 +112,11 @@ def two_vs_two_of_relabelings(
         balance = 0.0
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
-            # grouped so that equal truths cancel exactly and count as a tie
-            gain = (own[rows, None] - moved[start:, rows].T) + (own[None, start:] - moved[rows, start:])  # (row, later)
+            gain = own[rows, None] + own[None, start:] - moved[start:, rows].T - moved[rows, start:]  # (row, later)
             corner = gain[:, : len(gain)]  # the block against itself: every pair twice, and a diagonal of zeros
             balance += _right_less_wrong(gain) - _right_less_wrong(corner) / 2
         yield 0.5 + balance / (n * (n - 1))
 
 
 def _right_less_wrong(gain: torch.Tensor) -> int:
-    return int(torch.count_nonzero(gain > 0)) - int(torch.count_nonzero(gain < 0))
+    return int(torch.count_nonzero(gain > TIE)) - int(torch.count_nonzero(gain < -TIE))

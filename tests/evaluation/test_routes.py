@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -179,20 +181,18 @@ def test_training_means_are_those_of_the_training_rows(n_test):
         np.testing.assert_allclose(mean, y[train].astype("f8").mean(axis=0), rtol=1e-12)
 
 
-def test_held_out_relabelling_matches_from_one_similarity(make_data):
-    """The shortcut for patterns equals scoring every relabelled truth."""
-    data = make_data(40, voxel=6)
-    rows = checked_splits(KFold(2), data)[:1]
-    orders = [[np.random.default_rng(i).permutation(20)] for i in range(5)]
-    fast = Scorer(Ridge(device="cpu"), data, rows, two_vs_two)
-    plain = Scorer(
-        Ridge(device="cpu"),
-        data,
-        rows,
-        type(two_vs_two)(**{**two_vs_two.__dict__, "score": lambda t, p: two_vs_two.score(t, p)}),
-    )
-    for one, other in zip(fast.relabelled(orders), plain.relabelled(orders), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-12)
+@pytest.mark.parametrize("metric", [two_vs_two, pearson], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("targets", [{"voxel": 6}, {"subject": 2, "voxel": 3}], ids=str)
+def test_held_out_relabelling_equals_scoring_every_relabelled_truth(make_data, metric, targets):
+    data = make_data(40, **targets)
+    metric = metric.along("sample", *targets) if metric.is_pattern else metric
+    rows = checked_splits(KFold(2), data)
+    rng = np.random.default_rng(0)
+    orders = [[rng.permutation(20) for _ in rows] for _ in range(5)]
+    slow = replace(metric, score=lambda t, p: metric.score(t, p))  # another function: no shortcut knows it
+    scorers = [Scorer(Ridge(device="cpu"), data, rows, m) for m in (metric, slow)]
+    for one, other in zip(*(scorer.relabelled(orders) for scorer in scorers), strict=True):
+        xr.testing.assert_allclose(one, other, atol=1e-12)
 
 
 def test_null_draws_are_the_scores_of_shuffled_data(make_data):
