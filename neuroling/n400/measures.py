@@ -158,6 +158,34 @@ def peak(
     return inside.isel(time=where).drop_vars("time"), latency.rename("latency")
 
 
+def count_peaks(curve: xr.DataArray, *, prominence: float = 0.1) -> int:
+    """Count the humps of a curve that stand out.
+
+    Parameters
+    ----------
+    curve : xarray.DataArray, dims (time,)
+        A single ERP; a rise that goes on to the end of the curve is no hump.
+    prominence : float
+        How far a hump must rise above its surroundings, as a share of the range of the curve.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> wave = xr.DataArray([0.0, 1.0, 0.5, 0.52, 0.5], dims="time", coords={"time": [0.0, 0.1, 0.2, 0.3, 0.4]})
+    >>> count_peaks(wave)
+    1
+    """
+    if curve.dims != ("time",):
+        raise ValueError(f"curve: got axes {curve.dims}; expected ('time',). Average over the others first.")
+    if not 0 < prominence < 1:
+        raise ValueError(f"prominence: got {prominence}; expected a share between 0 and 1, both excluded.")
+    values = np.asarray(curve, dtype=np.float64)
+    return len(signal.find_peaks(values, prominence=prominence * np.ptp(values))[0])
+
+
 def fractional_latency(
     recording: xr.DataArray,
     window: Window = N400_WINDOW,

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroling.n400.measures import Window, mean_amplitude, spectrum
+
 ONSET_TICK = 20
 WINDOW_TICKS = (26, 31)
 """Ticks of the box that the published figure draws; the authors' full width at half maximum."""
@@ -23,6 +25,13 @@ PEOPLE = pd.DataFrame(
     index=pd.Index(["word", "acronym", "pseudoword", "illegal"], name="kind"),
 )
 """Mean of people's ERPs in µV, 250–450 ms, middle parietal electrode; a smaller value is a larger N400."""
+
+DC_POWER = pd.DataFrame(
+    {"first": [27.6, 23.0, 31.1, 24.6], "second": [32.0, 28.3, 34.3, 27.6]},
+    index=PEOPLE.index,
+)
+"""Relative power of the published simulated ERPs at 0 Hz; a whole spectrum adds up to about 50.3. Over which ticks it
+was taken is not known: 19 ticks from the onset of the target do not give it."""
 
 _CURVES = {
     ("word", "new"): "88 46 24 14 13 56 132 169 187 196 186 163 129 97 74 60 55 57 62",
@@ -80,3 +89,61 @@ def repetition_ratios() -> pd.Series:
     means = curves().isel(time=slice(first, last + 1)).mean("time")
     table = means.to_series().to_numpy().reshape(-1, 2)  # (kind, presentation)
     return pd.Series(table[:, 1] / table[:, 0], index=PEOPLE.index, name="second / first")
+
+
+def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
+    """Set a simulation of immediate repetition beside the published simulation and people, by item type.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, repeat, time)
+        Conditions ``new`` and ``repeated``, all four types, ticks as in :func:`curves`.
+    window : tuple of float
+        Seconds, for the simulation; the published one keeps its own.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By type: first and second amplitude and their ratio; the published ratio; people's first presentation and
+        repetition effect (microvolts); correlations over ticks of the simulated with the published curves, both
+        presentations and their difference; share of power at 0 Hz gained from first to second presentation, simulated
+        and published.
+    """
+    theirs = curves()
+    rows = {}
+    for kind in PEOPLE.index:
+        ours = {name: _mean_curve(recording, kind, name) for name in ("new", "repeated")}
+        other = {name: theirs.sel(sample=f"{kind}, {name}").drop_vars("sample") for name in ("new", "repeated")}
+        first, second = (float(mean_amplitude(ours[name], window)) for name in ("new", "repeated"))
+        rows[kind] = {
+            "first": first,
+            "second": second,
+            "ratio": second / first,
+            "published ratio": float(repetition_ratios()[kind]),
+            "people, first (µV)": PEOPLE.loc[kind, "first"],
+            "people, repetition (µV)": PEOPLE.loc[kind, "repetition"],
+            "r, first": _correlation(ours["new"], other["new"]),
+            "r, second": _correlation(ours["repeated"], other["repeated"]),
+            "r, difference": _correlation(ours["new"] - ours["repeated"], other["new"] - other["repeated"]),
+            "0 Hz gained": _dc_share(ours["repeated"]) - _dc_share(ours["new"]),
+            "published 0 Hz gained": float(DC_POWER.loc[kind, "second"] - DC_POWER.loc[kind, "first"]) / 50.3,
+        }
+    return pd.DataFrame(rows).T.rename_axis("kind")
+
+
+def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataArray:
+    chosen = (np.asarray(recording["kind"]) == kind) & (np.asarray(recording["condition"]) == condition)
+    if not chosen.any():
+        raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
+    mean = recording.isel(sample=np.flatnonzero(chosen)).mean(["sample", "repeat"])
+    return mean.isel(time=np.flatnonzero(np.asarray(mean["time"]) > -1e-9))  # from the onset of the target
+
+
+def _correlation(one: xr.DataArray, other: xr.DataArray) -> float:
+    """Pearson correlation over the ticks that both have, counted from the onset."""
+    n = min(one.sizes["time"], other.sizes["time"])  # the published curves end after 19 ticks
+    return float(np.corrcoef(np.asarray(one)[:n], np.asarray(other)[:n])[0, 1])
+
+
+def _dc_share(curve: xr.DataArray) -> float:
+    return float(spectrum(curve, relative=True).isel(frequency=0))

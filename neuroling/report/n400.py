@@ -1,0 +1,295 @@
+"""Pictures of the N400 simulator: the paper's four panels, effect table, single units, sensitivity map, a film."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuroling.n400.measures import Window, spectrum
+from neuroling.report.figures import DOTS_PER_INCH, INK, SERIES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+KINDS = ("word", "acronym", "pseudoword", "illegal")
+VERDICTS = {
+    "as people": "#14507d",
+    "as people, but negligible": "#a9c4d8",
+    "undecided": "#e8e6e0",
+    "absent": "#ffffff",
+    "reversed, but negligible": "#eac3ae",
+    "reversed": "#c2571a",
+    "not as people": "#c2571a",
+    "not defined": "#c9ced3",
+    "not carried": "#c9ced3",
+}
+"""Colour of each verdict; the words stand in the cells too, in short."""
+
+SHORT = {
+    "absent": "0",
+    "undecided": "?",
+    "not defined": "n/d",
+    "not carried": "–",
+}
+
+
+def plot_four_panels(
+    alpha: xr.DataArray, control: xr.DataArray, *, window: Window | None = None, kinds: Sequence[str] = KINDS
+) -> Figure:
+    """Draw simulated ERPs in time and in frequency, for the alpha model and its control.
+
+    Parameters
+    ----------
+    alpha, control : xarray.DataArray, dims (sample, repeat, time)
+        Immediate repetition with and without the alpha function; conditions ``new`` and ``repeated``.
+    window : tuple of float, optional
+        Seconds of the window of analysis, shaded.
+    kinds : sequence of str
+        Item types to draw.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = _figure(11.0, 7.4)
+    axes = figure.subplots(2, 2, sharex="col", sharey="col")
+    for row, (name, recording) in enumerate((("alpha model", alpha), ("ERP model (control)", control))):
+        _draw_time(axes[row, 0], recording, kinds, window)
+        _draw_frequency(axes[row, 1], recording, kinds)
+        axes[row, 0].set_title(f"{name}: time", loc="left", fontsize=11)
+        axes[row, 1].set_title(f"{name}: frequency", loc="left", fontsize=11)
+    axes[1, 0].set_xlabel("time from target onset (s)")
+    axes[1, 1].set_xlabel("frequency (Hz)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncol=len(kinds) + 2, frameon=False, fontsize=9)
+    n = alpha.sizes["repeat"]
+    figure.suptitle(f"Simulated N400, {n} simulated participants; solid first, dashed second presentation", fontsize=11)
+    return figure
+
+
+def plot_effect_table(table: pd.DataFrame) -> Axes:
+    """Draw the effect table: blue where a hypothesis does as people do, orange where it does the reverse.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`neuroling.n400.effects.effect_table`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Cells hold the effect as a percentage of the mean amplitude, positive where as in people.
+    """
+    phenomena, hypotheses = list(dict.fromkeys(table["phenomenon"])), list(dict.fromkeys(table["hypothesis"]))
+    figure = _figure(3.6 + 1.05 * len(hypotheses), 2.4 + 0.34 * len(phenomena))
+    ax = figure.add_subplot()
+    for cell in table.to_dict("records"):
+        row, column = phenomena.index(cell["phenomenon"]), hypotheses.index(cell["hypothesis"])
+        verdict = str(cell["verdict"]).partition(":")[0]
+        colour = VERDICTS[verdict]
+        ax.add_patch(_patch(column, row, colour))
+        relative = cell.get("relative", np.nan)
+        text = SHORT.get(verdict, "") if pd.isna(relative) else f"{100 * relative:+.1f}"
+        dark = colour in (VERDICTS["as people"], VERDICTS["reversed"])
+        ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
+    ax.set_xlim(-0.5, len(hypotheses) - 0.5)
+    ax.set_ylim(len(phenomena) - 0.5, -0.5)
+    ax.set_xticks(range(len(hypotheses)), [name.replace(": ", ":\n") for name in hypotheses], rotation=40, ha="left")
+    ax.xaxis.tick_top()
+    people = table.drop_duplicates("phenomenon").set_index("phenomenon")["people"]
+    ax.set_yticks(range(len(phenomena)), [f"{name} [{people[name]}]" for name in phenomena])
+    ax.tick_params(length=0, labelsize=8)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    used = [name for name in VERDICTS if table["verdict"].str.partition(":")[0].eq(name).any()]
+    handles = [_patch(0, 0, VERDICTS[name], name) for name in used]
+    figure.legend(handles=handles, loc="outside lower left", ncol=4, frameon=False, fontsize=8)
+    ax.set_xlabel("effect in per cent of the mean amplitude, positive as in people; [what people show]", fontsize=8)
+    return ax
+
+
+def plot_units(units: xr.DataArray, *, sample: int = 0, participant: int = 0, n_units: int = 8) -> Axes:
+    """Draw the semantic units that respond most in one trial.
+
+    Parameters
+    ----------
+    units : xarray.DataArray, dims (sample, repeat, channel, time)
+        From :func:`neuroling.n400.simulate.simulate_units`.
+    sample, participant : int
+        Which trial and participant, by position.
+    n_units : int
+        How many units; the mean of all is drawn in black.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    trial = units.isel(sample=sample, repeat=participant)
+    ax = _figure(8.0, 4.2).add_subplot()
+    order = np.argsort(-trial.max("time").to_numpy())[:n_units]
+    for place, unit in enumerate(order):
+        one = trial.isel(channel=int(unit))
+        ax.plot(one["time"], one, color=SERIES[place % len(SERIES)], linewidth=1.1, label=str(one["channel"].item()))
+    ax.plot(trial["time"], trial.mean("channel"), color=INK, linewidth=2.4, label="mean of all")
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_xlabel("time from target onset (s)")
+    ax.set_ylabel("activation")
+    ax.set_title(f"{units.attrs.get('model', 'network')}, simulated: {trial['sample'].item()}", loc="left", fontsize=11)
+    ax.legend(frameon=False, fontsize=8, ncol=2)
+    _tidy(ax)
+    return ax
+
+
+def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
+    """Draw where an effect holds over time constant and asynchrony.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`neuroling.n400.sensitivity.sensitivity`, one threshold and one inhibition.
+    effect : {"repetition", "neighbourhood"}
+        Which.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Per cent of the mean amplitude; blue as in people, orange reversed.
+    """
+    if effect not in ("repetition", "neighbourhood"):
+        raise ValueError(f"effect: got {effect!r}; expected 'repetition' or 'neighbourhood'.")
+    if table[["time_constant", "soa"]].duplicated().any():
+        raise ValueError(
+            "table: several rows with one time constant and asynchrony; choose one threshold and inhibition."
+        )
+    wide = 100 * table.pivot_table(index="time_constant", columns="soa", values=effect)
+    ax = _figure(2.5 + 0.85 * wide.shape[1], 2.0 + 0.45 * wide.shape[0]).add_subplot()
+    limit = float(np.abs(wide.to_numpy()).max()) or 1.0
+    image = ax.imshow(wide.to_numpy(), cmap=_diverging(), vmin=-limit, vmax=limit, aspect="auto")
+    for (row, column), value in np.ndenumerate(wide.to_numpy()):
+        strong = abs(value) > 0.6 * limit
+        ax.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if strong else INK)
+    names = ["none" if np.isinf(value) else f"{value:g}" for value in wide.index]
+    ax.set_yticks(range(len(names)), names)
+    ax.set_xticks(range(wide.shape[1]), [f"{value:g}" for value in wide.columns])
+    ax.set_xlabel("stimulus-onset asynchrony (ticks)")
+    ax.set_ylabel("time constant T (ticks)")
+    ax.set_title(f"simulated {effect} effect (% of mean amplitude)", loc="left", fontsize=11)
+    ax.figure.colorbar(image, ax=ax, label="blue: as people; orange: reversed")
+    return ax
+
+
+def film_of_units(units: Mapping[str, xr.DataArray], *, columns: int = 10, milliseconds: int = 160) -> bytes:
+    """Make a film of the semantic layer, one frame a tick, the trials side by side.
+
+    Parameters
+    ----------
+    units : mapping of xarray.DataArray, dims (channel, time)
+        Activations of single trials and participants, by title; same units and times.
+    columns : int
+        Units in a row of the picture.
+    milliseconds : int
+        Time that a frame stands.
+
+    Returns
+    -------
+    bytes
+        An animated GIF.
+    """
+    from matplotlib.image import AxesImage
+    from PIL import Image
+
+    if not units:
+        raise ValueError("units: empty; expected at least one trial.")
+    figure = _figure(3.2 * len(units), 2.9)
+    panels: list[tuple[AxesImage, np.ndarray]] = []
+    for ax, (title, trial) in zip(np.atleast_1d(figure.subplots(1, len(units))), units.items(), strict=True):
+        values = trial.transpose("time", "channel").to_numpy()  # (tick, unit)
+        padded = np.pad(values, ((0, 0), (0, -values.shape[1] % columns)), constant_values=np.nan)
+        frames = padded.reshape(len(values), -1, columns)
+        panels.append((ax.imshow(frames[0], vmin=0, vmax=1, cmap="cividis"), frames))
+        ax.set_title(title, fontsize=9)
+        ax.set_axis_off()
+    times = next(iter(units.values()))["time"].to_numpy()
+    pictures = []
+    for tick, time in enumerate(times):
+        for image, frames in panels:
+            image.set_data(frames[tick])
+        figure.suptitle(f"simulated semantic layer, {1000 * time:+.0f} ms", fontsize=9)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=90, facecolor="white")
+        pictures.append(Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE))
+    film = io.BytesIO()
+    pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+    return film.getvalue()
+
+
+def _draw_time(ax: Axes, recording: xr.DataArray, kinds: Sequence[str], window: Window | None) -> None:
+    if window is not None:
+        ax.axvspan(*window, color="#ece6d6", zorder=0)
+    for kind, condition, curve in _curves(recording, kinds):
+        label = f"{kind}s" if condition == "new" and kind != "illegal" else kind if condition == "new" else None
+        ax.plot(curve["time"], curve, **_style(kind, kinds, condition), label=label)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_ylabel("mean semantic activation")
+    _tidy(ax)
+
+
+def _draw_frequency(ax: Axes, recording: xr.DataArray, kinds: Sequence[str]) -> None:
+    for kind, condition, curve in _curves(recording, kinds):
+        power = spectrum(curve.sel(time=slice(-1e-9, None)), relative=True)
+        ax.plot(power["frequency"], 100 * power, **_style(kind, kinds, condition), marker="o", markersize=3)
+    ax.set_ylabel("power (% of all)")
+    _tidy(ax)
+
+
+def _curves(recording: xr.DataArray, kinds: Sequence[str]) -> list[tuple[str, str, xr.DataArray]]:
+    found = []
+    for kind in kinds:
+        for condition in ("new", "repeated"):
+            rows = (np.asarray(recording["kind"]) == kind) & (np.asarray(recording["condition"]) == condition)
+            if not rows.any():
+                raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
+            found.append((kind, condition, recording.isel(sample=np.flatnonzero(rows)).mean(["sample", "repeat"])))
+    return found
+
+
+def _style(kind: str, kinds: Sequence[str], condition: str) -> dict[str, Any]:
+    line = "-" if condition == "new" else (0, (4, 2))
+    return {"color": SERIES[list(kinds).index(kind) % len(SERIES)], "linestyle": line, "linewidth": 1.6}
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _patch(column: float, row: float, colour: str, label: str | None = None) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    look: dict[str, Any] = {"facecolor": colour, "edgecolor": "#8a9199", "linewidth": 0.5, "label": label}
+    return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, **look)
+
+
+def _diverging() -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("people", ["#c2571a", "#f7f5ef", "#14507d"])
+
+
+def _tidy(ax: Axes) -> None:
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.grid(axis="y", color="#e3e6e8", linewidth=0.7)
+    ax.set_axisbelow(True)

@@ -1,0 +1,112 @@
+"""Pictures of the simulator: what is drawn is what was given, and unsuited tables are refused."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from PIL import Image
+
+from neuroling.report.figures import figure_to_png
+from neuroling.report.n400 import (
+    KINDS,
+    film_of_units,
+    plot_effect_table,
+    plot_four_panels,
+    plot_sensitivity,
+    plot_units,
+)
+
+TIMES = np.arange(-2, 8) * 0.042
+
+
+def repetition(n_participants=2):
+    pairs = [(kind, condition) for kind in KINDS for condition in ("new", "repeated")]
+    rng = np.random.default_rng(0)
+    return xr.DataArray(
+        rng.random((len(pairs), n_participants, len(TIMES))),
+        dims=("sample", "repeat", "time"),
+        coords={
+            "sample": [f"{kind} {condition}" for kind, condition in pairs],
+            "kind": ("sample", [kind for kind, _ in pairs]),
+            "condition": ("sample", [condition for _, condition in pairs]),
+            "time": TIMES,
+        },
+    )
+
+
+def units():
+    values = np.random.default_rng(0).random((1, 2, 12, len(TIMES)))
+    coords = {"sample": ["bad after bad"], "channel": [f"unit {i}" for i in range(12)], "time": TIMES}
+    return xr.DataArray(values, dims=("sample", "repeat", "channel", "time"), coords=coords, attrs={"model": "alpha"})
+
+
+def effects():
+    return pd.DataFrame(
+        {
+            "hypothesis": ["alpha model: activation", "ERP model: activation"] * 2,
+            "phenomenon": ["repetition", "repetition", "cloze", "cloze"],
+            "people": "larger",
+            "relative": [0.07, 0.001, np.nan, np.nan],
+            "verdict": ["as people", "absent", "not carried: no expectation", "not carried: no expectation"],
+        }
+    )
+
+
+def sweep():
+    rows = [(t, soa, 0.1 * (soa / t - 2.5)) for t in (4.0, 8.0, np.inf) for soa in (16, 28)]
+    return pd.DataFrame(rows, columns=["time_constant", "soa", "repetition"]).assign(neighbourhood=0.02)
+
+
+def test_four_panels_have_a_line_for_each_type_and_presentation():
+    figure = plot_four_panels(repetition(), repetition(), window=(0.1, 0.2))
+    panels = figure.axes
+    assert len(panels) == 4
+    assert all(len(ax.get_lines()) >= 8 for ax in panels)
+
+
+def test_four_panels_say_that_they_are_simulated():
+    assert "Simulated" in plot_four_panels(repetition(), repetition()).get_suptitle()
+
+
+def test_effect_table_writes_per_cent_and_marks_what_is_not_carried():
+    texts = [text.get_text() for text in plot_effect_table(effects()).texts]
+    assert texts == ["+7.0", "+0.1", "–", "–"]
+
+
+def test_units_are_drawn_with_their_mean():
+    ax = plot_units(units(), n_units=3)
+    np.testing.assert_allclose(ax.get_lines()[3].get_ydata(), units()[0, 0].mean("channel"))
+
+
+def test_sensitivity_map_has_a_cell_for_every_combination():
+    ax = plot_sensitivity(sweep())
+    assert len(ax.texts) == 6
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["4", "8", "none"]
+
+
+def test_film_has_a_frame_for_every_tick():
+    film = Image.open(io.BytesIO(film_of_units({"first": units()[0, 0], "second": units()[0, 1]})))
+    assert film.n_frames == len(TIMES)
+
+
+def test_figures_become_png():
+    assert figure_to_png(plot_effect_table(effects()).figure).startswith(b"\x89PNG")
+
+
+BAD = {
+    "a missing type": (lambda: plot_four_panels(repetition()[:2], repetition()), "'acronym'"),
+    "an unknown effect": (lambda: plot_sensitivity(sweep(), "priming"), "'repetition' or 'neighbourhood'"),
+    "two thresholds": (lambda: plot_sensitivity(pd.concat([sweep(), sweep()])), "several rows"),
+    "no unit to film": (lambda: film_of_units({}), "at least one trial"),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda name: name.replace(" ", "_"))
+def test_unsuited_input_is_answered_by_a_sentence(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()
