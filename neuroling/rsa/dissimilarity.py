@@ -69,6 +69,30 @@ class PairLabels:
         return {"sample": ("sample", self.sample), "first": ("sample", self.first), "second": ("sample", self.second)}
 
 
+def label_pairs(dissimilarities: xr.DataArray) -> xr.DataArray:
+    """Label pairs by their two items, in the way that models of them are labelled.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, …)
+        Measured elsewhere, with coordinates ``first`` and ``second``.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``sample`` is ``"a | b"``, the two in alphabetical order.
+    """
+    absent = [name for name in ("first", "second") if name not in dissimilarities.coords]
+    if absent:
+        raise ValueError(f"dissimilarities: no coordinates {absent}; say which two items each pair is of.")
+    a, b = (np.asarray(dissimilarities.coords[name]).astype(str) for name in ("first", "second"))
+    first, second = np.where(a < b, a, b), np.where(a < b, b, a)
+    names = np.char.add(np.char.add(first, " | "), second)
+    if len(np.unique(names)) < len(names):
+        raise ValueError("dissimilarities: some pair occurs twice; average the two orders of its items first.")
+    return dissimilarities.assign_coords(sample=names, first=("sample", first), second=("sample", second))
+
+
 def rdms(
     recording: xr.DataArray,
     distance: Distance | str | None = None,

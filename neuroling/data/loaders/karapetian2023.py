@@ -100,7 +100,7 @@ def twin(
         signal += np.einsum("il,lc,t->ict", latent, generator.standard_normal((LATENT, len(channels))), gain)
     mix = np.linalg.cholesky(0.5 * np.eye(len(channels)) + 0.5)
     shape = (n_subjects, n_items, n_trials, len(channels), len(times))
-    strength = generator.uniform(0.3, 0.7, n_subjects)
+    strength = generator.uniform(0.12, 0.3, n_subjects)
     noise = 3 * np.einsum("cd,sirdt->sirct", mix, generator.standard_normal(shape, dtype=np.float32), optimize=True)
     values = (strength[:, None, None, None, None] * signal[None, :, None] + noise).astype(np.float32)
     recording = xr.DataArray(

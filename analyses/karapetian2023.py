@@ -1,0 +1,86 @@
+"""Karapetian et al. (2023): scenes in the EEG and in feed-forward and recurrent networks; here on a synthetic twin.
+
+Paper: J Cogn Neurosci 35(11), 1879-1897, doi 10.1162/jocn_a_02043; 30 people, 60 scenes, 63 channels. Its data are
+behind a download that cannot be had here, so nothing below is about people. Expected on the twin, where a feed-forward
+geometry was planted at 120 ms and a recurrent one at 180 ms: peaks within 20 ms of these, in that order, and
+differences of the two models that are negative first and positive later. Protocol: ``KARAPETIAN_2023``, whose
+departures are written into the summary.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuroling import Result
+from neuroling.data.loaders import karapetian2023
+from neuroling.evaluation.flips import FlipTest, model_difference, with_null
+from neuroling.evaluation.latency import peak_latency
+from neuroling.report import rsa as figures
+from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
+from neuroling.rsa.decode import decoding_rdms
+from neuroling.rsa.dissimilarity import rdms
+from neuroling.rsa.generalize import temporal_generalization
+from neuroling.rsa.models import model_rdms, stack_models
+from neuroling.rsa.presets import KARAPETIAN_2023
+from neuroling.rsa.searchlight import neighbours_within, searchlight
+from neuroling.rsa.similarity import similarity
+
+WINDOW = (0.0, 0.4)  # s; where peaks are looked for, fixed beforehand
+RADIUS = 0.06  # m; a patch holds a channel and those around it
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for figures, result and summary.")] = Path("results/karapetian2023"),
+    n_subjects: Annotated[int, typer.Option(help="People in the twin.")] = 12,
+    n_items: Annotated[int, typer.Option(help="Scenes in the twin.")] = 20,
+    n_draws: Annotated[int, typer.Option(help="Draws of pseudo-trials (the paper: 100).")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> Result:
+    """Decode scenes, compare two models with the EEG over time, and draw the paper's kinds of figure."""
+    out.mkdir(parents=True, exist_ok=True)
+    stimuli, recording, features = karapetian2023.twin(n_subjects, n_items, rng=seed)
+    groups = dict(stimuli.table["condition"])
+    order = list(stimuli.table.sort_values("condition").index)
+    models = stack_models(*(model_rdms(f, "correlation").assign_coords(model=[n]) for n, f in features.items()))
+
+    accuracy = decoding_rdms(recording, n_pseudo=6, n_draws=n_draws, rng=seed)
+    peak = accuracy.mean(["sample", "subject"]).idxmax("time").item()
+    result = similarity(recording, models, **KARAPETIAN_2023.similarity)
+    result = with_null(result, FlipTest(n_draws=2000, enhance="none"), seed)
+    difference = with_null(
+        model_difference(result, "recurrent", "feed-forward"),
+        FlipTest(n_draws=2000, enhance="mass", two_sided=True),
+        seed,
+    )
+    latency = {n: peak_latency(result.score.sel(model=n), window=WINDOW, rng=seed) for n in features}
+    positions = figures.montage_positions(recording.channel.to_numpy())
+    light = searchlight(recording, models, neighbours_within(positions, RADIUS), **KARAPETIAN_2023.similarity)
+    distances = rdms(recording, "crossnobis", noise="training folds")
+    mean = distances.mean("subject", keep_attrs=True)
+
+    clear = difference.p_values("cluster") < 0.05
+    times = [0.0, 0.12, 0.18, 0.24]
+    pictures = {
+        "decoding": axes_to_png(plot_curve(accuracy.mean("sample"), chance=0.5, label="accuracy"), synthetic=True),
+        "rsa": axes_to_png(figures.plot_models_over_time(result, correct="fdr")),
+        "difference": axes_to_png(
+            plot_curve(difference.score, significant=clear, label=difference.metric), synthetic=True
+        ),
+        "mds": axes_to_png(figures.plot_mds(accuracy.mean("subject", keep_attrs=True).sel(time=peak) - 0.5, groups)),
+        "strip": figure_to_png(figures.plot_rdm_strip(mean, times, order=order)),
+        "generalization": axes_to_png(figures.plot_generalization(temporal_generalization(distances))),
+        "topography": figure_to_png(
+            figures.plot_topographies(light.score.mean("subject").sel(model="recurrent"), times, synthetic=True)
+        ),
+    }
+    for name, picture in pictures.items():
+        (out / f"{name}.png").write_bytes(picture)
+    (out / "rdm.gif").write_bytes(figures.animate_rdm(mean, order=order))
+    lines = [f"decoding peaks at {1000 * peak:.0f} ms", *(f"{n} peaks at {found} s" for n, found in latency.items())]
+    lines += [f"recurrent less feed-forward: {latency['recurrent'].less(latency['feed-forward'])} s"]
+    lines += [f"clusters of the difference: {int(clear.sum())} times at p < 0.05"]
+    (out / "summary.txt").write_text("\n".join([*lines, str(result), str(KARAPETIAN_2023)]), encoding="utf-8")
+    print("\n".join([*lines, str(result)]))
+    result.save(out / "result.nc")
+    return result

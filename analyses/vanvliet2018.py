@@ -1,0 +1,122 @@
+"""van Vliet et al. (2018): the N400 between 14 nouns, against categories, word length and MiniLM embeddings.
+
+Paper: J Cogn Neurosci 30(3), 381-392; 16 people, all 91 pairs of 7 animals and 7 furnishings. Claim: the N400 orders
+nouns by meaning. Expected: mean of all people against category, Spearman 0.48, and against word length -0.04 (n.s.),
+which is the length of the English glosses: the Dutch and French words that people read give -0.21 (mean of both).
+Ours adds a language model, controls held constant, ceilings, a test over people, and one over items, which are few.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+import xarray as xr
+
+from neuroling import NoSplit, Result, SignFlip, Stimuli, embed_sentences, evaluate, spearman
+from neuroling.data.at_hand import real_or_twin
+from neuroling.data.fetch import locate
+from neuroling.data.loaders import vanvliet2018
+from neuroling.data.tables import read_table
+from neuroling.evaluation.bootstrap import dual_bootstrap
+from neuroling.evaluation.flips import with_null
+from neuroling.evaluation.label_permutation import LabelPermutation
+from neuroling.report import rsa as figures
+from neuroling.report.figures import axes_to_png, plot_points
+from neuroling.rsa.dissimilarity import label_pairs
+from neuroling.rsa.models import collinearity, confound_rdms, in_order_of, model_rdms, stack_models
+from neuroling.rsa.pairs import FixedRDM, paired
+from neuroling.rsa.similarity import rdm_similarity
+from neuroling.rsa.weights import variance_partition
+
+WORDS = "psycho_linguistic_variables.csv"
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for figures, tables and result.")] = Path("results/vanvliet2018"),
+    n_draws: Annotated[int, typer.Option(help="Draws of every null and bootstrap.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> Result:
+    """Compare the N400 between nouns with five models of it."""
+    out.mkdir(parents=True, exist_ok=True)
+    _, recording = real_or_twin(
+        vanvliet2018.NAME,
+        lambda folder: vanvliet2018.load(folder, ordered=False),
+        lambda: vanvliet2018.twin(seed, n_participants=12, ordered=False),
+    )
+    n400 = label_pairs(recording)
+    synthetic = bool(recording.attrs["synthetic"])
+    models = in_order_of(noun_models(synthetic, seed), n400, "models")
+    group = paired_group(n400, models, n_draws, seed)
+    result = rdm_similarity(n400, models, comparator="spearman")
+    result = with_null(result, SignFlip(n_draws=n_draws), seed)
+    given = rdm_similarity(
+        n400,
+        models.sel(model=["MiniLM"]),
+        comparator="spearman",
+        controls=models.sel(model=["length", "log frequency"]),
+    )
+    boot = dual_bootstrap(n400, models, n_draws=n_draws, rng=seed)
+    low, high = (boot.interval().sel(bound=bound).to_numpy() for bound in ("lower", "upper"))
+    table = group.assign(
+        people=result.score.mean("subject").values, p_people=result.p_values("max").values, low=low, high=high
+    )
+    parts = variance_partition(n400, models.sel(model=["category", "MiniLM"]), n_folds=4, rng=seed).score.mean(
+        "subject"
+    )
+    bounds = result.ceiling.mean("subject")
+    lines = [
+        table.round(4).to_string(),
+        f"ceiling: {float(bounds[0]):.3f} to {float(bounds[1]):.3f} (mean over people)",
+        f"MiniLM given length and frequency: {float(given.score.mean()):.3f} (mean over people)",
+        f"held-out R2: {dict(zip(parts.model.to_numpy().tolist(), parts.to_numpy().round(3).tolist(), strict=True))}",
+        collinearity(models).round(3).to_string(),
+        str(result),
+    ]
+    print("\n".join(lines))
+    (out / "summary.txt").write_text("\n".join(lines), encoding="utf-8")
+    mean = n400.mean("subject", keep_attrs=True)
+    picture = figures.plot_mds(mean - float(mean.min()), vanvliet2018.NOUNS)
+    (out / "mds.png").write_bytes(axes_to_png(picture, synthetic=synthetic))
+    (out / "models.png").write_bytes(
+        axes_to_png(plot_points(result.score, along="model", label="Spearman, each person"))
+    )
+    (out / "collinearity.png").write_bytes(axes_to_png(figures.plot_collinearity(models)))
+    result.save(out / "result.nc")
+    return result
+
+
+def noun_models(synthetic: bool, seed: int) -> xr.DataArray:
+    """Describe the pairs of nouns by category, length and frequency (both languages' mean), gloss and MiniLM."""
+    nouns = list(vanvliet2018.NOUNS)
+    table = pd.DataFrame({"category": list(vanvliet2018.NOUNS.values())}, index=nouns)
+    if synthetic:
+        rng = np.random.default_rng(seed)
+        table = table.assign(length=[float(len(noun)) for noun in nouns], frequency=rng.standard_normal(len(nouns)))
+    else:
+        words = read_table(
+            locate(vanvliet2018.NAME) / WORDS,
+            ["english", "language", "length", "log_freq"],
+            numbers=["length", "log_freq"],
+        )
+        each = words.groupby("english")[["length", "log_freq"]].mean().loc[nouns]
+        table = table.assign(length=each["length"], frequency=each["log_freq"])
+    table = table.rename(columns={"frequency": "log frequency"}).assign(glosses=[float(len(noun)) for noun in nouns])
+    confounds = confound_rdms(table, ["category", "length", "log frequency", "glosses"])
+    confounds = confounds.assign_coords(model=["category", "length", "log frequency", "English length"])
+    minilm = model_rdms(embed_sentences(Stimuli.from_texts(nouns))).assign_coords(model=["MiniLM"])
+    return stack_models(confounds, minilm)
+
+
+def paired_group(n400: xr.DataArray, models: xr.DataArray, n_draws: int, seed: int) -> pd.DataFrame:
+    """Compare the mean of all people with each model, item labels exchanged for the null."""
+    mean = n400.mean("subject").expand_dims(time=[0.4], axis=1)
+    rows = {}
+    for name in models.model.to_numpy():
+        data = paired(models.sel(model=[name]), mean)
+        one = evaluate(
+            FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=LabelPermutation(n_draws), rng=seed
+        )
+        rows[str(name)] = {"group": float(one.score[0]), "p_items": float(one.p_values()[0])}
+    return pd.DataFrame(rows).T
