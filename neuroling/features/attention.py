@@ -1,0 +1,231 @@
+"""What each head looks at, and what it hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.context import Whole
+from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.extract import Plan, plan_texts, plan_words
+from neuroling.features.forward import pack_inputs
+from neuroling.features.packing import Layout, packed
+from neuroling.features.states import Pool, Reading, plan_packs, pool_pieces
+
+MAP_TOKENS = 1024
+"""Tokens of a pack; maps grow with the square of a text's length, and all layers are held."""
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """Attention within one text.
+
+    Attributes
+    ----------
+    names : list of str
+        What looks and what is looked at: tokens, or words.
+    layers : list of int
+        1 is the first block.
+    maps : ndarray of float32, shape (layer, head, query, key)
+        Shares. Over tokens each row sums to one; over words, what goes to special tokens and to the characters between
+        words is missing.
+    """
+
+    names: list[str]
+    layers: list[int]
+    maps: NDArray[np.float32]
+
+    def entropy(self) -> NDArray[np.float64]:
+        """Say how spread out each head looks, averaged over what looks.
+
+        Returns
+        -------
+        ndarray of float, shape (layer, head)
+            Bits.
+        """
+        shares = self.maps.astype(np.float64)
+        logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+        return np.asarray(-(shares * logs).sum(-1).mean(-1))
+
+    def distance(self) -> NDArray[np.float64]:
+        """Say how far each head looks: the mean distance in tokens or words, weighted by attention.
+
+        Returns
+        -------
+        ndarray of float, shape (layer, head)
+        """
+        place = np.arange(len(self.names))
+        apart = np.abs(place[:, None] - place[None])
+        return np.asarray((self.maps * apart).sum((-1, -2)) / self.maps.sum((-1, -2)))
+
+
+def attention(
+    stimuli: Stimuli,
+    encoder: Encoder | str = "minilm",
+    *,
+    layers: Sequence[int] | None = None,
+    unit: Literal["token", "word"] = "token",
+    device: str = "auto",
+) -> dict[object, AttentionMaps]:
+    """Give the attention maps of every head.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        One row a text; for ``unit="word"`` one row a word, as :func:`~neuroling.features.words.split_words` gives.
+    encoder : Encoder or str
+        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+    layers : sequence of int, optional
+        1 (first block) to ``encoder.n_layers``; all by default.
+    unit : {"token", "word"}
+        Between words, attention to the pieces of a word is added up, and that of its pieces averaged (Clark et al.
+        2019).
+    device : str
+        Where to run, if the encoder is given by name.
+
+    Returns
+    -------
+    dict of AttentionMaps
+        One a text, by its label.
+
+    Raises
+    ------
+    ValueError
+        If the model does not let its attention be watched.
+
+    References
+    ----------
+    Clark, K. et al. (2019). What does BERT look at? BlackboxNLP.
+
+    Examples
+    --------
+    >>> maps = attention(Stimuli.from_texts(["a cat saw"], labels=["s"]), "minilm", device="cpu")["s"]
+    >>> maps.names, maps.maps.shape, bool(abs(maps.maps.sum(-1) - 1).max() < 1e-5)
+    (['[CLS]', 'a', 'cat', 'saw', '[SEP]'], (6, 12, 5, 5), True)
+    """
+    if unit not in ("token", "word"):
+        raise ValueError(f"unit: got {unit!r}; expected 'token' or 'word'.")
+    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    chosen = _blocks(encoder, layers)
+    plan = _plan(encoder, stimuli, "sentence" if unit == "token" else "word")
+    found: dict[object, AttentionMaps] = {}
+    for reading, maps, _ in _watched(encoder, plan.readings, chosen, heads=False):
+        row = int(reading.row[0])
+        if unit == "token":
+            names = [str(token) for token in encoder.tokenizer.convert_ids_to_tokens(reading.ids.tolist())]
+            found[stimuli.labels[row]] = AttentionMaps(names, chosen, maps)
+        else:
+            label = stimuli.table["group"].iloc[row] if "group" in stimuli.table else 0
+            names = [stimuli.texts[word] for word in np.unique(reading.row)]
+            found[label] = AttentionMaps(names, chosen, _between_words(maps, reading))
+    order = stimuli.labels if unit == "token" else dict.fromkeys(found)
+    return {label: found[label] for label in order} if unit == "token" else found
+
+
+def head_outputs(
+    stimuli: Stimuli,
+    encoder: Encoder | str = "minilm",
+    *,
+    layers: Sequence[int] | None = None,
+    pool: Pool = "mean",
+    unit: Literal["sentence", "word"] = "sentence",
+    device: str = "auto",
+) -> xr.DataArray:
+    """Extract what every head hands on, before the heads are mixed.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        As for :func:`~neuroling.features.extract.extract`.
+    encoder : Encoder or str
+        A loaded encoder, or its name.
+    layers : sequence of int, optional
+        1 (first block) to ``encoder.n_layers``; all by default.
+    pool : {"mean", "first", "last", "max", "weighted"}
+        How the tokens of a row become one vector.
+    unit : {"sentence", "word"}
+        Whether each row is a text by itself, or a word read in its group.
+    device : str
+        Where to run, if the encoder is given by name.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, layer, feature)
+        Features are named ``"head/unit"``, and the coordinate ``head`` numbers their heads from 0.
+    """
+    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    chosen = _blocks(encoder, layers)
+    plan = _plan(encoder, stimuli, unit)
+    values: NDArray[np.float32] | None = None
+    width = 0
+    for reading, _, outputs in _watched(encoder, plan.readings, chosen, heads=True):
+        n_heads, width = outputs.shape[2:]
+        if values is None:
+            values = np.full((len(stimuli), len(chosen), n_heads * width), np.nan, dtype=np.float32)
+        rows, segment = np.unique(reading.row, return_inverse=True)
+        for layer, states in enumerate(torch.as_tensor(outputs).flatten(2)):
+            values[rows, layer] = pool_pieces(states, reading.piece, segment, len(rows), pool).numpy()
+    assert values is not None  # noqa: S101 - stimuli are never empty
+    head, place = np.divmod(np.arange(values.shape[2]), width)
+    names = [f"{h}/{u}" for h, u in zip(head, place, strict=True)]
+    coords = {**stimuli.coords(), "layer": chosen, "feature": names, "head": ("feature", head)}
+    attrs = {"step": "head_outputs", "pool": pool, "unit": unit, "stimuli": stimuli.fingerprint, **encoder.provenance()}
+    return xr.DataArray(values, dims=("sample", "layer", "feature"), coords=coords, attrs=attrs)
+
+
+def _blocks(encoder: Encoder, layers: Sequence[int] | None) -> list[int]:
+    if encoder.passes.batching != "packed":
+        raise ValueError(
+            f"encoder: {encoder.name} ({encoder.model.config.model_type}) does not call the attention function "
+            "given to it, so its heads cannot be watched; use a model of another family."
+        )
+    chosen = list(range(1, encoder.n_layers + 1)) if layers is None else list(layers)
+    wrong = [layer for layer in chosen if not 1 <= layer <= encoder.n_layers]
+    if wrong or not chosen:
+        raise ValueError(f"layers: got {chosen}; attention has layers 1 to {encoder.n_layers}.")
+    return chosen
+
+
+def _plan(encoder: Encoder, stimuli: Stimuli, unit: str) -> Plan:
+    if unit == "word":
+        return plan_words(encoder, stimuli, Whole(), stacklevel=4)
+    return plan_texts(encoder, stimuli, "error", stacklevel=4)
+
+
+def _watched(
+    encoder: Encoder, readings: Sequence[Reading], layers: list[int], *, heads: bool
+) -> Iterator[tuple[Reading, NDArray[np.float32], NDArray[np.float32]]]:
+    """Give readings with maps (layer, head, query, key), or with outputs (layer, token, head, unit)."""
+    empty = np.empty(0, dtype=np.float32)
+    for pack in plan_packs([len(reading.ids) for reading in readings], MAP_TOKENS):
+        chosen = [readings[row] for row in pack]
+        lengths = [len(reading.ids) for reading in chosen]
+        layout = Layout.of(lengths, keep_heads=heads, keep_maps=not heads)
+        ids = torch.as_tensor(np.concatenate([reading.ids for reading in chosen]))[None].to(encoder.device)
+        cache = {"use_cache": False} if getattr(encoder.model.config, "use_cache", None) else {}
+        with torch.inference_mode(), packed(layout):
+            encoder.model(input_ids=ids, position_ids=pack_inputs(encoder.passes, lengths, encoder.device), **cache)
+        if heads:
+            outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
+            for reading, part in zip(chosen, torch.split(outputs, lengths, dim=1), strict=True):
+                yield reading, empty, part.numpy()
+        else:
+            rows = [[row for run in layout.maps[layer - 1] for row in run] for layer in layers]  # (layer, sequence)
+            for place, reading in enumerate(chosen):
+                yield reading, torch.stack([row[place] for row in rows]).cpu().numpy(), empty
+
+
+def _between_words(maps: NDArray[np.float32], reading: Reading) -> NDArray[np.float32]:
+    """Add up over the pieces of what is looked at, and average over those of what looks."""
+    rows, word = np.unique(reading.row, return_inverse=True)
+    belongs = np.zeros((maps.shape[-1], len(rows)), dtype=np.float32)  # (token, word)
+    belongs[reading.piece, word] = 1.0
+    between: NDArray[np.float32] = (belongs / belongs.sum(0)).T @ (maps @ belongs)
+    return between

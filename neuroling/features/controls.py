@@ -1,0 +1,141 @@
+"""What any feature of meaning has to beat: length, frequency, neighbours, place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.ngram import bare
+from neuroling.features.story import log_frequency, word_length, word_position
+
+NEAREST = 20
+"""Words whose mean distance is OLD20 (Yarkoni, Balota and Yap 2008)."""
+
+
+def control_table(
+    words: Stimuli,
+    *,
+    frequency: Mapping[str, float] | str | None = None,
+    missing: float | None = None,
+    lexicon: Sequence[str] | None = None,
+) -> xr.DataArray:
+    """Put control variables of words side by side.
+
+    Parameters
+    ----------
+    words : Stimuli
+        One row a word, in order; perhaps with a ``group``.
+    frequency : mapping or str, optional
+        Frequency by word in lower case, in any unit, taken as a logarithm to base 10; or a language code such as
+        ``"en"`` or ``"ja"`` for the Zipf scale of the package wordfreq (log10 per thousand million words).
+    missing : float, optional
+        With a mapping: frequency of words that are not in it. Without it they are an error.
+    lexicon : sequence of str, optional
+        Words of the language, for orthographic neighbours.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        ``"word_length"`` (letters), ``"word_position"`` (from 0, in its group), and where asked for
+        ``"log_frequency"``, ``"neighbours"`` (words of the same length that differ in one letter; Coltheart's N) and
+        ``"old20"`` (mean edit distance to the 20 nearest words).
+
+    References
+    ----------
+    Coltheart, M. et al. (1977). Access to the internal lexicon. Attention and Performance VI.
+    Yarkoni, T., Balota, D. and Yap, M. (2008). Moving beyond Coltheart's N. Psychon. Bull. Rev. 15, 971-979.
+
+    Examples
+    --------
+    >>> table = control_table(Stimuli.from_texts(["cat", "table"]), lexicon=["cat", "car", "cap", "table"])
+    >>> table.sel(feature="neighbours").values.tolist()
+    [2.0, 0.0]
+    """
+    columns = [word_length(words), word_position(words)]
+    attrs: dict[str, str | int] = {"step": "control_table", "stimuli": words.fingerprint}
+    if isinstance(frequency, str):
+        columns.append(zipf_frequency(words, frequency))
+        attrs["frequency"] = columns[-1].attrs["source"]
+    elif frequency is not None:
+        columns.append(log_frequency(words, frequency, missing=missing))
+        attrs["n_without_frequency"] = columns[-1].attrs["n_missing"]
+    if lexicon is not None:
+        columns.append(neighbours(words, lexicon))
+    values = np.hstack([column.values for column in columns])
+    names = [name for column in columns for name in column.feature.values.tolist()]
+    return words.features(values, names).assign_attrs(attrs)
+
+
+def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
+    """Look up the frequency of words in the package wordfreq.
+
+    Parameters
+    ----------
+    words : Stimuli
+        One row a word.
+    language : str
+        Code such as ``"en"``.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        ``"log_frequency"`` on the Zipf scale; 0 for words that are not in the lists;
+        ``attrs["n_missing"]`` counts them.
+    """
+    try:
+        import wordfreq
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "zipf_frequency needs the package wordfreq: pip install neuroling[frequency]. A mapping from words to "
+            "frequencies works in its place.",
+            name="wordfreq",
+        ) from error
+    from importlib.metadata import version
+
+    known = wordfreq.available_languages("best")
+    if language not in known:
+        raise ValueError(f"language: got {language!r}; wordfreq has {', '.join(sorted(known))}.")
+    values = np.array([wordfreq.zipf_frequency(bare(text), language) for text in words.texts])
+    return words.features(values[:, None], ["log_frequency"]).assign_attrs(
+        source=f"wordfreq {version('wordfreq')}, {language}", n_missing=int((values == 0).sum())
+    )
+
+
+def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
+    """Count orthographic neighbours, and measure how far the nearest words are.
+
+    Parameters
+    ----------
+    words : Stimuli
+        One row a word; case and punctuation around it are ignored.
+    lexicon : sequence of str
+        Words of the language; a word is not its own neighbour.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        ``"neighbours"`` and ``"old20"``.
+    """
+    from neuroling.numerics.strings import edit_distances
+
+    entries = sorted({bare(word) for word in lexicon if word.strip()})
+    if len(entries) < 2:
+        raise ValueError(f"lexicon: got {len(entries)} words; expected at least two.")
+    patterns: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        for place in range(len(entry)):
+            patterns[f"{entry[:place]}\0{entry[place + 1 :]}"].add(entry)
+    keys = [bare(text) for text in words.texts]
+    known: dict[str, tuple[float, float]] = {}
+    for key in dict.fromkeys(keys):
+        near = {other for place in range(len(key)) for other in patterns.get(f"{key[:place]}\0{key[place + 1 :]}", ())}
+        others = [entry for entry in entries if entry != key]
+        distances = np.sort(edit_distances([key] * len(others), others))[:NEAREST]
+        known[key] = (float(len(near - {key})), float(distances.mean()))
+    values: NDArray[np.float64] = np.array([known[key] for key in keys])
+    return words.features(values, ["neighbours", "old20"])

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.controls import control_table, neighbours, zipf_frequency
+from neuroling.features.cooccurrence import VERB_FORMS, cooccurrence, ppmi, svd, verb_features
+
+
+def texts(*lines: str) -> Stimuli:
+    return Stimuli.from_texts(list(lines), labels=range(len(lines)))
+
+
+@given(
+    words=st.lists(st.sampled_from("abcde"), min_size=1, max_size=30),
+    window=st.integers(1, 6),
+)
+def test_counts_equal_a_double_loop(words: list[str], window: int) -> None:
+    found = cooccurrence(texts("a", "c"), texts(" ".join(words)), contexts=["b", "c"], window=window).values
+    expected = [
+        [
+            sum(
+                words[i] == target and words[j] == context
+                for i in range(len(words))
+                for j in range(len(words))
+                if 0 < abs(i - j) <= window
+            )
+            for context in "bc"
+        ]
+        for target in "ac"
+    ]
+    assert found.tolist() == expected
+
+
+def test_no_count_crosses_from_one_text_to_the_next() -> None:
+    assert cooccurrence(texts("a"), texts("a", "b"), contexts=["b"]).values.item() == 0
+
+
+def test_the_most_frequent_words_serve_as_contexts() -> None:
+    found = cooccurrence(texts("cat"), texts("the cat saw the dog", "the end"), contexts=2)
+    assert found.feature.values.tolist() == ["the", "cat"]
+
+
+def test_all_forms_of_a_verb_count_for_it() -> None:
+    corpus = texts("she ate celery", "he eats the celery", "celery was eaten; he drove a car")
+    found = verb_features(Stimuli.from_texts(["celery", "car"]), corpus)
+    assert found.sizes["feature"] == len(VERB_FORMS) == 25
+    np.testing.assert_allclose(np.linalg.norm(found.values, axis=1), 1)
+    assert found.sel(sample="celery", feature="eat") > found.sel(sample="car", feature="eat")
+
+
+def test_a_noun_without_verbs_is_named() -> None:
+    with pytest.raises(ValueError, match=r"1 occur with none of the 25 verbs \(first \['igloo'\]\)"):
+        verb_features(Stimuli.from_texts(["celery", "igloo"]), texts("eat celery"))
+
+
+def test_ppmi_equals_its_formula() -> None:
+    n = np.array([[3.0, 1, 0], [1, 5, 2]])
+    found = ppmi(texts("a", "b").features(n), smoothing=0.75).values
+    context = n.sum(0) ** 0.75 / (n.sum(0) ** 0.75).sum()
+    with np.errstate(divide="ignore"):
+        expected = np.maximum(0, np.log2(n / n.sum() / (n.sum(1, keepdims=True) / n.sum() * context)))
+    np.testing.assert_allclose(found, expected)
+
+
+def test_singular_directions_keep_distances() -> None:
+    table = texts(*"abcdef").features(np.random.default_rng(0).standard_normal((6, 4)))
+    whole = svd(table, 4)
+    np.testing.assert_allclose(whole.values @ whole.values.T, table.values @ table.values.T, atol=1e-10)
+    np.testing.assert_allclose(svd(table, 2).values, whole.values[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cooccurrence(texts("a"), texts("a"), window=0), "window: got 0"),
+        (lambda: cooccurrence(texts("a b"), texts("a")), "1 are not single words"),
+        (lambda: cooccurrence(texts("a"), texts("a"), contexts={"x": ["b"], "y": ["b"]}), "one word under two names"),
+        (lambda: ppmi(texts("a").features([[0.0]])), "not all of them zero"),
+        (lambda: ppmi(texts("a").features([[1.0]]), smoothing=0), "smoothing: got 0"),
+        (lambda: svd(texts("a").features([[1.0]]), 2), "n_components: got 2"),
+        (lambda: neighbours(texts("a"), ["a"]), "lexicon: got 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()  # type: ignore[operator]
+
+
+def test_contexts_are_no_single_str() -> None:
+    with pytest.raises(TypeError, match="got the str 'eat'"):
+        cooccurrence(texts("a"), texts("a"), contexts="eat")
+
+
+# --- controls ---------------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_differ_in_one_letter() -> None:
+    found = neighbours(Stimuli.from_texts(["cat", "Cot,", "table"]), ["cat", "cot", "cut", "car", "coat", "table"])
+    assert found.sel(feature="neighbours").values.tolist() == [3, 2, 0]
+    np.testing.assert_allclose(found.sel(feature="old20").values[0], np.mean([1, 1, 1, 1, 4]))
+
+
+def test_controls_stand_side_by_side() -> None:
+    words = Stimuli.from_texts(["the", "cat", "ran"], labels=range(3), group=[1, 1, 2])
+    table = control_table(words, frequency={"the": 100.0, "cat": 10.0}, missing=1.0, lexicon=["cat", "car"])
+    assert table.feature.values.tolist() == ["word_length", "word_position", "log_frequency", "neighbours", "old20"]
+    assert table.sel(feature="log_frequency").values.tolist() == [2, 1, 0]
+    assert table.attrs["n_without_frequency"] == 1
+
+
+def test_frequencies_of_the_library_are_zipf() -> None:
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed")
+    found = zipf_frequency(Stimuli.from_texts(["the", "rabbit", "xqzzt"]), "en")
+    assert found.values[0, 0] > 7 > found.values[1, 0] > 3
+    assert (found.values[2, 0], found.attrs["n_missing"]) == (0, 1)
+    with pytest.raises(ValueError, match="language: got 'xx'"):
+        zipf_frequency(Stimuli.from_texts(["the"]), "xx")
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "wordfreq", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install neuroling\[frequency\]"):
+        control_table(Stimuli.from_texts(["the"]), frequency="en")
