@@ -7,8 +7,11 @@ import io
 import json
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 DIGITS = 64
 """Hexadecimal digits of a SHA-256."""
 
-FORMAT = "neuroling-features-1"
+FORMAT = "neuroling-features-2"
 """Name of the file layout; a change of layout or of any step that makes features changes it."""
 
 
@@ -75,12 +78,14 @@ def remember(
     path = Path(folder) / f"{key}.npz"
     if path.exists():
         try:
-            return read_entry(path, key)
+            values = read_entry(path, key)
+            _touch(path)
+            return values
         except (OSError, ValueError, KeyError) as error:
             warnings.warn(f"cache: {path.name} is damaged ({error}); computed again.", stacklevel=3)
     values = compute()
     try:
-        write_entry(path, key, values)
+        write_entry(path, key, values, summary_of(parts))
     except OSError as error:
         warnings.warn(f"cache: {path.name} could not be written ({error}); the values are not affected.", stacklevel=3)
     return values
@@ -115,7 +120,7 @@ def read_entry(path: Path, key: str) -> NDArray[np.float32]:
         return np.asarray(entry["values"], dtype=np.float32)
 
 
-def write_entry(path: Path, key: str, values: NDArray[np.float32]) -> None:
+def write_entry(path: Path, key: str, values: NDArray[np.float32], summary: str = "") -> None:
     """Write an entry under a temporary name, flush it to disk, then rename it: nobody ever reads half a file.
 
     The file is an ordinary npz archive followed by the SHA-256 of the archive.
@@ -128,10 +133,13 @@ def write_entry(path: Path, key: str, values: NDArray[np.float32]) -> None:
         Its key.
     values : ndarray of float32
         What to keep.
+    summary : str
+        What it is, in a few words.
     """
     archive = io.BytesIO()
-    np.savez(archive, values=values, key=np.array(key))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(archive, values=values, key=np.array(key), summary=np.array(summary))
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -142,6 +150,165 @@ def write_entry(path: Path, key: str, values: NDArray[np.float32]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a cache.
+
+    Attributes
+    ----------
+    path : Path
+        Where it stands.
+    n_bytes : int
+        How large it is.
+    used : datetime
+        When it was last written or read.
+    summary : str
+        What it holds.
+    """
+
+    path: Path
+    n_bytes: int
+    used: datetime
+    summary: str
+
+
+def summary_of(parts: Mapping[str, object]) -> str:
+    """Say in a few words what a description is of.
+
+    Parameters
+    ----------
+    parts : mapping
+        As for :func:`remember`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> summary_of({"step": "extract", "encoder": "minilm", "pool": "mean", "texts": ["a", "b"]})
+    'extract minilm mean'
+    """
+    return " ".join(str(parts[name]) for name in ("step", "encoder", "unit", "pool") if name in parts)
+
+
+def entries(folder: Path) -> list[Entry]:
+    """List the entries of a cache.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache.
+
+    Returns
+    -------
+    list of Entry
+        The latest use last.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"folder: there is no folder {folder}.")
+    found = []
+    for path in Path(folder).glob("*.npz"):
+        if len(path.stem) == DIGITS:
+            state = path.stat()
+            found.append(Entry(path, state.st_size, datetime.fromtimestamp(state.st_mtime), _summary(path)))
+    return sorted(found, key=lambda entry: (entry.used, entry.path))
+
+
+def damage(path: Path) -> str:
+    """Say what is wrong with an entry.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+
+    Returns
+    -------
+    str
+        Empty if nothing is.
+    """
+    try:
+        read_entry(path, path.stem)
+    except (OSError, ValueError, KeyError) as error:
+        return str(error)
+    return ""
+
+
+def to_prune(
+    folder: Path, *, older_than_days: float | None = None, most_bytes: int | None = None, damaged: bool = False
+) -> list[Entry]:
+    """Choose entries that may go.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache.
+    older_than_days : float, optional
+        Those not used for so long.
+    most_bytes : int, optional
+        The longest unused, until no more than so many bytes are left.
+    damaged : bool
+        Those whose checksum differs.
+
+    Returns
+    -------
+    list of Entry
+    """
+    found = entries(folder)
+    going = {entry.path for entry in found if damaged and damage(entry.path)}
+    if older_than_days is not None:
+        limit = time.time() - older_than_days * 86400
+        going |= {entry.path for entry in found if entry.used.timestamp() < limit}
+    left = sum(entry.n_bytes for entry in found if entry.path not in going)
+    for entry in found:
+        if most_bytes is None or left <= most_bytes:
+            break
+        if entry.path not in going:
+            going.add(entry.path)
+            left -= entry.n_bytes
+    return [entry for entry in found if entry.path in going]
+
+
+def leavings(folder: Path, *, older_than_s: float = 3600.0) -> list[Path]:
+    """Find what writers that were killed have left behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache.
+    older_than_s : float
+        Younger ones may still be written to; in seconds.
+
+    Returns
+    -------
+    list of Path
+    """
+    limit = time.time() - older_than_s
+    return sorted(path for path in Path(folder).glob(".*.partial") if path.stat().st_mtime < limit)
+
+
+def _summary(path: Path) -> str:
+    try:
+        with np.load(path, allow_pickle=False) as entry:
+            return str(entry["summary"])
+    except (OSError, ValueError, KeyError, EOFError):
+        return "cannot be read"
+
+
+def _touch(path: Path) -> None:
+    """Note that an entry was used, where that may be written."""
+    try:
+        os.utime(path)
+    except OSError:
+        return
 
 
 def _checksum(content: bytes) -> bytes:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import itertools
+import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +102,166 @@ def test_a_pickle_in_an_entry_is_never_opened(tmp_path: Path) -> None:
     path.write_bytes(hostile.getvalue() + hashlib.sha256(hostile.getvalue()).hexdigest().encode())
     with pytest.warns(UserWarning, match="is damaged .*allow_pickle=False"):
         remember(tmp_path, PARTS, lambda: VALUES)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def options() -> dict[str, object]:
+    return {
+        "step": "extract",
+        "unit": "word",
+        "pool": "mean",
+        "normalise": 0,
+        "layers": list(range(7)),
+        "passages": [["the cat saw", [0, 4, 8], [3, 7, 11]], ["a dog", [0, 2], [1, 5]]],
+        "context": "Whole()",
+        "missing": "error",
+        "shared": "error",
+        "encoder": "minilm",
+        "revision": "0.1.0",
+        "weights_sha256": "a" * 64,
+        "tokenizer_sha256": "b" * 64,
+        "max_tokens": "512",
+        "dtype": "float32",
+        "device": "cpu",
+        "batching": "packed",
+        "torch": "2.13.0",
+        "transformers": "5.23.0",
+    }
+
+
+def single_changes() -> list[dict[str, object]]:
+    """Change one thing at a time: a letter, a span, an option, a digit of a hash."""
+    changed = []
+    for name, value in options().items():
+        if isinstance(value, str):
+            for place in range(min(len(value), 20)):
+                other = value[:place] + chr(ord(value[place]) + 1) + value[place + 1 :]
+                changed.append({**options(), name: other})
+            changed += [{**options(), name: value + "x"}, {**options(), name: None}]
+        if isinstance(value, int):
+            changed.append({**options(), name: value + 1})
+        without = options()
+        del without[name]
+        changed.append(without)
+    for passage in range(2):
+        text, starts, stops = options()["passages"][passage]  # type: ignore[index]
+        for place in range(len(text)):
+            new = options()
+            new["passages"][passage][0] = text[:place] + "#" + text[place + 1 :]  # type: ignore[index]
+            changed.append(new)
+        for edge in (1, 2):
+            for word in range(len(starts if edge == 1 else stops)):
+                new = options()
+                new["passages"][passage][edge][word] += 1  # type: ignore[index]
+                changed.append(new)
+    for layer in range(7):
+        changed.append({**options(), "layers": [other for other in range(7) if other != layer]})
+    return changed
+
+
+def test_two_hundred_single_changes_all_miss() -> None:
+    changes = single_changes()
+    assert len(changes) >= 200
+    keys = {content_key(change) for change in changes}
+    assert content_key(options()) not in keys
+    assert len(keys) == len(changes)
+
+
+def test_fifty_changes_of_nothing_all_hit() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        names = rng.permutation(list(options()))
+        same = {str(name): options()[str(name)] for name in names}
+        same["layers"] = tuple(same["layers"])  # type: ignore[arg-type]
+        assert content_key(same) == content_key(options())
+
+
+def _write_many(folder: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        number = int(rng.integers(5))
+        made = remember(Path(folder), {"number": number}, lambda number=number: np.full((200, 30), number, np.float32))
+        if not (made == number).all():
+            raise AssertionError("an entry held another's values")
+
+
+def test_two_jobs_may_write_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    jobs = [context.Process(target=_write_many, args=(str(tmp_path), seed)) for seed in range(3)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(30)
+    assert [job.exitcode for job in jobs] == [0, 0, 0]
+    assert len(list(tmp_path.iterdir())) == 5
+    assert not any(cache.damage(found.path) for found in cache.entries(tmp_path))
+
+
+def test_a_killed_writer_leaves_no_half_entry(tmp_path: Path) -> None:
+    def write_forever() -> None:
+        for number in itertools.count():
+            remember(tmp_path, {"number": number}, lambda: np.zeros((3000, 100), np.float32))
+
+    for _ in range(5):
+        job = multiprocessing.get_context("fork").Process(target=write_forever)
+        job.start()
+        time.sleep(0.05)
+        job.kill()
+        job.join()
+    assert not any(cache.damage(found.path) for found in cache.entries(tmp_path))
+
+
+# --- looking after ----------------------------------------------------------------------------------------------------
+
+
+def several(folder: Path) -> list[Path]:
+    paths = []
+    for number in range(4):
+        parts = {"step": "extract", "encoder": "minilm", "pool": "mean", "number": number}
+        remember(folder, parts, lambda: VALUES)
+        paths.append(folder / f"{content_key(parts)}.npz")
+        os.utime(paths[-1], (1e9 + number * 86400, 1e9 + number * 86400))
+    return paths
+
+
+def test_entries_are_listed_by_their_last_use(tmp_path: Path) -> None:
+    paths = several(tmp_path)
+    (tmp_path / "notes.npz").touch()
+    found = cache.entries(tmp_path)
+    assert [entry.path for entry in found] == paths
+    assert {entry.summary for entry in found} == {"extract minilm mean"}
+
+
+def test_reading_counts_as_use(tmp_path: Path) -> None:
+    several(tmp_path)
+    remember(tmp_path, {"step": "extract", "encoder": "minilm", "pool": "mean", "number": 0}, lambda: VALUES)
+    assert cache.entries(tmp_path)[-1].used.year > 2020
+
+
+def test_damage_is_said(tmp_path: Path) -> None:
+    paths = several(tmp_path)
+    paths[1].write_bytes(paths[1].read_bytes()[:-1] + b"0")
+    assert [bool(cache.damage(path)) for path in paths] == [False, True, False, False]
+    assert [entry.path for entry in cache.to_prune(tmp_path, damaged=True)] == [paths[1]]
+
+
+def test_the_longest_unused_go_first(tmp_path: Path) -> None:
+    paths = several(tmp_path)
+    size = paths[0].stat().st_size
+    assert [entry.path for entry in cache.to_prune(tmp_path, most_bytes=2 * size)] == paths[:2]
+    os.utime(paths[3])
+    assert [entry.path for entry in cache.to_prune(tmp_path, older_than_days=1)] == paths[:3]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        cache.entries(tmp_path / "none")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_costs_the_entry_and_not_the_values(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.warns(UserWarning, match="could not be written"):
+        assert remember(tmp_path, PARTS, lambda: VALUES) is VALUES

@@ -1,0 +1,107 @@
+"""``neuroling cache``: what is kept of earlier features, whether it is whole, and what may go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder given as cache= to extract.")]
+
+
+def build() -> typer.Typer:
+    """Put the commands about caches together.
+
+    Returns
+    -------
+    typer.Typer
+    """
+    app = typer.Typer(help="Earlier features: list, verify, prune.", no_args_is_help=True, rich_markup_mode=None)
+    app.command("list")(list_all)
+    app.command("verify")(verify)
+    app.command("prune")(prune)
+    return app
+
+
+def list_all(folder: Folder) -> None:
+    """List the entries of a cache, the latest use last.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The cache.
+    """
+    from neuroling.features.cache import entries
+
+    found = entries(folder)
+    for entry in found:
+        typer.echo(f"{entry.path.name[:12]}  {_size(entry.n_bytes):>9}  {entry.used:%Y-%m-%d %H:%M}  {entry.summary}")
+    typer.echo(f"{len(found)} entries, {_size(sum(entry.n_bytes for entry in found))}")
+
+
+def verify(folder: Folder) -> None:
+    """Read every entry and check its checksum and key; status 1 if one is damaged.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The cache.
+    """
+    from neuroling.features.cache import damage, entries
+
+    found = entries(folder)
+    bad = [(entry, what) for entry in found if (what := damage(entry.path))]
+    for entry, what in bad:
+        typer.echo(f"{entry.path.name}: {what}")
+    typer.echo(f"{len(found) - len(bad)} of {len(found)} entries are whole")
+    if bad:
+        raise typer.Exit(1)
+
+
+def prune(
+    folder: Folder,
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", help="Remove entries not used for so many days.")
+    ] = None,
+    larger_than: Annotated[
+        float | None, typer.Option("--larger-than", help="Remove the longest unused until so many GB are left.")
+    ] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Remove entries that are damaged.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without this, only say what would go.")] = False,
+) -> None:
+    """Remove entries; remains of interrupted writes go as well. Says what would go unless told --yes.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The cache.
+    older_than : float, optional
+        Days.
+    larger_than : float, optional
+        GB.
+    damaged : bool
+        Whether damaged entries go.
+    yes : bool
+        Whether to remove rather than to say.
+    """
+    from neuroling.features.cache import leavings, to_prune
+
+    if older_than is None and larger_than is None and not damaged:
+        raise typer.BadParameter("say what shall go: --older-than DAYS, --larger-than GB or --damaged.")
+    going = to_prune(folder, older_than_days=older_than, most_bytes=_bytes(larger_than), damaged=damaged)
+    paths = [entry.path for entry in going] + leavings(folder)
+    for path in paths:
+        typer.echo(f"{'removed' if yes else 'would remove'}  {path.name}")
+        if yes:
+            path.unlink(missing_ok=True)
+    size = _size(sum(entry.n_bytes for entry in going))
+    typer.echo(f"{len(paths)} files, {size}" + ("" if yes else "; add --yes to remove them"))
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * 1e9)
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
