@@ -105,9 +105,9 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
     -------
     pandas.DataFrame
         By type: first and second amplitude and their ratio; the published ratio; people's first presentation and
-        repetition effect (microvolts); correlations over ticks of the simulated with the published curves, both
-        presentations and their difference; share of power at 0 Hz gained from first to second presentation, simulated
-        and published.
+        repetition effect (microvolts); how much later the published peak comes (ticks), and, once the published curves
+        are moved by that much, correlations over ticks with the simulated ones, both presentations and their
+        difference; share of power at 0 Hz gained from first to second presentation, simulated and published.
     """
     theirs = curves()
     rows = {}
@@ -115,6 +115,7 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
         ours = {name: _mean_curve(recording, kind, name) for name in ("new", "repeated")}
         other = {name: theirs.sel(sample=f"{kind}, {name}").drop_vars("sample") for name in ("new", "repeated")}
         first, second = (float(mean_amplitude(ours[name], window)) for name in ("new", "repeated"))
+        later = int(np.argmax(other["new"].to_numpy())) - int(np.argmax(ours["new"].to_numpy()))
         rows[kind] = {
             "first": first,
             "second": second,
@@ -122,9 +123,10 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
             "published ratio": float(repetition_ratios()[kind]),
             "people, first (µV)": PEOPLE.loc[kind, "first"],
             "people, repetition (µV)": PEOPLE.loc[kind, "repetition"],
-            "r, first": _correlation(ours["new"], other["new"]),
-            "r, second": _correlation(ours["repeated"], other["repeated"]),
-            "r, difference": _correlation(ours["new"] - ours["repeated"], other["new"] - other["repeated"]),
+            "published later (ticks)": later,
+            "r, first": _correlation(ours["new"], other["new"], later),
+            "r, second": _correlation(ours["repeated"], other["repeated"], later),
+            "r, difference": _correlation(ours["new"] - ours["repeated"], other["new"] - other["repeated"], later),
             "0 Hz gained": _dc_share(ours["repeated"]) - _dc_share(ours["new"]),
             "published 0 Hz gained": float(DC_POWER.loc[kind, "second"] - DC_POWER.loc[kind, "first"]) / 50.3,
         }
@@ -139,10 +141,11 @@ def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataAr
     return mean.isel(time=np.flatnonzero(np.asarray(mean["time"]) > -1e-9))  # from the onset of the target
 
 
-def _correlation(one: xr.DataArray, other: xr.DataArray) -> float:
-    """Pearson correlation over the ticks that both have, counted from the onset."""
-    n = min(one.sizes["time"], other.sizes["time"])  # the published curves end after 19 ticks
-    return float(np.corrcoef(np.asarray(one)[:n], np.asarray(other)[:n])[0, 1])
+def _correlation(ours: xr.DataArray, other: xr.DataArray, later: int) -> float:
+    """Pearson correlation over the ticks that both have once the other is moved earlier by so many ticks."""
+    one, two = ours.to_numpy()[max(-later, 0) :], other.to_numpy()[max(later, 0) :]
+    n = min(len(one), len(two))  # the published curves end after 19 ticks
+    return float(np.corrcoef(one[:n], two[:n])[0, 1])
 
 
 def _dc_share(curve: xr.DataArray) -> float:

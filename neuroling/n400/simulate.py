@@ -16,7 +16,7 @@ from neuroling.n400.experiments import Timing, check_items
 from neuroling.n400.linking import Link, semantic_activation
 from neuroling.n400.network import Network, on_device
 
-LEARNED = 0.9
+LEARNED = 0.8
 """Share of its lexicon that a participant must read right; a heuristic."""
 
 
@@ -67,7 +67,7 @@ def simulate(
     Raises
     ------
     NotLearned
-        If a participant reads fewer than nine in ten items right.
+        If a participant reads fewer than four in five items right.
     ValueError
         If a string is not in the lexicon, or the link needs meanings that some targets lack.
 

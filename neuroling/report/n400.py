@@ -116,7 +116,7 @@ def plot_effect_table(table: pd.DataFrame) -> Axes:
     return ax
 
 
-def plot_units(units: xr.DataArray, *, sample: int = 0, participant: int = 0, n_units: int = 8) -> Axes:
+def plot_units(units: xr.DataArray, *, sample: int = 0, participant: int = 0, n_units: int = 6) -> Axes:
     """Draw the semantic units that respond most in one trial.
 
     Parameters

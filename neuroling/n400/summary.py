@@ -1,0 +1,78 @@
+"""What a repetition simulation shows at a glance: its shape, its spectrum, and all lexicons together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuroling.n400.effects import first_window
+from neuroling.n400.measures import count_peaks, spectrum
+
+
+def pool_lexicons(recordings: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Put simulations of several lexicons into one recording, their samples told apart by the lexicon's number.
+
+    Parameters
+    ----------
+    recordings : sequence of xarray.DataArray, dims (sample, repeat, time)
+        Same participants' numbers and times.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, repeat, time)
+        With the sample coordinate ``lexicon``.
+    """
+    if not recordings:
+        raise ValueError("recordings: empty; expected at least one.")
+    renamed = [
+        recording.assign_coords(
+            sample=[f"{place}: {label}" for label in recording["sample"].to_numpy()],
+            lexicon=("sample", np.full(recording.sizes["sample"], str(place))),
+        )
+        for place, recording in enumerate(recordings)
+    ]
+    return xr.concat(renamed, "sample", join="exact", coords="minimal", compat="override", combine_attrs="override")
+
+
+def shape_table(recording: xr.DataArray) -> pd.DataFrame:
+    """Describe the mean response to first presentations, and what repetition does to its spectrum.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, repeat, time)
+        Conditions ``new`` and ``repeated``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: ``peaks`` (humps that stand out by a tenth of the range), ``peak`` and ``latency`` (s), ``final`` (last
+        tick over the peak), ``window`` (full width at half maximum, s), and for the lowest three frequencies the power
+        of repeated over new.
+    """
+    rows = {
+        name: recording.isel(sample=np.flatnonzero(np.asarray(recording["condition"]) == name)).mean(
+            ["sample", "repeat"]
+        )
+        for name in ("new", "repeated")
+    }
+    after = {name: curve.isel(time=np.flatnonzero(np.asarray(curve["time"]) > -1e-9)) for name, curve in rows.items()}
+    new = after["new"]
+    top = int(np.argmax(new.to_numpy()))
+    start, stop = first_window(recording)
+    power = {name: spectrum(curve) for name, curve in after.items()}
+    ratios = (power["repeated"] / power["new"]).to_numpy()[:3]
+    frequencies = power["new"]["frequency"].to_numpy()[:3]
+    return pd.DataFrame(
+        {
+            "model": [recording.attrs.get("model", "")],
+            "peaks": [count_peaks(new)],
+            "peak": [float(new[top])],
+            "latency": [float(new["time"][top])],
+            "final": [float(new[-1] / new[top])],
+            "window": [f"{start:.3f}–{stop:.3f}"],
+            **{f"power at {at:.1f} Hz": [ratio] for at, ratio in zip(frequencies, ratios, strict=True)},
+        }
+    )
