@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
@@ -197,7 +197,10 @@ class Scorer:
         sides = [
             self._sides(number, *pair) for number, pair in enumerate(self._centred(pairs, self.data.y_mean.values))
         ]
-        similar = [similarity(*(lay_out(self.metric, side, self.dims) for side in both)) for both in sides]
+        similar = [
+            similarity(*(lay_out(self.metric, side, self.dims) for side in both)).astype(self.data.y.dtype)
+            for both in sides
+        ]
         yield from self._mean_over_splits(two_vs_two_of_relabelings, [(matrix,) for matrix in similar], orders)
 
     def _recorrelated(self, pairs: Sequence[HeldOut], orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:
@@ -277,9 +280,14 @@ class Scorer:
         return self._label(scores, "split")
 
     def _label(self, values: Array, *leading: str) -> xr.DataArray:
-        kept = self.metric.kept(self.dims)
-        coords = {name: c for name, c in self.data.y.coords.items() if c.dims and set(c.dims) <= set(kept)}
+        kept, coords = self._labels
         return xr.DataArray(values, dims=(*leading, *kept), coords=coords, name="score")
+
+    @cached_property
+    def _labels(self) -> tuple[tuple[str, ...], dict[Hashable, xr.DataArray]]:
+        """Axes that the metric keeps, and their coordinates."""
+        kept = self.metric.kept(self.dims)
+        return kept, {name: c for name, c in self.data.y.coords.items() if c.dims and set(c.dims) <= set(kept)}
 
     @cached_property
     def _gram_route(self) -> GramRoute | None:

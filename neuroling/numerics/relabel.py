@@ -17,6 +17,9 @@ TILE = 64
 DRAWS_AT_ONCE = 128
 """Relabelings whose correlations are held at once."""
 
+TIE_FLOAT32 = 1e-6
+"""Margin within which cosines of float32 patterns tie: some units in the last place."""
+
 BLOCK = 250
 """Rows of a similarity matrix at a time. A heuristic."""
 
@@ -105,18 +108,15 @@ def two_vs_two_of_relabelings(
     [1.0, 0.0]
     """
     by_truth = torch.from_numpy(np.ascontiguousarray(similarity.T))  # (true, predicted)
-    n = len(by_truth)
+    n, rounding = len(by_truth), TIE if by_truth.dtype == torch.float64 else TIE_FLOAT32
     for order in torch.from_numpy(np.ascontiguousarray(orders)):
         moved = by_truth[order]  # (sample by its new truth, predicted)
-        own = moved.diagonal().contiguous()
+        moved -= moved.diagonal().clone()[:, None]
         balance = 0.0
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
-            gain = own[rows, None] + own[None, start:] - moved[start:, rows].T - moved[rows, start:]  # (row, later)
-            corner = gain[:, : len(gain)]  # the block against itself: every pair twice, and a diagonal of zeros
-            balance += _right_less_wrong(gain) - _right_less_wrong(corner) / 2
+            loss = moved[start:, rows].T + moved[rows, start:]  # (row, later): wrong less right matching
+            sign = torch.nn.functional.hardshrink(loss, rounding).sign_()
+            corner = sign[:, : len(sign)]  # the block against itself: every pair twice, and a diagonal of zeros
+            balance -= float(sign.sum()) - float(corner.sum()) / 2
         yield 0.5 + balance / (n * (n - 1))
-
-
-def _right_less_wrong(gain: torch.Tensor) -> int:
-    return int(torch.count_nonzero(gain > TIE)) - int(torch.count_nonzero(gain < -TIE))
