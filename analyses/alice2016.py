@@ -56,7 +56,7 @@ def main(
             splits=FOLDS,
             metric=pearson,
             ceiling=LeaveOneOut("subject"),
-            inference=CircularShift(n_shifts, minimum=2 * GAP),
+            inference=CircularShift(n_shifts),
             rng=seed,
         )
     result = combine(results, dim="model")
@@ -128,8 +128,8 @@ scaled. Left out by name: {excluded}.
 Ridge regression, a penalty for each participant and region from four inner stretches. Five contiguous stretches of \
 the story were held out in turn, with {gap} volumes (20 s) left out on either side, inside and outside. Score: \
 Pearson correlation per stretch, averaged. Null: the recording is rotated in time against the features and \
-everything is fitted again; all rotations of at least 40 s. Participants share each rotation, so their mean has a \
-null of its own. Ceiling: each participant predicted by the mean of the others, never clipped.
+everything is fitted again, for every rotation. Participants share each rotation, so their mean has a null of its \
+own. Ceiling: each participant predicted by the mean of the others, never clipped.
 
 The filtered word rate correlates more with the filtered group mean than the shipped one does, because slow drifts no \
 longer hide it."""
