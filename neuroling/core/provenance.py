@@ -7,6 +7,7 @@ import json
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -80,13 +81,19 @@ class Provenance:
 
 def current_versions() -> dict[str, str]:
     """Collect the versions of Python, the platform and the packages at hand."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Read the packages' metadata once a process: it costs more than a small evaluation."""
     found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return tuple(found.items())
 
 
 def describe_seed(rng: int | np.random.Generator) -> str:
