@@ -1,26 +1,25 @@
 """Repetition makes the N400 smaller if, and only if, single units fatigue by an alpha function.
 
 Model after Laszlo and Armstrong (2014), Brain and Language 132:22-27, and Laszlo and Plaut (2012); their method
-sections were not at hand, so everything inferred is named in ``docs/n400.md``. Published: second over first presentation
-0.79 (words), 0.81 (acronyms), 0.82 (pseudowords), 0.85 (illegal strings) with the alpha function, no effect without.
-Expected here, 24 participants times 3 lexicons: one hump; 5 to 11 per cent smaller on repetition with alpha and less
-than 2 without (equivalence test); larger responses to strings with more neighbours.
+sections were not at hand, so everything inferred is named in ``docs/n400.md``. Published: second over first
+presentation 0.79 (words), 0.81 (acronyms), 0.82 (pseudowords), 0.85 (illegal strings) with the alpha function, no
+effect without. Expected here, 24 participants times 3 lexicons: one hump; 5 to 11 per cent smaller on repetition with
+alpha and less than 2 without (equivalence test); larger responses to strings with more neighbours.
 """
 
-import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import typer
 
 from neuroling.n400.alpha import Alpha
+from neuroling.n400.cohort import Letters, teach
 from neuroling.n400.effects import PHENOMENA, Hypothesis, effect_table, first_window
 from neuroling.n400.experiments import repetition
-from neuroling.n400.lexicon import make_lexicon, one_hot
 from neuroling.n400.linking import semantic_activation
-from neuroling.n400.network import Network, Training, train
+from neuroling.n400.network import Network
 from neuroling.n400.published import against_published
 from neuroling.n400.sensitivity import sensitivity
 from neuroling.n400.simulate import simulate, simulate_units
@@ -28,8 +27,6 @@ from neuroling.n400.summary import pool_lexicons, shape_table
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_units
 
-LOG = logging.getLogger(__name__)
-Letters = Literal["two-of-five", "one-hot"]
 ROWS = [one for one in PHENOMENA if one.experiment == "repetition"]
 SWEEP = {"time_constants": [4.0, 6.0, 8.0, 10.0, 14.0, 20.0, np.inf], "blanks": [2, 6, 10, 14, 20]}
 
@@ -45,19 +42,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
     """Train, simulate with and without the alpha function, and write what became of the published claims."""
-    networks = [taught(letters, participants, epochs, seed, place) for place in range(lexicons)]
+    networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     return report(networks, Alpha(time_constant), out, seed, allow_unlearned)
-
-
-def taught(letters: Letters, participants: int, epochs: int | None, seed: int, place: int) -> Network:
-    """Teach the lexicon of one number to new participants."""
-    of_lexicon, of_weights = np.random.default_rng([seed, place]).spawn(2)
-    default = Training() if letters == "two-of-five" else Training(epochs=900, autoencoding=0.5)
-    training = default if epochs is None else Training(epochs=epochs, autoencoding=default.autoencoding)
-    lexicon = make_lexicon(rng=of_lexicon, codes=one_hot() if letters == "one-hot" else None)
-    network = train(lexicon, participants=participants, rng=of_weights, training=training)
-    LOG.info("lexicon %d: %d participants read %.0f %% or more", place, participants, 100 * network.accuracy().min())
-    return network
 
 
 def report(networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_unlearned: bool) -> pd.DataFrame:
