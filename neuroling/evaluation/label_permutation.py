@@ -81,12 +81,17 @@ class LabelPermutation:
             )
         square = np.zeros((n_items, n_items))
         square[first, second] = square[second, first] = model
+        flat, places = square.ravel(), np.empty(data.n_samples, dtype=np.intp)
         batch = max(1, BATCH_PAIRS // data.n_samples)
         for start in range(0, self.n_draws, batch):
             size = min(batch, self.n_draws - start)
             # a pair takes the values of the pair of permuted items: the model moves the other way
             orders = [np.argsort(rng.permutation(n_items)) for _ in range(size)]
-            moved = np.stack([square[order[first], order[second]] for order in orders])  # (draw, pair)
+            moved = np.empty((size, data.n_samples))
+            for draw, order in enumerate(orders):
+                (order * n_items).take(first, out=places)
+                np.add(places, order.take(second), out=places)
+                flat.take(places, out=moved[draw], mode="clip")  # (draw, pair)
             for scores in moved @ target.T:
                 yield observed.copy(data=scores.reshape(observed.shape))
 

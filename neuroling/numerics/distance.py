@@ -274,14 +274,14 @@ def sliding_grams(
     sums : Tensor, shape (item,)
         Sums over the window, float64.
     """
-    x = _tensor(recording)
-    sums = torch.cumsum(torch.nn.functional.pad(x.sum(1, dtype=torch.float64), (1, 0)), 1)  # (item, time + 1)
+    x = _tensor(np.moveaxis(recording, 2, 0))  # (time, item, channel)
+    sums = torch.cumsum(torch.nn.functional.pad(x.sum(2, dtype=torch.float64).T, (1, 0)), 1)  # (item, time + 1)
     products = torch.empty(0)
-    for start in range(x.shape[2] - window + 1):
+    for start in range(len(x) - window + 1):
         if start % refresh == 0:
-            products = _gram(x[:, :, start : start + window].flatten(1))
+            products = _gram(x[start : start + window].transpose(0, 1).flatten(1))
         else:
-            new, old = x[:, :, start + window - 1], x[:, :, start - 1]
+            new, old = x[start + window - 1], x[start - 1]
             products.addmm_(torch.cat([new, old], 1), torch.cat([new, -old], 1).T)
         yield products, sums[:, start + window] - sums[:, start]
 
@@ -309,14 +309,14 @@ def sliding_correlation(
     centred = recording - recording.mean(axis=(0, 1, 2), dtype=np.float64).astype(recording.dtype)
     n_values = n_channels * window
     buffer = torch.empty((n_items, n_items), dtype=_tensor(recording).dtype)
-    for products, sums in sliding_grams(np.ascontiguousarray(centred), window):
+    for products, sums in sliding_grams(centred, window):
         variance = torch.diagonal(products).to(torch.float64) - sums * sums / n_values
         scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
         level = (sums * scale / np.sqrt(n_values)).to(products.dtype)
         scale = scale.to(products.dtype)
         torch.mul(products, -scale[:, None], out=buffer)
         buffer.mul_(scale[None, :]).addr_(level, level)  # minus the correlation
-        yield np.asarray(buffer.flatten()[upper].add_(1).numpy())
+        yield np.asarray(buffer.flatten().index_select(0, upper).add_(1).numpy())
 
 
 def _check_folds(n_folds: int) -> None:
@@ -353,7 +353,7 @@ def _side_by_side(folds: torch.Tensor) -> torch.Tensor:
 def _upper(square: torch.Tensor) -> torch.Tensor:
     n_items = square.shape[-1]
     first, second = pairs_of(n_items)
-    return square.flatten(-2)[..., torch.as_tensor(first * n_items + second)]
+    return square.flatten(-2).index_select(-1, torch.as_tensor(first * n_items + second))
 
 
 def _between(products: torch.Tensor) -> NDArray[np.floating]:

@@ -7,6 +7,7 @@ plain sort gives the order; float64 values are sorted exactly.
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -73,70 +74,80 @@ class Sorter:
         return self._bits.view(np.uint32)
 
 
-def mid_ranks(rises: NDArray[np.bool_]) -> tuple[Float[NDArray[np.float64], " pair"], float]:
-    """Give the ranks of sorted values, counted from their mean, ties at their mean rank; and their squared length.
+def mid_ranks(rises: NDArray[np.bool_], plain: Rows) -> tuple[Rows, float]:
+    """Give the ranks of sorted values, ties at their mean rank, and by how much that shortens them.
 
     Parameters
     ----------
     rises : ndarray of bool, shape (pair - 1,)
         From :meth:`Sorter.order`.
+    plain : ndarray, shape (pair,)
+        Ranks without ties, counted from their mean.
 
     Returns
     -------
     ranks : ndarray, shape (pair,)
-    square : float
-        Sum of squared ranks: ``(p³ - p) / 12`` less ``(t³ - t) / 12`` for every run of ``t`` tied values.
+        In the dtype of ``plain``.
+    lost : float
+        Of the sum of squares: ``(t³ - t) / 12`` for every run of ``t`` tied values.
     """
-    n = len(rises) + 1
-    ranks: NDArray[np.float64] = np.asarray(np.arange(n) - (n - 1) / 2, dtype=np.float64)
-    square = (float(n) ** 3 - n) / 12
     level = np.flatnonzero(~rises)
-    if len(level) == 0:
-        return ranks, square
-    breaks = np.flatnonzero(np.diff(level) > 1)
+    breaks = np.flatnonzero(level[1:] - level[:-1] > 1)
     first = level[np.concatenate([[0], breaks + 1])]
     sizes = level[np.concatenate([breaks, [len(level) - 1]])] + 2 - first
     run = np.repeat(np.arange(len(first)), sizes)
     places = first[run] + np.arange(len(run)) - (np.cumsum(sizes) - sizes)[run]
-    ranks[places] = (first + (sizes - 1) / 2 - (n - 1) / 2)[run]
-    ties = float((sizes.astype(np.float64) ** 3 - sizes).sum()) / 12
-    return ranks, max(square - ties, 0.0)
+    ranks = plain.copy()
+    ranks[places] = (first + (sizes - 1) / 2 - len(rises) / 2)[run].astype(plain.dtype)
+    return ranks, float((sizes.astype(np.float64) ** 3 - sizes).sum()) / 12
 
 
-def centred_ranks(values: Rows) -> tuple[Rows, Float[NDArray[np.float64], " row"]]:
+def centred_ranks(
+    values: Rows, scale: Literal["none", "own", "untied"] = "none"
+) -> tuple[Rows, Float[NDArray[np.float64], " row"]]:
     """Rank each row, count ranks from their mean, and give their length.
 
     Parameters
     ----------
     values : ndarray, shape (row, pair)
         Finite.
+    scale : {"none", "own", "untied"}
+        What ranks are divided by: nothing, their length, or the length that ranks without ties would have.
 
     Returns
     -------
     ranks : ndarray, shape (row, pair)
-        Mid-ranks less their mean, in the dtype of the values.
+        Mid-ranks less their mean, in the dtype of the values; NaN in a constant row that is scaled.
     lengths : ndarray, shape (row,)
-        Euclidean lengths of the ranks; 0 where a row is constant.
+        Euclidean lengths of the ranks before they were scaled; 0 where a row is constant.
     """
     n_rows, n_pairs = values.shape
-    ranks = np.empty_like(values)
-    lengths = np.full(n_rows, np.sqrt((float(n_pairs) ** 3 - n_pairs) / 12.0))
+    square = (float(n_pairs) ** 3 - n_pairs) / 12.0
     plain = (np.arange(n_pairs) - (n_pairs - 1) / 2.0).astype(values.dtype)
+    scaled = plain if scale == "none" else plain / values.dtype.type(np.sqrt(square))
+    ranks = np.empty_like(values)
+    lengths = np.full(n_rows, np.sqrt(square))
     sorter = Sorter(n_pairs)
     for row in range(n_rows):
         order, rises = sorter.order(values[row])
-        placed = plain
-        if not rises.all():
-            tied, square = mid_ranks(rises)
-            placed, lengths[row] = tied.astype(values.dtype), np.sqrt(square)
-        ranks[row][order] = placed
+        if rises.all():
+            ranks[row][order] = scaled
+            continue
+        tied, lost = mid_ranks(rises, plain)
+        lengths[row] = np.sqrt(max(square - lost, 0.0)) if rises.any() else 0.0
+        if scale != "none":
+            by = lengths[row] if scale == "own" else np.sqrt(square)
+            tied *= values.dtype.type(1 / by if lengths[row] > 0 else np.nan)
+        ranks[row][order] = tied
     return ranks, lengths
 
 
 def rank_products(
-    values: Rows, columns: Float[NDArray[np.floating], "pair model"]
+    values: Rows, columns: Float[NDArray[np.floating], "pair model"], scale: Literal["own", "untied"] = "own"
 ) -> Float[NDArray[np.float64], "row model"]:
-    """Multiply the centred ranks of each row, brought to length one, with columns.
+    """Multiply the centred ranks of each row with columns.
+
+    For a single column its values are brought into the order of the row, and no rank is ever written down.
 
     Parameters
     ----------
@@ -144,15 +155,28 @@ def rank_products(
         Finite.
     columns : ndarray, shape (pair, model)
         In the dtype of the values; centred, or the result means nothing.
+    scale : {"own", "untied"}
+        What ranks are divided by; see :func:`centred_ranks`.
 
     Returns
     -------
     ndarray, shape (row, model)
         NaN where a row is constant.
     """
-    ranks, lengths = centred_ranks(values)
-    products = (ranks @ columns).astype(np.float64)
-    return products / np.where(lengths > 0, lengths, np.nan)[:, None]
+    if columns.shape[1] > 1:
+        return np.asarray(centred_ranks(values, scale)[0] @ columns, dtype=np.float64)
+    n_pairs = values.shape[1]
+    square = (float(n_pairs) ** 3 - n_pairs) / 12.0
+    plain = (np.arange(n_pairs) - (n_pairs - 1) / 2.0).astype(values.dtype)
+    sorter, column, placed = Sorter(n_pairs), np.ascontiguousarray(columns[:, 0]), np.empty(n_pairs, values.dtype)
+    out = np.empty((len(values), 1))
+    for row, line in enumerate(values):
+        order, rises = sorter.order(line)
+        column.take(order, out=placed, mode="clip")
+        tied, lost = (plain, 0.0) if rises.all() else mid_ranks(rises, plain)
+        length = np.sqrt(max(square - lost, 0.0) if scale == "own" else square)
+        out[row] = float(tied @ placed) / length if rises.any() else np.nan
+    return out
 
 
 def share_tied(values: Float[NDArray[np.floating], " pair"]) -> float:

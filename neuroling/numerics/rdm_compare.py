@@ -78,12 +78,9 @@ def rho_a(rdms: Rdms, models: Models) -> Scores:
     -------
     ndarray, shape (row, model)
     """
-    n_pairs = float(rdms.shape[1])
-    ranks, lengths = centred_ranks(rdms)
-    model_ranks, model_lengths = centred_ranks(models.astype(np.float64))
-    scaled = (model_ranks * (12.0 / (n_pairs**3 - n_pairs))).astype(rdms.dtype)
-    constant = (lengths == 0)[:, None] | (model_lengths == 0)
-    return np.where(constant, np.nan, (ranks @ scaled.T).astype(np.float64))
+    ranks = centred_ranks(rdms, "untied")[0]
+    model_ranks = centred_ranks(models.astype(np.float64), "untied")[0].astype(rdms.dtype)
+    return (ranks @ model_ranks.T).astype(np.float64)
 
 
 def tau_a(rdms: Rdms, models: Models) -> Scores:
@@ -225,8 +222,7 @@ def unit_ranks(values: Rdms) -> Rdms:
     ndarray, shape (row, pair)
         NaN where a row is constant.
     """
-    ranks, lengths = centred_ranks(values.astype(np.float64))
-    return ranks / np.where(lengths > 0, lengths, np.nan)[:, None]
+    return centred_ranks(values.astype(np.float64), "own")[0]
 
 
 def with_gaps(compare: Compare) -> Compare:

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.numerics import rdm_compare as kernels
-from neuroling.numerics.ranks import centred_ranks, share_tied
+from neuroling.numerics.ranks import centred_ranks, rank_products, share_tied
 
 Array = NDArray[np.floating[Any]]
 Embedding = Callable[[Array], Array]
@@ -33,36 +33,45 @@ class Comparator:
     embed : callable or None
         Turns rows (row, pair) into vectors whose inner products are the scores, where there are such: then ceilings
         follow from products between participants.
+    products : callable or None
+        Turns rows and embedded models (value, model) into scores, without writing embedded rows down.
     partial : callable or None
-        The same with controls (control, pair) held constant.
+        The same as ``compare`` with controls (control, pair) held constant.
     """
 
     name: str
     compare: kernels.Compare
     embed: Embedding | None = None
+    products: Callable[[Array, Array], Array] | None = None
     partial: Callable[[Array, Array, Array], Array] | None = None
 
 
 def _rank_vectors(rows: Array) -> Array:
-    ranks, lengths = centred_ranks(rows)
-    return np.asarray(ranks / np.where(lengths > 0, lengths, np.nan).astype(rows.dtype)[:, None])
+    return np.asarray(centred_ranks(rows, "own")[0])
 
 
 def _fair_rank_vectors(rows: Array) -> Array:
-    ranks, lengths = centred_ranks(rows)
-    n_pairs = float(rows.shape[1])
-    untied = np.sqrt((n_pairs**3 - n_pairs) / 12)  # length of ranks without ties
-    return np.asarray(ranks / np.where(lengths > 0, untied, np.nan).astype(rows.dtype)[:, None])
+    return np.asarray(centred_ranks(rows, "untied")[0])
+
+
+def _fair_rank_products(rows: Array, columns: Array) -> Array:
+    return rank_products(rows, columns, "untied")
 
 
 def _centred_vectors(rows: Array) -> Array:
-    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
-    return _unit_vectors(centred)
+    centred: Array = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
+    centred /= _lengths(centred)
+    return centred
 
 
 def _unit_vectors(rows: Array) -> Array:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, np.nan).astype(rows.dtype))
+    return np.asarray(rows / _lengths(rows))
+
+
+def _lengths(rows: Array) -> Array:
+    """Lengths of rows (row, 1); NaN for 0. Row by row, in BLAS: no square of everything is held."""
+    lengths = np.sqrt(np.array([row @ row for row in rows]))[:, None]
+    return np.where(lengths > 0, lengths, np.nan).astype(rows.dtype)
 
 
 def _whitened_vectors(rows: Array) -> Array:
@@ -73,13 +82,13 @@ def _whitened_centred_vectors(rows: Array) -> Array:
     return _whitened_vectors(rows - rows.mean(axis=1, keepdims=True))
 
 
-spearman = Comparator("spearman", kernels.spearman, _rank_vectors, kernels.partial_spearman)
+spearman = Comparator("spearman", kernels.spearman, _rank_vectors, rank_products, kernels.partial_spearman)
 """Rank correlation; a model with ties may beat the true one, so see :data:`rho_a`."""
 
-pearson = Comparator("pearson", kernels.pearson, _centred_vectors, kernels.partial_pearson)
+pearson = Comparator("pearson", kernels.pearson, _centred_vectors, partial=kernels.partial_pearson)
 """Correlation, for distances whose differences mean something."""
 
-rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors)
+rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors, _fair_rank_products)
 """Rank correlation with ties broken at random, in expectation; fair to models with ties."""
 
 tau_a = Comparator("tau-a", kernels.tau_a)

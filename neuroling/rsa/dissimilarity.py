@@ -20,8 +20,8 @@ from neuroling.rsa.noise import refuse_second_whitening
 Array = NDArray[np.floating[Any]]
 Noise = Literal["training folds"] | xr.DataArray | None
 
-BLOCK_BYTES = 2**26
-"""Size of the square matrices of one block (64 MiB); a heuristic that keeps whole studies below 1 GB."""
+BLOCK_BYTES = 2**24
+"""Size of the square matrices of one block (16 MiB); a heuristic that keeps blocks in the cache."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,21 @@ class PairLabels:
         >>> PairLabels.of(np.array(["cat", "ant", "dog"])).sample.tolist()
         ['ant | cat', 'cat | dog', 'ant | dog']
         """
+        names = cls.check(items)
+        a, b = (names[places] for places in pairs_of(len(names)))
+        first, second = np.where(a < b, a, b), np.where(a < b, b, a)
+        return cls(np.char.add(np.char.add(first, " | "), second), first, second)
+
+    @staticmethod
+    def check(items: NDArray[np.generic]) -> NDArray[np.str_]:
+        """Refuse labels that cannot name pairs; give them as text."""
         names = np.asarray(items).astype(str)
         if len(names) < 2:
             raise ValueError(f"items: got {len(names)}; a dissimilarity needs two, and comparing them at least three.")
         if len(np.unique(names)) < len(names):
             values, counts = np.unique(names, return_counts=True)
             raise ValueError(f"items: {values[counts > 1][:5].tolist()} occur more than once; expected unique labels.")
-        a, b = (names[places] for places in pairs_of(len(names)))
-        first, second = np.where(a < b, a, b), np.where(a < b, b, a)
-        return cls(np.char.add(np.char.add(first, " | "), second), first, second)
+        return names
 
     def coords(self) -> dict[str, tuple[str, NDArray[np.str_]]]:
         """Give the labels as coordinates of a ``DataArray``."""
@@ -297,6 +303,9 @@ class Plan:
 
 
 def _grouped(rows: Iterator[Array], size: int) -> Iterator[Array]:
+    if size == 1:
+        yield from (row[None] for row in rows)
+        return
     held: list[Array] = []
     for row in rows:
         held.append(row)
@@ -324,7 +333,7 @@ def _check_recording(recording: xr.DataArray, over: str) -> None:
             )
     if "sample" not in recording.coords:
         raise ValueError("recording: the axis 'sample' has no labels; attach them with .assign_coords(sample=items).")
-    PairLabels.of(np.asarray(recording.coords["sample"]))
+    PairLabels.check(np.asarray(recording.coords["sample"]))
     for dim, labels in recording.indexes.items():
         if not labels.is_unique:
             twice = labels[labels.duplicated()].unique()

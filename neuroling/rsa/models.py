@@ -177,7 +177,10 @@ def in_order_of(models: xr.DataArray, pairs: xr.DataArray | NDArray[np.str_], na
         raise ValueError(
             f"{name}: the axis 'sample' has no labels of pairs; make models with model_rdms or confound_rdms."
         )
-    wanted = pd.Index(pairs.coords["sample"].to_numpy() if isinstance(pairs, xr.DataArray) else pairs)
+    labels = pairs.coords["sample"].to_numpy() if isinstance(pairs, xr.DataArray) else pairs
+    if np.array_equal(models.coords["sample"].to_numpy(), labels):
+        return models
+    wanted = pd.Index(labels)
     index = models.indexes["sample"]
     missing, surplus = wanted.difference(index), index.difference(wanted)
     if len(missing) or len(surplus):
@@ -186,7 +189,7 @@ def in_order_of(models: xr.DataArray, pairs: xr.DataArray | NDArray[np.str_], na
             f"{missing[:3].tolist()}), {len(surplus)} are of other items (first {surplus[:3].tolist()}). Select the "
             "same items on both sides by label."
         )
-    return models if wanted.equals(index) else models.isel(sample=index.get_indexer(wanted))
+    return models.isel(sample=index.get_indexer(wanted))
 
 
 def collinearity(models: xr.DataArray) -> pd.DataFrame:

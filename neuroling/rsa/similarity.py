@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -250,7 +251,9 @@ class Comparison:
     def scores(self, rows: Array, vectors: Array | None) -> Array:
         """Compare rows (row, pair) with all models; (row, model)."""
         if vectors is not None and self.comparator.embed is not None:
-            return np.asarray(vectors @ self.comparator.embed(self.models).T.astype(vectors.dtype), dtype=np.float64)
+            return np.asarray(vectors @ self.columns(vectors.dtype), dtype=np.float64)
+        if self.comparator.products is not None and not len(self.controls) and np.isfinite(rows).all():
+            return self.comparator.products(rows, self.columns(rows.dtype))
         if not len(self.controls):
             return np.asarray(with_gaps(self.comparator.compare)(rows, self.models))
         partial, n_models = self.comparator.partial, len(self.models)
@@ -265,6 +268,15 @@ class Comparison:
         joint = np.concatenate([self.models, self.controls])
         each = [compare(row[None, ~np.isnan(row)], joint[:, ~np.isnan(row)]) for row in rows]
         return np.concatenate(each)
+
+    @cached_property
+    def _embedded(self) -> Array:
+        assert self.comparator.embed is not None  # noqa: S101 - asked for only where there is one
+        return self.comparator.embed(self.models)
+
+    def columns(self, dtype: DTypeLike) -> Array:
+        """Give the vectors of the models (value, model)."""
+        return np.ascontiguousarray(self._embedded.T.astype(dtype))
 
     def vectors(self, rows: Array) -> Array | None:
         """Give vectors whose inner products are scores, if the comparator has such and no pair is missing."""
@@ -313,7 +325,8 @@ def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> tuple
     start = 0
     for rows in zip(*(source.stream(place, block) for place in range(source.n_places)), strict=True):
         stop = start + len(rows[0])
-        vectors = [comparison.vectors(some) for some in rows]
+        direct = comparison.comparator.products is not None and not with_ceiling
+        vectors = [None if direct else comparison.vectors(some) for some in rows]
         for place, (some, vector) in enumerate(zip(rows, vectors, strict=True)):
             scores[place, start:stop] = comparison.scores(some, vector)
         if with_ceiling:
@@ -469,7 +482,7 @@ def labelled_result(
     if controls is not None:
         name = f"partial {name} given {', '.join(map(str, controls.model.values))}"
     attrs = dict(source.attrs)
-    data = {"models": content_hash(models), "recording": content_hash(recording)}
+    data = {"models": model_hash(models), "recording": content_hash(recording)}
     provenance = Provenance(
         options={**options, "comparator": name, "dtype": str(recording.dtype)},
         data=data | {f"recording.{key}": str(value) for key, value in attrs.items()},
@@ -480,6 +493,22 @@ def labelled_result(
         notes=_notes(source, attrs),
     )
     return Result.of(score, metric=name, ceiling=ceiling, provenance=provenance)
+
+
+def model_hash(models: xr.DataArray) -> str:
+    """Hash models that are in the order of the data: values and names, not half a million labels of pairs.
+
+    Parameters
+    ----------
+    models : xarray.DataArray, dims (sample, model)
+        Models of dissimilarities.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    return content_hash(models.reset_coords(drop=True).drop_vars("sample", errors="ignore"))
 
 
 def _notes(source: Source, attrs: dict[Any, Any]) -> tuple[str, ...]:

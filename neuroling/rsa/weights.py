@@ -15,6 +15,7 @@ from neuroling.core.result import Result
 from neuroling.numerics.distance import n_items_of, pairs_of
 from neuroling.numerics.rdm_compare import unit_ranks
 from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
+from neuroling.rsa.similarity import model_hash
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
@@ -229,7 +230,7 @@ def _result(
         score = score.isel(time=0, drop=True)
     provenance = Provenance(
         options={"weights": metric, "models": ", ".join(str(name) for name in models.model.values)},
-        data={"models": content_hash(models), "dissimilarities": content_hash(dissimilarities)},
+        data={"models": model_hash(models), "dissimilarities": content_hash(dissimilarities)},
         synthetic=bool(dissimilarities.attrs.get("synthetic", False)),
         versions=current_versions(),
         created=now(),
