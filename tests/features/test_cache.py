@@ -136,7 +136,7 @@ def single_changes() -> list[dict[str, object]]:
     changed = []
     for name, value in options().items():
         if isinstance(value, str):
-            for place in range(min(len(value), 20)):
+            for place in range(min(len(value), 24)):
                 other = value[:place] + chr(ord(value[place]) + 1) + value[place + 1 :]
                 changed.append({**options(), name: other})
             changed += [{**options(), name: value + "x"}, {**options(), name: None}]

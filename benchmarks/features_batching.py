@@ -1,0 +1,158 @@
+"""Packed extraction against a plain loop: all layers of every word, in float32, on random weights of two shapes.
+
+    python benchmarks/features_batching.py [--shape base|minilm] [--sentences N] [--rounds N] [--json FILE]
+
+Sentences have 5 to 60 words of 1.3 pieces on average, made of random letters; speed does not depend on the weights. The
+plain loop is what scripts do: one sentence at a time, all hidden states, pieces averaged to words. First the two are
+held against each other. The peak is the speed of the layers' matrix products by themselves, at the sizes of the packs,
+taking turns with the rest; tokenising, attention's softmax and pooling to words count as time lost. Exits with 1 if a
+bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import Bar, Case, as_json, interleaved, machine, pin_to_one_thread, table
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.extract import extract
+from neuroling.features.states import default_tokens, plan_packs
+from neuroling.features.words import split_words
+
+SHAPES = {"base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}
+LEAST = {"base": (1.5, 0.90), "minilm": (1.9, None)}
+"""Speed-up over the loop, and share of the peak."""
+
+PIECES = (0.78, 0.16, 0.04, 0.02)
+"""Probability of a word of 1, 2, 3 or 4 pieces."""
+
+LETTERS = "bcdfghklmnpqrstvwz"
+
+
+def make_encoder(shape: str, folder: Path) -> Encoder:
+    """Save a random BERT of a shape, with a vocabulary of made-up syllables, and load it as any model."""
+    layers, width, heads, inner = SHAPES[shape]
+    syllables = [a + b for a in LETTERS for b in "aeiou"]
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *syllables, *(f"##{part}" for part in syllables)]
+    core = Tokenizer(models.WordPiece({name: number for number, name in enumerate(names)}, unk_token=names[1]))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), names, strict=False))
+    PreTrainedTokenizerFast(tokenizer_object=core, model_max_length=512, **roles).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=30522,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=inner,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return load_encoder(folder, device="cpu")
+
+
+def make_words(n_sentences: int, rng: np.random.Generator) -> Stimuli:
+    def word() -> str:
+        pieces = 1 + rng.choice(4, p=PIECES)
+        return "".join(rng.choice(list(LETTERS)) + rng.choice(list("aeiou")) for _ in range(pieces))
+
+    sentences = [" ".join(word() for _ in range(rng.integers(5, 61))) for _ in range(n_sentences)]
+    return split_words(Stimuli.from_texts(sentences, labels=range(n_sentences)))
+
+
+def plain_loop(encoder: Encoder, model: torch.nn.Module, words: Stimuli) -> np.ndarray:
+    """One sentence at a time, as scripts do; shape (word, layer, unit)."""
+    rows = []
+    with torch.no_grad():
+        for _, group in words.table.groupby("group", sort=False):
+            texts = group["text"].tolist()
+            tokens = encoder.tokenizer(" ".join(texts), return_tensors="pt", return_offsets_mapping=True)
+            offsets = tokens.pop("offset_mapping")[0].tolist()
+            states = torch.stack(model(**tokens, output_hidden_states=True).hidden_states)[:, 0]  # (layer, token, unit)
+            stops = np.cumsum([len(text) + 1 for text in texts])
+            owner = np.searchsorted(stops, [a for a, b in offsets if b > a], side="right")
+            inside = [place for place, (a, b) in enumerate(offsets) if b > a]
+            for number in range(len(texts)):
+                own = [place for place, word in zip(inside, owner, strict=True) if word == number]
+                rows.append(states[:, own].mean(1).numpy())
+    return np.stack(rows)
+
+
+def products(encoder: Encoder, lengths: np.ndarray) -> tuple[Callable[[], None], float]:
+    """Give the matrix products of all layers by themselves, and the share of the operations that they are."""
+    config = encoder.model.config
+    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    shapes = [(width, width)] * 4 + [(width, inner), (inner, width)]
+    weights = [(torch.randn(n_out, n_in), torch.randn(n_out)) for n_in, n_out in shapes]
+    sizes = [int(lengths[pack].sum()) for pack in plan_packs(lengths.tolist(), default_tokens(encoder))]
+
+    @torch.inference_mode()
+    def run() -> None:
+        for size in sizes:
+            inputs = {n_in: torch.randn(size, n_in) for n_in, _ in shapes}
+            for _ in range(layers):
+                for weight, bias in weights:
+                    torch.nn.functional.linear(inputs[weight.shape[1]], weight, bias)
+
+    linear = lengths.sum() * (4 * width**2 + 2 * width * inner)
+    attention = 2 * (lengths.astype(float) ** 2).sum() * width
+    return run, float(linear / (linear + attention))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", choices=SHAPES, default="minilm")
+    parser.add_argument("--sentences", type=int, default=None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    n_sentences = given.sentences or {"base": 60, "minilm": 250}[given.shape]
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = make_encoder(given.shape, Path(folder))
+        plain = BertModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="sdpa").eval()
+    words = make_words(n_sentences, np.random.default_rng(0))
+    found, expected = extract(words, encoder, unit="word").values, plain_loop(encoder, plain, words)
+    difference = float(np.abs(found - expected).max())
+    assert difference < 1e-5, f"packed states differ from the loop by {difference:.1e}"
+    joined = words.table.groupby("group", sort=False)["text"].agg(" ".join).tolist()
+    lengths = np.array([len(ids) for ids in encoder.tokenizer(joined)["input_ids"]])
+    alone, share_of_products = products(encoder, lengths)
+    seconds = interleaved(
+        {
+            "plain loop, one sentence at a time": Case(lambda: plain_loop(encoder, plain, words)),
+            "packed": Case(lambda: extract(words, encoder, unit="word")),
+            "matrix products alone": Case(alone),
+        },
+        given.rounds,
+    )
+    loop, packed, floor = seconds.values()
+    share = floor / share_of_products / packed
+    speed, least_share = LEAST[given.shape]
+    bars = [Bar(f"speed-up over the loop, {given.shape} shape", loop / packed, speed, at_most=False)]
+    if least_share is not None:
+        bars.append(Bar("share of the peak of matrix products", share, least_share, at_most=False))
+    print(f"{n_sentences} sentences, {len(words)} words, {lengths.sum()} tokens, batching: {encoder.passes.batching}")
+    print(f"largest difference {difference:.1e}; share of the peak {share:.2f}")
+    print(table(seconds), *bars, sep="\n")
+    if given.json:
+        record = {"machine": machine(), "seconds": seconds, "difference": difference, "bars": as_json(bars)}
+        given.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0 if all(bar.kept for bar in bars) else 1
+
+
+if __name__ == "__main__":
+    pin_to_one_thread()
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The scripts about features: on twins always, on people's data where they are at hand, against published figures."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from neuroling.data.errors import DataNotFound
+from neuroling.data.fetch import locate
+
+ANALYSES = Path(__file__).parents[2] / "analyses"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"analysis_{name}", ANALYSES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def at_hand(name):
+    try:
+        locate(name)
+    except DataNotFound as error:
+        pytest.skip(str(error))
+
+
+def on_the_twin(monkeypatch, module):
+    monkeypatch.setattr(module, "real_or_twin", lambda name, load, twin: twin())
+
+
+@pytest.mark.slow
+def test_captions_of_a_kind_lie_together_and_the_twin_is_labelled(tmp_path, capsys, monkeypatch):
+    module = script("sbert_captions")
+    on_the_twin(monkeypatch, module)
+    result = module.main(tmp_path)
+    said = capsys.readouterr().out
+    assert float(said.partition("silhouette of the groups ")[2].split()[0]) > 0.1
+    assert "JSTS (SYNTHETIC)" in said
+    assert result.provenance.synthetic
+    assert float(result.score.sel(model="shared pairs of letters")) > 0.8
+    assert (tmp_path / "map.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_shared_letters_follow_the_ratings_as_published(tmp_path):
+    at_hand("jsts_ja")
+    score = script("sbert_captions").main(tmp_path).score
+    assert float(score.sel(model="shared pairs of letters")) == pytest.approx(0.66, abs=0.01)
+    assert float(score.sel(model="MiniLM")) > 0.3
+
+
+@pytest.mark.slow
+def test_every_layer_is_scored_and_saved(tmp_path, monkeypatch):
+    module = script("layers_alice")
+    on_the_twin(monkeypatch, module)
+    result = module.main(tmp_path, n_subjects=3)
+    assert result.score.sizes["layer"] == 7
+    assert result.provenance.synthetic
+    assert float(result.score.mean()) > 0.1  # the twin answers to the rate of words
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_cloze_predicts_the_n400_as_published(tmp_path, capsys):
+    at_hand("nieuwland2018_n400")
+    fits = script("nieuwland2018").main(tmp_path)
+    found = pd.read_csv(tmp_path / "correlations.csv").set_index("predictor")
+    assert found.loc["cloze", "r over nouns"] == pytest.approx(0.50, abs=0.005)
+    assert found.loc["cloze", "r over trials"] == pytest.approx(0.086, abs=0.002)
+    assert found.loc["cloze", "labs above zero"] == "9 of 9"
+    assert fits.set_index(["model", "effect"]).loc[("cloze alone", "cloze"), "t"] > 10
+    assert "surprisal: trigrams" in capsys.readouterr().out
