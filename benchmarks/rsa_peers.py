@@ -148,7 +148,7 @@ def many_models() -> None:
     values = [pdist(features + 0.3 * k * rng.standard_normal(features.shape), "cosine") for k in range(12)]
     models, n_slice = models_of(values, 200), 50
     part = np.ascontiguousarray(x[..., 200 : 200 + n_slice])
-    study = labelled(np.stack([x] * 20), ("subject", "sample", "channel", "time"))
+    study = labelled(np.broadcast_to(x, (20, *x.shape)), ("subject", "sample", "channel", "time"))
 
     def toolbox(how: str) -> Any:
         data = TemporalDataset(

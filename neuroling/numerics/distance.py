@@ -155,7 +155,8 @@ def correlation(patterns: Patterns) -> Condensed:
     ndarray, shape (…, pair)
         Between 0 and 2; NaN where a pattern is the same in all channels.
     """
-    return cosine(patterns - patterns.mean(axis=-1, keepdims=True))
+    x = _tensor(patterns)
+    return _angles(x - x.mean(-1, keepdim=True))
 
 
 def cosine(patterns: Patterns) -> Condensed:
@@ -171,9 +172,7 @@ def cosine(patterns: Patterns) -> Condensed:
     ndarray, shape (…, pair)
         Between 0 and 2; NaN where a pattern is zero.
     """
-    length = np.linalg.norm(patterns, axis=-1, keepdims=True)
-    unit = np.divide(patterns, length, out=np.full_like(patterns, np.nan), where=length > 0)
-    return _numpy(1 - _upper(_gram(_tensor(unit))))
+    return _angles(_tensor(patterns).clone())
 
 
 def crossnobis(
@@ -339,6 +338,13 @@ def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.floating]:
     return np.asarray(tensor.numpy())
+
+
+def _angles(x: torch.Tensor) -> NDArray[np.floating]:
+    """Subtract cosines from 1; the patterns are overwritten."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    x /= torch.where(length > 0, length, torch.nan)
+    return _numpy(_upper(_gram(x)).neg_().add_(1))
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:

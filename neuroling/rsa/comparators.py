@@ -64,6 +64,11 @@ def _centred_vectors(rows: Array) -> Array:
     return centred
 
 
+def _centred_products(rows: Array, columns: Array) -> Array:
+    centred = rows - rows.mean(axis=1, keepdims=True)  # columns are centred exactly, so rounding here does not matter
+    return np.asarray((centred @ columns) / _lengths(centred), dtype=np.float64)
+
+
 def _unit_vectors(rows: Array) -> Array:
     return np.asarray(rows / _lengths(rows))
 
@@ -85,7 +90,7 @@ def _whitened_centred_vectors(rows: Array) -> Array:
 spearman = Comparator("spearman", kernels.spearman, _rank_vectors, rank_products, kernels.partial_spearman)
 """Rank correlation; a model with ties may beat the true one, so see :data:`rho_a`."""
 
-pearson = Comparator("pearson", kernels.pearson, _centred_vectors, partial=kernels.partial_pearson)
+pearson = Comparator("pearson", kernels.pearson, _centred_vectors, _centred_products, kernels.partial_pearson)
 """Correlation, for distances whose differences mean something."""
 
 rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors, _fair_rank_products)

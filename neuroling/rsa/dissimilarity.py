@@ -24,6 +24,10 @@ BLOCK_BYTES = 2**24
 """Size of the square matrices of one block (16 MiB); a heuristic that keeps blocks in the cache."""
 
 
+TRANSPOSED = 64
+"""Times that are brought into the order of patterns at once, so that every cache line is read once; a heuristic."""
+
+
 @dataclass(frozen=True)
 class PairLabels:
     """Names of the pairs of some items, the same whatever the order of the items.
@@ -257,22 +261,29 @@ class Plan:
         block : int
             Times at once.
         """
-        folds = self.values[place] if self.distance.is_crossed else self.values[place].mean(axis=0, keepdims=True)
+        folds = self.values[place]
+        if not self.distance.is_crossed and len(folds) > 1:
+            folds = folds.mean(axis=0, keepdims=True)
         precision = None if self.precisions is None else self.precisions[place]
         if self._slides(precision, folds):
             yield from _grouped(sliding_correlation(folds[0], self.window), block)
             return
-        for start in range(0, self.n_times, block):
-            yield self._compute(folds, precision, start, min(start + block, self.n_times))
+        step = block * max(1, TRANSPOSED // block)
+        for begin in range(0, self.n_times, step):
+            end = min(begin + step, self.n_times)
+            part = np.moveaxis(folds[..., begin : end + self.window - 1], -1, 0)
+            part = np.ascontiguousarray(part)  # (time, fold, item, channel): once for many blocks
+            for start in range(0, end - begin, block):
+                yield self._compute(part[start : min(start + block, end - begin) + self.window - 1], precision)
 
     def _slides(self, precision: Array | None, folds: Array) -> bool:
         plain = self.distance is distances.correlation and precision is None
         return plain and self.window > 1 and bool(np.isfinite(folds).all())
 
-    def _compute(self, folds: Array, precision: Array | None, start: int, stop: int) -> Array:
-        windows = np.lib.stride_tricks.sliding_window_view(folds[..., start : stop + self.window - 1], self.window, -1)
-        patterns = np.moveaxis(windows, -2, 0)  # (time, fold, item, channel, window)
-        patterns = patterns.reshape(*patterns.shape[:-2], -1)  # (time, fold, item, channel · window)
+    def _compute(self, patterns: Array, precision: Array | None) -> Array:
+        if self.window > 1:
+            windows = np.lib.stride_tricks.sliding_window_view(patterns, self.window, 0)
+            patterns = windows.reshape(*windows.shape[:-2], -1)  # (time, fold, item, channel · window)
         if precision is not None:
             precision = np.kron(precision, np.eye(self.window)) if self.window > 1 else precision
         if self.distance is distances.crossnobis:

@@ -10,12 +10,12 @@ import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from neuroling.core.provenance import Provenance, content_hash, current_versions, now
+from neuroling.core.provenance import Provenance, current_versions, now
 from neuroling.core.result import Result
 from neuroling.rsa.comparators import Comparator
 from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.similarity import model_hash, prepared, scan, warn_of_nan
+from neuroling.rsa.similarity import model_hash, prepared, recording_hash, scan, warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 Patches = Mapping[str, Sequence[str]]
@@ -174,7 +174,7 @@ def _provenance(recording: xr.DataArray, models: xr.DataArray, plan: Plan, patch
     }
     return Provenance(
         options=options,
-        data={"models": model_hash(models), "recording": content_hash(recording)},
+        data={"models": model_hash(models), "recording": recording_hash(recording)},
         seed="none",
         synthetic=bool(recording.attrs.get("synthetic", False)),
         versions=current_versions(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -320,19 +321,25 @@ def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> tuple
     bounds : ndarray or None, shape (2, place, time)
     """
     scores = np.empty((source.n_places, source.n_times, len(comparison.models)))
+    if not with_ceiling:
+        direct = comparison.comparator.products is not None
+        for place in range(source.n_places):
+            start = 0
+            for rows in source.stream(place, source.block_size()):
+                vectors = None if direct else comparison.vectors(rows)
+                scores[place, start : start + len(rows)] = comparison.scores(rows, vectors)
+                start += len(rows)
+        return scores, None
     bounds = np.empty((2, source.n_places, source.n_times))
-    block = source.block_size(source.n_places)
-    start = 0
-    for rows in zip(*(source.stream(place, block) for place in range(source.n_places)), strict=True):
-        stop = start + len(rows[0])
-        direct = comparison.comparator.products is not None and not with_ceiling
-        vectors = [None if direct else comparison.vectors(some) for some in rows]
-        for place, (some, vector) in enumerate(zip(rows, vectors, strict=True)):
-            scores[place, start:stop] = comparison.scores(some, vector)
-        if with_ceiling:
-            bounds[:, :, start:stop] = _bounds(comparison.comparator, rows, vectors)
+    block, start = source.block_size(source.n_places), 0
+    for together in zip(*(source.stream(place, block) for place in range(source.n_places)), strict=True):
+        stop = start + len(together[0])
+        embedded = [comparison.vectors(rows) for rows in together]
+        for place, (rows, vectors) in enumerate(zip(together, embedded, strict=True)):
+            scores[place, start:stop] = comparison.scores(rows, vectors)
+        bounds[:, :, start:stop] = _bounds(comparison.comparator, together, embedded)
         start = stop
-    return scores, bounds if with_ceiling else None
+    return scores, bounds
 
 
 def prepared(
@@ -482,7 +489,7 @@ def labelled_result(
     if controls is not None:
         name = f"partial {name} given {', '.join(map(str, controls.model.values))}"
     attrs = dict(source.attrs)
-    data = {"models": model_hash(models), "recording": content_hash(recording)}
+    data = {"models": model_hash(models), "recording": recording_hash(recording)}
     provenance = Provenance(
         options={**options, "comparator": name, "dtype": str(recording.dtype)},
         data=data | {f"recording.{key}": str(value) for key, value in attrs.items()},
@@ -509,6 +516,25 @@ def model_hash(models: xr.DataArray) -> str:
         SHA-256, hexadecimal.
     """
     return content_hash(models.reset_coords(drop=True).drop_vars("sample", errors="ignore"))
+
+
+def recording_hash(recording: xr.DataArray) -> str:
+    """Hash a recording participant by participant, so that no copy of all of it is made.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        Perhaps large.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal: that of the whole without an axis ``subject``, else of the participants' hashes.
+    """
+    if "subject" not in recording.dims:
+        return content_hash(recording)
+    each = [content_hash(recording.isel(subject=place)) for place in range(recording.sizes["subject"])]
+    return hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def _notes(source: Source, attrs: dict[Any, Any]) -> tuple[str, ...]:
