@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import kstest
-from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
 
 from neuroling import (
     BlockPermutation,
@@ -105,6 +105,13 @@ def test_permutation_across_lists_that_differ_is_not(make_data):
     """Why ``within`` is there: exchanging samples across lists takes their offsets apart."""
     p = p_values(partial(grouped, make_data, voxel=50), 10, Permutation(99), splits=MIXED)
     assert rate(p) > 2 * HIGH
+
+
+def test_a_null_across_groups_says_so(make_data):
+    data = make_data(24, coords={"group": np.repeat(np.arange(6), 4)})
+    for inference, method in ((Permutation(20), "across groups"), (Permutation(20, within="group"), "within group")):
+        result = evaluate(MODEL, data, splits=GroupKFold(3), metric=pearson, inference=inference)
+        assert result.null.method == f"permutation of samples {method}"
 
 
 @pytest.mark.parametrize("metric", [pearson, spearman], ids=["pearson", "spearman"])
