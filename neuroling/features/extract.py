@@ -144,7 +144,7 @@ def extract(
     >>> from neuroling.features.words import split_words
     >>> words = split_words(Stimuli.from_texts(["he sat by the river", "a bank of clouds"], labels=["a", "b"]))
     >>> states = extract(words, "minilm", unit="word", layers=[0, 6], device="cpu")
-    >>> states.shape, states.layer_name.values.tolist(), states.sample.values[-1]
+    >>> states.shape, states.layer_name.values.tolist(), str(states.sample.values[-1])
     ((9, 2, 384), ['embeddings', 'block 6'], 'b/4')
     """
     _check_choices(pool, unit, long, context)

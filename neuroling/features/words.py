@@ -49,6 +49,31 @@ def split_words(stimuli: Stimuli, *, segmenter: Segmenter | None = None) -> Stim
     return words_at(stimuli, [_locate_all(label, text, segmenter(text)) for label, text in found])
 
 
+def japanese_segmenter() -> Segmenter:
+    """Give MeCab's segmentation of Japanese, through the package fugashi with the dictionary unidic-lite.
+
+    Returns
+    -------
+    callable
+        For :func:`split_words`. Any other segmenter (SudachiPy, jieba, spaCy) is passed in the same way.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If fugashi is not installed.
+    """
+    try:
+        from fugashi import Tagger
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "japanese_segmenter needs the package fugashi: pip install neuroling[japanese]. Lists of words from any "
+            "other tool work in its place: words_from_lists(lists, separator='').",
+            name="fugashi",
+        ) from error
+    tagger = Tagger()
+    return lambda text: [word.surface for word in tagger(text)]
+
+
 def words_from_lists(
     lists: Sequence[Sequence[str]], *, separator: str = " ", labels: Sequence[object] | None = None
 ) -> Stimuli:

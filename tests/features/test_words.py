@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import owners, running_texts, tokenise
 from neuroling.features.encoder import Encoder
-from neuroling.features.words import locate_words, split_words, words_at, words_from_lists
+from neuroling.features.words import japanese_segmenter, locate_words, split_words, words_at, words_from_lists
 
 from .conftest import TOKENIZERS
 
@@ -211,3 +212,19 @@ def test_offsets_that_collapse_are_refused(tiny: Encoder, family: Callable[[str]
 
     with pytest.raises(ValueError, match="empty or out of order"):
         tokenise(replace(tiny, tokenizer=Collapsed()), split_words(Stimuli.from_texts(["ab c"])))  # type: ignore[arg-type]
+
+
+def test_japanese_is_segmented_and_aligned(encoders: dict[str, Encoder]) -> None:
+    pytest.importorskip("fugashi", reason="fugashi is not installed")
+    text = "レンガの建物の前を、女性が歩いています。猫が　魚を見た。"
+    words = split_words(Stimuli.from_texts([text], labels=["s"]), segmenter=japanese_segmenter())
+    assert "".join(words.table["before"] + words.table["text"]) + words.table["after"].iloc[-1] == text
+    assert {"女性", "歩い", "猫", "魚"} <= set(words.texts)
+    passage = quietly(encoders["byte-level"], words, shared="both")[0]
+    assert (passage.first >= 0).all()
+
+
+def test_a_missing_segmenter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fugashi", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install neuroling\[japanese\]"):
+        japanese_segmenter()
