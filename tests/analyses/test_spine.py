@@ -1,0 +1,63 @@
+"""The first three analyses run on their twins, find what was planted, and mark everything as synthetic."""
+
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuroling.cli.analyses import find, load
+from neuroling.core.result import Result
+from neuroling.data import at_hand
+from neuroling.data.errors import DataNotFound
+
+pytest.importorskip("transformers", reason="the encoder needs the extra neuroling[minilm]")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    def absent(name):
+        raise DataNotFound(f"{name}: hidden for this test")
+
+    monkeypatch.setattr(at_hand, "_find", absent)
+    return lambda name: load(name, find()[name]).main
+
+
+def check_outputs(out: Path, names: set[str]) -> str:
+    assert names <= {path.name for path in out.iterdir()}
+    page = unescape((out / "report.html").read_text(encoding="utf-8"))
+    assert "synthetic data, not people's" in page
+    assert Result.load(out / "result.nc").provenance.synthetic
+    return page
+
+
+def test_titles_predict_the_maps_of_the_twin(script, tmp_path):
+    result = script("neurosynth")(out=tmp_path, max_articles=240, n_draws=40)
+    accuracy = result.score.to_series()
+    assert accuracy["MiniLM"] > 0.7
+    assert accuracy["tf-idf + MiniLM"] > accuracy["title length and year"]
+    assert (result.p_values().sel(model="MiniLM") < 0.05).all()
+    page = check_outputs(tmp_path, {"glass_brain.png", "stat_map.png", "models.png", "correlation_minilm.nii.gz"})
+    assert "tf-idf" in page
+
+
+def test_late_articles_can_be_held_out_instead(script, tmp_path):
+    script("neurosynth")(out=tmp_path, max_articles=120, n_draws=20, split="time")
+    assert "as the latest" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_verbs_predict_the_images_of_the_twin(script, tmp_path):
+    result = script("mitchell2008")(out=tmp_path, n_draws=40)
+    assert result.score.sizes == {"subject": 9}
+    assert 0.65 < float(result.score.mean()) < 0.95
+    assert (result.p_values() < 0.05).sum() >= 8
+    assert np.isfinite(result.ceiling).all()
+    check_outputs(tmp_path, {"participants.png", "null.png", "correlation_P1.nii.gz"})
+
+
+def test_word_rate_predicts_the_regions_of_the_twin(script, tmp_path):
+    result = script("alice2016")(out=tmp_path, n_shifts=40)
+    mean = result.score.mean(["subject", "region"]).to_series()
+    assert mean["word rate"] > mean["position"]
+    page = check_outputs(tmp_path, {"models.png", "participants.png", "null.png", "table.csv"})
+    assert "word rate + MiniLM" in page
