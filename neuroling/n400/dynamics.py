@@ -26,12 +26,14 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 class Layer(NamedTuple):
-    """Weights of one layer, arranged so that a tick costs one product for its units and one for its bank.
+    """Weights of one layer.
 
     Attributes
     ----------
-    incoming : Tensor, shape (participant, source, unit)
-        Weights from the layer below (not for the first layer, whose input is projected once) and, negative, the bank.
+    forward : Tensor, shape (participant, source, unit)
+        Weights from the layer below; not used for the first layer, whose input is projected once.
+    from_bank : Tensor, shape (participant, bank, unit)
+        Weights of the bank, negative.
     bias : Tensor, shape (participant, 1, unit)
         Of the excitatory units.
     to_bank : Tensor, shape (participant, unit, bank)
@@ -42,7 +44,8 @@ class Layer(NamedTuple):
         Share of the way to its target that an inhibitory unit goes in a tick.
     """
 
-    incoming: torch.Tensor
+    forward: torch.Tensor
+    from_bank: torch.Tensor
     bias: torch.Tensor
     to_bank: torch.Tensor
     bank_bias: torch.Tensor
@@ -73,11 +76,10 @@ def arrange(weights: Tensors, bank_rates: Sequence[torch.Tensor]) -> list[Layer]
     list of Layer
     """
     layers = []
-    for place, (name, rate) in enumerate(zip(LAYERS, bank_rates, strict=True)):
-        inhibition = -weights[f"{name}.from_bank"]
-        incoming = inhibition if place == 0 else torch.cat([weights[f"{name}.forward"], inhibition], dim=1)
+    for name, rate in zip(LAYERS, bank_rates, strict=True):
+        forward, inhibition = weights[f"{name}.forward"], -weights[f"{name}.from_bank"]
         bias, to_bank, bank_bias = (weights[f"{name}.{part}"] for part in ("bias", "to_bank", "bank_bias"))
-        layers.append(Layer(incoming, bias, to_bank, bank_bias, rate))
+        layers.append(Layer(forward, inhibition, bias, to_bank, bank_bias, rate))
     return layers
 
 
@@ -129,10 +131,8 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
     drives, activations, banks, clocks = [], [], [], []
     for place, (name, layer) in enumerate(zip(LAYERS, layers, strict=True)):
         bank = state.bank[place]
-        if place == 0:
-            net = torch.baddbmm(seen, bank, layer.incoming)
-        else:
-            net = torch.baddbmm(layer.bias, torch.cat([state.activation[place - 1], bank], dim=2), layer.incoming)
+        fed = seen if place == 0 else torch.baddbmm(layer.bias, state.activation[place - 1], layer.forward)
+        net = torch.baddbmm(fed, bank, layer.from_bank)
         drive = torch.lerp(state.drive[place], torch.sigmoid(net), rate)
         activation, clock = drive, state.clock[place]
         if alpha is not None and name in alpha.layers:
@@ -140,6 +140,6 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
         target = torch.sigmoid(torch.baddbmm(layer.bank_bias, state.activation[place], layer.to_bank))
         drives.append(drive)
         activations.append(activation)
-        banks.append(bank + layer.bank_rate * (target - bank))
+        banks.append(torch.lerp(bank, target, layer.bank_rate))
         clocks.append(clock)
     return State(tuple(drives), tuple(activations), tuple(banks), tuple(clocks))

@@ -1,0 +1,37 @@
+"""Teaching several lexicons: reproducible, independent of how many, and labelled by their letters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neuroling.n400.cohort import teach
+
+
+def test_a_lexicon_does_not_depend_on_how_many_there_are():
+    (alone,) = teach(lexicons=1, participants=1, rng=0, epochs=2, device="cpu")
+    together = teach(lexicons=2, participants=1, rng=0, epochs=2, device="cpu")
+    assert list(alone.lexicon.items) == list(together[0].lexicon.items)
+    assert list(alone.lexicon.items) != list(together[1].lexicon.items)
+    np.testing.assert_array_equal(alone.weights["hidden.forward"], together[0].weights["hidden.forward"])
+
+
+def test_letters_decide_the_input_units_and_the_training():
+    (published,) = teach(lexicons=1, participants=1, rng=0, epochs=1, device="cpu")
+    (one_hot,) = teach(lexicons=1, participants=1, rng=0, epochs=1, letters="one-hot", device="cpu")
+    assert (published.lexicon.n_units, one_hot.lexicon.n_units) == (15, 30)
+    assert published.training.autoencoding > one_hot.training.autoencoding
+
+
+def test_equal_seeds_agree_and_different_ones_do_not():
+    one, same, other = (teach(lexicons=1, participants=1, rng=seed, epochs=1, device="cpu")[0] for seed in (1, 1, 2))
+    assert list(one.lexicon.items) == list(same.lexicon.items)
+    assert list(one.lexicon.items) != list(other.lexicon.items)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"lexicons": 0}, "lexicons"), ({"letters": "braille"}, "two-of-five")]
+)
+def test_bad_cohort_is_answered_by_a_sentence(options, message):
+    with pytest.raises(ValueError, match=message):
+        teach(**{"lexicons": 1, "participants": 1, "rng": 0, "epochs": 1, "device": "cpu", **options})
