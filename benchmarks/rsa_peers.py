@@ -218,8 +218,8 @@ def unbiased() -> None:
             return movie.dissimilarities
 
         def ours(dtype: Any, data: np.ndarray, precision: np.ndarray = precision) -> Any:
-            blocks = np.array_split(np.moveaxis(data.astype(dtype), -1, 0), max(1, data.shape[-1] // 8))
-            return np.concatenate([crossnobis(np.ascontiguousarray(block), precision) for block in blocks])
+            blocks = np.array_split(np.moveaxis(data.astype(dtype, copy=False), -1, 0), max(1, data.shape[-1] // 8))
+            return np.concatenate([crossnobis(block, precision) for block in blocks])
 
         calls = {
             "rsatoolbox": peer,

@@ -327,9 +327,12 @@ def _check_folds(n_folds: int) -> None:
 
 def _from_mean_item(patterns: NDArray[np.floating]) -> NDArray[np.floating]:
     """Count patterns from the mean over items: differences stay, and their products cancel fewer digits."""
+    mean = patterns.mean(axis=-2, keepdims=True)
+    if np.isfinite(mean).all():
+        return np.asarray(np.subtract(patterns, mean, order="C"))  # brought into order in the same pass
     known = np.isfinite(patterns)
-    mean = patterns.mean(axis=-2, keepdims=True, where=known) if known.any(axis=-2).all() else 0
-    return np.asarray(patterns - mean, dtype=patterns.dtype)
+    total = np.where(known, patterns, 0).sum(axis=-2, keepdims=True)
+    return np.asarray(patterns - total / np.maximum(known.sum(axis=-2, keepdims=True), 1), dtype=patterns.dtype)
 
 
 def _tensor(array: NDArray[np.floating]) -> torch.Tensor:
@@ -365,4 +368,6 @@ def _upper(square: torch.Tensor) -> torch.Tensor:
 def _between(products: torch.Tensor) -> NDArray[np.floating]:
     """Turn inner products into squared distances: k_ii + k_jj - 2 k_ij."""
     own = torch.diagonal(products, dim1=-2, dim2=-1)
-    return _numpy(_upper(own[..., :, None] + own[..., None, :] - 2 * products))
+    first, second = (torch.as_tensor(places) for places in pairs_of(own.shape[-1]))
+    distances = _upper(products).mul_(-2)
+    return _numpy(distances.add_(own.index_select(-1, first)).add_(own.index_select(-1, second)))

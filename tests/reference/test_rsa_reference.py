@@ -1,0 +1,83 @@
+"""RSA against mne-rsa and rsatoolbox, where those are installed and right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from neuroling.numerics import rdm_compare
+from neuroling.numerics.distance import correlation, crossnobis
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    models = [rng.random(66), (rng.random(66) > 0.5) * 1.0, np.round(3 * rng.random(66))]
+    return rng.random((4, 66)), np.stack(models)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (rdm_compare.spearman, "spearman"),
+        (rdm_compare.pearson, "corr"),
+        (rdm_compare.cosine, "cosine"),
+        (rdm_compare.tau_a, "tau-a"),
+        (rdm_compare.rho_a, "rho-a"),
+        (rdm_compare.whitened_cosine, "cosine_cov"),
+        (rdm_compare.whitened_correlation, "corr_cov"),
+    ],
+)
+def test_comparators_equal_rsatoolbox(rows, ours, theirs):
+    toolbox = pytest.importorskip("rsatoolbox")
+    expected = toolbox.rdm.compare(toolbox.rdm.RDMs(rows[0]), toolbox.rdm.RDMs(rows[1]), method=theirs)
+    np.testing.assert_allclose(ours(*rows), expected, atol=1e-8)
+
+
+def test_crossnobis_equals_rsatoolbox():
+    toolbox = pytest.importorskip("rsatoolbox")
+    rng = np.random.default_rng(1)
+    folds, root = rng.standard_normal((4, 9, 6)), rng.standard_normal((6, 6))
+    data = toolbox.data.Dataset(
+        folds.reshape(36, 6), obs_descriptors={"c": np.tile(np.arange(9), 4), "f": np.repeat(np.arange(4), 9)}
+    )
+    expected = toolbox.rdm.calc_rdm(
+        data, method="crossnobis", descriptor="c", cv_descriptor="f", noise=root @ root.T
+    ).dissimilarities[0]
+    np.testing.assert_allclose(crossnobis(folds, root @ root.T), expected)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(rdm_compare.spearman, "spearman"), (rdm_compare.pearson, "pearson")])
+def test_scores_equal_mne_rsa(rows, ours, theirs):
+    peer = pytest.importorskip("mne_rsa")
+    expected = [peer.rsa(row, list(rows[1]), metric=theirs) for row in rows[0]]
+    np.testing.assert_allclose(ours(*rows), expected, atol=1e-12)
+
+
+def test_partial_correlations_equal_mne_rsa(rows):
+    """Theirs holds every model constant for every other; ours is told which."""
+    peer = pytest.importorskip("mne_rsa")
+    models = rows[1]
+    expected = peer.rsa(rows[0][0], list(models), metric="partial")
+    got = [
+        rdm_compare.partial_pearson(rows[0][:1], models[k : k + 1], np.delete(models, k, axis=0))[0, 0]
+        for k in range(3)
+    ]
+    np.testing.assert_allclose(got, expected, atol=1e-10)
+
+
+def test_correlation_distance_equals_mne_rsa():
+    peer = pytest.importorskip("mne_rsa")
+    x = np.random.default_rng(2).standard_normal((7, 9))
+    np.testing.assert_allclose(correlation(x), peer.compute_rdm(x, metric="correlation"))
+    np.testing.assert_allclose(correlation(x), pdist(x, "correlation"))
+
+
+def test_the_released_crossvalidation_of_mne_rsa_is_biased_and_ours_is_not():
+    """Two folds of noise: theirs equals the plain distance, 2 per channel; the truth is 0."""
+    peer = pytest.importorskip("mne_rsa")
+    noise = np.random.default_rng(3).standard_normal((2, 40, 64))
+    theirs = peer.compute_rdm_cv(noise, "sqeuclidean").mean() / 64
+    assert theirs > 1.5
+    assert abs(crossnobis(noise).mean()) < 0.1
