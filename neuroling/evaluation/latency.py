@@ -210,3 +210,29 @@ def _crossings(means: Array, times: Array, fraction: float) -> Array:
         share = (level[row] - mean[last]) / (mean[last + 1] - mean[last])
         out[row] = times[last] + share * (times[last + 1] - times[last])
     return out
+
+
+def score_at_others_peak(scores: xr.DataArray, *, window: tuple[float, float], axis: str = "subject") -> xr.DataArray:
+    """Give each participant's score at the time where the mean of all others is largest.
+
+    Testing scores at the peak of their own mean finds something in 80 of 100 null data sets; here the time is chosen
+    on other people's data only, so that a test of these scores against zero keeps its rate.
+
+    Parameters
+    ----------
+    scores : xarray.DataArray, dims (axis, time)
+        Scores of participants.
+    window : tuple of float
+        Where to look, both ends included.
+    axis : str
+        Axis along which participants lie.
+
+    Returns
+    -------
+    xarray.DataArray, dims (axis,)
+        With the chosen times as coordinate ``time``.
+    """
+    values, times = _checked(scores, window, axis, 0.95, 100)
+    others = (values.sum(axis=0) - values).argmax(axis=1)  # (participant,)
+    chosen = scores.isel(time=0, drop=True).copy(data=values[np.arange(len(values)), others])
+    return chosen.assign_coords(time=(axis, times[others]))
