@@ -465,10 +465,12 @@ def effect_table(
     if not networks or not asked:
         raise ValueError("networks, asked: one of them is empty; expected at least one network and one hypothesis.")
     generators = np.random.default_rng(rng).spawn(len(networks))
+    needed = {"repetition", *(phenomenon.experiment for phenomenon in phenomena)}  # repetition gives the window
     settings = {"timing": timing, "allow_unlearned": allow_unlearned, "device": device}
     tables: dict[str, dict[str, list[pd.DataFrame]]] = {hypothesis.name: {} for hypothesis in asked}
     for place, (network, generator) in enumerate(zip(networks, generators, strict=True)):
         trials = standard_experiments(network.lexicon, rng=generator)
+        trials = {name: trials[name] for name in trials if name in needed}
         for alpha in dict.fromkeys(hypothesis.alpha for hypothesis in asked):
             group = [hypothesis for hypothesis in asked if hypothesis.alpha == alpha]
             for name, found in _amplitudes(network, trials, alpha, [one.link for one in group], settings).items():
