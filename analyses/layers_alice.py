@@ -65,6 +65,4 @@ def by_layer(story: alice2016.AliceStory, recording: xr.DataArray, encoder: Enco
 def volumes(words: xr.DataArray, recording: xr.DataArray) -> xr.DataArray:
     """Spread features of words over volumes, and take slow drifts out as they were taken out of the recording."""
     spread = convolve(words, recording.onset, labels=recording.sample.to_numpy())
-    plain = xr.DataArray(spread.to_numpy(), dims=("sample", "feature"), attrs=spread.attrs)
-    clean = remove_drift(plain, recording.attrs["tr_s"])
-    return clean.assign_coords(sample=recording.sample.to_numpy(), feature=spread.feature.to_numpy())
+    return remove_drift(spread, recording.attrs["tr_s"])

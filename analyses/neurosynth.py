@@ -33,9 +33,11 @@ from neuroling.data.loaders import neurosynth
 from neuroling.features.sentence import embed_sentences
 from neuroling.features.text import concatenate, tfidf_svd
 from neuroling.report.encoding import EncodingStudy, write_encoding_report
+from neuroling.report.expected import compare_with_expected
 
 ALPHAS = np.logspace(-1, 4, 11)  # every feature space has a total variance of one over the training articles
 N_COMPONENTS = 300
+EXPECTED = Path(__file__).parent / "expected" / "neurosynth.json"
 Split = Literal["random", "time"]
 
 
@@ -90,6 +92,8 @@ def main(
     write_encoding_report(study, out)
     result = combine(accuracy, dim="model")
     result.save(out / "result.nc")
+    if (split, n_test, max_articles, seed) == ("random", 2000, None, 0) and not study.synthetic:
+        compare_with_expected(result.score.to_series().to_dict(), EXPECTED)
     return result
 
 
