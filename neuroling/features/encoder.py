@@ -322,9 +322,9 @@ def load_parts(
     tuple of Encoder and transformers.PreTrainedModel
         The encoder holds the body of the model; the model has its head as well, if it has one.
     """
+    _require_transformers()
     from transformers import AutoTokenizer
 
-    _require_transformers()
     place = resolve_device(device)
     _check_precision(dtype, place)
     label, folder, known_revision = _locate(name, revision)

@@ -295,18 +295,29 @@ def pool_pieces(
     if pool in ("first", "last"):
         chosen = token[begins] if pool == "first" else token[begins + counts - 1]
         return states[torch.as_tensor(chosen, device=device)].float()
+    if pool == "mean" and len(np.unique(token)) == len(token):
+        return _mean_of_whole(states, token, segment, counts)
     taken = states[torch.as_tensor(token, device=device)].float()  # (pair, unit)
     where = torch.as_tensor(segment, device=device)
     if pool == "max":
         empty = taken.new_full((n_segments, taken.shape[1]), -torch.inf)
         return empty.scatter_reduce_(0, where[:, None].expand_as(taken), taken, "amax")
-    rank = np.arange(len(segment)) - np.repeat(begins, counts) + 1.0
-    weight = np.ones(len(segment)) if pool == "mean" else rank
+    weight = np.ones(len(segment)) if pool == "mean" else np.arange(len(segment)) - np.repeat(begins, counts) + 1.0
     total = np.add.reduceat(weight, begins)
     share = torch.as_tensor(weight / total[segment], device=device, dtype=torch.float32)
-    if len(segment) == n_segments:
-        return taken
     return taken.new_zeros(n_segments, taken.shape[1]).index_add_(0, where, taken * share[:, None])
+
+
+def _mean_of_whole(
+    states: torch.Tensor, token: NDArray[np.intp], segment: NDArray[np.intp], counts: NDArray[np.intp]
+) -> torch.Tensor:
+    """Average in one pass over the states, those of no segment falling into a row of their own."""
+    target = np.full(len(states), len(counts), dtype=np.int64)
+    target[token] = segment
+    where = torch.as_tensor(target, device=states.device)
+    sums = torch.zeros(len(counts) + 1, states.shape[1], device=states.device)
+    sums.index_add_(0, where, states.float())
+    return sums[:-1] / torch.as_tensor(counts, device=states.device, dtype=torch.float32)[:, None]
 
 
 def warn_of_unknown(
