@@ -106,7 +106,7 @@ def nouns(
     ordered = [(spelling[b], spelling[a], "within") for a, b in permutations(spelling, 2)]
     recorded = simulate(network, experiment(lexicon, ordered, name="pairs"), **options)
     amplitude = mean_amplitude(recorded, window).mean("repeat").to_numpy()
-    of_pair = dict(zip(permutations(spelling, 2), amplitude, strict=True))
+    of_pair = centred(dict(zip(permutations(spelling, 2), amplitude, strict=True)))
     first, second = recording["first"].to_numpy(), recording["second"].to_numpy()
     simulated = [(of_pair[a, b] + of_pair[b, a]) / 2 for a, b in zip(first, second, strict=True)]
     category = (recording["condition"].to_numpy() == "between").astype(float)
@@ -128,6 +128,14 @@ def nouns(
             rng=seed,
         )
     return combine(results, dim="model")
+
+
+def centred(of_pair: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Take each target's and each cue's own mean off: strings differ in amplitude whatever goes before them."""
+    for side in (1, 0):  # targets, then cues
+        own = {noun: np.mean([value for pair, value in of_pair.items() if pair[side] == noun]) for noun, _ in of_pair}
+        of_pair = {pair: float(value - own[pair[side]]) for pair, value in of_pair.items()}
+    return of_pair
 
 
 def animals_and_furniture(seed: int) -> tuple[Lexicon, dict[str, str]]:

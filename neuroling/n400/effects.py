@@ -240,6 +240,9 @@ NOT_CARRIED = {
 }
 """Phenomena that need what these networks lack, and what that is."""
 
+NONE_IN_PEOPLE = frozenset({"role reversal", "word-order violation"})
+"""Those of them that leave people's N400 as it is (they change the P600)."""
+
 
 def amplitude_table(recording: xr.DataArray, lexicon: Lexicon, window: Window) -> pd.DataFrame:
     """Lay out mean amplitudes, one row a trial and participant, with what is known of the items.
@@ -483,7 +486,12 @@ def effect_table(
         for phenomenon in phenomena
     ]
     rows += [
-        {"hypothesis": hypothesis.name, "phenomenon": name, "people": "larger", "verdict": f"not carried: {reason}"}
+        {
+            "hypothesis": hypothesis.name,
+            "phenomenon": name,
+            "people": "none" if name in NONE_IN_PEOPLE else "larger",
+            "verdict": f"not carried: {reason}",
+        }
         for hypothesis in asked
         for name, reason in NOT_CARRIED.items()
     ]

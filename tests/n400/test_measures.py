@@ -153,3 +153,13 @@ def test_bad_input_is_answered_by_a_sentence(case):
     call, error, message = BAD[case]
     with pytest.raises(error, match=message):
         call()
+
+
+def test_mne_draws_the_evokeds():
+    import matplotlib as mpl
+
+    with mpl.rc_context({"backend": "Agg"}):
+        import mne
+
+        figures = mne.viz.plot_compare_evokeds(to_evoked(recording()), picks=["sN400"], show=False, show_sensors=False)
+    assert len(figures[0].axes) >= 1
