@@ -120,7 +120,7 @@ def squared_euclidean(patterns: Patterns) -> Condensed:
 
     Examples
     --------
-    >>> squared_euclidean(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).tolist()
+    >>> squared_euclidean(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).round(9).tolist()
     [25.0, 1.0, 18.0]
     """
     return np.asarray(np.maximum(_between(_gram(_tensor(_from_mean_item(patterns)))), 0))
