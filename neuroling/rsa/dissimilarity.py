@@ -24,6 +24,9 @@ BLOCK_BYTES = 2**24
 """Size of the square matrices of one block (16 MiB); a heuristic that keeps blocks in the cache."""
 
 
+LEAST_BLOCK = 16
+"""Times in a block of one place, so that buffers for sorting are made once for many; a heuristic."""
+
 TRANSPOSED = 64
 """Times that are brought into the order of patterns at once, so that every cache line is read once; a heuristic."""
 
@@ -249,7 +252,8 @@ class Plan:
     def block_size(self, n_at_once: int = 1) -> int:
         """Say how many times of ``n_at_once`` places fit into a block."""
         square = int(self.values.shape[2]) ** 2 * int(self.values.itemsize)
-        return max(1, min(self.n_times, BLOCK_BYTES // (square * n_at_once)))
+        least = LEAST_BLOCK if n_at_once == 1 else 1
+        return min(self.n_times, max(least, BLOCK_BYTES // (square * n_at_once)))
 
     def stream(self, place: int, block: int) -> Iterator[Array]:
         """Yield dissimilarities of one place, (time, pair), so many times in a row.
