@@ -24,9 +24,11 @@ from neuroling.n400.published import against_published
 from neuroling.n400.sensitivity import sensitivity
 from neuroling.n400.simulate import simulate, simulate_units
 from neuroling.n400.summary import pool_lexicons, shape_table
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_units
 
+EXPECTED = Path(__file__).parent / "expected" / "laszlo_armstrong2014.json"
 ROWS = [one for one in PHENOMENA if one.experiment == "repetition"]
 SWEEP = {"time_constants": [4.0, 6.0, 8.0, 10.0, 14.0, 20.0, np.inf], "blanks": [2, 6, 10, 14, 20]}
 
@@ -43,7 +45,12 @@ def main(
 ) -> pd.DataFrame:
     """Train, simulate with and without the alpha function, and write what became of the published claims."""
     networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
-    return report(networks, Alpha(time_constant), out, seed, allow_unlearned)
+    effects = report(networks, Alpha(time_constant), out, seed, allow_unlearned)
+    if (participants, lexicons, time_constant, letters, epochs) == (24, 3, 8.0, "two-of-five", None):
+        everyone = effects[effects["lexicon"] == "all"]
+        names = everyone["hypothesis"] + ": " + everyone["phenomenon"]
+        compare_with_expected(dict(zip(names, everyone["relative"], strict=True)), EXPECTED)
+    return effects
 
 
 def report(networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_unlearned: bool) -> pd.DataFrame:
