@@ -215,7 +215,13 @@ def crossnobis(
     else:
         if precision is not None:
             x = x @ torch.linalg.cholesky(_tensor(precision.astype(folds.dtype)))
-        products = (_gram(x.sum(-3)) - _gram(_side_by_side(x))) / (n_folds * (n_folds - 1))
+        each = (
+            _side_by_side(x).flatten(0, -3) if x.dim() > 3 else _side_by_side(x)[None]
+        )  # (lead, item, fold · channel)
+        total = x.sum(-3).reshape(len(each), *x.shape[-2:])
+        scale = 1 / (n_folds * (n_folds - 1) * n_channels)
+        products = torch.baddbmm(_gram(total), each, each.transpose(1, 2), beta=scale, alpha=-scale)
+        return _between(products).reshape(*x.shape[:-3], -1)
     return _between(products / n_channels)
 
 
