@@ -7,10 +7,15 @@ import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from neuroling.data.archives import unpack
 from neuroling.data.cards import Card, CardFile, card, root
 from neuroling.data.errors import CorruptData, DataNotFound
+
+if TYPE_CHECKING:
+    import requests
 
 VARIABLE = "NEUROLING_DATA"
 """Environment variable that names a folder of data sets."""
@@ -227,8 +232,10 @@ def _download(entry: Card, file: CardFile, staging: Path) -> None:
         pooch.HTTPDownloader(timeout=TIMEOUT_S)(file.url, str(part), None)
         part.replace(target)
     except requests.exceptions.RequestException as error:
+        address = urlsplit(str(file.url))
         raise DataNotFound(
-            f"{entry.name}: {file.url} cannot be had ({type(error).__name__}: {_first_line(error)}). "
+            f"{entry.name}: {Path(address.path).name} cannot be had from {address.netloc} "
+            f"({_reason(error)}). "
             f"Check the network, or set {VARIABLE} to a folder that holds {entry.name}/."
         ) from error
     finally:
@@ -239,8 +246,9 @@ def _download(entry: Card, file: CardFile, staging: Path) -> None:
         raise CorruptData(target, f"{wrong}; it came from {file.url}", "the file that the card describes")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0][:200]
+def _reason(error: requests.exceptions.RequestException) -> str:
+    status = getattr(error.response, "status_code", None)
+    return type(error).__name__ if status is None else f"{type(error).__name__}, status {status}"
 
 
 def _place(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -207,7 +208,9 @@ def _panels(
         figure.text(0.012, (top + 0.08) / height, name, fontsize=12, weight="bold", color=INK)
         figure.text(0.988, (top + 0.08) / height, _shown(scale, kind), fontsize=9, ha="right", color=INK)
         top -= row_inches
-        draw(_paintable(image, kind), figure, (0.005, top / height, 0.99, row_inches / height), style)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "empty mask", UserWarning)  # a map without a voxel to show is drawn empty
+            draw(_paintable(image, kind), figure, (0.005, top / height, 0.99, row_inches / height), style)
     _color_bar(figure, scale, height)
     return figure_to_png(figure, synthetic=synthetic)
 

@@ -89,3 +89,11 @@ def test_what_cannot_be_drawn_is_a_sentence(options: dict[str, object], message:
     given: dict[str, object] = {"images": {"m": image()}, "unit": "r", "threshold": 0.1}
     with pytest.raises(ValueError, match=message):
         glass_brain(**(given | options))  # type: ignore[arg-type]
+
+
+def test_a_map_without_a_voxel_to_show_is_drawn_empty():
+    values = np.full((20, 24, 20), 0.01, dtype=np.float32)
+    affine = np.diag([8.0, 8, 8, 1])
+    affine[:3, 3] = -76, -110, -68
+    picture = glass_brain({"nothing": nibabel.Nifti1Image(values, affine)}, unit="r", threshold=0.5, limit=1.0)
+    assert picture.startswith(b"\x89PNG")
