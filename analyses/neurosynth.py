@@ -72,9 +72,9 @@ def main(
         variants.append(
             {
                 "model": name,
-                "peak counts, training-mean-centred": float(accuracy[name].score),
+                "peak counts, centred": float(accuracy[name].score),
                 "peak counts, uncentred": float(uncentred.score),
-                "densities (each map sums to one), training-mean-centred": float(density.score),
+                "densities, centred": float(density.score),
             }
         )
     study = EncodingStudy(

@@ -221,9 +221,9 @@ def test_decisions_are_short_and_say_what_would_change_them(path):
     assert text.startswith(f"# {path.stem[:4]} ")
 
 
-def test_decisions_are_numbered_without_gaps():
-    numbers = [int(path.stem[:4]) for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
-    assert numbers == list(range(1, len(numbers) + 1))
+def test_every_decision_has_a_number_of_its_own():
+    numbers = [int(path.stem[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert len(set(numbers)) == len(numbers)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def remove_drift(array: xr.DataArray, tr_s: float, *, cutoff_s: float = 128.0) -
 
     Examples
     --------
-    >>> slow = np.arange(200.0)
+    >>> slow = 50 * np.cos(np.pi * np.arange(200) / 200)
     >>> fast = np.tile([1.0, -1.0], 100)
     >>> recording = xr.DataArray((slow + fast)[:, None], dims=("sample", "region"))
     >>> clean = remove_drift(recording, tr_s=2.0)

@@ -99,8 +99,9 @@ def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
 
 
 VARIANTS = (
-    "2-versus-2 accuracy of the same splits and features. The way in which maps are centred and scaled changes the "
-    "figure, so each column names its own; chance is 0.5 in all of them."
+    "2-versus-2 accuracy of the same splits and features, chance 0.5. How maps are centred and scaled changes it, "
+    "so each column names its own. Centred: predicted and true maps counted from the training mean. Uncentred: nothing "
+    "taken off. Densities: every map scaled to a sum of one, and fitted anew."
 )
 
 
