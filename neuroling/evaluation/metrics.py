@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,7 +65,7 @@ class Metric:
     """
 
     name: str
-    score: Callable[[Array, Array], Array]
+    score: Callable[[Array, Array], Array] = field(repr=False)
     over: tuple[str, ...] = ("sample",)
     chance: float = 0.0
     larger_is_better: bool = True

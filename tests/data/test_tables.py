@@ -50,7 +50,7 @@ def test_numbers_are_read_with_their_shape(tmp_path: Path) -> None:
         ("word.csv", b"text,onset\ndog,soon\n", r"'onset' are not finite numbers, the first is 'soon' in line 2"),
         ("hole.csv", b"text,onset\ndog,\n", r"the first is '' in line 2"),
         ("inf.csv", b"text,onset\ndog,inf\n", r"the first is 'inf'"),
-        ("cut.csv.gz", gzip.compress(b"text\n" + b"dog\n" * 999)[:-9], r"\d+ bytes that do not unpack"),
+        ("cut.csv.gz", gzip.compress(b"text\n" + b"dog\n" * 999, mtime=0)[:-9], r"\d+ bytes that do not unpack"),
         ("page.csv.gz", b"<html>", r"6 bytes that do not unpack"),
     ],
 )
