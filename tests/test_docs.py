@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -50,3 +51,10 @@ def test_the_reference_lists_every_public_name():
     listed = (ROOT / "docs" / "api" / "index.rst").read_text(encoding="utf-8")
     names = {line.strip().rpartition(".")[2] for line in listed.splitlines() if line.startswith(("   ", ".. autodata"))}
     assert [name for name in neuroling.__all__ if name != "__version__" and name not in names] == []
+
+
+@pytest.mark.skipif(not _has_minilm(), reason="the example embeds titles with the extra neuroling[minilm]")
+def test_the_example_of_the_readme_runs(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - the project's own page
+    assert "SYNTHETIC data" in capsys.readouterr().out
