@@ -101,7 +101,7 @@ def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
 VARIANTS = (
     "2-versus-2 accuracy of the same splits and features, chance 0.5. How maps are centred and scaled changes it, "
     "so each column names its own. Centred: predicted and true maps counted from the training mean. Uncentred: nothing "
-    "taken off. Densities: every map scaled to a sum of one, and fitted anew."
+    "taken off. Densities: every true map, too, scaled to a sum of one, and fitted anew."
 )
 
 
