@@ -32,6 +32,7 @@ def on_the_twin(monkeypatch, module):
     monkeypatch.setattr(module, "real_or_twin", lambda name, load, twin: twin())
 
 
+@pytest.mark.filterwarnings("ignore:stimuli.*unknown to minilm:UserWarning")
 @pytest.mark.slow
 def test_captions_of_a_kind_lie_together_and_the_twin_is_labelled(tmp_path, capsys, monkeypatch):
     module = script("sbert_captions")
@@ -47,6 +48,7 @@ def test_captions_of_a_kind_lie_together_and_the_twin_is_labelled(tmp_path, caps
 
 @pytest.mark.slow
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore:stimuli.*unknown to minilm:UserWarning")
 def test_shared_letters_follow_the_ratings_as_published(tmp_path):
     at_hand("jsts_ja")
     score = script("sbert_captions").main(tmp_path).score
