@@ -1,0 +1,1 @@
+"""Language models trained here: encoder-decoders, BERT pre-training, fine-tuning."""

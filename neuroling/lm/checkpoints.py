@@ -1,0 +1,255 @@
+"""Checkpoints: whole or absent, without pickle, checked when they are read.
+
+A run's folder holds ``step-00000100`` and so on. Each is a folder that transformers (and ``load_encoder``) can read:
+``model.safetensors`` beside whatever ``describe`` adds, such as ``config.json`` and a tokenizer. What only training
+needs lies in its folder ``training``: ``optimizer.safetensors`` and ``state.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from neuroling.core.provenance import current_versions, now
+
+WEIGHTS = "model.safetensors"
+OPTIMIZER = Path("training") / "optimizer.safetensors"
+STATE = Path("training") / "state.json"
+
+Describe = Callable[[Path], None]
+"""Adds files to the folder of a checkpoint."""
+
+
+class CheckpointError(ValueError):
+    """Raised where a checkpoint is damaged, or belongs to another configuration."""
+
+
+def write_checkpoint(
+    run: Path,
+    step: int,
+    model: nn.Module,
+    *,
+    optimizer: Optimizer,
+    configuration: Mapping[str, object],
+    history: Mapping[str, Tensor],
+    describe: Describe | None = None,
+) -> Path:
+    """Write a checkpoint under another name, flush it to disk, and give it its own name.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+    step : int
+        Steps taken.
+    model : torch.nn.Module
+        Weights.
+    optimizer : torch.optim.Optimizer
+        Its moments.
+    configuration : mapping
+        What a run that goes on from here must agree with, as JSON.
+    history : mapping of torch.Tensor
+        Curves so far.
+    describe : callable, optional
+        Adds files.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, for example on a full disk: the unfinished folder is removed, earlier ones are kept.
+    """
+    final, partial = run / f"step-{step:08d}", run / f".step-{step:08d}.partial"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        (partial / "training").mkdir(parents=True)
+        if describe is not None:
+            describe(partial)
+        save_model(model, str(partial / WEIGHTS), metadata={"format": "pt"})
+        tensors, groups = _taken_apart(optimizer)
+        save_file(tensors | {f"history/{name}": curve for name, curve in history.items()}, partial / OPTIMIZER)
+        state = {
+            "step": step,
+            "configuration": configuration,
+            "groups": groups,
+            "torch_random": "restarted at every step from the seed, the step and the rank",
+            "sha256": {str(name): _sha256(partial / name) for name in (Path(WEIGHTS), OPTIMIZER)},
+            "versions": current_versions(),
+            "created": now(),
+        }
+        (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        _flush(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        _flush_folder(run)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        kept = latest_checkpoint(run)
+        raise OSError(
+            f"checkpoint: step {step} could not be written to {final} ({error}). "
+            f"{'No earlier one is there' if kept is None else f'{kept.name} is kept'}; make room or give another "
+            "folder, and start the same run again."
+        ) from error
+    return final
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """Find the last whole checkpoint of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    pathlib.Path or None
+    """
+    found = checkpoints(run)
+    return found[max(found)] if found else None
+
+
+def checkpoints(run: Path) -> dict[int, Path]:
+    """List the checkpoints of a run.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder of the run.
+
+    Returns
+    -------
+    dict of pathlib.Path
+        By step, ascending.
+    """
+    folders = sorted(run.glob("step-*")) if run.is_dir() else []
+    return {int(folder.name.removeprefix("step-")): folder for folder in folders if (folder / STATE).is_file()}
+
+
+def read_checkpoint(
+    folder: Path, model: nn.Module, optimizer: Optimizer, configuration: Mapping[str, object]
+) -> tuple[int, dict[str, Tensor]]:
+    """Put weights and moments back.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A checkpoint.
+    model : torch.nn.Module
+        Filled in place.
+    optimizer : torch.optim.Optimizer
+        Over the parameters of ``model``; filled in place.
+    configuration : mapping
+        Of the run that wants to go on.
+
+    Returns
+    -------
+    tuple of int and dict of torch.Tensor
+        Steps taken, and the curves so far.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is not as it was written, or the run is configured otherwise; the message names what differs.
+    """
+    state = _read_state(folder)
+    asked, stored = _flat(json.loads(json.dumps(configuration))), _flat(state["configuration"])
+    different = sorted(key for key in asked | stored if asked.get(key) != stored.get(key))
+    if different:
+        listed = "; ".join(f"{key} {stored.get(key)!r} there, {asked.get(key)!r} here" for key in different[:5])
+        raise CheckpointError(
+            f"checkpoint: {folder} is from another configuration: {listed}. Use the same one, or another folder."
+        )
+    for name, digest in state["sha256"].items():
+        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+            raise CheckpointError(
+                f"checkpoint: {folder / name} is not as it was written; remove the folder {folder.name} to go on from "
+                "the checkpoint before it."
+            )
+    load_model(model, str(folder / WEIGHTS))
+    tensors = load_file(folder / OPTIMIZER)
+    history = {name.removeprefix("history/"): curve for name, curve in tensors.items() if name.startswith("history/")}
+    _put_together(optimizer, {name: one for name, one in tensors.items() if "history/" not in name}, state["groups"])
+    return int(state["step"]), history
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint: {folder / STATE} cannot be read ({error}); it is no checkpoint.") from error
+    return state
+
+
+def _taken_apart(optimizer: Optimizer) -> tuple[dict[str, Tensor], list[dict[str, object]]]:
+    """Give the tensors of an optimizer by name, and its numbers."""
+    whole = optimizer.state_dict()
+    tensors = {f"{place}/{name}": one for place, moments in whole["state"].items() for name, one in moments.items()}
+    return tensors, whole["param_groups"]
+
+
+def _put_together(optimizer: Optimizer, tensors: Mapping[str, Tensor], groups: object) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, one in tensors.items():
+        place, _, name = key.partition("/")
+        state.setdefault(int(place), {})[name] = one
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _flat(values: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    return {
+        key: one for name, value in values.items() for key, one in _flat(value, f"{prefix}.{name}".strip(".")).items()
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(folder: Path) -> None:
+    """Bring every file below a folder to the disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        else:
+            _flush_folder(path)
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Read the weights of a checkpoint alone.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A checkpoint.
+    model : torch.nn.Module
+        Filled in place.
+    """
+    load_model(model, str(folder / WEIGHTS), device=str(next(model.parameters(), torch.empty(0)).device))
