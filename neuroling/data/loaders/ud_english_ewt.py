@@ -1,0 +1,373 @@
+"""English Web Treebank in Universal Dependencies: words, their classes and their trees (Silveira et al. 2014)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuroling.core.stimuli import Stimuli
+from neuroling.data.errors import CorruptData, require_file
+from neuroling.data.fetch import locate
+from neuroling.data.synthetic import is_synthetic, mark_synthetic
+
+NAME = "ud_english_ewt"
+FILES = {"dev": "en_ewt-ud-dev.conllu", "test": "en_ewt-ud-test.conllu"}
+N_COLUMNS = 10
+"""ID, FORM, LEMMA, UPOS, XPOS, FEATS, HEAD, DEPREL, DEPS, MISC."""
+
+WORD, RANGE, EMPTY = (re.compile(pattern) for pattern in (r"[1-9]\d*", r"([1-9]\d*)-([1-9]\d*)", r"\d+\.[1-9]\d*"))
+NO_SPACE = "SpaceAfter=No"
+
+
+@dataclass(frozen=True)
+class Treebank:
+    """Sentences, their words, and the word that each word depends on.
+
+    Attributes
+    ----------
+    sentences : Stimuli
+        One row a sentence, labelled ``"dev/0001"``; ``sent_id`` is the label in the file.
+    words : Stimuli
+        One row a syntactic word, labelled ``"dev/0001/01"``; ``group`` is its sentence, ``position`` counts from 1,
+        ``before`` and ``after`` hold the characters around it, ``upos``, ``xpos`` and ``deprel`` its annotation. The
+        parts of a multiword token (``do`` and ``n't``) are words of their own that stand side by side.
+    heads : xarray.DataArray of int, dims (sample,)
+        Position of the word that each word depends on, 0 for the root; coordinates ``group``, ``position``, ``upos``,
+        ``deprel``. Attributes count what the trees leave out: multiword tokens and empty nodes.
+    """
+
+    sentences: Stimuli
+    words: Stimuli
+    heads: xr.DataArray
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence as it stands in a CoNLL-U file.
+
+    Attributes
+    ----------
+    sent_id : str
+        Its label in the file, or its number there.
+    rows : list of tuple of str
+        Form, universal and other part of speech, relation, and the characters before the word.
+    heads : list of int
+        Position of each word's head, 0 for the root.
+    n_multiword, n_empty : int
+        Multiword tokens, and empty nodes, which have no place in a tree and are left out.
+    """
+
+    sent_id: str
+    rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    heads: list[int] = field(default_factory=list)
+    n_multiword: int = 0
+    n_empty: int = 0
+
+
+def load(folder: Path | str | None = None, split: Literal["dev", "test"] = "dev") -> Treebank:
+    """Load one part of the treebank.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Folder laid out as the card says; by default found by :func:`neuroling.data.fetch.locate`.
+    split : {"dev", "test"}
+        2,001 sentences with 25,147 words, or 2,077 with 25,094.
+
+    Returns
+    -------
+    Treebank
+        ``heads.attrs["synthetic"]`` is 1 for the twin.
+
+    Raises
+    ------
+    DataNotFound, CorruptData
+        If the file is absent, or not a treebank: the message names line and sentence.
+    """
+    if split not in FILES:
+        raise ValueError(f"split: got {split!r}; expected 'dev' or 'test'.")
+    folder = locate(NAME, [FILES[split]]) if folder is None else Path(folder)
+    return read_treebank(
+        require_file(folder / FILES[split], f"the {split} part of the treebank"), split, is_synthetic(folder)
+    )
+
+
+def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
+    """Read any treebank in CoNLL-U.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    name : str
+        Stands before the number of each sentence in its label.
+    synthetic : bool
+        Whether the file is made up.
+
+    Returns
+    -------
+    Treebank
+
+    Raises
+    ------
+    DataNotFound, CorruptData
+        As for :func:`load`.
+    """
+    sentences = read_conllu(path)
+    labels = [f"{name}/{number:04d}" for number in range(1, len(sentences) + 1)]
+    words = pd.concat([_table(label, one) for label, one in zip(labels, sentences, strict=True)])
+    stimuli = Stimuli(words.drop(columns="head"))
+    heads = xr.DataArray(
+        words["head"].to_numpy(),
+        dims="sample",
+        coords=dict(stimuli.coords("group", "position", "upos", "deprel")),
+        name="head",
+        attrs={
+            "dataset": NAME,
+            "split": name,
+            "n_multiword_tokens": sum(one.n_multiword for one in sentences),
+            "n_empty_nodes": sum(one.n_empty for one in sentences),
+            "synthetic": int(synthetic),
+        },
+    )
+    texts = ["".join(f"{row[4]}{row[0]}" for row in one.rows) for one in sentences]
+    named = Stimuli.from_texts(texts, labels=labels, sent_id=[one.sent_id for one in sentences])
+    return Treebank(named, stimuli, heads)
+
+
+def read_conllu(path: Path) -> list[Sentence]:
+    """Read the sentences of a CoNLL-U file, and refuse what is no tree.
+
+    Parameters
+    ----------
+    path : path
+        UTF-8.
+
+    Returns
+    -------
+    list of Sentence
+
+    Raises
+    ------
+    CorruptData
+        For a line without ten columns, words that do not count up from 1, heads outside the sentence, several roots
+        or none, a cycle, or a label that occurs twice.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorruptData(path, f"byte {error.start} that is no UTF-8", "UTF-8") from error
+    found = [_parsed(path, number, block) for number, block in enumerate(_blocks(text), start=1)]
+    if not found:
+        raise CorruptData(path, "no sentence", "CoNLL-U")
+    names = pd.Series([one.sent_id for one in found])
+    if names.duplicated().any():
+        raise CorruptData(path, f"sent_id {names[names.duplicated()].iloc[0]!r} more than once", "each once")
+    return found
+
+
+def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
+    """Give the numbered lines of each sentence; one blank line or several end it."""
+    block: list[tuple[int, str]] = []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if line.strip():
+            block.append((number, line))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _parsed(path: Path, number: int, block: Sequence[tuple[int, str]]) -> Sentence:
+    named = [line.partition("=")[2].strip() for _, line in block if re.match(r"#\s*sent_id\s*=", line)]
+    sent_id = named[0] if named else str(number)
+    rows: list[tuple[str, str, str, str, str]] = []
+    heads: list[int] = []
+    n_multiword = n_empty = covered = 0
+    gap = inner_gap = ""
+    for line_number, line in block:
+        if line.startswith("#"):
+            continue
+        columns = line.split("\t")
+        if len(columns) != N_COLUMNS:
+            raise CorruptData(path, f"line {line_number} has {len(columns)} columns", f"{N_COLUMNS}, between tabs")
+        identity, form, _, upos, xpos, _, head, deprel, _, misc = columns
+        space = "" if NO_SPACE in misc.split("|") else " "
+        if EMPTY.fullmatch(identity):
+            n_empty += 1
+        elif span := RANGE.fullmatch(identity):
+            first, covered = int(span[1]), int(span[2])
+            if first != len(rows) + 1 or covered < first:
+                raise CorruptData(
+                    path,
+                    f"line {line_number}: multiword token {identity} in sentence {sent_id!r}",
+                    f"one that begins at word {len(rows) + 1}",
+                )
+            n_multiword, inner_gap = n_multiword + 1, space
+        elif WORD.fullmatch(identity) and int(identity) == len(rows) + 1 and form.strip():
+            rows.append((form, upos, xpos, deprel, gap))
+            heads.append(_head(path, line_number, head))
+            place = len(rows)
+            gap = "" if place < covered else inner_gap if place == covered else space
+        else:
+            raise CorruptData(
+                path,
+                f"line {line_number}: word {identity!r} with form {form!r} in sentence {sent_id!r}",
+                f"word {len(rows) + 1} with a form",
+            )
+    if covered > len(rows):
+        raise CorruptData(
+            path,
+            f"sentence {sent_id!r}: a multiword token reaches to word {covered}",
+            f"at most {len(rows)}, the number of its words",
+        )
+    _check_tree(path, sent_id, heads)
+    return Sentence(sent_id, rows, heads, n_multiword, n_empty)
+
+
+def _head(path: Path, line_number: int, head: str) -> int:
+    if not head.isdecimal():
+        raise CorruptData(path, f"line {line_number}: head {head!r}", "the number of a word, or 0 for the root")
+    return int(head)
+
+
+def _check_tree(path: Path, sent_id: str, heads: Sequence[int]) -> None:
+    n = len(heads)
+    where = f"sentence {sent_id!r}"
+    if n == 0:
+        raise CorruptData(path, f"{where} has no word", "at least one")
+    outside = [head for head in heads if head > n]
+    if outside:
+        raise CorruptData(path, f"{where}: head {outside[0]} of {n} words", f"heads from 0 to {n}")
+    roots = [place for place, head in enumerate(heads, start=1) if head == 0]
+    if len(roots) != 1:
+        raise CorruptData(path, f"{where} has {len(roots)} roots {roots[:5]}", "one word with head 0")
+    reached = {roots[0]}
+    for start in range(1, n + 1):
+        trail: list[int] = []
+        place = start
+        while place not in reached:
+            if place in trail:
+                raise CorruptData(
+                    path, f"{where}: words {trail[trail.index(place) :]} depend on one another in a cycle", "a tree"
+                )
+            trail.append(place)
+            place = heads[place - 1]
+        reached.update(trail)
+
+
+def _table(label: str, sentence: Sentence) -> pd.DataFrame:
+    n = len(sentence.rows)
+    table = pd.DataFrame(sentence.rows, columns=["text", "upos", "xpos", "deprel", "before"])
+    table["group"], table["position"], table["after"] = label, np.arange(1, n + 1), ""
+    table["head"] = sentence.heads
+    table.index = pd.Index([f"{label}/{place:02d}" for place in range(1, n + 1)], name="sample")
+    return table
+
+
+# --- the synthetic twin ----------------------------------------------------------------------------------------------
+
+DETERMINERS, ADJECTIVES = ("the", "a", "every"), ("old", "small", "green", "quiet")
+NOUNS = ("cat", "dog", "ship", "teacher", "letter", "river", "garden", "child")
+VERBS, PREPOSITIONS = ("saw", "found", "painted", "heard"), ("near", "with", "behind")
+Node = tuple[str, str, str, int]
+
+
+def write_twin(folder: Path | str, rng: int | np.random.Generator = 0, *, n_sentences: int = 60) -> None:
+    """Write made-up sentences with their trees in the layout of the real files.
+
+    A sentence is a noun phrase, a verb, a noun phrase and a full stop. A noun phrase has a determiner and a noun, an
+    adjective in half of the cases, and a phrase with a preposition in a third of them, to a depth of two. One
+    sentence in five is in the negative, where ``didn't`` is a multiword token; one in ten has an empty node.
+
+    Parameters
+    ----------
+    folder : path
+        Made if absent; marked as synthetic.
+    rng : int or numpy.random.Generator
+        Source of all randomness.
+    n_sentences : int
+        Sentences of either part, at least 2.
+    """
+    if n_sentences < 2:
+        raise ValueError(f"n_sentences: got {n_sentences}; expected at least 2.")
+    generator = np.random.default_rng(rng)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for split, name in FILES.items():
+        blocks = [_draw(f"twin-{split}-{number}", generator) for number in range(1, n_sentences + 1)]
+        (Path(folder) / name).write_text("\n\n".join(blocks) + "\n\n", encoding="utf-8")
+    mark_synthetic(Path(folder), {"grammar": "NP V NP; NP: determiner, adjective (1/2), noun, preposition + NP (1/3)"})
+
+
+def twin(n_sentences: int = 60, rng: int | np.random.Generator = 0, split: Literal["dev", "test"] = "dev") -> Treebank:
+    """Make a synthetic treebank, through files and the loader of the real ones.
+
+    Parameters
+    ----------
+    n_sentences : int
+        How many.
+    rng : int or numpy.random.Generator
+        Source of all randomness.
+    split : {"dev", "test"}
+        Which part.
+
+    Returns
+    -------
+    Treebank
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_twin(folder, rng, n_sentences=n_sentences)
+        return load(folder, split)
+
+
+def _draw(sent_id: str, rng: np.random.Generator) -> str:
+    subject = _noun_phrase(rng, 2)
+    negative = rng.random() < 0.2
+    auxiliaries = [("did", "AUX", "aux"), ("n't", "PART", "advmod")] if negative else []
+    verb = len(subject) + len(auxiliaries) + 1
+    nodes: list[Node] = [_attached(node, verb, "nsubj", 0) for node in subject]
+    nodes += [(form, tag, relation, verb) for form, tag, relation in auxiliaries]
+    nodes.append((str(rng.choice(VERBS)), "VERB", "root", 0))
+    nodes += [_attached(node, verb, "obj", verb) for node in _noun_phrase(rng, 2)]
+    nodes.append((".", "PUNCT", "punct", verb))
+    lines = [f"# sent_id = {sent_id}"]
+    for place, (form, tag, relation, head) in enumerate(nodes, start=1):
+        misc = NO_SPACE if place == len(nodes) - 1 else "_"
+        if form == "did":
+            lines.append(f"{place}-{place + 1}\tdidn't" + "\t_" * 8)
+        lines.append(f"{place}\t{form}\t{form}\t{tag}\t{tag}\t_\t{head}\t{relation}\t_\t{misc}")
+    if rng.random() < 0.1:
+        lines.append(f"{len(nodes)}.1\tthere\tthere\tADV\tRB\t_\t_\t_\t_\t_")
+    return "\n".join(lines)
+
+
+def _noun_phrase(rng: np.random.Generator, depth: int) -> list[Node]:
+    """Draw a noun phrase; heads count within it, and 0 is what the noun itself depends on."""
+    words = [(str(rng.choice(DETERMINERS)), "DET", "det")]
+    if rng.random() < 0.5:
+        words.append((str(rng.choice(ADJECTIVES)), "ADJ", "amod"))
+    noun = len(words) + 1
+    nodes: list[Node] = [(form, tag, relation, noun) for form, tag, relation in words]
+    nodes.append((str(rng.choice(NOUNS)), "NOUN", "", 0))
+    if depth and rng.random() < 1 / 3:
+        inner = _noun_phrase(rng, depth - 1)
+        preposition = (str(rng.choice(PREPOSITIONS)), "ADP", "case", 0)
+        behind = next(place for place, node in enumerate(inner, start=1) if node[3] == 0)
+        shifted = [_attached(node, noun, "nmod", noun + 1) for node in inner]
+        nodes += [(*preposition[:3], noun + 1 + behind), *shifted]
+    return nodes
+
+
+def _attached(node: Node, head: int, relation: str, offset: int) -> Node:
+    """Put a node of a phrase into the sentence: its place moves, and the noun gets its head."""
+    form, tag, old, inner_head = node
+    return (form, tag, old or relation, inner_head + offset) if inner_head else (form, tag, old or relation, head)
