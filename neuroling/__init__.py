@@ -19,6 +19,8 @@ _HOME = {
     "Provenance": "core.provenance",
     "evaluate": "evaluation.evaluate",
     "combine": "evaluation.compare",
+    "evaluate_each": "evaluation.each",
+    "gather": "evaluation.gather",
     "held_out": "evaluation.heldout",
     "FitOnce": "evaluation.fit_once",
     "Metric": "evaluation.metrics",
@@ -79,6 +81,8 @@ __all__ = [
     "cosine",
     "embed_sentences",
     "evaluate",
+    "evaluate_each",
+    "gather",
     "held_out",
     "load_encoder",
     "pearson",
@@ -98,8 +102,10 @@ if TYPE_CHECKING:
     from neuroling.encoding.stability import StableVoxels
     from neuroling.evaluation.ceilings import LeaveOneOut, SplitHalf
     from neuroling.evaluation.compare import combine
+    from neuroling.evaluation.each import evaluate_each
     from neuroling.evaluation.evaluate import evaluate
     from neuroling.evaluation.fit_once import FitOnce
+    from neuroling.evaluation.gather import gather
     from neuroling.evaluation.heldout import held_out
     from neuroling.evaluation.inference import (
         BlockPermutation,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from neuroling.cli import analyses, cache, datasets, doctor, extract, results
+from neuroling.cli import analyses, cache, datasets, doctor, encode, extract, results, units
 
 FAILURES = (ValueError, OSError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
@@ -58,9 +58,12 @@ def build() -> typer.Typer:
     app.command("run", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.run)
     app.add_typer(datasets.build(), name="datasets")
     app.command("extract")(extract.extract)
+    app.command("encode")(encode.encode)
     app.add_typer(cache.build(), name="cache")
     app.command("show")(results.show)
     app.command("compare")(results.compare)
+    app.command("gather")(units.gather)
+    app.command("check")(units.check)
     app.command("doctor")(doctor.doctor)
     return app
 

@@ -150,3 +150,21 @@ class Inference(Protocol):
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
         """Draw the null."""
         ...
+
+
+class TargetSource(Protocol):
+    """A recording that may be larger than memory: its targets are read a stretch at a time."""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets."""
+        ...
+
+    def read(self, targets: slice) -> xr.DataArray:
+        """Give consecutive targets, dims (sample, target axis), with all their labels."""
+        ...

@@ -51,6 +51,11 @@ class Provenance:
         Time in UTC, ISO 8601.
     notes : tuple of str
         What a reader must know, such as an acknowledged leak.
+    unit : dict
+        Labels of the unit of work in a study, such as ``{"subject": "s18", "layer": "4"}``; see
+        :mod:`neuroling.core.units`.
+    configuration : dict
+        Options that all units of the study share.
     """
 
     options: dict[str, str] = field(default_factory=dict)
@@ -61,6 +66,8 @@ class Provenance:
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     notes: tuple[str, ...] = ()
+    unit: dict[str, str] = field(default_factory=dict)
+    configuration: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Write the record as JSON with sorted keys."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import os
 import re
-import secrets
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroling.core.files import write_whole
 from neuroling.core.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -416,7 +415,7 @@ class Result:
         data = self.data.assign_attrs(provenance=self.provenance.to_json(), format=FORMAT)
         body = bytes(data.to_netcdf(engine="h5netcdf"))
         try:
-            _write_whole(path, body + _seal(body))
+            write_whole(path, body + _seal(body))
         except OSError as error:
             raise OSError(
                 error.errno or errno.EIO,
@@ -485,19 +484,6 @@ def _sealed_body(path: Path) -> bytes:
             f"path: the content of {path} does not match its own checksum; it is damaged. Make it again."
         )
     return body
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name, flush it to the disk, and only then give it its own name."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from neuroling.core.files import write_whole
 
 DIGITS = 64
 """Hexadecimal digits of a SHA-256."""
@@ -140,16 +141,7 @@ def write_entry(path: Path, key: str, values: NDArray[np.float32], summary: str 
     np.savez(archive, values=values, key=np.array(key), summary=np.array(summary))
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(archive.getvalue() + _checksum(archive.getvalue()))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, archive.getvalue() + _checksum(archive.getvalue()))
 
 
 @dataclass(frozen=True)

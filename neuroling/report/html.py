@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from neuroling import __version__
+from neuroling.core.files import write_whole
 
 STAMP = "synthetic data, not people's"
 """What every section, table and figure says where the recording is a synthetic twin."""
@@ -191,7 +190,8 @@ def write_report(
         title=title, sections=sections, subtitle=subtitle, provenance=provenance or {}, synthetic=synthetic
     )
     path = Path(path)
-    _replace_file(path, page.encode("utf-8", "backslashreplace"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page.encode("utf-8", "backslashreplace"))
     return path
 
 
@@ -334,19 +334,3 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", "\n".join(map(str, value)) or MISSING
         else:
             yield f"{prefix}{name}", str(value)
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    """Write beside the file, flush to disk, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp keeps it to its owner; a report is to be shown around
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
