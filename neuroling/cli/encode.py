@@ -1,0 +1,220 @@
+"""``neuroling encode``: an encoding model of a recording on disk, one tile of its targets after another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from neuroling.core.protocols import Inference, Splitter, TargetSource
+    from neuroling.evaluation.tiles import Tile
+
+GIGABYTE = 2.0**30
+
+
+def encode(
+    targets: Annotated[list[Path], typer.Argument(metavar="TARGETS...", help="NIfTI runs, one .npy, or one .zarr.")],
+    features: Annotated[Path, typer.Option("--features", "-x", help="NetCDF file, as `extract` writes it.")],
+    samples: Annotated[Path, typer.Option(help="CSV or TSV, a row a sample: sample, perhaps group and time_index.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets a file a tile.")],
+    mask: Annotated[Path | None, typer.Option(help="For NIfTI: image of the voxels to take.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer of the features, where they have several.")] = None,
+    tile: Annotated[str | None, typer.Option(help="I/N: the I-th of N tiles alone, from 1; one a job.")] = None,
+    tiles: Annotated[int | None, typer.Option(help="All of so many tiles, one after another.")] = None,
+    folds: Annotated[str, typer.Option(help="Stretches to hold out, or `group`: every group in turn.")] = "5",
+    gap: Annotated[int, typer.Option(help="Samples left out on either side of what is held out.")] = 0,
+    penalties: Annotated[str, typer.Option(help="FROM:TO:HOW MANY, powers of ten.")] = "-1:8:19",
+    null: Annotated[
+        str, typer.Option(help="none, shift, block:LENGTH, or exchange where time does not matter.")
+    ] = "none",
+    draws: Annotated[int, typer.Option(help="Relabelings of the null.")] = 1000,
+    keep_draws: Annotated[bool, typer.Option("--keep-draws", help="Keep them all, as clusters need.")] = False,
+    unusable: Annotated[
+        str, typer.Option(help="Constant or NaN targets: refuse, or nan to score them as NaN.")
+    ] = "refuse",
+    memory_gb: Annotated[float | None, typer.Option(help="Work in smaller stretches where a tile needs more.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the null.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+) -> None:
+    """Fit and score ridge regression for every target; tiles that are done already are not done again.
+
+    Parameters
+    ----------
+    targets : list of pathlib.Path
+        Runs as NIfTI images, or one matrix (sample, target) as ``.npy`` or ``.zarr``.
+    features : pathlib.Path
+        NetCDF file with features (sample, feature), or (layer, sample, feature).
+    samples : pathlib.Path
+        Table that labels the rows of the targets.
+    out : pathlib.Path
+        Folder; ``neuroling gather`` joins its files.
+    mask : pathlib.Path, optional
+        Image whose voxels above zero are taken.
+    layer : str, optional
+        Label of a layer.
+    tile, tiles
+        One tile of a job array, or all of them; one by default.
+    folds, gap, penalties, null, draws, keep_draws, unusable, seed, device
+        The model and its evaluation.
+    memory_gb : float, optional
+        What the values of a tile may need while it is evaluated.
+    """
+    from neuroling.encoding.ridge import RidgeCV
+    from neuroling.evaluation.metrics import pearson
+    from neuroling.evaluation.tiles import evaluate_tiles
+
+    table = read_samples(samples)
+    splitter = _splitter(folds, gap)
+    paths = evaluate_tiles(
+        RidgeCV(_penalties(penalties), folds=splitter, device=device),
+        read_features(features, layer),
+        _source(targets, table, mask),
+        out,
+        tiles=_tiles(tile, tiles),
+        seed=seed,
+        unusable=_unusable(unusable),  # type: ignore[arg-type]  # checked there
+        memory_bytes=None if memory_gb is None else memory_gb * GIGABYTE,
+        splits=splitter,
+        metric=pearson,
+        inference=_inference(null, draws, keep_draws),
+    )
+    typer.echo("\n".join(map(str, paths)))
+
+
+def read_samples(path: Path) -> pd.DataFrame:
+    """Read a table that labels samples.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        CSV, or TSV by its name, with a column ``sample``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``time_index`` as whole numbers, where there is one; ``sample`` and ``group`` as text.
+    """
+    import pandas as pd
+
+    separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
+    try:
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: no table ({error}).") from error
+    if "sample" not in table:
+        raise ValueError(f"{path}: has no column 'sample' but {list(table.columns)}.")
+    if "time_index" in table:
+        numbers = pd.to_numeric(table["time_index"], errors="coerce")
+        if numbers.isna().any() or (numbers % 1 != 0).any():
+            raise ValueError(f"{path}: time_index has entries that are no whole numbers.")
+        table = table.assign(time_index=numbers.astype(int))
+    return table
+
+
+def read_features(path: Path, layer: str | None) -> xr.DataArray:
+    """Read features from a NetCDF file, one layer of them.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As ``neuroling extract`` writes it.
+    layer : str or None
+        Which layer, where there are several.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+    """
+    import xarray as xr
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; expected features, as `neuroling extract` writes them.")
+    found = xr.load_dataarray(path, engine="h5netcdf")
+    if "layer" not in found.dims:
+        return found
+    labels = [str(label) for label in found.layer.to_numpy()]
+    if layer not in labels:
+        raise typer.BadParameter(f"got {layer!r}; {path} has the layers {', '.join(labels)}.", param_hint="--layer")
+    return found.isel(layer=labels.index(layer), drop=True).transpose("sample", "feature")
+
+
+def _source(targets: list[Path], table: pd.DataFrame, mask: Path | None) -> TargetSource:
+    from neuroling.data.sources import open_nifti, open_npy, open_zarr
+
+    absent = [str(path) for path in [*targets, *([] if mask is None else [mask])] if not path.exists()]
+    if absent:
+        raise FileNotFoundError(f"{', '.join(absent)}: not there.")
+    if all(path.name.endswith((".nii", ".nii.gz")) for path in targets):
+        if mask is None:
+            raise typer.BadParameter("NIfTI images need a mask that says which voxels to take.", param_hint="--mask")
+        return open_nifti(targets, table, mask=mask)
+    if len(targets) == 1 and targets[0].suffix in (".npy", ".zarr"):
+        return (open_npy if targets[0].suffix == ".npy" else open_zarr)(targets[0], table)
+    raise typer.BadParameter(
+        f"got {', '.join(path.name for path in targets)}; expected NIfTI images, one .npy or one .zarr.",
+        param_hint="TARGETS",
+    )
+
+
+def _tiles(tile: str | None, tiles: int | None) -> list[Tile]:
+    from neuroling.evaluation.tiles import Tile
+
+    if tile is not None and tiles is not None:
+        raise typer.BadParameter("--tile does one, --tiles all of them; expected one of the two.", param_hint="--tile")
+    return Tile.all(1 if tiles is None else tiles) if tile is None else [Tile.parse(tile)]
+
+
+def _splitter(folds: str, gap: int) -> Splitter:
+    if folds == "group":
+        from sklearn.model_selection import LeaveOneGroupOut
+
+        if gap:
+            raise typer.BadParameter("groups are held out whole, so there is no gap to leave.", param_hint="--gap")
+        splitter: Splitter = LeaveOneGroupOut()
+        return splitter
+    if not folds.isdecimal():
+        raise typer.BadParameter(f"got {folds!r}; expected a number, or `group`.", param_hint="--folds")
+    from neuroling.evaluation.splits import ContiguousFolds
+
+    return ContiguousFolds(int(folds), gap)
+
+
+def _penalties(text: str) -> list[float]:
+    import numpy as np
+
+    try:
+        low, high, count = text.split(":")
+        found: list[float] = np.logspace(float(low), float(high), int(count)).tolist()
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"got {text!r}; expected FROM:TO:HOW MANY, such as -1:8:19.", param_hint="--penalties"
+        ) from error
+    return found
+
+
+def _unusable(text: str) -> str:
+    known = {"refuse": "refuse", "nan": "score as NaN"}
+    if text not in known:
+        raise typer.BadParameter(f"got {text!r}; expected refuse or nan.", param_hint="--unusable")
+    return known[text]
+
+
+def _inference(text: str, draws: int, keep: bool) -> Inference | None:
+    from neuroling.evaluation.inference import BlockPermutation, CircularShift, Permutation
+
+    kind, _, length = text.partition(":")
+    options: dict[str, Any] = {"n_draws": draws, "keep_draws": keep}
+    if text == "none":
+        return None
+    if text == "shift":
+        return CircularShift(**options)
+    if text == "exchange":
+        return Permutation(**options)
+    if kind == "block" and length.isdecimal():
+        return BlockPermutation(int(length), **options)
+    raise typer.BadParameter(f"got {text!r}; expected none, shift, block:LENGTH or exchange.", param_hint="--null")

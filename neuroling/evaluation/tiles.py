@@ -1,0 +1,451 @@
+"""Evaluate a recording tile by tile: targets that do not fit in memory, jobs of an array, runs that were killed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from neuroling.core.align import align
+from neuroling.core.axes import targets_of
+from neuroling.core.protocols import Predictor, TargetSource
+from neuroling.core.provenance import Provenance, content_hash, current_versions
+from neuroling.core.result import Result, ResultFileError
+from neuroling.core.units import stamp
+from neuroling.evaluation.evaluate import evaluate
+
+logger = logging.getLogger(__name__)
+
+Unusable = Literal["refuse", "score as NaN"]
+
+TILE = "tile"
+"""Label of a tile among those of its unit of work."""
+
+COPIES = 8
+"""How often the values of a tile stand in memory while it is evaluated; a generous heuristic, held by a test."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of N consecutive stretches of the targets.
+
+    Attributes
+    ----------
+    number : int
+        From 1 to ``of``.
+    of : int
+        How many there are.
+
+    Examples
+    --------
+    >>> Tile.parse("3/40").targets(1000)
+    slice(50, 75, None)
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise ValueError(f"tile: got {self.number}/{self.of}; expected a number from 1 to how many there are.")
+
+    @classmethod
+    def parse(cls, text: str) -> Tile:
+        """Read ``"3/40"``.
+
+        Parameters
+        ----------
+        text : str
+            Number from 1, and how many there are.
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise ValueError(f"tile: got {text!r}; expected NUMBER/HOW MANY, such as 3/40.")
+        return cls(int(number), int(of))
+
+    @classmethod
+    def all(cls, of: int) -> list[Tile]:
+        """List all tiles.
+
+        Parameters
+        ----------
+        of : int
+            How many there are.
+        """
+        if of < 1:
+            raise ValueError(f"tiles: got {of}; expected at least one.")
+        return [cls(number, of) for number in range(1, of + 1)]
+
+    def targets(self, n_targets: int) -> slice:
+        """Say which targets it holds; sizes of tiles differ by one at most.
+
+        Parameters
+        ----------
+        n_targets : int
+            How many targets there are.
+        """
+        if self.of > n_targets:
+            raise ValueError(f"tile: got {self}; expected at most {n_targets} tiles, the number of targets.")
+        return slice((self.number - 1) * n_targets // self.of, self.number * n_targets // self.of)
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file."""
+        return f"tile-{self.number:0{len(str(self.of))}d}-of-{self.of}.nc"
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def evaluate_tiles(
+    model: Predictor,
+    features: xr.DataArray,
+    source: TargetSource,
+    folder: Path,
+    *,
+    tiles: Iterable[Tile],
+    seed: int = 0,
+    unusable: Unusable = "refuse",
+    memory_bytes: float | None = None,
+    **options: Any,
+) -> list[Path]:
+    r"""Evaluate tiles of a recording, one file each; tiles whose file is there already are not evaluated again.
+
+    Every tile is an evaluation of its own with the same seed, so that the draws of a null relabel all tiles alike, and
+    a tile has the same scores to the last bit whether or not others were evaluated before it. A file appears whole or
+    not at all. What is there already is used if it was made from the same features, the same values of the recording,
+    the same options and versions; a damaged file is made again; any other is refused.
+
+    Parameters
+    ----------
+    model : Predictor
+        Anything with ``fit`` and ``predict``.
+    features : xarray.DataArray, dims (sample, feature)
+        Matched by label.
+    source : TargetSource
+        The recording, from :mod:`neuroling.data.sources`.
+    folder : pathlib.Path
+        Gets the files; made where it is not there.
+    tiles : iterable of Tile
+        Which to evaluate: ``Tile.all(40)``, or one in a job of an array.
+    seed : int
+        Seed of every tile.
+    unusable : {"refuse", "score as NaN"}
+        What becomes of targets that are constant or not finite.
+    memory_bytes : float, optional
+        Evaluate a tile in smaller stretches where its values would need more.
+    **options
+        As in :func:`~neuroling.evaluation.evaluate.evaluate`: ``splits``, ``metric``, ``ceiling``, ``inference``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        A file a tile, in their order.
+
+    Raises
+    ------
+    ValueError
+        If a file is there that another configuration or version made, the metric consumes the targets, or targets are
+        unusable and that is to be refused.
+    """
+    _check_options(options)
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = _configuration(model, features, source, seed, unusable, options)
+    paths, told = [], False
+    for tile in tiles:
+        path = folder / tile.file_name
+        paths.append(path)
+        recording = source.read(tile.targets(source.n_targets))
+        labels, shared = {TILE: str(tile.number)}, {**configuration, "tiles": str(tile.of)}
+        expected = replace(
+            Provenance(), unit=labels, configuration=shared, data={"recording of the tile": content_hash(recording)}
+        )
+        if _is_done(path, expected):
+            logger.info("Tile %s is there already: %s", tile, path)
+            continue
+        n_parts = len(_stretches(*_size(recording), memory_bytes))
+        if n_parts > 1 and not told:
+            logger.info("Memory: every tile is evaluated in about %d stretches.", n_parts)
+            told = True
+        result = _evaluated(model, features, recording, seed, unusable, memory_bytes, options)
+        record = replace(result.provenance, data={**result.provenance.data, **expected.data})
+        stamp(Result(result.data, record), labels, shared).save(path)
+        logger.info("Tile %s is done: %s", tile, path)
+    return paths
+
+
+def join_tiles(results: Mapping[str, Result]) -> Result:
+    """Join the tiles of a recording along its targets.
+
+    Parameters
+    ----------
+    results : mapping of str to Result
+        Name of each (such as its file), and the tile; in any order.
+
+    Returns
+    -------
+    Result
+        As if all targets had been evaluated at once: the best of a draw is the best over all tiles.
+
+    Raises
+    ------
+    ValueError
+        If a tile is missing or stands twice, or tiles come from different configurations or versions; the message names
+        the files.
+    """
+    if not results:
+        raise ValueError("results: none given; expected the tiles of a recording.")
+    bare = [name for name, result in results.items() if TILE not in result.provenance.unit]
+    if bare:
+        raise ValueError(f"results: {bare[0]} is no tile of a recording; expected files of evaluate_tiles.")
+    _check_alike(results)
+    ordered = sorted(results, key=lambda name: int(results[name].provenance.unit[TILE]))
+    numbers = [int(results[name].provenance.unit[TILE]) for name in ordered]
+    of = int(results[ordered[0]].provenance.configuration["tiles"])
+    missing = sorted(set(range(1, of + 1)) - set(numbers))
+    if missing:
+        raise ValueError(
+            f"results: {len(missing)} of {of} tiles are missing, first {missing[:5]}; finish them, with --tile "
+            f"{missing[0]}/{of} for the first."
+        )
+    if len(numbers) > of:
+        twice = next(name for name, (a, b) in zip(ordered[1:], pairwise(numbers), strict=True) if a == b)
+        raise ValueError(f"results: {twice} is a tile that stands twice.")
+    return _joined([results[name] for name in ordered])
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    if "rng" in options:
+        raise ValueError("rng: every tile needs the same draws; give seed=… instead.")
+    metric = options.get("metric")
+    consumed = [axis for axis in getattr(metric, "over", ()) if axis in targets_of([axis])]
+    if consumed or options.get("select") is not None:
+        what = (
+            f"{metric.name} consumes {consumed}"
+            if consumed and metric is not None
+            else "select chooses among all targets"
+        )
+        raise ValueError(f"metric: {what}, so tiles cannot be scored by themselves; expected a score for every target.")
+    if getattr(options.get("inference"), "clusters", None) is not None:
+        raise ValueError(
+            "inference: clusters reach across tiles. Keep the draws (keep_draws=True), join the tiles, and take "
+            "clusters of the whole with neuroling.evaluation.clusters.with_clusters."
+        )
+
+
+def _configuration(
+    model: Predictor, features: xr.DataArray, source: TargetSource, seed: int, unusable: str, options: Mapping[str, Any]
+) -> dict[str, str]:
+    parts = {"model": model, "seed": seed, "unusable": unusable, **options}
+    found = {name: described(part) for name, part in parts.items() if part is not None}
+    return {**found, "features": content_hash(features), "n_targets": str(source.n_targets)}
+
+
+def described(value: object) -> str:
+    """Describe an option so that equal ones give equal text in every process, and arrays count by content.
+
+    Parameters
+    ----------
+    value : object
+        Model, splitter, metric, number …
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> described(KFold(4)), described((1, 2.5))
+    ('KFold(n_splits=4, random_state=None, shuffle=False)', '(1, 2.5)')
+    """
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(f"{value.dtype.str}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+        return f"array{value.shape} {digest.hexdigest()[:16]}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(described, value))})"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {described(part)}' for key, part in value.items())}}}"
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        return f"{value.__module__}.{value.__qualname__}"
+    if value is None or isinstance(value, str | bool | int | float | np.generic):
+        return repr(value)
+    return f"{type(value).__name__}({', '.join(f'{key}={described(part)}' for key, part in _parts(value))})"
+
+
+def _parts(value: object) -> list[tuple[str, object]]:
+    if hasattr(value, "get_params"):
+        return sorted(value.get_params(deep=False).items())
+    if is_dataclass(value):
+        return [(field.name, getattr(value, field.name)) for field in fields(value) if field.compare]
+    return sorted((key, part) for key, part in vars(value).items() if not key.startswith("_"))
+
+
+def _is_done(path: Path, expected: Provenance) -> bool:
+    """Whether the file of a tile can be used as it is; ValueError if it belongs to something else."""
+    if not path.exists():
+        return False
+    try:
+        found = Result.load(path).provenance
+    except ResultFileError as error:
+        logger.warning("Making a tile again: %s", error)
+        return False
+    for what, ours, theirs in (
+        ("unit", expected.unit, found.unit),
+        ("configuration", expected.configuration, found.configuration),
+        ("recording", expected.data, {key: found.data.get(key, "") for key in expected.data}),
+        ("version", _versions(current_versions()), _versions(found.versions)),
+    ):
+        key = _first_difference(ours, theirs)
+        if key is not None:
+            raise ValueError(
+                f"folder: {path} was made with another {what}: {key} is {theirs.get(key)!r} there and "
+                f"{ours.get(key)!r} now. Choose another folder, or remove the old tiles."
+            )
+    return True
+
+
+def _first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
+    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
+
+
+def _versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """Versions that can change a number; nodes of one cluster may differ in the name of their platform."""
+    return {name: found for name, found in versions.items() if name != "platform"}
+
+
+def _check_alike(results: Mapping[str, Result]) -> None:
+    (first, one), *others = results.items()
+    for name, other in others:
+        for what, a, b in (
+            ("configuration", one.provenance.configuration, other.provenance.configuration),
+            ("version", _versions(one.provenance.versions), _versions(other.provenance.versions)),
+        ):
+            key = _first_difference(a, b)
+            if key is not None:
+                raise ValueError(
+                    f"results: {first} and {name} are tiles of another {what}: {key} is {a.get(key)!r} in one and "
+                    f"{b.get(key)!r} in the other. Make the older ones again; they are not mixed."
+                )
+
+
+def _evaluated(
+    model: Predictor,
+    features: xr.DataArray,
+    recording: xr.DataArray,
+    seed: int,
+    unusable: Unusable,
+    memory_bytes: float | None,
+    options: Mapping[str, Any],
+) -> Result:
+    """Evaluate a tile, in stretches that memory allows, with NaN at unusable targets."""
+    axis = str(recording.dims[1])
+    usable = usable_targets(recording)
+    if unusable == "refuse" or usable.all():
+        usable = np.ones(len(usable), bool)  # align says what is wrong with the others
+    if not usable.any():
+        raise ValueError(
+            f"recording: all {len(usable)} targets from {recording[axis].values[0]} to {recording[axis].values[-1]} "
+            "are constant or not finite; leave them out of the mask."
+        )
+    good = recording.isel({axis: np.flatnonzero(usable)})
+    stretches = _stretches(*_size(good), memory_bytes)
+    results = [
+        evaluate(model, align(features, good.isel({axis: stretch})), rng=seed, **options) for stretch in stretches
+    ]
+    result = results[0] if len(results) == 1 else _joined(results)
+    if usable.all():
+        return result
+    bad = recording[axis].values[~usable]
+    note = (
+        f"{len(bad)} of {len(usable)} targets are constant or not finite and scored as NaN, first "
+        f"{axis} {', '.join(map(str, bad[:5].tolist()))}"
+    )
+    logger.warning("%s", note)
+    return _spread(result, recording.coords, axis, note)
+
+
+def usable_targets(recording: xr.DataArray) -> np.ndarray:
+    """Say which targets are finite and not constant.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, target axis)
+        The recording.
+
+    Returns
+    -------
+    ndarray of bool, shape (target,)
+    """
+    values = recording.values
+    return np.asarray(np.isfinite(values).all(axis=0) & (values != values[:1]).any(axis=0))
+
+
+def _size(recording: xr.DataArray) -> tuple[int, int]:
+    """Give the number of targets, and the bytes that each of them takes."""
+    return recording.shape[1], recording.shape[0] * recording.dtype.itemsize
+
+
+def _stretches(n_targets: int, bytes_a_target: int, memory_bytes: float | None) -> list[slice]:
+    if memory_bytes is None:
+        return [slice(0, n_targets)]
+    most = int(memory_bytes // (COPIES * bytes_a_target))
+    if most < 1:
+        raise ValueError(
+            f"memory: {memory_bytes / 2**20:.3g} MiB do not hold one target of {bytes_a_target} bytes, {COPIES} times; "
+            f"expected at least {COPIES * bytes_a_target / 2**20:.3g} MiB."
+        )
+    n_parts = -(-n_targets // most)
+    cuts = np.linspace(0, n_targets, n_parts + 1).astype(int)
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    first = results[0]
+    (axis,) = targets_of(first.score.dims)
+    parts = [result.data.drop_vars("null_best", errors="ignore") for result in results]
+    data = xr.concat(
+        parts, axis, data_vars="minimal", coords="minimal", compat="override", join="exact", combine_attrs="override"
+    )
+    labels = data.indexes.get(axis)
+    if labels is not None and not labels.is_unique:
+        again = labels[labels.duplicated()].unique()
+        raise ValueError(f"results: {len(again)} labels of {axis!r} stand in two tiles, first {again[:3].tolist()}.")
+    if "null_best" in first.data:
+        draws = np.stack([result.data["null_best"].values for result in results])
+        best = draws.max(axis=0) if first.data.attrs["larger_is_better"] else draws.min(axis=0)
+        data["null_best"] = xr.DataArray(best, dims="draw")
+    return Result(data, _joined_record(results))
+
+
+def _joined_record(results: Sequence[Result]) -> Provenance:
+    """Join what was recorded: hashes of the recording become one hash of them all."""
+    first = results[0].provenance
+    differing = [key for key in first.data if any(r.provenance.data.get(key) != first.data[key] for r in results)]
+    data = dict(first.data)
+    for key in differing:
+        text = "\n".join(result.provenance.data.get(key, "") for result in results)
+        data[key] = hashlib.sha256(text.encode()).hexdigest()
+    notes = tuple(dict.fromkeys(note for result in results for note in result.provenance.notes))
+    labels = {key: value for key, value in first.unit.items() if key != TILE}
+    return replace(first, data=data, notes=notes, unit=labels, created=max(r.provenance.created for r in results))
+
+
+def _spread(result: Result, coords: Any, axis: str, note: str) -> Result:
+    """Put scores back among all targets of the tile, NaN at those that have none."""
+    n_draws = result.data.sizes.get("draw", 0)
+    data = result.data.reindex({axis: coords[axis].values})
+    along = {name: coord for name, coord in coords.items() if coord.dims == (axis,)}
+    data = data.assign_coords(along)
+    if "null_exceedances" in data:
+        data["null_exceedances"] = data["null_exceedances"].fillna(n_draws).astype(np.int64)
+    if "null_cluster" in data:
+        data["null_cluster"] = data["null_cluster"].fillna(1.0)
+    return Result(data, replace(result.provenance, notes=(*result.provenance.notes, note)))
