@@ -13,15 +13,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import e
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import lambertw
 
 Mode = Literal["scale", "clip"]
 LAYERS = ("orthography", "hidden", "semantics")
 """Layers whose units can have an envelope, from the bottom up."""
+
+
+class Envelopes(Protocol):
+    """What :func:`limit` asks for: the parameters of one envelope, or tensors of many that fit the units' shape."""
+
+    @property
+    def time_constant(self) -> float | torch.Tensor:
+        """Ticks to the peak."""
+        ...
+
+    @property
+    def threshold(self) -> float | torch.Tensor:
+        """Activation above which the clock runs."""
+        ...
+
+    @property
+    def peak(self) -> float | torch.Tensor:
+        """Height of the peak."""
+        ...
+
+    @property
+    def recovery(self) -> float | torch.Tensor:
+        """Ticks after which a clock is cleared."""
+        ...
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers whose units have an envelope."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """How the envelope limits an activation."""
+        ...
+
+    @property
+    def rearm(self) -> bool:
+        """Whether clocks are ever cleared."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,6 +125,12 @@ class Alpha:
         """Height of the envelope at its peak, α T / e."""
         return 1.0 if self.scale is None else self.scale * self.time_constant / e
 
+    @property
+    def recovery(self) -> int:
+        """First whole tick past the peak at which the envelope is below the threshold; 4.9 T for a threshold of 0.1."""
+        falls = -lambertw(-self.threshold / (self.peak * e), -1).real  # in units of T
+        return int(falls * self.time_constant) + 1
+
     def envelope(self, ticks: ArrayLike) -> NDArray[np.float64]:
         """Evaluate the alpha function.
 
@@ -102,7 +148,7 @@ class Alpha:
         return np.asarray(self.peak * ratio * np.exp(1 - ratio))
 
 
-def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Alpha) -> tuple[torch.Tensor, torch.Tensor]:
+def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Envelopes) -> tuple[torch.Tensor, torch.Tensor]:
     """Advance the clocks of a layer by one tick and limit its activation to the envelopes.
 
     Parameters
@@ -111,7 +157,7 @@ def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Alpha) -> tuple[torch
         Activation that the unit would have without the alpha function.
     clock : Tensor, same shape
         Ticks since the threshold was crossed; -1 where the clock does not run.
-    alpha : Alpha
+    alpha : Envelopes
         Parameters.
 
     Returns
@@ -119,17 +165,16 @@ def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Alpha) -> tuple[torch
     tuple of Tensor, same shape
         Limited activation, clocks after this tick.
     """
-    above = drive > alpha.threshold
-    running = clock >= 0
-    clock = torch.where(running, clock + 1, torch.where(above, 0.0, -1.0).to(clock.dtype))
-    ratio = clock.clamp(min=0) / alpha.time_constant
-    envelope = alpha.peak * ratio * torch.exp(1 - ratio)
+    running = (drive > alpha.threshold).logical_or_(clock >= 0)
+    clock = clock + running  # crossing starts a clock of -1 at 0
+    ratio = clock / alpha.time_constant
+    envelope = (1 - ratio).exp_().mul_(ratio).mul_(alpha.peak)
+    excess = (drive - alpha.threshold).clamp_(min=0)  # nothing below threshold is limited
     if alpha.mode == "scale":
-        limited = alpha.threshold + (drive - alpha.threshold) * envelope
+        activation = torch.addcmul(drive, excess, envelope.sub_(1))
     else:
-        limited = torch.minimum(drive, envelope.clamp(min=alpha.threshold))
-    activation = torch.where(above & (clock >= 0), limited, drive)
+        above = envelope.sub_(alpha.threshold).clamp_(min=0)
+        activation = drive - excess + torch.minimum(excess, above)
     if alpha.rearm:
-        spent = (clock > alpha.time_constant) & (envelope < alpha.threshold)
-        clock = torch.where(spent, torch.full_like(clock, -1.0), clock)
+        clock.masked_fill_(clock >= alpha.recovery, -1.0)
     return activation, clock

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from neuroling.n400.alpha import LAYERS, Alpha, limit
+from neuroling.n400.alpha import LAYERS, Envelopes, limit
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -108,8 +108,10 @@ def project(weights: Tensors, letters: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(weights[f"{LAYERS[0]}.bias"], letters.expand(len(forward), -1, -1), forward)
 
 
-def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float, alpha: Alpha | None) -> State:
+def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float, alpha: Envelopes | None) -> State:
     """Advance a network by one tick; every layer reads the others as they were at the last one.
+
+    Operations are few and in place: a tick of many participants costs memory traffic more than arithmetic.
 
     Parameters
     ----------
@@ -121,8 +123,8 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
         From the bottom up.
     rate : float
         Share of the way to its target that an excitatory unit goes in a tick.
-    alpha : Alpha or None
-        None is the ERP model.
+    alpha : Envelopes or None
+        An ``Alpha``; None is the ERP model.
 
     Returns
     -------
@@ -130,16 +132,18 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
     """
     drives, activations, banks, clocks = [], [], [], []
     for place, (name, layer) in enumerate(zip(LAYERS, layers, strict=True)):
-        bank = state.bank[place]
-        fed = seen if place == 0 else torch.baddbmm(layer.bias, state.activation[place - 1], layer.forward)
-        net = torch.baddbmm(fed, bank, layer.from_bank)
-        drive = torch.lerp(state.drive[place], torch.sigmoid(net), rate)
+        bank, active = state.bank[place], state.activation[place]
+        if place == 0:
+            net = torch.baddbmm(seen, bank, layer.from_bank)
+        else:
+            net = torch.baddbmm(layer.bias, state.activation[place - 1], layer.forward).baddbmm_(bank, layer.from_bank)
+        drive = (state.drive[place] * (1 - rate)).add_(net.sigmoid_(), alpha=rate)
         activation, clock = drive, state.clock[place]
         if alpha is not None and name in alpha.layers:
             activation, clock = limit(drive, clock, alpha)
-        target = torch.sigmoid(torch.baddbmm(layer.bank_bias, state.activation[place], layer.to_bank))
+        target = torch.baddbmm(layer.bank_bias, active, layer.to_bank).sigmoid_()
         drives.append(drive)
         activations.append(activation)
-        banks.append(torch.lerp(bank, target, layer.bank_rate))
+        banks.append(torch.addcmul(bank * (1 - layer.bank_rate), target, layer.bank_rate))
         clocks.append(clock)
     return State(tuple(drives), tuple(activations), tuple(banks), tuple(clocks))

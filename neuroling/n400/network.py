@@ -9,20 +9,17 @@ from math import sqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
 from neuroling.n400.alpha import LAYERS
-from neuroling.n400.dynamics import Layer, arrange, project, rest, step
+from neuroling.n400.dynamics import Layer, Tensors, arrange, project, rest, step
 from neuroling.n400.lexicon import Lexicon
+from neuroling.n400.loss import cross_entropy, cross_entropy_of_logits
 from neuroling.numerics.device import resolve_device, to_tensor
 
 Array = NDArray[np.floating]
 
 CONSTRAINED = ("forward", "to_bank", "from_bank")
 """Weights that are never negative."""
-
-SURE = 1e-5
-"""Activations are kept so far from 0 and 1 in the logarithms of the error."""
 
 
 @dataclass(frozen=True)
@@ -347,18 +344,25 @@ def _loss(
     """Cross-entropy of meanings and letters over the ticks that count, shape (participant,)."""
     layers = arrange(weights, rates)
     letters, meaning = _targets(lexicon, layers[0])
-    weight = _item_weights(lexicon, training).to(letters)
+    weight = _item_weights(lexicon, training).to(letters) / letters.shape[1]
     state, seen = rest(layers, letters.shape[1]), project(weights, letters)
-    total = letters.new_zeros(())
+    spelled, read = [], []
     for tick in range(training.ticks):
         state = step(seen, state, layers, architecture.rate, None)
         if tick >= training.error_from:
-            read = state.activation[-1].clamp(SURE, 1 - SURE)
-            error = binary_cross_entropy(read, meaning.expand_as(read), reduction="none").sum(dim=2)
-            spelled = torch.baddbmm(weights["letters.bias"], state.activation[0], weights["letters.forward"])
-            spelling = binary_cross_entropy_with_logits(spelled, letters.expand_as(spelled), reduction="none")
-            total = total + ((error + training.autoencoding * spelling.sum(dim=2)) * weight).mean(dim=1)
-    return total / (training.ticks - training.error_from)
+            spelled.append(state.activation[0])
+            read.append(state.activation[-1])
+    error = cross_entropy(read, meaning[0], weight)
+    logits = _spell_back(torch.stack(spelled, dim=1), weights)
+    spelling = cross_entropy_of_logits(logits, letters[0], weight)
+    return (error + training.autoencoding * spelling) / len(read)
+
+
+def _spell_back(orthography: torch.Tensor, weights: Tensors) -> torch.Tensor:
+    """Guess letters from the orthographic layer (participant, tick, item, unit), all ticks in one product."""
+    people, ticks, items, _ = orthography.shape
+    flat = torch.baddbmm(weights["letters.bias"], orthography.flatten(1, 2), weights["letters.forward"])
+    return flat.view(people, ticks, items, -1)
 
 
 def _item_weights(lexicon: Lexicon, training: Training) -> torch.Tensor:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.n400.alpha import Alpha
+from neuroling.n400.alpha import Alpha, Mode
 from neuroling.n400.dynamics import Layer, State, project, rest, step
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import KINDS
@@ -30,8 +30,9 @@ class _AlphaGrid:
     time_constant: torch.Tensor
     threshold: torch.Tensor
     peak: torch.Tensor
+    recovery: torch.Tensor
     layers: tuple[str, ...]
-    mode: str
+    mode: Mode
     rearm: bool
 
 
@@ -187,7 +188,7 @@ class _Sweep:
         seen = project(self.weights, torch.as_tensor(spelled, dtype=like.dtype, device=like.device)[None])
         trace = like.new_empty((len(like), n_trials, ticks))
         for tick in range(ticks):
-            state = step(seen, state, self.layers, self.network.architecture.rate, self.alpha)  # type: ignore[arg-type]  # one Alpha a row
+            state = step(seen, state, self.layers, self.network.architecture.rate, self.alpha)
             trace[:, :, tick] = state.activation[-1].mean(dim=2)
         return state, trace
 
@@ -199,11 +200,21 @@ def _grid(
         rows = np.repeat(np.asarray(values, dtype=np.float64), n_participants)[:, None, None]
         return torch.as_tensor(rows, dtype=like.dtype, device=like.device)
 
+    rows = [
+        replace(alpha, time_constant=alpha.time_constant if np.isinf(constant) else constant, threshold=threshold)
+        for constant, threshold, _ in parameters
+    ]
     # no unit reaches a threshold above 1, which makes the ERP model of the rows whose time constant is infinite
     thresholds = [2.0 if np.isinf(constant) else threshold for constant, threshold, _ in parameters]
-    constants = [1.0 if np.isinf(constant) else constant for constant, _, _ in parameters]
-    peaks = [replace(alpha, time_constant=constant).peak for constant in constants]
-    return _AlphaGrid(column(constants), column(thresholds), column(peaks), alpha.layers, alpha.mode, alpha.rearm)
+    return _AlphaGrid(
+        column([row.time_constant for row in rows]),
+        column(thresholds),
+        column([row.peak for row in rows]),
+        column([row.recovery for row in rows]),
+        alpha.layers,
+        alpha.mode,
+        alpha.rearm,
+    )
 
 
 def _named(parameters: tuple[float, float, float]) -> dict[str, float]:

@@ -183,10 +183,10 @@ def run(
     ticks = timing.before + timing.target
     bytes_a_trial = network.n_participants * ticks * layers[-1].bias.shape[2] * layers[-1].bias.element_size() * 3
     size = max(1, memory // bytes_a_trial)
-    order = np.argsort([len(context.split()) for context in contexts], kind="stable")  # equal lengths side by side
-    lengths = np.array([len(contexts[row].split()) for row in order])
+    lengths = np.array([len(context.split()) for context in contexts])
     for length in np.unique(lengths):
-        rows = order[lengths == length]
+        rows = np.flatnonzero(lengths == length)
+        rows = rows[np.argsort(contexts[rows].astype(str), kind="stable")]  # equal contexts go into one batch
         for start in range(0, len(rows), size):
             trials = rows[start : start + size]
             yield trials, runner.present(experiment, trials, contexts[trials])
@@ -211,33 +211,39 @@ class _Runner:
         state, before = self._through(different)
         chosen = torch.as_tensor(which, device=self.layers[0].bias.device)
         state = State(*(tuple(part.index_select(1, chosen) for part in parts) for parts in state))
+        trace = self._blank_trace(len(trials), self.timing.before + self.timing.target)
+        trace[:, :, : self.timing.before] = before.index_select(1, chosen)
         targets = [experiment.texts[trial] for trial in trials]
-        _, during = self._show(targets, self.timing.target, state)
-        return torch.cat([before.index_select(1, chosen), during], dim=2)
+        self._show(targets, self.timing.target, state, trace[:, :, self.timing.before :])
+        return trace
 
     def _through(self, contexts: NDArray[np.str_]) -> tuple[State, torch.Tensor]:
         """Show contexts; give the state after them and the last ticks before the target."""
         timing, state = self.timing, rest(self.layers, len(contexts))
+        before = self._blank_trace(len(contexts), timing.before)
         strings = [context.split() for context in contexts]
-        state, trace = self._show(None, timing.soa if not strings[0] else 0, state)
+        if not strings[0]:
+            return self._show(None, timing.soa, state, before), before
+        late = max(timing.before - timing.blank, 0)  # recorded ticks that the last string is still on
         for place in range(len(strings[0])):
-            state, on = self._show([context[place] for context in strings], timing.shown, state)
-            state, off = self._show(None, timing.blank, state)
-            trace = torch.cat([on, off], dim=2)
-        return state, trace[:, :, trace.shape[2] - timing.before :]
+            state = self._show([context[place] for context in strings], timing.shown, state, before[:, :, :late])
+            state = self._show(None, timing.blank, state, before[:, :, late:])
+        return state, before
 
-    def _show(self, strings: list[str] | None, ticks: int, state: State) -> tuple[State, torch.Tensor]:
-        """Show one string a trial, or nothing, and record the semantic layer (participant, trial, tick, unit)."""
-        like = self.layers[0].bias
-        n_trials = state.drive[0].shape[1]
+    def _show(self, strings: list[str] | None, ticks: int, state: State, trace: torch.Tensor) -> State:
+        """Show one string a trial, or nothing; the last ticks go into ``trace`` (participant, trial, tick, unit)."""
+        like, (_, n_trials, n_recorded, _) = self.layers[0].bias, trace.shape
         spelled = self.network.lexicon.spell(strings) if strings else np.zeros((n_trials, self.network.lexicon.n_units))
         seen = project(self.weights, torch.as_tensor(spelled, dtype=like.dtype, device=like.device)[None])
-        units = state.drive[-1].shape
-        trace = like.new_empty((units[0], units[1], ticks, units[2]))
         for tick in range(ticks):
             state = step(seen, state, self.layers, self.network.architecture.rate, self.alpha)
-            trace[:, :, tick] = state.activation[-1]
-        return state, trace
+            if tick >= ticks - n_recorded:
+                trace[:, :, tick - (ticks - n_recorded)] = state.activation[-1]
+        return state
+
+    def _blank_trace(self, n_trials: int, n_ticks: int) -> torch.Tensor:
+        bias = self.layers[-1].bias  # (participant, 1, unit)
+        return bias.new_empty((len(bias), n_trials, n_ticks, bias.shape[2]))
 
 
 def _check(network: Network, experiment: Stimuli, link: Link, timing: Timing) -> None:

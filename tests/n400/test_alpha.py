@@ -59,6 +59,19 @@ def test_clip_never_exceeds_the_drive():
     assert (driven(Alpha(5, mode="clip"), drive) <= drive + 1e-12).all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.5, 40), st.floats(0.01, 0.9))
+def test_recovery_is_the_first_tick_past_the_peak_below_the_threshold(time_constant, threshold):
+    alpha = Alpha(time_constant, threshold=threshold)
+    assert alpha.recovery > time_constant
+    assert alpha.envelope(alpha.recovery) < threshold
+    assert alpha.recovery - 1 < time_constant or alpha.envelope(alpha.recovery - 1) >= threshold - 1e-9
+
+
+def test_recovery_takes_as_long_as_published_threshold_and_equation_say():
+    assert Alpha(100).recovery == 489
+
+
 def test_fatigue_outlasts_a_silence():
     activation = driven(Alpha(8), [0.9] * 14 + [0.0] * 14 + [0.9] * 4)
     assert activation[28:].max() < 0.4
