@@ -43,20 +43,32 @@ _HOME = {
     "SignFlip": "evaluation.inference",
     "Ridge": "encoding.ridge",
     "RidgeCV": "encoding.ridge",
+    "KernelRidgeCV": "encoding.kernel_ridge",
+    "BandedRidgeCV": "encoding.banded",
+    "DirichletSearch": "encoding.band_search",
     "StableVoxels": "encoding.stability",
     "convolve": "encoding.hrf",
+    "delay": "encoding.delays",
+    "to_volumes": "encoding.downsample",
+    "run_by_run": "encoding.downsample",
+    "Standardized": "encoding.standardize",
+    "TRF": "encoding.trf",
     "load_encoder": "features.encoder",
     "embed_sentences": "features.sentence",
 }
 
 __all__ = [
+    "TRF",
     "Aligned",
+    "BandedRidgeCV",
     "BlockPermutation",
     "ByItem",
     "CircularShift",
     "ContiguousFolds",
+    "DirichletSearch",
     "FitOnce",
     "HeldOutPermutation",
+    "KernelRidgeCV",
     "LeaveOneOut",
     "LeavePOut",
     "Metric",
@@ -73,12 +85,14 @@ __all__ = [
     "Split",
     "SplitHalf",
     "StableVoxels",
+    "Standardized",
     "Stimuli",
     "__version__",
     "align",
     "combine",
     "convolve",
     "cosine",
+    "delay",
     "embed_sentences",
     "evaluate",
     "evaluate_each",
@@ -87,19 +101,28 @@ __all__ = [
     "load_encoder",
     "pearson",
     "r2",
+    "run_by_run",
     "spearman",
+    "to_volumes",
     "two_vs_two",
 ]
 
 if TYPE_CHECKING:
+    from neuroling.encoding.band_search import DirichletSearch
+    from neuroling.encoding.banded import BandedRidgeCV
     from neuroling.core.align import Aligned, align
     from neuroling.core.protocols import Split
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import NullDistribution, Result, ResultFileError
     from neuroling.core.stimuli import Stimuli
+    from neuroling.encoding.delays import delay
+    from neuroling.encoding.downsample import run_by_run, to_volumes
     from neuroling.encoding.hrf import convolve
+    from neuroling.encoding.kernel_ridge import KernelRidgeCV
     from neuroling.encoding.ridge import Ridge, RidgeCV
     from neuroling.encoding.stability import StableVoxels
+    from neuroling.encoding.standardize import Standardized
+    from neuroling.encoding.trf import TRF
     from neuroling.evaluation.ceilings import LeaveOneOut, SplitHalf
     from neuroling.evaluation.compare import combine
     from neuroling.evaluation.each import evaluate_each

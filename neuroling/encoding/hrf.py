@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,14 +10,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from neuroling.encoding.clock import checked_frames, checked_onsets, warn_of_strays
+
 HRF_SECONDS = 32.0
 """Length of the response, in seconds; the default of SPM and nilearn."""
-
-LONGEST_TR = 30.0
-"""Repetition time in seconds above which times are taken to be milliseconds; real ones lie between 0.3 and 15."""
-
-TR_JITTER = 0.01
-"""Departure of a frame from a regular grid that is tolerated, as a share of the repetition time."""
 
 
 def convolve(
@@ -81,15 +76,15 @@ def convolve(
     >>> volumes.sizes["sample"], float(volumes.frame_time[int(volumes[:6, 0].argmax("sample"))])
     (20, 6.0)
     """
-    frames = _checked_frames(frame_times)
-    onsets = _checked_onsets(features, onset, frames)
+    frames = checked_frames(frame_times)
+    onsets = checked_onsets(features, onset, frames, reach_s=HRF_SECONDS)
     sample = np.arange(len(frames)) if labels is None else np.asarray(labels)
     if len(sample) != len(frames):
         raise ValueError(f"labels: got {len(sample)} for {len(frames)} frame times.")
     table = features.transpose("sample", "feature")
     if not np.isfinite(table.values).all():
         raise ValueError("features: some values are NaN or infinite; one of them would spoil every volume it reaches.")
-    _warn_of_strays(features, onsets, frames)
+    warn_of_strays(features, onsets, frames, reach_s=HRF_SECONDS)
     response = response_matrix(onsets, frames, hrf=hrf, oversampling=oversampling)  # (volume, word)
     volumes = response @ np.asarray(table.values, dtype=np.float64)  # (volume, feature)
     coords = {"sample": sample, "frame_time": ("sample", frames)}
@@ -145,78 +140,3 @@ def _kernel(hrf: str, step: float, oversampling: int) -> NDArray[np.float64]:
     if hrf not in responses:
         raise ValueError(f"hrf: got {hrf!r}; expected 'spm' or 'glover'.")
     return np.asarray(responses[hrf](step * oversampling, oversampling, time_length=HRF_SECONDS))
-
-
-def _checked_frames(frame_times: ArrayLike) -> NDArray[np.float64]:
-    frames = np.asarray(frame_times, dtype=np.float64)
-    if frames.ndim != 1 or len(frames) < 2:
-        raise ValueError(f"frame_times: got shape {frames.shape}; expected the times of at least two volumes.")
-    if not np.isfinite(frames).all():
-        raise ValueError(f"frame_times: {int((~np.isfinite(frames)).sum())} of {len(frames)} are NaN or infinite.")
-    steps = np.diff(frames)
-    tr = float(np.median(steps))
-    if (steps <= 0).any():
-        where = int(np.argmax(steps <= 0))
-        raise ValueError(
-            f"frame_times: not increasing at volume {where + 1} ({frames[where]:g} s, then {frames[where + 1]:g} s); "
-            "the repetition time must be above zero, and runs are convolved one at a time."
-        )
-    if tr > LONGEST_TR:
-        raise ValueError(f"frame_times: {tr:g} s between volumes; expected seconds. Divide milliseconds by 1000.")
-    uneven = np.abs(steps - tr) > TR_JITTER * tr
-    if uneven.any():
-        raise ValueError(
-            f"frame_times: {int(uneven.sum())} of {len(steps)} steps differ from the usual {tr:g} s (first after "
-            f"volume {int(np.argmax(uneven))}: {steps[np.argmax(uneven)]:g} s); expected one repetition time in a run."
-        )
-    return frames
-
-
-def _checked_onsets(features: xr.DataArray, name: str, frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    if set(features.dims) != {"sample", "feature"}:
-        raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
-    if name not in features.coords or features.coords[name].dims != ("sample",):
-        raise ValueError(f"onset: the features have no sample coordinate {name!r} with the words' times in seconds.")
-    onsets = np.asarray(features.coords[name], dtype=np.float64)
-    words = features.sample.values if "sample" in features.coords else np.arange(len(onsets))
-    bad = ~np.isfinite(onsets)
-    if bad.any():
-        raise ValueError(
-            f"{name}: {int(bad.sum())} of {len(onsets)} are NaN or infinite, first at {words[bad][:5].tolist()}."
-        )
-    drops = np.flatnonzero(np.diff(onsets) < 0)
-    if len(drops):
-        raise ValueError(
-            f"{name}: times go back {len(drops)} times (first after {str(words[drops[0]])!r}, from "
-            f"{onsets[drops[0]]:g} s to {onsets[drops[0] + 1]:g} s); sort the words by time, and convolve runs "
-            "one at a time."
-        )
-    _check_clock(name, onsets, frames)
-    return onsets
-
-
-def _check_clock(name: str, onsets: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
-    """Refuse times on another scale than the run's: a run's worth of words cannot end a hundred runs later."""
-    end = frames[-1] + (frames[1] - frames[0])
-    if onsets[-1] > 10 * end and np.median(onsets) / 1000 <= end:
-        raise ValueError(
-            f"{name}: the last is {onsets[-1]:g} s and the run ends at {end:g} s; these look like milliseconds. Divide "
-            "by 1000."
-        )
-    if onsets[0] >= end or onsets[-1] < frames[0] - HRF_SECONDS:
-        raise ValueError(
-            f"{name}: all words lie outside the run: {onsets[0]:g} to {onsets[-1]:g} s, volumes {frames[0]:g} to "
-            f"{end:g} s; expected the same clock for both."
-        )
-
-
-def _warn_of_strays(features: xr.DataArray, onsets: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
-    end = frames[-1] + (frames[1] - frames[0])
-    stray = np.flatnonzero((onsets >= end) | (onsets < frames[0] - HRF_SECONDS))
-    if len(stray):
-        words = (features.sample.values if "sample" in features.coords else np.arange(len(onsets)))[stray[:5]]
-        warnings.warn(
-            f"features: {len(stray)} of {len(onsets)} words lie outside the run and reach no volume (first "
-            f"{words.tolist()}).",
-            stacklevel=3,
-        )

@@ -72,7 +72,7 @@ def predict_splits(
     splits : sequence of Split
         Row numbers.
     groups : ndarray or None, shape (sample,)
-        Handed to ``fit`` (training rows only) where the model declares ``groups``.
+        Handed to ``fit`` (training rows only), or to ``held_out`` (all rows), where the model declares ``groups``.
 
     Yields
     ------
@@ -86,13 +86,27 @@ def _predictions(
     model: Predictor, X: Array, Y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None
 ) -> Iterator[Array]:
     if isinstance(model, HoldsOut) and all(len(split.train) for split in splits):
-        yield from model.held_out(X, Y, splits)
+        declares = groups is not None and "groups" in inspect.signature(model.held_out).parameters
+        yield from model.held_out(X, Y, splits, **({"groups": groups} if declares else {}))
         return
     for split in splits:
-        yield _fitted(model, X, Y, split, groups).predict(X[split.test])
+        yield fitted_on(model, X, Y, split, groups).predict(X[split.test])
 
 
-def _fitted(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:
+def fitted_on(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:
+    """Fit a fresh copy of a model to the training rows of a split.
+
+    Parameters
+    ----------
+    model : Predictor
+        Stays as it is.
+    X, Y : ndarray, shapes (sample, feature) and (sample, target)
+        All rows.
+    split : Split
+        Row numbers.
+    groups : ndarray or None, shape (sample,)
+        Handed to ``fit`` (training rows only) where the model declares ``groups``.
+    """
     fitted = fresh(model)
     try:
         fitted.fit(X[split.train], Y[split.train], **_group_option(model, groups, split))

@@ -84,11 +84,53 @@ class ContiguousFolds:
         Number of folds, at least two.
     gap : int
         Volumes left out on either side of a test stretch: at least the longest delay plus the autocorrelation
-        length.
+        length; see :meth:`of`.
     """
 
     n_splits: int = 5
     gap: int = 0
+
+    @classmethod
+    def of(cls, data: Aligned, n_splits: int = 5, *, beyond: int = 0) -> ContiguousFolds:
+        """Take the gap from the longest delay of the features.
+
+        Parameters
+        ----------
+        data : Aligned
+            With features from :func:`neuroling.delay`, whose ``attrs`` hold their longest delay; 0 without.
+        n_splits : int
+            Number of folds.
+        beyond : int
+            Volumes on top: how far the noise is alike to itself.
+
+        Examples
+        --------
+        >>> ContiguousFolds(4, gap=6).gap
+        6
+        """
+        return cls(n_splits, longest_delay(data) + beyond)
+
+    def stretches(self, n_samples: int, groups: ArrayLike | None = None) -> NDArray[np.intp]:
+        """Give every sample the number of the stretch, within its run, that is held out together, shape (sample,).
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of samples.
+        groups : array-like, optional, shape (sample,)
+            Run or story of each.
+
+        Examples
+        --------
+        >>> ContiguousFolds(2).stretches(6, [0, 0, 1, 1, 1, 1]).tolist()
+        [0, 1, 2, 2, 3, 3]
+        """
+        group = np.zeros(n_samples) if groups is None else np.asarray(groups)
+        label = np.empty(n_samples, dtype=np.intp)
+        for number, name in enumerate(dict.fromkeys(group.tolist())):
+            for fold, rows in enumerate(np.array_split(np.flatnonzero(group == name), self.n_splits)):
+                label[rows] = number * self.n_splits + fold
+        return label
 
     def split(self, X: ArrayLike, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Rows, Rows]]:  # noqa: ARG002
         """Yield row numbers of training and test sets.
@@ -320,6 +362,7 @@ def _check_apart(splits: list[Split], splitter: Splitter, data: Aligned) -> None
     if data.unit == "time":
         if not isinstance(splitter, ShufflesTime):
             _check_contiguous(splits, data)
+            _check_delays(splits, data)
         if isinstance(splitter, ShufflesTime | ContiguousFolds):
             return
     groups = data.groups()
@@ -348,6 +391,40 @@ def _check_items_apart(splits: list[Split], data: Aligned) -> None:
             raise ValueError(
                 f"splits: the samples are pairs of items, and split {number} has {len(both)} items on both sides, "
                 f"first {both[:5].tolist()}; use ByItem.of(splitter, data), which keeps items apart."
+            )
+
+
+def longest_delay(data: Aligned) -> int:
+    """Look up how many volumes the features reach back or ahead.
+
+    Parameters
+    ----------
+    data : Aligned
+        With features that say so in their ``attrs``; 0 without.
+    """
+    return int(data.x.attrs.get("longest_delay", 0))
+
+
+def _check_delays(splits: list[Split], data: Aligned) -> None:
+    """Refuse training rows whose delayed features reach into a test stretch, or the other way round."""
+    reach = longest_delay(data)
+    if not reach:
+        return
+    run_of = np.empty(data.n_samples, dtype=np.intp)
+    for number, (_, rows) in enumerate(runs_of(data.y)):
+        run_of[rows] = number
+    for number, split in enumerate(splits):
+        test = np.sort(split.test)
+        place = np.searchsorted(test, split.train)
+        sides = [test[np.clip(place + step, 0, len(test) - 1)] for step in (-1, 0)]
+        gap = min(
+            int(np.abs(split.train - side)[run_of[split.train] == run_of[side]].min(initial=data.n_samples)) - 1
+            for side in sides
+        )
+        if gap < reach:
+            raise ValueError(
+                f"splits: the features reach over {reach} volumes, but split {number} leaves a gap of {gap} between "
+                "training and test volumes of the same run. Use ContiguousFolds.of(data) or whole runs."
             )
 
 

@@ -1,0 +1,82 @@
+"""What a language model has to beat at the level of volumes: place in time, and being close in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+
+def smoothed_identity(recording: xr.DataArray, *, width: float = 2.0) -> xr.DataArray:
+    r"""Make features without content: each volume's own column, smeared over its neighbours in time.
+
+    :math:`x_{ts} = \exp(-(t - s)^2 / 2 w^2)` for volumes of the same run, zero otherwise. It knows nothing but which
+    volumes are close together. Where it predicts, the split lets neighbours stand on both sides.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        With the axis ``sample``: rows consecutive in time within each ``group`` (one run without it).
+    width : float
+        Standard deviation of the smear :math:`w`, in volumes.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        As many features as volumes.
+
+    References
+    ----------
+    Feghhi, E., Hadidi, N., Song, B., Blank, I. A. and Kao, J. C. (2024). What are large language models mapping to in
+    the brain? A case against over-reliance on brain scores. arXiv 2406.01538. Their control is named OASM.
+
+    Examples
+    --------
+    >>> recording = xr.DataArray(np.zeros((3, 1)), dims=("sample", "voxel"), coords={"sample": [0, 1, 2]})
+    >>> smoothed_identity(recording, width=1.0).values[0].round(2).tolist()
+    [1.0, 0.61, 0.14]
+    """
+    if not 0 < width < np.inf:
+        raise ValueError(f"width: got {width}; expected a positive number of volumes.")
+    n = recording.sizes["sample"]
+    group = recording.coords["group"].to_numpy() if "group" in recording.coords else np.zeros(n)
+    place = np.arange(n)
+    near = np.exp(-((place[:, None] - place) ** 2) / (2 * width**2)) * (group[:, None] == group)
+    return _like(recording, near, [f"volume {i}" for i in range(n)], {"step": "smoothed_identity", "width": width})
+
+
+def volume_position(recording: xr.DataArray, *, order: int = 3) -> xr.DataArray:
+    """Describe where in its run every volume stands: powers of time, from -1 to 1.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        With the axis ``sample``: rows consecutive in time within each ``group`` (one run without it).
+    order : int
+        Highest power.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        Features ``"position^1"`` to ``"position^ORDER"``.
+
+    Examples
+    --------
+    >>> recording = xr.DataArray(np.zeros((3, 1)), dims=("sample", "voxel"), coords={"sample": [0, 1, 2]})
+    >>> volume_position(recording, order=2).values.tolist()
+    [[-1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+    """
+    if order < 1:
+        raise ValueError(f"order: got {order}; expected at least 1.")
+    n = recording.sizes["sample"]
+    group = recording.coords["group"].to_numpy() if "group" in recording.coords else np.zeros(n)
+    time = np.empty(n)
+    for label in dict.fromkeys(group.tolist()):
+        rows = np.flatnonzero(group == label)
+        time[rows] = np.linspace(-1, 1, len(rows)) if len(rows) > 1 else 0.0
+    powers = np.arange(1, order + 1)
+    return _like(recording, time[:, None] ** powers, [f"position^{p}" for p in powers], {"step": "volume_position"})
+
+
+def _like(recording: xr.DataArray, values: np.ndarray, names: list[str], notes: dict[str, object]) -> xr.DataArray:
+    coords = {name: c for name, c in recording.coords.items() if c.dims == ("sample",)}
+    return xr.DataArray(values, dims=("sample", "feature"), coords={**coords, "feature": names}, attrs=notes)
