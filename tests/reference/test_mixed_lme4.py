@@ -39,20 +39,22 @@ class Design:
     correlated: bool = False
 
 
+BOTH = ("participant", "item")
+
 DESIGNS = {
     "intercepts": Design(1),
     "intercepts, predictor of items": Design(2, between_items=True),
     "intercepts, unbalanced": Design(3, kept=0.6),
     "slopes of participants": Design(4, person=(1.0, 0.6), slopes=("participant",)),
-    "slopes of both": Design(5, person=(1.0, 0.6), item=(0.7, 0.4), slopes=("participant", "item")),
-    "slopes of both, unbalanced": Design(6, person=(1.0, 0.6), item=(0.7, 0.4), kept=0.5, slopes=("participant", "item")),
+    "slopes of both": Design(5, person=(1.0, 0.6), item=(0.7, 0.4), slopes=BOTH),
+    "slopes of both, unbalanced": Design(6, person=(1.0, 0.6), item=(0.7, 0.4), kept=0.5, slopes=BOTH),
     "correlated slopes": Design(
-        7, people=30, person=(1.0, 0.6), item=(0.7, 0.4), correlation=0.5, slopes=("participant", "item"), correlated=True
+        7, people=30, person=(1.0, 0.6), item=(0.7, 0.4), correlation=0.5, slopes=BOTH, correlated=True
     ),
     "no variance of items": Design(8, item=(0.0, 0.0)),
-    "no variance of slopes": Design(9, slopes=("participant", "item")),
+    "no variance of slopes": Design(9, slopes=BOTH),
     "few people": Design(10, people=6, items=40, person=(0.8, 0.5), kept=0.8, slopes=("participant",)),
-}  # fmt: skip
+}
 
 
 def table_of(design: Design) -> pd.DataFrame:
