@@ -1,6 +1,9 @@
 """Estimators that predict recordings from features."""
 
+from neuroling.encoding.band_search import DirichletSearch
+from neuroling.encoding.banded import BandedRidgeCV
+from neuroling.encoding.kernel_ridge import KernelRidgeCV
 from neuroling.encoding.ridge import Ridge, RidgeCV
 from neuroling.encoding.stability import StableVoxels
 
-__all__ = ["Ridge", "RidgeCV", "StableVoxels"]
+__all__ = ["BandedRidgeCV", "DirichletSearch", "KernelRidgeCV", "Ridge", "RidgeCV", "StableVoxels"]

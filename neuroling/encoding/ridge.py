@@ -8,45 +8,47 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.model_selection import KFold
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
+from neuroling.core.protocols import LinearPart
+from neuroling.encoding.linear_parts import parts_of_penalties
+from neuroling.encoding.many_targets import (
+    ALPHAS,
+    FLOATS,
+    CrossValidated,
+    ManyTargets,
+    Splits,
+    best_penalties,
+    columns,
+    floating,
+    of_usable,
+    spread,
+    widened,
+)
 from neuroling.numerics.device import resolve_device
+from neuroling.numerics.memory import Targets
 from neuroling.numerics.pairs import LeverageError, held_out_operators
+from neuroling.numerics.penalties import ridge_cv_scores
+from neuroling.numerics.refit import fit_linear
 from neuroling.numerics.ridge import (
     apply_operators,
     fit_ridge,
     hat_matrix,
     predict_ridge,
     prediction_operator,
-    ridge_cv_scores,
 )
 
-Splits = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
-"""Training and test rows of every fold."""
-
-ALPHAS: tuple[float, ...] = tuple(np.logspace(-1, 8, 19).tolist())
-"""Penalties tried by default: two a decade, from nearly none for unit-length features to nearly all for long ones."""
-
-FLOATS = [np.float64, np.float32]
 SPLITS_AT_ONCE = 256
 """Splits whose operators are made together; a heuristic."""
 
 
-class _Linear(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
-    """What both estimators share: weights in, predictions out."""
+class Linear(ManyTargets):
+    """What linear estimators share: weights in, predictions out."""
 
     device: str
     coef_: NDArray[np.floating]
     intercept_: NDArray[np.floating] | np.floating[Any]
-
-    def _validated(self, X: ArrayLike, y: ArrayLike, n_least: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Features (sample, feature) and targets (sample, target), both floating."""
-        features, targets = validate_data(
-            self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True, ensure_min_samples=n_least
-        )
-        return features, _floating(targets, features.dtype)
 
     def _store(self, coef: NDArray[np.floating], intercept: NDArray[np.floating], n_axes: int) -> None:
         self.coef_ = coef.T if n_axes == 2 else coef[:, 0]  # (target, feature) or (feature,)
@@ -66,13 +68,13 @@ class _Linear(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[
             As the targets had at ``fit``, in their dtype.
         """
         check_is_fitted(self)
-        features = validate_data(self, X, dtype=FLOATS, reset=False)
+        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
         coef, intercept = np.atleast_2d(self.coef_).T, np.atleast_1d(self.intercept_)
         predicted = predict_ridge(features, coef, intercept, device=resolve_device(self.device))  # (sample, target)
         return predicted if self.coef_.ndim == 2 else predicted[:, 0]
 
 
-class Ridge(_Linear):
+class Ridge(Linear):
     r"""Ridge regression with a given penalty and an intercept that is never penalised.
 
     Minimises :math:`\lVert Y - 1 b^\top - X B \rVert^2 + \alpha \lVert B \rVert^2`. The penalty is what is added
@@ -126,7 +128,7 @@ class Ridge(_Linear):
         """
         alpha = self._checked_alpha()
         features, targets = self._validated(X, y, n_least=1)
-        fitted = fit_ridge(features, _columns(targets), alpha, device=resolve_device(self.device))
+        fitted = fit_ridge(features, _finite(columns(targets)), alpha, device=resolve_device(self.device))
         self._store(*fitted, targets.ndim)
         return self
 
@@ -152,9 +154,9 @@ class Ridge(_Linear):
         """
         alpha = self._checked_alpha()
         features, targets = check_X_y(X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
-        columns = _columns(_floating(targets, features.dtype))  # (sample, target)
+        flat = columns(floating(targets, features.dtype))  # (sample, target)
         operators = _operators(features, alpha, splits)
-        for predicted in apply_operators(operators, columns, device=resolve_device(self.device)):
+        for predicted in apply_operators(operators, flat, device=resolve_device(self.device)):
             yield predicted if targets.ndim == 2 else predicted[:, 0]
 
     def held_out_operators(self, X: NDArray[np.floating], splits: Splits) -> Iterator[NDArray[np.float64]]:
@@ -186,6 +188,17 @@ class Ridge(_Linear):
                 )
         return _operators(X, alpha, splits)
 
+    def linear_parts(self, X_train: NDArray[np.floating], X_test: NDArray[np.floating]) -> list[LinearPart]:
+        """Give the operator from training to test rows; see :func:`neuroling.encoding.linear_parts.parts_of_penalties`.
+
+        Parameters
+        ----------
+        X_train, X_test : ndarray, shapes (train, feature) and (test, feature)
+            Features; the first are those of ``fit``.
+        """
+        check_is_fitted(self)
+        return parts_of_penalties(np.full(np.atleast_1d(self.intercept_).shape, self._checked_alpha()), X_train, X_test)
+
     def _checked_alpha(self) -> float:
         number = self.alpha
         if not isinstance(number, numbers.Real) or isinstance(number, bool) or not 0 <= number < np.inf:
@@ -193,7 +206,7 @@ class Ridge(_Linear):
         return float(number)
 
 
-class RidgeCV(_Linear):
+class RidgeCV(CrossValidated, Linear):
     """Ridge regression whose penalty is chosen inside the training set by cross-validation.
 
     Every penalty is scored by held-out :math:`R^2` over inner folds; the best one, per target or for all targets
@@ -210,7 +223,15 @@ class RidgeCV(_Linear):
     alpha_per_target : bool
         Whether each target gets its own penalty, or all share the one with the best mean score.
     batch_targets : int, optional
-        Targets that are streamed through folds and penalties together; chosen by memory by default.
+        Targets that go through folds and penalties together; chosen by memory by default.
+    max_memory : int, optional
+        Bytes that may be used beside features, targets and results; half of what is free by default.
+    targets_on_device : bool
+        Whether a GPU holds all targets, or gets them a batch at a time from the memory of the CPU.
+    unusable_targets : str
+        What is done with targets that hold NaN or infinity: ``"refuse"`` raises an error that names them,
+        ``"leave_out"`` fits the others and gives these NaN for weights and predictions. Constant targets are fitted by
+        their constant under both; they are reported in the log.
     device : str
         Where to compute, resolved at ``fit``: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
 
@@ -226,6 +247,8 @@ class RidgeCV(_Linear):
         Weights, in the dtype of the targets.
     intercept_ : ndarray, shape (target,), or scalar
         Predictions at zero features.
+    constant_targets_, unusable_targets_ : ndarray of int
+        Indices of the targets that are constant, and of those left out.
     n_features_in_ : int
         Number of features seen at ``fit``.
 
@@ -245,12 +268,18 @@ class RidgeCV(_Linear):
         folds: Any = None,
         alpha_per_target: bool = True,
         batch_targets: int | None = None,
+        max_memory: int | None = None,
+        targets_on_device: bool = False,
+        unusable_targets: str = "refuse",
         device: str = "auto",
     ) -> None:
         self.alphas = alphas
         self.folds = folds
         self.alpha_per_target = alpha_per_target
         self.batch_targets = batch_targets
+        self.max_memory = max_memory
+        self.targets_on_device = targets_on_device
+        self.unusable_targets = unusable_targets
         self.device = device
 
     @property
@@ -275,50 +304,38 @@ class RidgeCV(_Linear):
         RidgeCV
             Itself.
         """
-        alphas = self._checked_alphas()
-        if self.batch_targets is not None and not (isinstance(self.batch_targets, int) and self.batch_targets >= 1):
-            raise ValueError(
-                f"batch_targets: got {self.batch_targets!r}; expected a whole number of at least 1, or None."
-            )
+        alphas, limits = self._checked_alphas(), self._limits()
         features, y = self._validated(X, y, n_least=2)
-        device, targets = resolve_device(self.device), _columns(y)
         folds = self._inner_folds(features, y, groups)
-        scores = ridge_cv_scores(features, targets, folds, alphas, device=device, batch=self.batch_targets)
-        chosen = self._choose(alphas, scores)  # (target,)
-        fitted = fit_ridge(features, targets, chosen, device=device, batch=self.batch_targets)
-        self._store(*fitted, y.ndim)
-        self.cv_scores_ = scores
+        usable = self._usable(columns(y))
+        targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
+        scores = ridge_cv_scores(features, targets, folds, alphas)
+        chosen = self._choose(alphas, scores)  # (usable target,)
+        coef, intercept = fit_linear(features, targets, chosen)
+        self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
+        self.cv_scores_ = spread(scores, usable)
         self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
-        self.alpha_ = chosen if y.ndim == 2 and self.alpha_per_target else float(chosen[0])
+        self.alpha_ = spread(chosen, usable) if y.ndim == 2 and self.alpha_per_target else float(chosen[0])
         return self
+
+    def linear_parts(self, X_train: NDArray[np.floating], X_test: NDArray[np.floating]) -> list[LinearPart]:
+        """Give the operators from training to test rows, a part for each penalty that was chosen.
+
+        Parameters
+        ----------
+        X_train, X_test : ndarray, shapes (train, feature) and (test, feature)
+            Features; the first are those of ``fit``.
+        """
+        check_is_fitted(self)
+        chosen = np.broadcast_to(self.alpha_, np.atleast_1d(self.intercept_).shape)
+        return parts_of_penalties(chosen, X_train, X_test)
 
     def _choose(self, alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Penalty of every target by its scores: (alpha, target) -> (target,)."""
         if not self.alpha_per_target:
             defined = scores[:, ~np.isnan(scores).any(0)]
             scores = np.broadcast_to(defined.sum(1, keepdims=True), scores.shape)
-        best = np.where(np.isnan(scores).any(0), alphas.argmax(), scores.argmax(0))
-        return alphas[best]
-
-    def _inner_folds(
-        self, X: NDArray[np.floating], y: NDArray[np.floating], groups: ArrayLike | None
-    ) -> list[tuple[NDArray[np.integer], NDArray[np.integer]]]:
-        splitter = KFold(min(5, len(X))) if self.folds is None else self.folds
-        if not hasattr(splitter, "split"):
-            raise TypeError(f"folds: got {splitter!r}; expected a splitter with .split, such as KFold(5), or None.")
-        folds = list(splitter.split(X, y, groups))
-        if not folds or any(len(train) == 0 or len(test) == 0 for train, test in folds):
-            raise ValueError(f"folds: {splitter!r} gave no folds, or an empty one, for {len(X)} samples.")
-        return folds
-
-    def _checked_alphas(self) -> NDArray[np.float64]:
-        alphas = np.asarray(self.alphas)
-        if alphas.ndim != 1 or alphas.size == 0 or alphas.dtype.kind not in "fiu":
-            raise ValueError(f"alphas: got {self.alphas!r}; expected a sequence of numbers above 0.")
-        wrong = alphas[~((alphas > 0) & np.isfinite(alphas))]
-        if wrong.size:
-            raise ValueError(f"alphas: got {wrong[:5].tolist()} among {alphas.size}; expected finite numbers above 0.")
-        return alphas.astype(np.float64)
+        return best_penalties(alphas, scores)
 
 
 def _operators(X: NDArray[np.floating], alpha: float, splits: Splits) -> Iterator[NDArray[np.float64]]:
@@ -349,11 +366,7 @@ def _is_partition(train: NDArray[np.integer], test: NDArray[np.integer], n_sampl
     return bool(seen.all())
 
 
-def _columns(y: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Targets with two axes: (sample,) -> (sample, 1)."""
-    return y if y.ndim == 2 else y[:, None]
-
-
-def _floating(y: NDArray[Any], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-    """Targets as they are if float32 or float64, else in the features' dtype."""
-    return y if y.dtype in (np.float32, np.float64) else y.astype(dtype)
+def _finite(targets: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Refuse NaN and infinity: (sample, target)."""
+    assert_all_finite(targets, input_name="y")
+    return targets

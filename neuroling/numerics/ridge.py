@@ -85,8 +85,11 @@ def decompose(centred: torch.Tensor, least_alpha: float) -> Decomposition:
 
 
 def _decompose_by_svd(centred: torch.Tensor) -> Decomposition:
-    """Decompose without forming a Gram matrix; directions below rounding error are left out."""
-    left, singular, right = torch.linalg.svd(centred, full_matrices=False)
+    """Decompose without forming a Gram matrix; directions below rounding error are left out.
+
+    On the CPU whatever the device: SVD is slow and, in float32, unsound on GPUs.
+    """
+    left, singular, right = (part.to(centred.device) for part in torch.linalg.svd(centred.cpu(), full_matrices=False))
     cutoff = max(centred.shape) * torch.finfo(centred.dtype).eps * singular[:1].sum()
     rank = int((singular > cutoff).sum())
     design = left[:, :rank] * singular[:rank]  # (sample, rank)
@@ -161,6 +164,36 @@ def prediction_operator(
     return operator
 
 
+def prediction_operators(
+    X_train: Float[NDArray[np.floating], "train feature"],
+    X_test: Float[NDArray[np.floating], "test feature"],
+    alphas: Float[NDArray[np.floating], " alpha"],
+) -> Float[NDArray[np.float64], "alpha test train"]:
+    """Give the matrices that take training rows of a recording to its test rows, one a penalty.
+
+    Parameters
+    ----------
+    X_train, X_test : ndarray, shapes (train, feature) and (test, feature)
+        Features.
+    alphas : ndarray, shape (alpha,)
+        Penalties, at least 0.
+
+    Returns
+    -------
+    ndarray, shape (alpha, test, train)
+        From one decomposition; rows sum to one.
+    """
+    features = to_tensor(X_train, torch.device("cpu"), torch.float64)
+    mean = features.mean(0)
+    lift, spectrum, project, _ = decompose(features - mean, float(np.min(alphas)))
+    design = (to_tensor(X_test, torch.device("cpu"), torch.float64) - mean) @ lift  # (test, rank)
+    operators = np.empty((len(alphas), len(X_test), len(X_train)))
+    for operator, alpha in zip(operators, np.asarray(alphas, np.float64).tolist(), strict=True):
+        weights = (design / (spectrum + alpha)) @ project  # (test, train)
+        operator[:] = (weights - weights.mean(1, keepdim=True) + 1 / len(X_train)).numpy()
+    return operators
+
+
 def fit_ridge(
     X: Float[NDArray[np.floating], "sample feature"],
     Y: Float[NDArray[np.floating], "sample target"],
@@ -204,108 +237,6 @@ def fit_ridge(
         coef[:, tile] = weights.cpu().numpy()
         intercept[tile] = (y_mean - x_mean @ weights.double()).cpu().numpy()
     return coef, intercept
-
-
-def ridge_cv_scores(
-    X: Float[NDArray[np.floating], "sample feature"],
-    Y: Float[NDArray[np.floating], "sample target"],
-    folds: Folds,
-    alphas: Float[NDArray[np.floating], " alpha"],
-    *,
-    device: torch.device | None = None,
-    batch: int | None = None,
-) -> Float[NDArray[np.float64], "alpha target"]:
-    r"""Score penalties by held-out :math:`R^2`, per target.
-
-    .. math:: R^2 = 1 - \frac{\sum_f \lVert Y_f - \hat Y_f \rVert^2}{\sum_f \lVert Y_f - \bar Y_{-f} \rVert^2}
-
-    summed over the folds *f*, with the mean of the training rows as the baseline. All folds are decomposed first; then
-    the targets are streamed once, batch by batch, through all folds and penalties.
-
-    Parameters
-    ----------
-    X : ndarray, shape (sample, feature)
-        Features.
-    Y : ndarray, shape (sample, target)
-        Targets; products with them keep their dtype.
-    folds : sequence of (train, test)
-        Row indices.
-    alphas : ndarray, shape (alpha,)
-        Penalties, at least 0.
-    device : torch.device, optional
-        Where to compute; the CPU by default.
-    batch : int, optional
-        Targets per batch.
-
-    Returns
-    -------
-    ndarray, shape (alpha, target)
-        float64; NaN for a target that is constant over samples.
-    """
-    device = device or torch.device("cpu")
-    features = to_tensor(X, device, torch.float64)
-    least = float(np.min(alphas))
-    prepared = [_prepare_fold(features, train, test, least) for train, test in folds]
-    scores = np.empty((len(alphas), Y.shape[1]))
-    for tile in batches(Y.shape[1], batch, len(Y)):
-        targets = to_tensor(np.ascontiguousarray(Y[:, tile]), device)  # (sample, target)
-        error = torch.zeros((len(alphas), targets.shape[1]), dtype=torch.float64, device=device)
-        baseline = torch.zeros(targets.shape[1], dtype=torch.float64, device=device)
-        for (train, test), fold in zip(folds, prepared, strict=True):
-            _add_fold_errors(fold, targets[train], targets[test], alphas, error, baseline)
-        varies = (targets != targets[0]).any(0) & (baseline > 0)
-        ratio = torch.where(varies, error / baseline, torch.nan)
-        scores[:, tile] = (1 - ratio).cpu().numpy()
-    return scores
-
-
-class _Fold(NamedTuple):
-    spectrum: torch.Tensor  # (rank,)
-    project: torch.Tensor  # (rank, train)
-    basis: torch.Tensor | None  # (test, row): orthonormal, spans all predictions of the test rows; None: all rows do
-    design: torch.Tensor  # (row, rank): predictions on that basis
-
-
-def _prepare_fold(
-    features: torch.Tensor, train: NDArray[np.integer], test: NDArray[np.integer], least_alpha: float
-) -> _Fold:
-    mean = features[train].mean(0)
-    parts = decompose(features[train] - mean, least_alpha)
-    design = (features[test] - mean) @ parts.lift  # (test, rank)
-    if design.shape[0] <= design.shape[1]:
-        return _Fold(parts.spectrum, parts.project, None, design)
-    return _Fold(parts.spectrum, parts.project, *torch.linalg.qr(design))
-
-
-def _add_fold_errors(
-    fold: _Fold,
-    y_train: torch.Tensor,
-    y_test: torch.Tensor,
-    alphas: NDArray[np.floating],
-    error: torch.Tensor,
-    baseline: torch.Tensor,
-) -> None:
-    """Add the squared errors of one fold to ``error`` (alpha, target) and ``baseline`` (target,).
-
-    With many test rows and few features no penalty reaches beyond the span of the test features: what the truth has
-    outside is an error that all share, and penalties are compared inside, on ``rank`` rows instead of all.
-    """
-    y, mean = centre(y_train)
-    truth = y_test - mean.to(y.dtype)  # (test, target)
-    whole = _sum_of_squares(truth)
-    baseline += whole
-    if fold.basis is not None:
-        truth = fold.basis.T.to(y.dtype) @ truth  # (row, target)
-        error += whole - _sum_of_squares(truth)
-    projected = fold.project.to(y.dtype) @ y  # (rank, target)
-    for row, alpha in enumerate(alphas.tolist()):
-        operator = (fold.design / (fold.spectrum + alpha)).to(y.dtype)  # (row, rank)
-        error[row] += _sum_of_squares(torch.addmm(truth, operator, projected, alpha=-1))
-
-
-def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
-    """Sum over rows in float64: (row, target) -> (target,)."""
-    return values.square().sum(0, dtype=torch.float64)
 
 
 def predict_ridge(

@@ -1,0 +1,256 @@
+"""Banded ridge regression: several feature spaces, one penalty for each of them and every target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from neuroling.encoding.band_search import BandSearch, DirichletSearch
+from neuroling.encoding.many_targets import (
+    ALPHAS,
+    FLOATS,
+    CrossValidated,
+    columns,
+    name_some,
+    of_usable,
+    spread,
+    widened,
+)
+from neuroling.encoding.ridge import Linear
+from neuroling.numerics.banded import Bands, fit_bands
+from neuroling.numerics.device import resolve_device
+from neuroling.numerics.memory import Targets
+from neuroling.numerics.ridge import predict_ridge
+
+Columns = slice | Sequence[int] | NDArray[np.integer]
+
+
+class BandedRidgeCV(CrossValidated, Linear):
+    r"""Ridge regression on several feature spaces, each with its own penalty for every target.
+
+    Minimises :math:`\lVert y - b - \sum_s X_s \beta_s \rVert^2 + \sum_s \lambda_s \lVert \beta_s \rVert^2` with
+    :math:`\lambda_s = \alpha / \gamma_s`; the weights :math:`\gamma` of the spaces and :math:`\alpha` are chosen for
+    every target by held-out :math:`R^2` over inner folds.
+
+    Parameters
+    ----------
+    bands : mapping of str to slice or columns, sequence of (name, columns), sequence of labels, or None
+        The feature spaces: which columns of ``X`` each of them has, as a slice or as column numbers; or one label per
+        column. Every column belongs to exactly one. None takes all columns as one space.
+    alphas : sequence of float
+        Penalties to try, each above 0.
+    search : BandSearch, optional
+        How weights are searched for: :class:`neuroling.DirichletSearch` (the default) or
+        :class:`neuroling.GradientSearch`.
+    folds, batch_targets, max_memory, targets_on_device, unusable_targets, device
+        As in :class:`neuroling.RidgeCV`.
+
+    Attributes
+    ----------
+    band_names_ : list of str
+        Names of the feature spaces, in the order of all results.
+    band_weights_ : ndarray, shape (band, target) or (band,)
+        Weights :math:`\gamma`.
+    alpha_ : ndarray, shape (target,), or float
+        Penalty :math:`\alpha` beside these weights.
+    penalties_ : ndarray, shape (band, target) or (band,)
+        What is added to :math:`X_s^\top X_s`: :math:`\alpha / \gamma_s`, infinite for a space that is not used.
+    cv_scores_ : ndarray, shape (step, target)
+        Held-out :math:`R^2` of every step of the search; NaN for constant targets.
+    share_at_edge_ : float
+        Share of targets whose penalty is the smallest or largest tried.
+    coef_ : ndarray, shape (target, feature) or (feature,)
+        Weights, in the dtype of the targets.
+    intercept_ : ndarray, shape (target,), or scalar
+        Predictions at zero features.
+    feature_means_ : ndarray, shape (feature,)
+        Means of the training features, where :meth:`predict_bands` puts its zero.
+    constant_targets_, unusable_targets_ : ndarray of int
+        Indices of the targets that are constant, and of those left out.
+    n_features_in_ : int
+        Number of features seen at ``fit``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 6))
+    >>> y = X[:, :3].sum(1) + rng.standard_normal(60)
+    >>> model = BandedRidgeCV({"words": slice(0, 3), "sound": slice(3, 6)}, device="cpu").fit(X, y)
+    >>> bool(model.band_weights_[0] > model.band_weights_[1])
+    True
+    >>> model.predict_bands(X).shape
+    (2, 60)
+    """
+
+    independent_targets = True
+    """Whether the prediction of a target is the same whatever other targets are fitted beside it."""
+
+    def __init__(
+        self,
+        bands: Mapping[str, Columns] | Iterable[tuple[str, Columns]] | Sequence[str] | None = None,
+        alphas: Sequence[float] = ALPHAS,
+        *,
+        search: BandSearch | None = None,
+        folds: Any = None,
+        batch_targets: int | None = None,
+        max_memory: int | None = None,
+        targets_on_device: bool = False,
+        unusable_targets: str = "refuse",
+        device: str = "auto",
+    ) -> None:
+        self.bands = bands
+        self.alphas = alphas
+        self.search = search
+        self.folds = folds
+        self.batch_targets = batch_targets
+        self.max_memory = max_memory
+        self.targets_on_device = targets_on_device
+        self.unusable_targets = unusable_targets
+        self.device = device
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Choose weights of the spaces and penalties, and fit.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features of all spaces side by side.
+        y : array-like, shape (sample, target) or (sample,)
+            Targets; their dtype, float32 or float64, is that of weights and predictions.
+        groups : array-like, shape (sample,), optional
+            Runs, stories or lists; handed to ``folds.split``.
+
+        Returns
+        -------
+        BandedRidgeCV
+            Itself.
+        """
+        alphas, limits = self._checked_alphas(), self._limits()
+        features, y = self._validated(X, y, n_least=2)
+        spaces = band_columns(self.bands, features.shape[1])
+        folds, usable = self._inner_folds(features, y, groups), self._usable(columns(y))
+        targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
+        bands = Bands.of(features, list(spaces.values()), targets.device)
+        found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
+        parts, mean = fit_bands(bands, targets, found.weights, found.alphas)
+        coef = np.empty((features.shape[1], targets.values.shape[1]), targets.values.dtype)
+        for chosen, part in zip(spaces.values(), parts, strict=True):
+            coef[chosen] = part
+        self.feature_means_ = features.mean(0, dtype=np.float64)
+        intercept = (mean - self.feature_means_ @ coef).astype(coef.dtype)
+        self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
+        self.band_names_ = list(spaces)
+        self._bands = spaces
+        self._store_search(found, usable, y.ndim, alphas)
+        return self
+
+    def _store_search(self, found: Any, usable: NDArray[np.bool_], n_axes: int, alphas: NDArray[np.float64]) -> None:
+        with np.errstate(divide="ignore"):
+            penalties = found.alphas / found.weights  # (band, target), infinite where a weight is zero
+        weights, penalties = spread(found.weights, usable), spread(penalties, usable)
+        self.band_weights_ = weights if n_axes == 2 else weights[:, 0]
+        self.penalties_ = penalties if n_axes == 2 else penalties[:, 0]
+        self.alpha_ = spread(found.alphas, usable) if n_axes == 2 else float(found.alphas[0])
+        self.cv_scores_ = spread(found.scores, usable)
+        self.share_at_edge_ = float(np.isin(found.alphas, [alphas.min(), alphas.max()]).mean())
+
+    def predict_bands(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict what every feature space contributes.
+
+        Contributions are zero at the mean training features; with the means of the training targets added, their sum is
+        :meth:`predict`.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features of all spaces side by side.
+
+        Returns
+        -------
+        ndarray, shape (band, sample, target) or (band, sample)
+            In the order of ``band_names_``.
+        """
+        check_is_fitted(self)
+        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        coef, device = np.atleast_2d(self.coef_).T, resolve_device(self.device)
+        nothing = np.zeros(coef.shape[1], coef.dtype)
+        parts = [
+            predict_ridge(features[:, chosen] - self.feature_means_[chosen], coef[chosen], nothing, device=device)
+            for chosen in self._bands.values()
+        ]
+        contributions = np.stack(parts)  # (band, sample, target)
+        return contributions if self.coef_.ndim == 2 else contributions[..., 0]
+
+
+def band_columns(
+    bands: Mapping[str, Columns] | Iterable[tuple[str, Columns]] | Sequence[str] | None, n_features: int
+) -> dict[str, NDArray[np.intp]]:
+    """Find the columns of every feature space, and refuse what is not one.
+
+    Parameters
+    ----------
+    bands : mapping, sequence of (name, columns), sequence of labels, or None
+        As in :class:`BandedRidgeCV`.
+    n_features : int
+        Number of columns there are.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a name is given twice, a space has no columns, or a column has no space or two.
+
+    Examples
+    --------
+    >>> {name: rows.tolist() for name, rows in band_columns(["a", "b", "a"], 3).items()}
+    {'a': [0, 2], 'b': [1]}
+    """
+    if bands is None:
+        return {"all": np.arange(n_features)}
+    named = _named_columns(bands, n_features)
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"bands: {', '.join(map(repr, twice))} named more than once; expected a name for every space.")
+    found = {name: np.arange(n_features)[chosen] for name, chosen in named}
+    empty = [name for name, chosen in found.items() if len(chosen) == 0]
+    if empty or not found:
+        raise ValueError(f"bands: {', '.join(map(repr, empty)) or 'no space'} has no columns of the {n_features} in X.")
+    _check_cover(found, n_features)
+    return found
+
+
+def _named_columns(bands: Any, n_features: int) -> list[tuple[str, Any]]:
+    """Names with columns, in their order."""
+    if isinstance(bands, Mapping):
+        return list(bands.items())
+    listed = list(bands)
+    if listed and all(isinstance(entry, tuple) and len(entry) == 2 for entry in listed):
+        return listed
+    if len(listed) != n_features:
+        raise ValueError(
+            f"bands: got {len(listed)} labels for {n_features} columns of X; expected one label per column."
+        )
+    labels = np.array(listed)
+    return [(str(name), np.flatnonzero(labels == name)) for name in dict.fromkeys(listed)]
+
+
+def _check_cover(found: Mapping[str, NDArray[np.intp]], n_features: int) -> None:
+    """Refuse columns with no space, or with two."""
+    times = np.bincount(np.concatenate(list(found.values())), minlength=n_features)
+    if (times > 1).any():
+        shared = np.flatnonzero(times > 1)
+        raise ValueError(f"bands: {len(shared)} columns are in more than one space ({name_some(shared)}).")
+    if (times == 0).any():
+        left = np.flatnonzero(times == 0)
+        raise ValueError(
+            f"bands: {len(left)} of {n_features} columns of X are in no space ({name_some(left)}); name them or "
+            "remove them."
+        )

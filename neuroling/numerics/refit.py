@@ -1,0 +1,193 @@
+r"""Ridge fitted to all rows, each target with the penalty that was chosen for it.
+
+Targets are gathered by penalty. One Cholesky factor a penalty then solves for all its targets, which in all is one
+product with the targets there and one back. Where targets have too many different penalties for that, or penalties are
+too small, one decomposition serves all (:mod:`neuroling.numerics.ridge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from neuroling.numerics.device import to_tensor
+from neuroling.numerics.kernels import centre_gram
+from neuroling.numerics.memory import TILE_TARGETS, Targets
+from neuroling.numerics.penalties import CHOLESKY_COST, EIGEN_COST, factor_dtype, largest_eigenvalue, shifted_cholesky
+from neuroling.numerics.ridge import GRAM_LIMIT, centre, fit_ridge
+
+Solver = Callable[[torch.Tensor, NDArray[np.floating]], torch.Tensor]
+"""From right-hand sides (row, target) and a penalty per target to solutions (row, target)."""
+
+
+def fit_dual(
+    gram: torch.Tensor, targets: Targets, alphas: Float[NDArray[np.floating], " target"]
+) -> tuple[Float[NDArray[np.floating], "sample target"], Float[NDArray[np.float64], " target"]]:
+    r"""Give the weights of samples, :math:`W = (K_c + \alpha I)^{-1} Y_c`.
+
+    Parameters
+    ----------
+    gram : Tensor, shape (sample, sample)
+        Inner products of the samples, float64, of any origin.
+    targets : Targets
+        Targets.
+    alphas : ndarray, shape (target,)
+        Penalty of every target, above 0.
+
+    Returns
+    -------
+    dual : ndarray, shape (sample, target)
+        In the dtype of the targets; columns sum to zero.
+    mean : ndarray, shape (target,)
+        Means of the targets.
+    """
+    dual = np.empty(targets.values.shape, targets.values.dtype)
+    mean = np.empty(targets.values.shape[1])
+    solve = shifted_solver(centre_gram(gram), alphas, targets.dtype)
+    for columns in by_penalty(alphas, targets.limits.batch or TILE_TARGETS):
+        y, means = centre(to_tensor(targets.values[:, columns], targets.device))
+        weights = solve(y, alphas[columns])
+        dual[:, columns] = (weights - weights.mean(0)).cpu().numpy()
+        mean[columns] = means.cpu().numpy()
+    return dual, mean
+
+
+def fit_linear(
+    X: Float[NDArray[np.floating], "sample feature"],
+    targets: Targets,
+    alphas: Float[NDArray[np.floating], " target"],
+) -> tuple[Float[NDArray[np.floating], "feature target"], Float[NDArray[np.floating], " target"]]:
+    r"""Give the weights of features, by the smaller of the two Gram matrices.
+
+    Parameters
+    ----------
+    X : ndarray, shape (sample, feature)
+        Features.
+    targets : Targets
+        Targets.
+    alphas : ndarray, shape (target,)
+        Penalty of every target, above 0.
+
+    Returns
+    -------
+    coef : ndarray, shape (feature, target)
+        In the dtype of the targets.
+    intercept : ndarray, shape (target,)
+    """
+    features = to_tensor(X, targets.device, torch.float64)
+    x_mean = features.mean(0)
+    features = features - x_mean
+    dual = features.shape[1] >= features.shape[0]
+    if not _factors_pay(alphas, min(features.shape)) or alphas.min() <= GRAM_LIMIT * float(features.square().sum()):
+        return fit_ridge(X, targets.values, alphas, device=targets.device, batch=targets.limits.batch)
+    solve = shifted_solver(features @ features.T if dual else features.T @ features, alphas, targets.dtype)
+    across = features.T.to(targets.dtype)  # (feature, sample)
+    coef = np.empty((X.shape[1], targets.values.shape[1]), targets.values.dtype)
+    intercept = np.empty(targets.values.shape[1], targets.values.dtype)
+    for columns in by_penalty(alphas, targets.limits.batch or TILE_TARGETS):
+        y, y_mean = centre(to_tensor(targets.values[:, columns], targets.device))
+        weights = across @ solve(y, alphas[columns]) if dual else solve(across @ y, alphas[columns])
+        coef[:, columns] = weights.cpu().numpy()
+        intercept[columns] = (y_mean - x_mean @ weights.double()).cpu().numpy()
+    return coef, intercept
+
+
+def by_penalty(alphas: Float[NDArray[np.floating], " target"], size: int) -> Iterator[NDArray[np.intp]]:
+    """Gather targets that share a penalty, a limited number at a time.
+
+    Parameters
+    ----------
+    alphas : ndarray, shape (target,)
+        Penalty of every target.
+    size : int
+        Largest number of targets at a time.
+
+    Yields
+    ------
+    ndarray of int
+        Which targets; penalties descend, so that few different ones meet in one piece.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in by_penalty(np.array([1.0, 2.0, 1.0]), size=5)]
+    [[0, 2], [1]]
+    """
+    if len(np.unique(alphas)) > len(alphas) / MANY:
+        yield from np.array_split(np.arange(len(alphas)), -(-len(alphas) // size))
+        return
+    order = np.argsort(alphas, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(alphas[order])) + 1):
+        yield from np.array_split(group, -(-len(group) // size))
+
+
+MANY = 4
+"""With fewer targets to a penalty than this they are not gathered by penalty."""
+
+
+def shifted_solver(gram: torch.Tensor, alphas: Float[NDArray[np.floating], " target"], dtype: torch.dtype) -> Solver:
+    r"""Prepare :math:`(K + \alpha I)^{-1}` for many right-hand sides.
+
+    Parameters
+    ----------
+    gram : Tensor, shape (row, row)
+        Symmetric, positive semi-definite, float64.
+    alphas : ndarray, shape (target,)
+        All penalties that will be asked for.
+    dtype : torch.dtype
+        Of right-hand sides and solutions.
+
+    Returns
+    -------
+    callable
+        From right-hand sides (row, target) and their penalties (target,) to solutions.
+    """
+    if not _factors_pay(alphas, len(gram)) or alphas.min() <= GRAM_LIMIT * float(gram.diagonal().sum()):
+        return _by_spectrum(gram, dtype)
+    return _by_factors(gram, dtype)
+
+
+def _factors_pay(alphas: NDArray[np.floating], size: int) -> bool:
+    """Whether a Cholesky factor a penalty takes less than one eigendecomposition."""
+    different = len(np.unique(alphas))
+    saved = 2 * len(alphas) / size  # one product of two is saved; in units of the cubed size
+    return different <= len(alphas) / MANY + 1 and different * CHOLESKY_COST <= EIGEN_COST + saved
+
+
+def _by_spectrum(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
+    spectrum, vectors = torch.linalg.eigh(gram)
+    spectrum, turned = spectrum.clamp(min=0), vectors.to(dtype)
+
+    def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
+        gain = 1 / (spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), gram.device))  # (rank, target)
+        solved: torch.Tensor = turned @ ((turned.T @ right) * gain.to(dtype))
+        return solved
+
+    return solve
+
+
+def _by_factors(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
+    largest = largest_eigenvalue(gram)
+    kept: dict[float, torch.Tensor] = {}  # the factor in use; targets come gathered by penalty
+
+    def factor_of(alpha: float) -> torch.Tensor:
+        if alpha not in kept:
+            kept.clear()
+            kept[alpha] = shifted_cholesky(gram.to(factor_dtype(largest, alpha, dtype)), alpha)
+        return kept[alpha]
+
+    def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
+        solved = torch.empty_like(right)
+        for alpha in np.unique(alphas).tolist():
+            factor, columns = factor_of(alpha), torch.from_numpy(np.flatnonzero(alphas == alpha)).to(right.device)
+            part = right if len(columns) == right.shape[1] else right[:, columns]
+            found = torch.cholesky_solve(part.to(factor.dtype), factor).to(dtype)
+            if len(columns) == right.shape[1]:
+                return found
+            solved[:, columns] = found
+        return solved
+
+    return solve
