@@ -13,8 +13,8 @@ from neuroling.numerics import rdm_compare, resample
 from neuroling.numerics.distance import n_items_of, pairs_of
 
 Array = NDArray[np.floating[Any]]
-BATCH_BYTES = 2**27
-"""Weighted ranks held at once (128 MiB); a heuristic."""
+BATCH_BYTES = 2**25
+"""Weighted ranks held at once (32 MiB); a heuristic."""
 
 MEASURES = {"spearman": rdm_compare.spearman, "pearson": rdm_compare.pearson}
 """Comparators that can be weighted."""
@@ -26,24 +26,27 @@ class DualBootstrap:
 
     The variance for new participants *and* new items is
 
-    .. math:: \sigma^2 = \sigma^2_P + \sigma^2_I - (\sigma^2_{PI} - \sigma^2_P - \tilde\sigma^2_I), \qquad
-       \sigma^2_I = 2 \sigma^2_J - \tilde\sigma^2_I
+    .. math:: \sigma^2 = \sigma^2_P + \max(\sigma^2_I - \sigma^2_{P \times I}, 0), \qquad
+       \sigma^2_I = 2 \sigma^2_J - \tilde\sigma^2_I, \qquad
+       \sigma^2_{P \times I} = 2 \kappa^2_J - \tilde\sigma^2_{P \times I}
 
-    with bootstrap variances of participants :math:`\sigma^2_P`, items :math:`\tilde\sigma^2_I` and both
-    :math:`\sigma^2_{PI}`, each multiplied by :math:`n / (n - 1)` of what it resamples, and the jackknife variance over
-    items :math:`\sigma^2_J`. Resampling both counts the noise of single measurements three times (Schütt, Kipnis,
-    Diedrichsen and Kriegeskorte 2023, eLife 12, e82566). By the same argument what belongs to single pairs is counted
-    three times when their items are drawn, and twice when they are left out, which the second formula takes back. The
-    variance is at least that of each source alone.
+    with the bootstrap variance of participants :math:`\sigma^2_P`, and for items the bootstrap's
+    :math:`\tilde\sigma^2_I` and the jackknife's :math:`\sigma^2_J`; :math:`\tilde\sigma^2_{P \times I}` is the variance
+    of what resampling both does beyond the sum of the two, and :math:`\kappa^2_J` what participants differ in under the
+    jackknife; each is multiplied by :math:`n / (n - 1)` of what it resamples. What one participant's items make is in
+    :math:`\sigma^2_P` and in :math:`\sigma^2_I`, so it is taken out once; resampling both would count it three times
+    (Schütt, Kipnis, Diedrichsen and Kriegeskorte 2023, eLife 12, e82566). By the same argument what belongs to single
+    *pairs* is counted three times when their items are drawn, and twice when they are left out: each formula takes that
+    back.
 
     Attributes
     ----------
     observed : xarray.DataArray, dims ([time,] model)
         Mean score over participants.
     participants, items, both : xarray.DataArray, dims (draw, [time,] model)
-        The same under resampling.
-    left_out : xarray.DataArray, dims (draw, [time,] model)
-        The same without one item, each once.
+        The same under resampling; a draw of ``both`` takes the participants and the items of the other two.
+    left_out : xarray.DataArray, dims (draw, subject, [time,] model)
+        Scores of each participant without one item, each once.
     n_participants, n_items : int
         How many were resampled.
     """
@@ -58,25 +61,25 @@ class DualBootstrap:
 
     def variance(self) -> xr.DataArray:
         """Give the corrected variance of the mean score, for new participants and new items."""
-        people, item = self._sources()
-        inflation = self.n_participants / (self.n_participants - 1) * self.n_items / (self.n_items - 1)
-        drawn = [part.var("draw", ddof=1).values for part in (self.both, self.participants, self.items)]
-        shared = inflation * (drawn[0] - drawn[1] - drawn[2])
-        variance = np.maximum(people + item - shared, np.maximum(people, item))
-        return self.observed.copy(data=variance).rename("variance")
-
-    def _sources(self) -> tuple[Array, Array]:
-        """Give the variances that new participants and new items make."""
-        people = self.participants.var("draw", ddof=1).values * self.n_participants / (self.n_participants - 1)
-        drawn = self.items.var("draw", ddof=1).values * self.n_items / (self.n_items - 1)
-        jackknife = self.left_out.var("draw", ddof=0).values * (self.n_items - 1)
-        return people, np.maximum(2 * jackknife - drawn, jackknife / 2)
+        people, items = self._sources()
+        return self.observed.copy(data=people + items).rename("variance")
 
     def freedom(self) -> xr.DataArray:
         """Give the degrees of freedom of the variance (Satterthwaite 1946)."""
-        people, item = self._sources()
-        each = people**2 / (self.n_participants - 1) + item**2 / (self.n_items - 1)
-        return self.observed.copy(data=(people + item) ** 2 / each).rename("freedom")
+        people, items = self._sources()
+        each = people**2 / (self.n_participants - 1) + items**2 / (self.n_items - 1)
+        return self.observed.copy(data=(people + items) ** 2 / each).rename("freedom")
+
+    def _sources(self) -> tuple[Array, Array]:
+        """Give the variance that new participants make, and what new items add to it."""
+        n_people, n_items = self.n_participants, self.n_items
+        people = _drawn_variance(self.participants, n_people)
+        beyond = _drawn_variance(self.both - self.items - self.participants, n_people) * n_items / (n_items - 1)
+        jackknife = self.left_out.mean("subject").var("draw", ddof=0).values * (n_items - 1)
+        each = self.left_out.var("draw", ddof=0).mean("subject").values * (n_items - 1)
+        items = 2 * jackknife - _drawn_variance(self.items, n_items)
+        shared = 2 * (each - jackknife) / (n_people - 1) - beyond
+        return people, np.maximum(items - shared, 0)
 
     def interval(self, level: float = 0.95) -> xr.DataArray:
         """Give confidence intervals, from t with :meth:`freedom` degrees.
@@ -187,17 +190,22 @@ def dual_bootstrap(
         "participants": np.einsum("ds,tsm->dtm", counts, whole),
         "items": scores.mean(axis=2),
         "both": np.einsum("ds,dtsm->dtm", counts, scores),
-        "left_out": without.mean(axis=2),
+        "left_out": without.swapaxes(1, 2),  # (draw, subject, time, model)
     }
     coords = {"model": np.asarray(models.model)} | ({"time": laid.time} if "time" in laid.coords else {})
 
     def label(name: str) -> xr.DataArray:
         values = parts[name]
-        array = xr.DataArray(values, dims=("draw", "time", "model")[-values.ndim :], coords=coords)
+        leading = {2: (), 3: ("draw",), 4: ("draw", "subject")}[values.ndim]
+        array = xr.DataArray(values, dims=(*leading, "time", "model"), coords=coords)
         return array if "time" in dissimilarities.dims else array.isel(time=0, drop=True)
 
     labelled = (label("observed"), label("participants"), label("items"), label("both"), label("left_out"))
     return DualBootstrap(*labelled, n_participants=n_subjects, n_items=n_items)
+
+
+def _drawn_variance(draws: xr.DataArray, n: int) -> Array:
+    return np.asarray(draws.var("draw", ddof=1).values * n / (n - 1))
 
 
 def _item_draws(rng: np.random.Generator, n_draws: int, n_items: int) -> NDArray[np.intp]:
@@ -214,7 +222,7 @@ def _resampled(rows: Array, models: Array, draws: NDArray[np.intp], measure: str
     n_subjects, n_times, n_pairs = rows.shape
     n_items = n_items_of(n_pairs)
     scores = np.empty((len(draws) + n_items, n_times, n_subjects, len(models)))
-    batch = max(1, BATCH_BYTES // (n_pairs * dtype.itemsize * (len(models) + 4)))
+    batch = max(1, BATCH_BYTES // (n_pairs * dtype.itemsize * (len(models) + n_subjects + 4)))
     for start in range(0, len(scores), batch):
         part = slice(start, start + batch)
         weights = _weights(draws, n_items, range(len(scores))[part], dtype)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.distance import pairs_of
+from neuroling.numerics.distance import pairs_of, times_first
 
 Trials = Float[NDArray[np.floating], "item trial channel time"]
 
@@ -33,12 +33,22 @@ def nearest_mean_accuracy(
     Tensor, shape (…, pair)
         0, 0.5 or 1; a tie counts half.
     """
-    score = test @ train.transpose(-1, -2) - 0.5 * (train * train).sum(-1)[..., None, :]  # (…, tested, class)
-    own = torch.diagonal(score, dim1=-2, dim2=-1)
-    right = (own[..., :, None] > score).to(score.dtype) + 0.5 * (own[..., :, None] == score).to(score.dtype)
-    both = 0.5 * (right + right.transpose(-1, -2))
-    first, second = pairs_of(score.shape[-1])
-    return both.flatten(-2)[..., torch.as_tensor(first * score.shape[-1] + second)]
+    return _accuracy(_signs(train, test), 1)
+
+
+def _signs(train: torch.Tensor, test: torch.Tensor) -> torch.Tensor:
+    """Say with 1 or -1 whether a class's own mean is nearer than another's, with 0 for a tie; (…, tested, other)."""
+    score = test @ train.transpose(-1, -2)
+    score -= 0.5 * (train * train).sum(-1)[..., None, :]
+    own = torch.diagonal(score, dim1=-2, dim2=-1)[..., None].clone()
+    return torch.sub(own, score, out=score).sign_()
+
+
+def _accuracy(signs: torch.Tensor, n_tests: int) -> torch.Tensor:
+    first, second = pairs_of(signs.shape[-1])
+    both = (signs + signs.transpose(-1, -2)).flatten(-2)[..., torch.as_tensor(first * signs.shape[-1] + second)]
+    accuracy: torch.Tensor = 0.5 + both / (4 * n_tests)
+    return accuracy
 
 
 def pseudo_trials(
@@ -66,7 +76,8 @@ def pseudo_trials(
     np.put_along_axis(weights, used.reshape(n_items, n_pseudo, size), 1 / size, axis=2)
     flat = torch.from_numpy(np.ascontiguousarray(trials)).reshape(n_items, n_trials, -1)
     means = torch.from_numpy(weights) @ flat  # (item, pseudo, channel · time)
-    return means.reshape(n_items, n_pseudo, n_channels, n_times).permute(3, 1, 0, 2).contiguous()
+    laid = torch.from_numpy(times_first(means.reshape(n_items, n_pseudo, n_channels, n_times).numpy()))
+    return laid.transpose(1, 2)
 
 
 def pairwise_decoding(
@@ -104,32 +115,38 @@ def pairwise_decoding(
         Mean accuracy, 0.5 where items cannot be told apart.
     """
     n_items, n_trials = trials.shape[:2]
-    accuracy: torch.Tensor | None = None
+    if n_draws < 1:
+        raise ValueError(f"n_draws: got {n_draws}; expected at least one.")
+    signs = torch.zeros((), dtype=torch.from_numpy(trials[:0]).dtype)
     for _ in range(n_draws):
         order = np.argsort(rng.random((n_items, n_trials)), axis=1)
         pseudo = pseudo_trials(trials, order, n_pseudo)  # (time, pseudo, item, channel)
         total = pseudo.sum(1)
+        roots = _roots_of_precision(pseudo - total[:, None] / n_pseudo, shrinkage) if whiten else None
         for left_out in range(n_pseudo):
             test = pseudo[:, left_out]
             train = (total - test) / (n_pseudo - 1)
-            if whiten:
-                root = _root_of_precision(pseudo, train, left_out, shrinkage)
-                train, test = train @ root, test @ root
-            found = nearest_mean_accuracy(train, test)
-            accuracy = found if accuracy is None else accuracy.add_(found)
-    if accuracy is None:
-        raise ValueError(f"n_draws: got {n_draws}; expected at least one.")
-    return np.asarray(accuracy.numpy(), dtype=np.float64) / (n_draws * n_pseudo)
+            if roots is not None:
+                train, test = train @ roots[left_out], test @ roots[left_out]
+            signs = signs + _signs(train, test)
+    return np.asarray(_accuracy(signs, n_draws * n_pseudo).numpy(), dtype=np.float64)
 
 
-def _root_of_precision(pseudo: torch.Tensor, train: torch.Tensor, left_out: int, shrinkage: float) -> torch.Tensor:
-    """Factor the inverse covariance of the training pseudo-trials about their class means, pooled over times."""
-    kept = [place for place in range(pseudo.shape[1]) if place != left_out]
-    noise = (pseudo[:, kept] - train[:, None]).flatten(0, 2)  # (time · pseudo · item, channel)
-    n_free = len(noise) * (len(kept) - 1) / len(kept)
-    covariance = noise.T @ noise / n_free
-    mean = torch.trace(covariance) / len(covariance)
-    shrunk = (1 - shrinkage) * covariance + shrinkage * mean * torch.eye(len(covariance), dtype=covariance.dtype)
-    values, vectors = torch.linalg.eigh(shrunk)
-    root: torch.Tensor = (vectors / values.sqrt()) @ vectors.T
-    return root
+def _roots_of_precision(noise: torch.Tensor, shrinkage: float) -> list[torch.Tensor]:
+    r"""Factor for each pseudo-trial the inverse covariance of all others about *their* class means, pooled over times.
+
+    With :math:`y_p` counted from the mean over all :math:`P`, the mean of the others is :math:`-y_t / (P - 1)`, so that
+    their scatter is :math:`\sum_p y_p^\top y_p - \tfrac{P}{P - 1} y_t^\top y_t`: one product a pseudo-trial.
+    """
+    n_times, n_pseudo, n_items, n_channels = noise.shape
+    scatter = [each.T @ each for each in noise.transpose(0, 1).flatten(1, 2)]
+    total = torch.stack(scatter).sum(0)
+    n_free = n_times * n_items * (n_pseudo - 2)
+    roots = []
+    for own in scatter:
+        covariance = (total - own * (n_pseudo / (n_pseudo - 1))) / n_free
+        level = torch.trace(covariance) / n_channels
+        shrunk = (1 - shrinkage) * covariance + shrinkage * level * torch.eye(n_channels, dtype=noise.dtype)
+        values, vectors = torch.linalg.eigh(shrunk)
+        roots.append((vectors / values.sqrt()) @ vectors.T)
+    return roots

@@ -222,18 +222,31 @@ def weighted_ranks(
     ndarray, shape (draw, pair)
         Weighted mid-ranks, centred and of length one under the weights; NaN where a draw leaves one value only.
     """
-    placed = weights[:, order]
-    if rises is not None and not rises.all():
-        starts = np.concatenate([[0], np.flatnonzero(rises) + 1])
-        sizes = np.diff(np.concatenate([starts, [len(order)]]))
-        grouped = np.add.reduceat(placed, starts, axis=1)  # (draw, distinct value)
-        ranks = np.repeat(np.cumsum(grouped, axis=1) - grouped / 2, sizes, axis=1)
-    else:
-        ranks = np.cumsum(placed, axis=1)
-        ranks -= placed / 2
-    ranks -= placed.sum(axis=1, keepdims=True) / 2
-    squares = np.einsum("dp,dp,dp->d", ranks, ranks, placed)
-    lengths = np.sqrt(np.where(squares > 0, squares, np.nan)).astype(weights.dtype)
-    out = np.empty_like(ranks)
-    out[:, order] = ranks / lengths[:, None]
+    starts = None if rises is None or rises.all() else np.concatenate([[0], np.flatnonzero(rises) + 1])
+    out, placed = np.empty_like(weights), np.empty(len(order), weights.dtype)
+    ranks = np.empty_like(placed)
+    for draw, here in enumerate(weights):  # one draw at a time stays in the cache
+        here.take(order, out=placed, mode="clip")
+        _running_ranks(placed, starts, ranks)
+        square = float((ranks * ranks) @ placed)
+        ranks *= weights.dtype.type(1 / np.sqrt(square) if square > 0 else np.nan)
+        out[draw][order] = ranks
     return out
+
+
+def _running_ranks(
+    placed: Float[NDArray[np.floating], " pair"],
+    starts: NDArray[np.intp] | None,
+    out: Float[NDArray[np.floating], " pair"],
+) -> None:
+    """Write centred mid-ranks of sorted values that occur so often; ``starts`` opens each run of ties."""
+    if starts is None:
+        np.cumsum(placed, out=out)
+        total = out[-1]
+        out -= placed * placed.dtype.type(0.5)
+    else:
+        grouped = np.add.reduceat(placed, starts)
+        sums = np.cumsum(grouped)
+        total = sums[-1]
+        out[:] = np.repeat(sums - grouped / 2, np.diff(np.append(starts, len(placed))))
+    out -= total / 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
@@ -20,6 +21,9 @@ Rdms = Float[NDArray[np.floating], "row pair"]
 Models = Float[NDArray[np.floating], "model pair"]
 Scores = Float[NDArray[np.float64], "row model"]
 Compare = Callable[[Rdms, Models], Scores]
+
+ROUNDING = 8
+"""Spread of a row, in units of the last digit of its first value, up to which it is constant but for rounding."""
 
 SAME = 1e-10
 """Share of variance left after controls below which a partial correlation is undefined: rounding, in float64."""
@@ -39,7 +43,27 @@ def pearson(rdms: Rdms, models: Models) -> Scores:
     -------
     ndarray, shape (row, model)
     """
-    return _unit(_centred(rdms)) @ _unit(_centred(models)).T
+    return _unit(_centred(rdms), rdms) @ _unit(_centred(models), models).T
+
+
+def pearson_products(rdms: Rdms, columns: Float[NDArray[np.floating], "pair model"]) -> Scores:
+    """Correlate dissimilarities with models that are centred and of length one already.
+
+    Parameters
+    ----------
+    rdms : ndarray, shape (row, pair)
+        Dissimilarities.
+    columns : ndarray, shape (pair, model)
+        In the dtype of the dissimilarities.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+    """
+    rows = torch.from_numpy(rdms)
+    centred = rows - rows.mean(1, keepdim=True)  # columns are centred exactly, so rounding here does not matter
+    products = (centred @ torch.from_numpy(columns)).numpy()
+    return np.asarray(products / lengths(centred.numpy(), rdms), dtype=np.float64)
 
 
 def spearman(rdms: Rdms, models: Models) -> Scores:
@@ -184,7 +208,7 @@ def partial_pearson(rdms: Rdms, models: Models, controls: Models) -> Scores:
     ndarray, shape (row, model)
         NaN where the controls explain a model altogether.
     """
-    return _partial(_unit(_centred(rdms)), _unit(_centred(models)), _unit(_centred(controls)))
+    return _partial(*(_unit(_centred(values), values) for values in (rdms, models, controls)))
 
 
 def partial_spearman(rdms: Rdms, models: Models, controls: Models) -> Scores:
@@ -225,6 +249,25 @@ def unit_ranks(values: Rdms) -> Rdms:
     return centred_ranks(values.astype(np.float64), "own")[0]
 
 
+def lengths(centred: Rdms, rdms: Rdms | None = None) -> Float[NDArray[np.floating], "row 1"]:
+    """Give the lengths of rows, NaN for a row of zeros, or one that rounding alone keeps from being so.
+
+    Parameters
+    ----------
+    centred : ndarray, shape (row, pair)
+        Rows.
+    rdms : ndarray, optional, shape (row, pair)
+        The rows before their mean was subtracted, which sets the size of rounding.
+
+    Returns
+    -------
+    ndarray, shape (row, 1)
+    """
+    found = np.sqrt(np.array([row @ row for row in centred]))  # row by row, in BLAS: no square of everything is held
+    least = 0.0 if rdms is None else np.abs(rdms[:, 0]) * ROUNDING * np.finfo(rdms.dtype).eps * np.sqrt(rdms.shape[1])
+    return np.where(found > least, found, np.nan)[:, None].astype(centred.dtype)
+
+
 def with_gaps(compare: Compare) -> Compare:
     """Let a comparison leave out, in each row, the pairs that are missing there, and nowhere else.
 
@@ -262,11 +305,9 @@ def _centred(values: Rdms) -> Rdms:
     return np.asarray(values - values.mean(axis=1, keepdims=True, dtype=np.float64).astype(values.dtype))
 
 
-def _unit(values: Rdms) -> NDArray[np.float64]:
+def _unit(values: Rdms, before: Rdms | None = None) -> NDArray[np.float64]:
     """Bring rows to length one; NaN for a row of zeros (or one that rounding alone keeps from being so)."""
-    values = values.astype(np.float64, copy=False)
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    return values / np.where(length > 0, length, np.nan)
+    return values.astype(np.float64, copy=False) / lengths(values, before)
 
 
 def doubly_centred(values: Rdms) -> NDArray[np.float64]:

@@ -78,12 +78,8 @@ def weighted_spearman(rows: Rows, models: Rows, weights: Weights) -> Float[NDArr
 
     Parameters
     ----------
-    rows : ndarray, shape (row, pair)
-        Dissimilarities.
-    models : ndarray, shape (model, pair)
-        Models of them.
-    weights : ndarray, shape (draw, pair)
-        From :func:`pair_weights`.
+    rows, models, weights : ndarray
+        As in :func:`weighted_pearson`.
 
     Returns
     -------
@@ -107,8 +103,9 @@ def model_ranks(models: Rows, weights: Weights) -> Float[NDArray[np.floating], "
     ndarray, shape (draw, model, pair)
         Centred, of length one under the weights, and multiplied with them.
     """
-    ranked = np.stack([_ranked(model, weights) for model in models], axis=1)
-    return np.asarray(ranked * weights[:, None])
+    ranked = _all_ranked(models, weights)
+    ranked *= weights[:, None]
+    return ranked
 
 
 def rank_scores(
@@ -129,15 +126,15 @@ def rank_scores(
     -------
     ndarray, shape (draw, row, model)
     """
-    scores = np.empty((len(weights), len(rows), ranked.shape[1]), dtype=weights.dtype)
+    return np.asarray(np.matmul(_all_ranked(rows, weights), ranked.swapaxes(1, 2)))
+
+
+def _all_ranked(rows: Rows, weights: Weights) -> Float[NDArray[np.floating], "draw row pair"]:
+    ranked = np.empty((len(weights), len(rows), rows.shape[1]), weights.dtype)
     for place, row in enumerate(rows):
-        scores[:, place] = np.matmul(ranked, _ranked(row, weights)[:, :, None])[:, :, 0]
-    return scores
-
-
-def _ranked(row: Float[NDArray[np.floating], " pair"], weights: Weights) -> Weights:
-    order, rises = Sorter(len(row)).order(row)
-    return weighted_ranks(order, weights, rises)
+        order, rises = Sorter(len(row)).order(row)
+        ranked[:, place] = weighted_ranks(order, weights, rises)
+    return ranked
 
 
 def _standardised(rows: Rows) -> NDArray[np.float64]:

@@ -60,23 +60,12 @@ def _fair_rank_products(rows: Array, columns: Array) -> Array:
 
 def _centred_vectors(rows: Array) -> Array:
     centred: Array = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
-    centred /= _lengths(centred)
+    centred /= kernels.lengths(centred)
     return centred
 
 
-def _centred_products(rows: Array, columns: Array) -> Array:
-    centred = rows - rows.mean(axis=1, keepdims=True)  # columns are centred exactly, so rounding here does not matter
-    return np.asarray((centred @ columns) / _lengths(centred), dtype=np.float64)
-
-
 def _unit_vectors(rows: Array) -> Array:
-    return np.asarray(rows / _lengths(rows))
-
-
-def _lengths(rows: Array) -> Array:
-    """Lengths of rows (row, 1); NaN for 0. Row by row, in BLAS: no square of everything is held."""
-    lengths = np.sqrt(np.array([row @ row for row in rows]))[:, None]
-    return np.where(lengths > 0, lengths, np.nan).astype(rows.dtype)
+    return np.asarray(rows / kernels.lengths(rows))
 
 
 def _whitened_vectors(rows: Array) -> Array:
@@ -90,7 +79,7 @@ def _whitened_centred_vectors(rows: Array) -> Array:
 spearman = Comparator("spearman", kernels.spearman, _rank_vectors, rank_products, kernels.partial_spearman)
 """Rank correlation; a model with ties may beat the true one, so see :data:`rho_a`."""
 
-pearson = Comparator("pearson", kernels.pearson, _centred_vectors, _centred_products, kernels.partial_pearson)
+pearson = Comparator("pearson", kernels.pearson, _centred_vectors, kernels.pearson_products, kernels.partial_pearson)
 """Correlation, for distances whose differences mean something."""
 
 rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors, _fair_rank_products)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
 from neuroling.numerics import whitening
-from neuroling.numerics.distance import pairs_of, sliding_correlation
+from neuroling.numerics.distance import pairs_of, sliding_correlation, times_first
 from neuroling.rsa import distances
 from neuroling.rsa.distances import Distance, as_distance
 from neuroling.rsa.noise import refuse_second_whitening
@@ -275,8 +275,7 @@ class Plan:
         step = block * max(1, TRANSPOSED // block)
         for begin in range(0, self.n_times, step):
             end = min(begin + step, self.n_times)
-            part = np.moveaxis(folds[..., begin : end + self.window - 1], -1, 0)
-            part = np.ascontiguousarray(part)  # (time, fold, item, channel): once for many blocks
+            part = times_first(folds[..., begin : end + self.window - 1])  # (time, fold, item, channel)
             for start in range(0, end - begin, block):
                 yield self._compute(part[start : min(start + block, end - begin) + self.window - 1], precision)
 
@@ -371,9 +370,10 @@ def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:
 
 
 def _check_counts(recording: xr.DataArray, distance: Distance, n_repeats: int, allow_bias: bool) -> dict[str, int]:
-    trials = recording.coords["n_trials"].values if "n_trials" in recording.coords else np.array([n_repeats])
-    fewest, most = int(np.min(trials)), int(np.max(trials))
-    if distance.is_biased and fewest != most and not allow_bias:
+    trials = recording.coords.get("n_trials", xr.DataArray(n_repeats))
+    uneven = "sample" in trials.dims and bool((trials.max("sample") > trials.min("sample")).any())
+    fewest, most = int(trials.min()), int(trials.max())
+    if distance.is_biased and uneven and not allow_bias:
         raise ValueError(
             f"n_trials: items rest on {fewest} to {most} trials, and noise makes a {distance.name} distance "
             "larger where trials are few. Use crossnobis, match the counts, or say allow_bias=True."

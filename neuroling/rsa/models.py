@@ -207,6 +207,8 @@ def collinearity(models: xr.DataArray) -> pd.DataFrame:
         with it) and ``correlation`` with that one. ``attrs["condition_number"]`` is that of the standardised models.
     """
     values = _standardised(models)
+    if values.shape[1] < 2:
+        raise ValueError("models: got one; collinearity is between at least two.")
     among = values.T @ values
     names = [str(name) for name in models.model.to_numpy()]
     inflation = np.full(len(names), np.inf)

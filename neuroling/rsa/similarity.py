@@ -271,13 +271,17 @@ class Comparison:
         return np.concatenate(each)
 
     @cached_property
-    def _embedded(self) -> Array:
+    def _double(self) -> Array:
         assert self.comparator.embed is not None  # noqa: S101 - asked for only where there is one
-        return self.comparator.embed(self.models)
+        return np.ascontiguousarray(self.comparator.embed(self.models).T)
+
+    @cached_property
+    def _single(self) -> Array:
+        return self._double.astype(np.float32)
 
     def columns(self, dtype: DTypeLike) -> Array:
         """Give the vectors of the models (value, model)."""
-        return np.ascontiguousarray(self._embedded.T.astype(dtype))
+        return self._single if np.dtype(dtype) == np.float32 else self._double
 
     def vectors(self, rows: Array) -> Array | None:
         """Give vectors whose inner products are scores, if the comparator has such and no pair is missing."""
