@@ -23,6 +23,13 @@ class Split(NamedTuple):
     test: Rows
 
 
+class LinearPart(NamedTuple):
+    """How some targets of a fitted model were predicted: held-out rows are an operator times training rows."""
+
+    targets: Rows
+    operator: Array  # (test, train); rows sum to one where the intercept is not penalised
+
+
 class Predictor(Protocol):
     """Anything with scikit-learn's ``fit`` and ``predict``."""
 
@@ -44,6 +51,18 @@ class HoldsOut(Protocol):
 
     def held_out(self, X: Array, y: Array, splits: Sequence[Split]) -> Iterable[Array]:
         """Predict the test rows of each split (test, target) from its training rows."""
+        ...
+
+
+@runtime_checkable
+class LinearGivenChoices(Protocol):
+    """A fitted model that is linear in its targets once its choices (penalties, weights of bands) are made.
+
+    Its predictions for a recording in another order, the choices kept, then need a product and no fit.
+    """
+
+    def linear_parts(self, X_train: Array, X_test: Array) -> Sequence[LinearPart]:
+        """Give the operators of all targets, each target in one part, for the features that it was fitted to."""
         ...
 
 
@@ -127,8 +146,11 @@ class Scoring(Protocol):
         r"""Score one recording against another on the same splits and targets, dims (split, \*kept)."""
         ...
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
-        """Mean scores with the recording's rows taken in each of the ``orders`` (draw, sample), all fitted anew."""
+    def reordered(self, orders: NDArray[np.intp], *, keep_choices: bool = False) -> Iterator[xr.DataArray]:
+        """Mean scores with the recording's rows taken in each of the ``orders`` (draw, sample), all fitted anew.
+
+        With ``keep_choices`` penalties stay what they were for the recording as it is.
+        """
         ...
 
     def relabelled(self, orders: Iterable[Sequence[NDArray[np.intp]]]) -> Iterator[xr.DataArray]:

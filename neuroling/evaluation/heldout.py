@@ -90,10 +90,10 @@ def _predictions(
         yield from model.held_out(X, Y, splits, **({"groups": groups} if declares else {}))
         return
     for split in splits:
-        yield fitted_on(model, X, Y, split, groups).predict(X[split.test])
+        yield fit_split(model, X, Y, split, groups).predict(X[split.test])
 
 
-def fitted_on(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:
+def fit_split(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:
     """Fit a fresh copy of a model to the training rows of a split.
 
     Parameters

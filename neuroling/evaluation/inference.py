@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import lgamma, log
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neuroling.core.align import Aligned, pair_order, runs_of
 from neuroling.core.protocols import Rows, Scoring
 from neuroling.core.result import NullDistribution
+from neuroling.evaluation.clusters import Clusters, with_cluster_p
 from neuroling.numerics.clusters import flipped_t
 
 BATCH_VALUES = 2**22
@@ -44,11 +45,18 @@ class Permutation:
         noise and four groups held out at a time, 14 % false positives were measured across groups, 6 % within.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+    keep_choices : bool
+        Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
+        cost about as much as ten to twenty whole evaluations.
+    clusters : Clusters, optional
+        Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
 
     n_draws: int = 1000
     within: str | None = None
     keep_draws: bool = True
+    keep_choices: bool = False
+    clusters: Clusters | None = None
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
         """Draw the null.
@@ -68,7 +76,9 @@ class Permutation:
         _refuse_time(scoring.data, "Permutation exchanges single samples")
         self._check_exchangeable(scoring.data)
         orders = np.stack([self._order(scoring.data, rng) for _ in range(self.n_draws)])
-        return _collect(scoring, scoring.reordered(orders), self._method(scoring.data), self.keep_draws)
+        return _collect(
+            scoring, scoring.reordered(orders, keep_choices=self.keep_choices), self._method(scoring.data), self
+        )
 
     def _method(self, data: Aligned) -> str:
         across = " across groups" if data.groups() is not None and data.unit == "sample" else ""
@@ -117,10 +127,13 @@ class HeldOutPermutation:
         Number of relabelings.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+    clusters : Clusters, optional
+        Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
 
     n_draws: int = 1000
     keep_draws: bool = True
+    clusters: Clusters | None = None
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
         """Draw the null.
@@ -157,7 +170,7 @@ class HeldOutPermutation:
                 "out once, as ShuffleSplit(1, random_state=0) does, or use Permutation, which fits again."
             )
         orders = ([rng.permutation(size) for size in sizes] for _ in range(self.n_draws))
-        return _collect(scoring, scoring.relabelled(orders), "permutation of held-out samples", self.keep_draws)
+        return _collect(scoring, scoring.relabelled(orders), "permutation of held-out samples", self)
 
 
 @dataclass(frozen=True)
@@ -179,11 +192,18 @@ class CircularShift:
         an autocorrelation of 0.8.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+    keep_choices : bool
+        Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
+        cost about as much as ten to twenty whole evaluations.
+    clusters : Clusters, optional
+        Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
 
     n_draws: int | None = None
     minimum: int = 1
     keep_draws: bool = True
+    keep_choices: bool = False
+    clusters: Clusters | None = None
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
         """Draw the null.
@@ -201,7 +221,9 @@ class CircularShift:
         """
         runs = _runs(scoring.data, "CircularShift")
         orders = np.stack(list(self._orders(runs, scoring.data.n_samples, rng)))
-        return _collect(scoring, scoring.reordered(orders), "circular shift of the recording", self.keep_draws)
+        return _collect(
+            scoring, scoring.reordered(orders, keep_choices=self.keep_choices), "circular shift of the recording", self
+        )
 
     def _orders(self, runs: list[Rows], n: int, rng: np.random.Generator) -> Iterator[Rows]:
         shifts = [np.arange(self.minimum, len(run) - self.minimum + 1) for run in runs]
@@ -242,11 +264,18 @@ class BlockPermutation:
         Number of relabelings.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+    keep_choices : bool
+        Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
+        cost about as much as ten to twenty whole evaluations.
+    clusters : Clusters, optional
+        Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
 
     block: int = 40
     n_draws: int = 1000
     keep_draws: bool = True
+    keep_choices: bool = False
+    clusters: Clusters | None = None
 
     def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
         """Draw the null.
@@ -271,7 +300,7 @@ class BlockPermutation:
         _check_block(self.block, scoring.data, runs)
         orders = np.stack([self._order(runs, scoring.data.n_samples, rng) for _ in range(self.n_draws)])
         what = f"permutation of blocks of {self.block} volumes"
-        return _collect(scoring, scoring.reordered(orders), what, self.keep_draws)
+        return _collect(scoring, scoring.reordered(orders, keep_choices=self.keep_choices), what, self)
 
     def _order(self, runs: list[Rows], n: int, rng: np.random.Generator) -> Rows:
         order = np.arange(n)
@@ -421,10 +450,26 @@ class SignFlip:
         return out
 
 
-def _collect(scoring: Scoring, draws: Iterator[xr.DataArray], method: str, keep_draws: bool) -> NullDistribution:
-    return NullDistribution.collect(
-        scoring.observed(), draws, method=method, larger_is_better=scoring.larger_is_better, keep_draws=keep_draws
+def _collect(scoring: Scoring, draws: Iterator[xr.DataArray], method: str, how: _Collecting) -> NullDistribution:
+    kept = " at the penalties chosen" if getattr(how, "keep_choices", False) else ""
+    return with_cluster_p(
+        scoring.observed(),
+        draws,
+        how.clusters,
+        method=f"{method}{kept}",
+        larger_is_better=scoring.larger_is_better,
+        keep_draws=how.keep_draws,
     )
+
+
+class _Collecting(Protocol):
+    """What an inference says about collecting its draws."""
+
+    @property
+    def keep_draws(self) -> bool: ...
+
+    @property
+    def clusters(self) -> Clusters | None: ...
 
 
 def _check_draws(n_draws: int) -> None:

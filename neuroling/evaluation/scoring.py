@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from neuroling.core.align import Aligned
 from neuroling.core.protocols import (
     Array,
+    LinearGivenChoices,
     LinearHoldsOut,
+    LinearPart,
     Predictor,
     Rows,
     SelectsFolds,
     Split,
     TargetSelector,
 )
-from neuroling.evaluation.heldout import HeldOut, held_out, predict_splits
+from neuroling.evaluation.heldout import HeldOut, fit_split, held_out, predict_splits
 from neuroling.evaluation.metrics import Metric, apply, lay_out, pearson, similarity, two_vs_two
 from neuroling.numerics import pairs as pair_algebra
-from neuroling.numerics.relabel import pearson_of_relabelings, two_vs_two_of_relabelings
+from neuroling.numerics.relabel import pearson_of_operators, pearson_of_relabelings, two_vs_two_of_relabelings
 
 STACKED_VALUES = 2**26
 """How many values (512 MiB of float64) a batch of stacked draws may hold."""
@@ -140,7 +142,7 @@ class Scorer:
 
     # --- scores under a null ------------------------------------------------------------------------------------
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
+    def reordered(self, orders: NDArray[np.intp], *, keep_choices: bool = False) -> Iterator[xr.DataArray]:
         r"""Score the whole procedure with the recording's rows taken in other orders.
 
         Features, labels and splits stay; everything that touches the recording (fit, selection, baseline) is done
@@ -151,12 +153,23 @@ class Scorer:
         ----------
         orders : ndarray of int, shape (draw, sample)
             A permutation of the samples each.
+        keep_choices : bool
+            Keep the penalties that were chosen for the recording as it is; weights are still fitted anew. A draw then
+            costs one product with the operators of the model, which are made once.
 
         Yields
         ------
         xarray.DataArray, dims (\*kept,)
             Mean score over splits of each draw.
+
+        Raises
+        ------
+        ValueError
+            If choices are to be kept and the model or the metric does not allow it.
         """
+        if keep_choices:
+            yield from self._from_operators(orders)
+            return
         gram = self._gram_route
         if gram is not None and gram.is_complete:
             for value in gram.null(orders):
@@ -219,6 +232,37 @@ class Scorer:
         per_split = (draws(*both, rows) for both, rows in zip(sides, by_split, strict=True))
         for scores in zip(*per_split, strict=True):
             yield self._label(np.mean(scores, axis=0).reshape(shape))
+
+    def _from_operators(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
+        """Correlate predictions that are operators times reordered training rows."""
+        y = self.data.y_mean.values.reshape(self.data.n_samples, -1)  # (sample, target)
+        shape = [self.data.y.sizes[dim] for dim in self.metric.kept(self.dims)]
+        fitted = [(split, self._operators(split)) for split in self.splits]
+        batch = max(1, STACKED_VALUES // y.shape[1])
+        for start in range(0, len(orders), batch):
+            some = orders[start : start + batch]
+            total = np.zeros((len(some), y.shape[1]))
+            for (train, test), parts in fitted:
+                total += pearson_of_operators(parts, y, (train, test), some)
+            for values in total / len(fitted):
+                yield self._label(values.reshape(shape))
+
+    def _operators(self, split: Split) -> Sequence[LinearPart]:
+        """Fit one split and take its operators, or say why there are none."""
+        plain = not self.metric.is_pooled and self.metric.contrast is None and self.select is None
+        if not plain or self.metric.score is not pearson.score or self.metric.over != ("sample",):
+            raise ValueError(
+                f"keep_choices: it needs the metric pearson over 'sample', split by split, got {self.metric.name}; "
+                "leave it out, and everything is fitted anew for each draw."
+            )
+        y = self.data.y_mean.values.reshape(self.data.n_samples, -1)
+        fitted = fit_split(self.model, self.data.x.values, y, split, self.data.groups())
+        if not isinstance(fitted, LinearGivenChoices):
+            raise ValueError(  # noqa: TRY004 - the model is a model, but not one of these
+                f"keep_choices: {type(fitted).__name__} does not say how it is linear given its penalties (no method "
+                "linear_parts); leave keep_choices out, and it is fitted anew for each draw."
+            )
+        return fitted.linear_parts(self.data.x.values[split.train], self.data.x.values[split.test])
 
     def _stacked(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
         y = self.data.y_mean.values

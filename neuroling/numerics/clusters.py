@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -67,6 +68,80 @@ def grid_adjacency(*axes: int | sparse.spmatrix | sparse.sparray) -> sparse.csr_
             sparse.eye_array(total.shape[0]), along
         )
     return sparse.csr_array(total)
+
+
+def volume_adjacency(
+    shape: tuple[int, int, int],
+    voxels: Int[NDArray[np.integer], " voxel"],
+    touching: Literal["faces", "edges", "corners"] = "faces",
+) -> sparse.csr_array:
+    """Say which voxels of a volume are neighbours.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Voxels along x, y and z.
+    voxels : ndarray of int, shape (voxel,)
+        Flat index (C order) of each voxel that counts; others have no neighbours.
+    touching : {"faces", "edges", "corners"}
+        What neighbours share at least: 6, 18 or 26 of them.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (voxel, voxel)
+
+    Examples
+    --------
+    >>> volume_adjacency((2, 2, 1), np.array([0, 1, 3])).toarray().astype(int).tolist()
+    [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    """
+    most = {"faces": 1, "edges": 2, "corners": 3}
+    if touching not in most:
+        raise ValueError(f"touching: got {touching!r}; expected one of {', '.join(most)}.")
+    places = np.stack(np.unravel_index(voxels, shape), axis=1)  # (voxel, 3)
+    number = np.full(int(np.prod(shape)), -1, dtype=np.intp)
+    number[voxels] = np.arange(len(voxels))
+    steps = [step for step in np.ndindex(3, 3, 3) if 1 <= sum(abs(part - 1) for part in step) <= most[touching]]
+    pairs = []
+    for step in steps:
+        moved = places + np.array(step) - 1
+        inside = np.flatnonzero(((moved >= 0) & (moved < shape)).all(axis=1))
+        other = number[np.ravel_multi_index(tuple(moved[inside].T), shape)]
+        pairs.append(np.stack([inside[other >= 0], other[other >= 0]]))
+    one, other = np.concatenate(pairs, axis=1)
+    return sparse.csr_array((np.ones(len(one)), (one, other)), shape=(len(voxels), len(voxels)))
+
+
+def mesh_adjacency(faces: Int[NDArray[np.integer], "face 3"], n_vertices: int) -> sparse.csr_array:
+    """Say which vertices of a mesh are neighbours: those that an edge joins.
+
+    Parameters
+    ----------
+    faces : ndarray of int, shape (face, 3)
+        Vertices of every triangle.
+    n_vertices : int
+        How many vertices there are.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (vertex, vertex)
+
+    Examples
+    --------
+    >>> mesh_adjacency(np.array([[0, 1, 2]]), 4).toarray().astype(int).tolist()
+    [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+    """
+    faces = np.asarray(faces)
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.min(initial=0) < 0 or faces.max(initial=0) >= n_vertices:
+        raise ValueError(
+            f"faces: got shape {faces.shape} with vertices up to {faces.max(initial=0)}; expected (face, 3) and fewer "
+            f"than {n_vertices}."
+        )
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    both = np.concatenate([edges, edges[:, ::-1]])
+    found = sparse.csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n_vertices, n_vertices))
+    found.data[:] = 1.0  # an edge of two triangles is one edge
+    return found
 
 
 def chain_labels(above: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -134,6 +209,33 @@ def cluster_mass(statistics: Statistics, threshold: float, label: Labeller = cha
     masses = np.bincount(labels.ravel(), weights=statistics.ravel(), minlength=1)
     masses[0] = 0
     return np.asarray(masses[labels], dtype=np.float64)
+
+
+def cluster_size(statistics: Statistics, threshold: float, label: Labeller = chain_labels) -> Statistics:
+    """Give at each position the number of positions in its cluster, 0 outside of clusters.
+
+    Parameters
+    ----------
+    statistics : ndarray, shape (draw, position)
+        Such as correlations.
+    threshold : float
+        What a position has to pass to belong to a cluster.
+    label : callable
+        Numbers clusters.
+
+    Returns
+    -------
+    ndarray, shape (draw, position)
+
+    Examples
+    --------
+    >>> cluster_size(np.array([[0.0, 3.0, 4.0, 0.0, 5.0]]), 2.0).tolist()
+    [[0.0, 2.0, 2.0, 0.0, 1.0]]
+    """
+    labels = label(statistics > threshold)
+    sizes = np.bincount(labels.ravel(), minlength=1)
+    sizes[0] = 0
+    return np.asarray(sizes[labels], dtype=np.float64)
 
 
 def threshold_free(statistics: Statistics, label: Labeller = chain_labels, step: float = STEP) -> Statistics:
