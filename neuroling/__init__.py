@@ -41,6 +41,21 @@ _HOME = {
     "CircularShift": "evaluation.inference",
     "BlockPermutation": "evaluation.inference",
     "SignFlip": "evaluation.inference",
+    "pairwise": "rsa.pairs",
+    "FixedRDM": "rsa.pairs",
+    "rdms": "rsa.dissimilarity",
+    "crossnobis": "rsa.distances",
+    "model_rdms": "rsa.models",
+    "confound_rdms": "rsa.models",
+    "similarity": "rsa.similarity",
+    "searchlight": "rsa.searchlight",
+    "decoding_rdms": "rsa.decode",
+    "FlipTest": "evaluation.flips",
+    "with_null": "evaluation.flips",
+    "LabelPermutation": "evaluation.label_permutation",
+    "dual_bootstrap": "evaluation.bootstrap",
+    "peak_latency": "evaluation.latency",
+    "onset_latency": "evaluation.latency",
     "Ridge": "encoding.ridge",
     "RidgeCV": "encoding.ridge",
     "KernelRidgeCV": "encoding.kernel_ridge",
@@ -54,6 +69,13 @@ _HOME = {
     "Standardized": "encoding.standardize",
     "TRF": "encoding.trf",
     "load_encoder": "features.encoder",
+    "extract": "features.extract",
+    "Rolling": "features.context",
+    "Overlapping": "features.context",
+    "split_words": "features.words",
+    "load_language_model": "features.language",
+    "fit_ngram": "features.ngram",
+    "surprisal": "features.surprisal",
     "embed_sentences": "features.sentence",
 }
 
@@ -67,19 +89,24 @@ __all__ = [
     "ContiguousFolds",
     "DirichletSearch",
     "FitOnce",
+    "FixedRDM",
+    "FlipTest",
     "HeldOutPermutation",
     "KernelRidgeCV",
+    "LabelPermutation",
     "LeaveOneOut",
     "LeavePOut",
     "Metric",
     "NoSplit",
     "NullDistribution",
+    "Overlapping",
     "Permutation",
     "Provenance",
     "Result",
     "ResultFileError",
     "Ridge",
     "RidgeCV",
+    "Rolling",
     "ShufflesTime",
     "SignFlip",
     "Split",
@@ -90,31 +117,48 @@ __all__ = [
     "__version__",
     "align",
     "combine",
+    "confound_rdms",
     "convolve",
     "cosine",
+    "crossnobis",
+    "decoding_rdms",
     "delay",
+    "dual_bootstrap",
     "embed_sentences",
     "evaluate",
     "evaluate_each",
+    "extract",
+    "fit_ngram",
     "gather",
     "held_out",
     "load_encoder",
+    "load_language_model",
+    "model_rdms",
+    "onset_latency",
+    "pairwise",
+    "peak_latency",
     "pearson",
     "r2",
+    "rdms",
     "run_by_run",
+    "searchlight",
+    "similarity",
     "spearman",
+    "split_words",
+    "surprisal",
     "to_volumes",
     "two_vs_two",
+    "with_null",
 ]
 
 if TYPE_CHECKING:
-    from neuroling.encoding.band_search import DirichletSearch
-    from neuroling.encoding.banded import BandedRidgeCV
     from neuroling.core.align import Aligned, align
     from neuroling.core.protocols import Split
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import NullDistribution, Result, ResultFileError
     from neuroling.core.stimuli import Stimuli
+    from neuroling.encoding.band_search import DirichletSearch
+    from neuroling.encoding.banded import BandedRidgeCV
     from neuroling.encoding.delays import delay
     from neuroling.encoding.downsample import run_by_run, to_volumes
     from neuroling.encoding.hrf import convolve
@@ -123,11 +167,13 @@ if TYPE_CHECKING:
     from neuroling.encoding.stability import StableVoxels
     from neuroling.encoding.standardize import Standardized
     from neuroling.encoding.trf import TRF
+    from neuroling.evaluation.bootstrap import dual_bootstrap
     from neuroling.evaluation.ceilings import LeaveOneOut, SplitHalf
     from neuroling.evaluation.compare import combine
     from neuroling.evaluation.each import evaluate_each
     from neuroling.evaluation.evaluate import evaluate
     from neuroling.evaluation.fit_once import FitOnce
+    from neuroling.evaluation.flips import FlipTest, with_null
     from neuroling.evaluation.gather import gather
     from neuroling.evaluation.heldout import held_out
     from neuroling.evaluation.inference import (
@@ -137,10 +183,25 @@ if TYPE_CHECKING:
         Permutation,
         SignFlip,
     )
+    from neuroling.evaluation.label_permutation import LabelPermutation
+    from neuroling.evaluation.latency import onset_latency, peak_latency
     from neuroling.evaluation.metrics import Metric, cosine, pearson, r2, spearman, two_vs_two
     from neuroling.evaluation.splits import ByItem, ContiguousFolds, LeavePOut, NoSplit, ShufflesTime
+    from neuroling.features.context import Overlapping, Rolling
     from neuroling.features.encoder import load_encoder
+    from neuroling.features.extract import extract
+    from neuroling.features.language import load_language_model
+    from neuroling.features.ngram import fit_ngram
     from neuroling.features.sentence import embed_sentences
+    from neuroling.features.surprisal import surprisal
+    from neuroling.features.words import split_words
+    from neuroling.rsa.decode import decoding_rdms
+    from neuroling.rsa.dissimilarity import rdms
+    from neuroling.rsa.distances import crossnobis
+    from neuroling.rsa.models import confound_rdms, model_rdms
+    from neuroling.rsa.pairs import FixedRDM, pairwise
+    from neuroling.rsa.searchlight import searchlight
+    from neuroling.rsa.similarity import similarity
 
 
 def __getattr__(name: str) -> object:
