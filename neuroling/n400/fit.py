@@ -10,6 +10,7 @@ height is linear in the features:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,20 +149,7 @@ class AlphaResponse(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         dict of Interval
             ``onset``, ``time_constant``, ``intercept`` and ``coef 0`` …
         """
-        if not 0 < level < 1 or n_draws < 20:
-            raise ValueError(f"level, n_draws: got {level} and {n_draws}; expected between 0 and 1, and 20 or more.")
-        features, erps = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        generator = np.random.default_rng(rng)
-        here = self._parameters(features, erps)
-        draws = []
-        for _ in range(n_draws):
-            rows = generator.integers(len(features), size=len(features))
-            draws.append(list(self._parameters(features[rows], erps[rows]).values()))
-        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        return {
-            name: Interval(value, float(low[place]), float(high[place]))
-            for place, (name, value) in enumerate(here.items())
-        }
+        return _bootstrapped(self._parameters, X, y, rng, level, n_draws)
 
     def _parameters(self, X: Array, y: Array) -> dict[str, float]:
         model = AlphaResponse(self.times, onset=self.onset, time_constant=self.time_constant).fit(X, y)
@@ -263,9 +251,9 @@ class SimulatedERP(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
             raise ValueError("delays: empty; expected at least one number of seconds.")
         blocks, times = self._blocks(features), self._times(erps.shape[1])
         tried = [
-            (*_line(self._moved(blocks[:, block], times, float(delay)), erps), block, float(delay))
-            for block in range(blocks.shape[1])
+            (*line, block, float(delay))
             for delay in delays
+            for block, line in enumerate(_lines(blocks @ self._mover(times, float(delay)), erps))
         ]
         _, self.gain_, self.shift_, self.block_, self.delay_ = min(tried, key=lambda candidate: candidate[0])
         self.n_targets_ = erps.shape[1]
@@ -281,9 +269,49 @@ class SimulatedERP(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         """
         check_is_fitted(self)
         features: Array = validate_data(self, X, reset=False, dtype=np.float64)
-        moved = self._moved(self._blocks(features)[:, self.block_], self._times(self.n_targets_), self.delay_)
+        moved = self._blocks(features)[:, self.block_] @ self._mover(self._times(self.n_targets_), self.delay_)
         predicted = self.shift_ + self.gain_ * moved
         return np.asarray(predicted[:, 0] if self._is_flat else predicted)
+
+    def intervals(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        rng: int | np.random.Generator,
+        level: float = 0.95,
+        n_draws: int = 200,
+    ) -> dict[str, Interval]:
+        """Give bootstrap intervals of block, delay, gain and shift, resampling whole trials.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, block × tick)
+            Simulated responses.
+        y : array-like, shape (sample, time)
+            ERPs.
+        rng : int or numpy.random.Generator
+            Source of the resampling.
+        level : float
+            Coverage.
+        n_draws : int
+            Resamples.
+
+        Returns
+        -------
+        dict of Interval
+            ``block`` (its number, so order the blocks by what was varied), ``delay``, ``gain`` and ``shift``.
+        """
+        return _bootstrapped(self._parameters, X, y, rng, level, n_draws)
+
+    def _parameters(self, X: Array, y: Array) -> dict[str, float]:
+        model = SimulatedERP(self.ticks, self.times, delays=self.delays).fit(X, y)
+        return {
+            "block": float(model.block_),
+            "delay": float(model.delay_),
+            "gain": float(model.gain_),
+            "shift": float(model.shift_),
+        }
 
     def _blocks(self, X: Array) -> Array:
         n_ticks = len(np.asarray(self.ticks))
@@ -297,9 +325,10 @@ class SimulatedERP(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
             raise ValueError(f"times: got shape {times.shape}; expected {n_times} seconds, one a target.")
         return times
 
-    def _moved(self, block: Array, times: Array, delay: float) -> Array:
+    def _mover(self, times: Array, delay: float) -> Array:
+        """Interpolate linearly between ticks as a matrix, shape (tick, time)."""
         ticks = np.asarray(self.ticks, dtype=np.float64)
-        return np.array([np.interp(times - delay, ticks, wave) for wave in block])
+        return np.array([np.interp(times - delay, ticks, impulse) for impulse in np.eye(len(ticks))])
 
 
 def alpha_wave(times: ArrayLike, onset: float | Array, time_constant: float | Array) -> Array:
@@ -361,9 +390,38 @@ def _explained(projected: Array, times: Array, grid: Array) -> Array:
     return np.asarray(np.divide(explained, power, out=np.zeros_like(power), where=power > 1e-12))
 
 
-def _line(x: Array, y: Array) -> tuple[float, float, float]:
-    """Fit y = shift + gain x over all entries: residual sum of squares, gain, shift."""
-    dx, dy = x - x.mean(), y - y.mean()
-    power = float((dx**2).sum())
-    gain = float((dx * dy).sum()) / power if power > 0 else 0.0
-    return float(((dy - gain * dx) ** 2).sum()), gain, float(y.mean() - gain * x.mean())
+def _lines(x: Array, y: Array) -> list[tuple[float, float, float]]:
+    """Fit y = shift + gain x over all entries for each block of x (sample, block, time).
+
+    Gives the residual sum of squares, gain and shift of each.
+    """
+    dx, dy = x - x.mean(axis=(0, 2), keepdims=True), y - y.mean()
+    power = np.einsum("sbt,sbt->b", dx, dx)
+    gain = np.divide(np.einsum("sbt,st->b", dx, dy), power, out=np.zeros_like(power), where=power > 0)
+    residual = float((dy**2).sum()) - gain**2 * power
+    shift = y.mean() - gain * x.mean(axis=(0, 2))
+    return [(float(left), float(slope), float(level)) for left, slope, level in zip(residual, gain, shift, strict=True)]
+
+
+def _bootstrapped(
+    parameters: Callable[[Array, Array], dict[str, float]],
+    X: ArrayLike,
+    y: ArrayLike,
+    rng: int | np.random.Generator,
+    level: float,
+    n_draws: int,
+) -> dict[str, Interval]:
+    """Fit to resampled trials and give quantiles of each parameter."""
+    if not 0 < level < 1 or n_draws < 20:
+        raise ValueError(f"level, n_draws: got {level} and {n_draws}; expected between 0 and 1, and 20 or more.")
+    features, erps = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    generator = np.random.default_rng(rng)
+    here = parameters(features, erps)
+    draws = []
+    for _ in range(n_draws):
+        rows = generator.integers(len(features), size=len(features))
+        draws.append(list(parameters(features[rows], erps[rows]).values()))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return {
+        name: Interval(value, float(low[place]), float(high[place])) for place, (name, value) in enumerate(here.items())
+    }

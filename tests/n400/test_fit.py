@@ -100,6 +100,49 @@ def test_simulated_erp_recovers_block_delay_gain_and_shift():
     np.testing.assert_allclose(model.predict(X), y, atol=0.05)
 
 
+TICKS = np.arange(-0.08, 0.84, 0.04)
+PLANTED = {"block": 1.0, "delay": 0.05, "gain": -4.0, "shift": 0.5}
+
+
+def people_of_a_simulation(n=60, noise=1.0, seed=0):
+    """Three simulations that differ in T, and people who do as the second one, later, in noise that lasts."""
+    rng = np.random.default_rng(seed)
+    heights = 1 + 0.5 * rng.standard_normal(n)
+    blocks = np.stack([np.outer(heights, alpha_wave(TICKS, 0.0, t)) for t in (0.1, 0.2, 0.3)], axis=1)
+    moved = np.array([np.interp(TICKS - PLANTED["delay"], TICKS, wave) for wave in blocks[:, 1]])
+    e = rng.standard_normal(moved.shape)
+    for tick in range(1, len(TICKS)):
+        e[:, tick] = 0.8 * e[:, tick - 1] + 0.6 * e[:, tick]
+    return blocks.reshape(n, -1), PLANTED["shift"] + PLANTED["gain"] * moved + noise * e
+
+
+def test_simulated_erp_chooses_the_line_that_least_squares_does():
+    x, y = people_of_a_simulation()
+    model = SimulatedERP(TICKS).fit(x, y)
+    moved = (model.predict(x) - model.shift_) / model.gain_
+    slope, level = np.polyfit(moved.ravel(), y.ravel(), 1)
+    assert (model.gain_, model.shift_) == pytest.approx((slope, level))
+
+
+@pytest.mark.slow
+def test_intervals_of_a_simulation_cover_the_truth_as_often_as_they_say():
+    inside, n = dict.fromkeys(PLANTED, 0), 40
+    for seed in range(n):
+        found = SimulatedERP(TICKS).intervals(*people_of_a_simulation(seed=seed), rng=seed, n_draws=60, level=0.9)
+        for name, truth in PLANTED.items():
+            inside[name] += found[name].low - 1e-9 <= truth <= found[name].high + 1e-9
+    assert inside["block"] == n  # whole numbers, well told apart
+    for name in ("delay", "gain", "shift"):
+        assert inside[name] / n >= 0.75, name  # 0.90 less three standard errors of 40 data sets
+
+
+def test_intervals_of_a_simulation_follow_their_seed():
+    x, y = people_of_a_simulation()
+    one, same, other = (SimulatedERP(TICKS).intervals(x, y, rng=seed, n_draws=20) for seed in (0, 0, 1))
+    assert one == same != other
+    assert one["gain"].low < one["gain"].estimate < one["gain"].high < 0
+
+
 def test_simulated_features_stand_side_by_side():
     coords = {"sample": ["a", "b"], "time": [0.0, 0.1, 0.2]}
     one = xr.DataArray(np.ones((2, 4, 3)), dims=("sample", "repeat", "time"), coords=coords)
@@ -115,6 +158,7 @@ BAD = {
     "a time constant of zero": (lambda: AlphaResponse([0, 1, 2], time_constant=0).fit(X, Y), "positive"),
     "an onset after the end": (lambda: AlphaResponse([0, 1, 2], onset=5).fit(X, Y), "before the end"),
     "too few draws": (lambda: AlphaResponse([0, 1, 2]).intervals(X, Y, rng=0, n_draws=3), "20 or more"),
+    "too few draws of a simulation": (lambda: SimulatedERP([0, 1, 2]).intervals(X, Y, rng=0, n_draws=3), "20 or more"),
     "features that are no blocks": (lambda: SimulatedERP([0, 1, 2, 3]).fit(X, Y), "whole number of blocks"),
     "no delay": (lambda: SimulatedERP([0, 1, 2], delays=[]).fit(X, Y), "delays: empty"),
     "targets of another length": (lambda: SimulatedERP([0, 1, 2], [0, 1]).fit(X, Y), "one a target"),
