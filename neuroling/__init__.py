@@ -68,6 +68,9 @@ _HOME = {
     "run_by_run": "encoding.downsample",
     "Standardized": "encoding.standardize",
     "TRF": "encoding.trf",
+    "Repeats": "evaluation.ceilings",
+    "partition_variance": "evaluation.variance",
+    "product_measure": "evaluation.variance",
     "load_encoder": "features.encoder",
     "extract": "features.extract",
     "Rolling": "features.context",
@@ -102,6 +105,7 @@ __all__ = [
     "Overlapping",
     "Permutation",
     "Provenance",
+    "Repeats",
     "Result",
     "ResultFileError",
     "Ridge",
@@ -136,8 +140,10 @@ __all__ = [
     "model_rdms",
     "onset_latency",
     "pairwise",
+    "partition_variance",
     "peak_latency",
     "pearson",
+    "product_measure",
     "r2",
     "rdms",
     "run_by_run",
@@ -168,7 +174,7 @@ if TYPE_CHECKING:
     from neuroling.encoding.standardize import Standardized
     from neuroling.encoding.trf import TRF
     from neuroling.evaluation.bootstrap import dual_bootstrap
-    from neuroling.evaluation.ceilings import LeaveOneOut, SplitHalf
+    from neuroling.evaluation.ceilings import LeaveOneOut, Repeats, SplitHalf
     from neuroling.evaluation.compare import combine
     from neuroling.evaluation.each import evaluate_each
     from neuroling.evaluation.evaluate import evaluate
@@ -187,6 +193,7 @@ if TYPE_CHECKING:
     from neuroling.evaluation.latency import onset_latency, peak_latency
     from neuroling.evaluation.metrics import Metric, cosine, pearson, r2, spearman, two_vs_two
     from neuroling.evaluation.splits import ByItem, ContiguousFolds, LeavePOut, NoSplit, ShufflesTime
+    from neuroling.evaluation.variance import partition_variance, product_measure
     from neuroling.features.context import Overlapping, Rolling
     from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract

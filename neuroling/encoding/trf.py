@@ -461,7 +461,7 @@ def _check_gap(train: Rows, test: Rows, groups: NDArray[np.generic], gap: int, n
             row = train[near][0]
             raise ValueError(
                 f"{name} cuts run {groups[row].item()!r} and trains on {int(near.sum())} rows within the longest "
-                f"lag of {gap} samples of a test row; hold out whole runs, or leave a gap as ContiguousFolds(gap=…) does."
+                f"lag of {gap} samples of a test row; hold out whole runs, or leave a gap: ContiguousFolds(gap=…)."
             )
 
 

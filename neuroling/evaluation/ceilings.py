@@ -114,6 +114,77 @@ class LeaveOneOut:
         return _bounds({name: scoring.score_pair(y, p).mean("split", skipna=False) for name, p in predictions.items()})
 
 
+@dataclass(frozen=True)
+class Repeats:
+    r"""Part the variance over samples into what comes back with every presentation and what does not.
+
+    With :math:`n` repeats, the variance over held-out samples of their mean, :math:`V_m`, and the mean variance of
+    single repeats, :math:`V_1`, the signal has the variance :math:`S = (n V_m - V_1) / (n - 1)` (signal power; Sahani
+    and Linden 2003), averaged over splits before anything is divided. Bounds:
+
+    - ``explainable variance``: of a single repeat, :math:`S / V_1`; for repeats of equal variance the variance
+      explained by their mean, :math:`EV`, less its bias :math:`(1 - EV) / (n - 1)`;
+    - ``reliability``: of the mean over repeats, :math:`S / V_m`, the :math:`R^2` that a perfect model reaches;
+    - ``ceiling``: :math:`\sqrt{S / V_m}`, the correlation that it reaches (:math:`CC_{max}`; Schoppe et al. 2016), for
+      correlations only.
+
+    None is clipped: without any signal, :math:`S` is negative half of the time.
+
+    Parameters
+    ----------
+    axis : str
+        Axis of the presentations.
+
+    References
+    ----------
+    Sahani, M. and Linden, J. F. (2003). How linear are auditory cortical responses? NeurIPS 15, 125-132.
+    Schoppe, O. et al. (2016). Measuring the performance of neural models. Front. Comput. Neurosci. 10, 10.
+    """
+
+    axis: str = "repeat"
+
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> xr.DataArray:  # noqa: ARG002
+        r"""Give the bounds of every target.
+
+        Parameters
+        ----------
+        scoring : Scoring
+            The evaluation, with a metric that consumes samples and keeps all targets.
+        rng : numpy.random.Generator
+            Not used: nothing is random here.
+
+        Returns
+        -------
+        xarray.DataArray, dims (bound, \*targets)
+        """
+        y = scoring.data.y
+        if self.axis not in y.dims:
+            raise ValueError(f"ceiling: Repeats({self.axis!r}) needs that axis; the recording has {y.dims}.")
+        n = y.sizes[self.axis]
+        if n < 2:
+            raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; variance is parted over at least two.")
+        kept = [str(dim) for dim in scoring.scores.dims if dim != "split"]
+        if set(kept) != set(scoring.data.targets) - {self.axis}:
+            raise ValueError(
+                f"ceiling: Repeats parts the variance of every target over samples, but the metric keeps {kept} of "
+                f"{scoring.data.targets}; use SplitHalf or LeaveOneOut, which are scored like a model."
+            )
+        tests = [y.isel(sample=split.test) for split in scoring.splits]
+        if min(test.sizes["sample"] for test in tests) < 3:
+            raise ValueError("ceiling: Repeats needs at least three held-out samples a split to take a variance over.")
+        of_mean = _mean([test.mean(self.axis).var("sample", ddof=1) for test in tests])
+        of_single = _mean([test.var("sample", ddof=1).mean(self.axis) for test in tests])
+        signal = (n * of_mean - of_single) / (n - 1)
+        bounds = {"explainable variance": signal / of_single, "reliability": signal / of_mean}
+        if scoring.is_correlation:
+            bounds["ceiling"] = _root(bounds["reliability"])
+        return _bounds(bounds)
+
+
+def _mean(parts: list[xr.DataArray]) -> xr.DataArray:
+    return xr.concat(parts, "part").mean("part")
+
+
 def spearman_brown(r: xr.DataArray, k: float) -> xr.DataArray:
     r"""Step a correlation up to data :math:`k` times as long: :math:`k r / (1 + (k - 1) r)`.
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from neuroling import LeaveOneOut, LeavePOut, NoSplit, SplitHalf, cosine, evaluate, pearson, r2, spearman, two_vs_two
-from neuroling.evaluation.ceilings import spearman_brown
+from neuroling.evaluation.ceilings import Repeats, spearman_brown
 
 
 def name_of(metric):
@@ -159,3 +159,70 @@ def test_a_ceiling_without_training_samples(make_data, nothing_to_fit):
         nothing_to_fit, make_data(30, subject=4), splits=NoSplit(), metric=spearman, ceiling=LeaveOneOut()
     )
     assert result.ceiling.dims == ("bound", "subject")
+
+
+# --- repeats ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signal", [0.5, 1.0])
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_repeats_recover_what_signal_and_noise_make_of_them(make_data, signal, repeats):
+    data = make_data(400, repeats=repeats, signal=signal, voxel=60)
+    found = ceiling_of(data, Repeats()).mean("voxel")
+    power = signal**2
+    expected = [power / (power + 1), power / (power + 1 / repeats), np.sqrt(power / (power + 1 / repeats))]
+    np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+def test_explainable_variance_is_the_customary_formula_without_its_bias(make_data):
+    """EV less (1 - EV) / (n - 1), for repeats brought to equal variance, over one split."""
+    y = make_data(50, repeats=3, signal=1.0).y
+    y = (y - y.mean("sample")) / y.std("sample", ddof=1)
+    data = type(make_data(50))(make_data(50).x, y)
+    found = ceiling_of_everything(data)
+    residual = (y - y.mean("repeat")).transpose("sample", "repeat", "voxel").values.reshape(150, -1)
+    ev = 1 - (residual**2).sum(axis=0) / (3 * 49)
+    np.testing.assert_allclose(found.sel(bound="explainable variance"), ev - (1 - ev) / 2)
+
+
+def ceiling_of_everything(data):
+    class Constant:
+        def fit(self, X, y):
+            return self
+
+        def predict(self, X):
+            return X[:, 0]
+
+    return evaluate(Constant(), data, splits=NoSplit(), metric=pearson, ceiling=Repeats()).ceiling
+
+
+def test_a_perfect_model_reaches_the_ceiling_of_repeats(make_data):
+    data = make_data(600, p=2, repeats=4, signal=0.5, voxel=60)
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=Repeats())
+    np.testing.assert_allclose(result.normalized().mean(), 1, atol=0.03)
+
+
+def test_noise_has_negative_explainable_variance_half_of_the_time(make_data):
+    with pytest.warns(UserWarning, match="reliability is negative"):
+        found = ceiling_of(make_data(60, repeats=3, voxel=200), Repeats()).sel(bound="explainable variance")
+    assert 0.35 < float((found < 0).mean()) < 0.65
+    assert abs(float(found.mean())) < 0.02
+
+
+def test_repeats_give_no_root_for_other_metrics(make_data):
+    found = ceiling_of(make_data(60, repeats=3, signal=1.0), Repeats(), metric=r2)
+    assert found["bound"].values.tolist() == ["explainable variance", "reliability"]
+
+
+@pytest.mark.parametrize(
+    ("options", "metric", "message"),
+    [
+        ({}, pearson, "needs that axis"),
+        ({"repeats": 1}, pearson, "has 1 entry"),
+        ({"repeats": 2, "signal": 1.0}, two_vs_two, "parts the variance of every target over samples"),
+    ],
+    ids=["no repeats", "one repeat", "pattern"],
+)
+def test_repeats_need_repeats_and_a_metric_of_targets(make_data, options, metric, message):
+    with pytest.raises(ValueError, match=message):
+        ceiling_of(make_data(20, **options), Repeats(), metric=metric)

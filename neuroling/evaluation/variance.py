@@ -1,0 +1,341 @@
+"""Whose variance: how much of a held-out score each of several feature spaces accounts for. Never clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuroling.core.align import Aligned, align
+from neuroling.core.protocols import Array, Predictor, Rows, Splitter
+from neuroling.core.result import Result
+from neuroling.evaluation.compare import combine
+from neuroling.evaluation.evaluate import evaluate
+from neuroling.evaluation.heldout import fit_split
+from neuroling.evaluation.metrics import Metric, r2
+from neuroling.evaluation.splits import checked_splits
+
+Names = tuple[str, ...]
+MakeModel = Callable[[Mapping[str, slice]], Predictor]
+
+ADDITIVE = 1e-3
+"""Largest departure of the sum of parts from the prediction, relative to its spread, that counts as rounding."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    r"""Held-out scores with all spaces, without each of them, and with each alone.
+
+    With the score :math:`R` of a set of spaces, the *unique* part of a space is
+    :math:`U_s = R(\text{all}) - R(\text{all but } s)`, and what no space has for itself is *shared*,
+    :math:`R(\text{all}) - \sum_s U_s`. With two spaces that is the whole of a commonality analysis. Both may be
+    negative: a space can harm, and two can be worth more together than apart.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The spaces.
+    results : mapping of tuple of str to Result
+        The evaluation of each set of spaces.
+    """
+
+    names: Names
+    results: Mapping[Names, Result]
+
+    @property
+    def full(self) -> xr.DataArray:
+        r"""Score with all spaces, dims (\*kept,)."""
+        return self.results[self.names].score
+
+    @property
+    def without(self) -> xr.DataArray:
+        r"""Score with all but one space, dims (model, \*kept); the model is the space left out."""
+        return self._by_space(lambda name: tuple(other for other in self.names if other != name))
+
+    @property
+    def alone(self) -> xr.DataArray:
+        r"""Score of each space by itself, dims (model, \*kept)."""
+        return self._by_space(lambda name: (name,))
+
+    @property
+    def unique(self) -> xr.DataArray:
+        r"""What each space adds to all others, dims (model, \*kept)."""
+        return self.full - self.without
+
+    @property
+    def shared(self) -> xr.DataArray:
+        r"""What the spaces have in common, by any two of them or more, dims (\*kept,)."""
+        return self.full - self.unique.sum("model", skipna=False)
+
+    def combined(self) -> Result:
+        """Give all evaluations as one result, for saving; models are named ``"a + b"``."""
+        return combine({" + ".join(names): result for names, result in self.results.items()}, dim="model")
+
+    def table(self) -> pd.DataFrame:
+        """Lay out means over everything that the metric kept: one row a space, then shared and full.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``space``, ``alone``, ``unique``, ``share of full``.
+        """
+        full = float(self.full.mean())
+        rows = [
+            {
+                "space": name,
+                "alone": float(self.alone.sel(model=name).mean()),
+                "unique": float(self.unique.sel(model=name).mean()),
+            }
+            for name in self.names
+        ]
+        rows.append({"space": "shared", "alone": np.nan, "unique": float(self.shared.mean())})
+        rows.append({"space": "all together", "alone": full, "unique": np.nan})
+        return pd.DataFrame(rows).assign(**{"share of full": lambda table: table["unique"] / full})
+
+    def _by_space(self, which: Callable[[str], Names]) -> xr.DataArray:
+        scores = [self.results[which(name)].score for name in self.names]
+        return xr.concat(scores, "model", join="exact").assign_coords(model=list(self.names))
+
+
+def partition_variance(
+    spaces: Mapping[str, xr.DataArray],
+    recording: xr.DataArray,
+    *,
+    make_model: MakeModel,
+    splits: Splitter,
+    metric: Metric = r2,
+    rng: int = 0,
+) -> Partition:
+    r"""Leave each feature space out in turn, fit again, and say what is lost.
+
+    Every set of spaces is fitted from scratch with its penalties chosen anew inside the training set, and scored on the
+    same held-out samples.
+
+    Parameters
+    ----------
+    spaces : mapping of str to xarray.DataArray, dims (sample, feature)
+        Two or more feature spaces of the same samples.
+    recording : xarray.DataArray, dims (sample, [repeat,] \*targets)
+        What is predicted.
+    make_model : callable
+        Makes a model from the spaces at hand: it gets their names and columns, as ``{"words": slice(0, 3), …}``, the
+        form that ``BandedRidgeCV`` takes.
+    splits : splitter
+        Which samples are held out.
+    metric : Metric
+        What is parted; :math:`R^2` by default. Differences of correlations are not shares of anything.
+    rng : int
+        Seed, handed to ``evaluate``.
+
+    Returns
+    -------
+    Partition
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from sklearn.model_selection import KFold
+    >>> rng = np.random.default_rng(0)
+    >>> names = {"sample": range(5000)}
+    >>> a, b = (xr.DataArray(rng.standard_normal((5000, 1)), dims=("sample", "feature"), coords=names) for _ in "ab")
+    >>> recording = (2 * a + b).rename(feature="voxel")
+    >>> make = lambda bands: LinearRegression()
+    >>> parts = partition_variance({"a": a, "b": b}, recording, make_model=make, splits=KFold(4))
+    >>> parts.unique.mean("voxel").round(1).values.tolist()
+    [0.8, 0.2]
+    """
+    names = _checked_names(spaces)
+    sets = dict.fromkeys([names, *(tuple(o for o in names if o != name) for name in names), *((n,) for n in names)])
+    results = {}
+    for chosen in sets:
+        data = align(join_spaces({name: spaces[name] for name in chosen}), recording)
+        results[chosen] = evaluate(
+            make_model(columns_of({name: spaces[name] for name in chosen})), data, splits=splits, metric=metric, rng=rng
+        )
+    return Partition(names, results)
+
+
+def join_spaces(spaces: Mapping[str, xr.DataArray]) -> xr.DataArray:
+    """Set feature spaces side by side as they are, each with its name before its features.
+
+    Parameters
+    ----------
+    spaces : mapping of str to xarray.DataArray, dims (sample, feature)
+        With the same sample labels.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+
+    Examples
+    --------
+    >>> one = xr.DataArray(np.ones((2, 1)), dims=("sample", "feature"), coords={"sample": [0, 1], "feature": ["x"]})
+    >>> join_spaces({"a": one, "b": one}).feature.values.tolist()
+    ['a/x', 'b/x']
+    """
+    first = next(iter(spaces.values()))
+    parts = []
+    for name, space in spaces.items():
+        if set(space.dims) != {"sample", "feature"}:
+            raise ValueError(f"spaces[{name!r}]: got axes {space.dims}; expected ('sample', 'feature').")
+        if set(space.indexes["sample"]) != set(first.indexes["sample"]):
+            raise ValueError(
+                f"spaces: {name!r} and {next(iter(spaces))!r} have other sample labels; select the common ones with "
+                ".sel(sample=…)."
+            )
+        labels = space.coords["feature"].to_numpy() if "feature" in space.coords else range(space.sizes["feature"])
+        own = space.transpose("sample", "feature").sel(sample=first.indexes["sample"])
+        parts.append(own.assign_coords(feature=[f"{name}/{label}" for label in labels]))
+    joined = xr.concat(parts, "feature", join="exact", coords="minimal", compat="override", combine_attrs="drop")
+    longest = max(int(space.attrs.get("longest_delay", 0)) for space in spaces.values())
+    synthetic = any(bool(space.attrs.get("synthetic", False)) for space in spaces.values())
+    return joined.assign_attrs(
+        {"spaces": list(spaces)}
+        | ({"longest_delay": longest} if longest else {})
+        | ({"synthetic": 1} if synthetic else {})
+    )
+
+
+def columns_of(spaces: Mapping[str, xr.DataArray]) -> dict[str, slice]:
+    """Say which columns each space has once they are joined.
+
+    Parameters
+    ----------
+    spaces : mapping of str to xarray.DataArray
+        As for :func:`join_spaces`.
+
+    Returns
+    -------
+    dict of str to slice
+    """
+    edges = np.cumsum([0, *(space.sizes["feature"] for space in spaces.values())]).tolist()
+    return {name: slice(edges[i], edges[i + 1]) for i, name in enumerate(spaces)}
+
+
+def product_measure(
+    model: Predictor,
+    data: Aligned,
+    bands: Mapping[str, slice | Sequence[int]],
+    *,
+    splits: Splitter,
+    of: Literal["r2", "r"] = "r2",
+) -> xr.DataArray:
+    r"""Part the held-out score of one fitted model over its feature spaces, so that the parts add up to it.
+
+    The prediction is a sum, :math:`\hat y = m + \sum_s \hat y_s`, of the training mean and what each space contributes.
+    With :math:`z` and :math:`p` the truth and the prediction less the mean of the test samples,
+
+    .. math:: R^2 = \sum_s \frac{\sum_t \hat y_s (2 z - p)}{\sum_t z^2} + \text{baseline}, \qquad
+        r = \sum_s \frac{\operatorname{cov}(\hat y_s, z)}{\sigma_p \sigma_z},
+
+    where the baseline is what the distance of training from test mean costs. One fit a split for all spaces; unlike
+    :func:`partition_variance`, spaces that say the same share the credit as the penalty shares out the weights.
+
+    Parameters
+    ----------
+    model : Predictor
+        A linear model, such as ``BandedRidgeCV``.
+    data : Aligned
+        Features of all spaces side by side, and the recording.
+    bands : mapping of str to slice or columns
+        The columns of each space.
+    splits : splitter
+        Which samples are held out.
+    of : {"r2", "r"}
+        What is parted.
+
+    Returns
+    -------
+    xarray.DataArray, dims (split, model, \*targets)
+        The spaces, and with ``"r2"`` last the ``"baseline"``. Their sum over ``model`` is the score.
+
+    References
+    ----------
+    Pratt, J. W. (1987). Dividing the indivisible: using simple symmetry to partition variance explained. Proc. 2nd Int.
+    Conf. Statistics, Tampere. Dupré la Tour, T. et al. (2022). Feature-space selection with banded ridge regression.
+    NeuroImage 264, 119728.
+    """
+    if of not in ("r2", "r"):
+        raise ValueError(f"of: got {of!r}; expected 'r2' or 'r'.")
+    columns = _checked_bands(bands, data.x.sizes["feature"])
+    shape = data.y_mean.shape[1:]
+    rows = [
+        _parts(truth, prediction, pieces, of).reshape(-1, *shape)
+        for truth, prediction, pieces in _pieces(model, data, columns, splits)
+    ]
+    labels = [*columns, *(["baseline"] if of == "r2" else [])]
+    coords = {name: c for name, c in data.y_mean.coords.items() if c.dims and set(c.dims) <= set(data.targets)}
+    dims = ("split", "model", *data.targets)
+    return xr.DataArray(np.stack(rows), dims=dims, coords={**coords, "model": labels}, name=f"product measure of {of}")
+
+
+def _pieces(
+    model: Predictor, data: Aligned, columns: Mapping[str, Rows], splits: Splitter
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Truth and prediction (test, target) and the spaces' contributions (space, test, target) of every split."""
+    x, y = data.x.to_numpy(), data.y_mean.to_numpy().reshape(data.n_samples, -1)
+    for number, split in enumerate(checked_splits(splits, data)):
+        fitted = fit_split(model, x, y, split, data.groups())
+        middle = x[split.train].mean(axis=0)
+        level = _predicted(fitted, middle[None], y.shape[1])  # (1, target)
+        prediction = _predicted(fitted, x[split.test], y.shape[1])
+        pieces = np.stack(
+            [_predicted(fitted, _only(x[split.test], middle, own), y.shape[1]) - level for own in columns.values()]
+        )
+        rest = np.abs(level + pieces.sum(axis=0) - prediction).max()
+        if rest > ADDITIVE * max(float(np.ptp(prediction)), 1e-12):
+            raise ValueError(
+                f"model: {type(model).__name__} is not a sum over spaces (in split {number} the parts miss the "
+                f"prediction by up to {rest:.3g}); the product measure needs a linear model. Use partition_variance."
+            )
+        yield y[split.test], prediction, pieces
+
+
+def _predicted(fitted: Predictor, X: Array, n_targets: int) -> Array:
+    return np.asarray(fitted.predict(X), dtype=np.float64).reshape(len(X), n_targets)
+
+
+def _only(x: Array, middle: Array, own: Rows) -> Array:
+    """Features of one space, all others at their training mean."""
+    alone = np.broadcast_to(middle, x.shape).astype(x.dtype)
+    alone[:, own] = x[:, own]
+    return alone
+
+
+def _parts(truth: Array, prediction: Array, pieces: Array, of: str) -> Array:
+    """Shares of the score, (space [+ 1], target)."""
+    z = truth - truth.mean(axis=0)
+    if of == "r":
+        p = prediction - prediction.mean(axis=0)
+        centred = pieces - pieces.mean(axis=1, keepdims=True)
+        norm = np.sqrt((p**2).sum(axis=0) * (z**2).sum(axis=0))
+        return np.asarray((centred * z).sum(axis=1) / norm)
+    p = prediction - truth.mean(axis=0)
+    base = p - pieces.sum(axis=0)  # training mean less test mean, the same in every row
+    total = (z**2).sum(axis=0)
+    return np.asarray([((part * (2 * z - p)).sum(axis=0)) / total for part in (*pieces, base)])
+
+
+def _checked_names(spaces: Mapping[str, xr.DataArray]) -> Names:
+    if len(spaces) < 2:
+        raise ValueError(f"spaces: got {list(spaces)}; expected at least two feature spaces to part the variance over.")
+    wrong = [name for name in spaces if name in ("shared", "all together", "baseline") or " + " in name]
+    if wrong:
+        raise ValueError(f"spaces: {wrong} cannot be names of spaces; they stand for sums and rests in the results.")
+    return tuple(spaces)
+
+
+def _checked_bands(bands: Mapping[str, slice | Sequence[int]], n_features: int) -> dict[str, Rows]:
+    found = {name: np.arange(n_features, dtype=np.intp)[own] for name, own in bands.items()}
+    together = np.concatenate(list(found.values())) if found else np.arange(0)
+    if any(len(own) == 0 for own in found.values()) or sorted(together.tolist()) != list(range(n_features)):
+        sizes = {name: len(own) for name, own in found.items()}
+        raise ValueError(
+            f"bands: got {sizes} of {n_features} columns; expected spaces that have every column once and at least one "
+            "each."
+        )
+    return found
