@@ -1,0 +1,493 @@
+"""BERT from scratch on one's own text: masked or left to right, with or without next-sentence prediction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy import ndarray
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from neuroling.lm.checkpoints import latest_checkpoint
+from neuroling.lm.corpora import Corpus
+from neuroling.lm.masking import NOT_ASKED, Masking, mask_tokens, next_tokens
+from neuroling.lm.training import Recipe, Watch, seeded, train
+
+if TYPE_CHECKING:
+    from transformers import BertConfig, BertForPreTraining, PreTrainedTokenizerFast
+
+logger = logging.getLogger(__name__)
+
+
+class Size(NamedTuple):
+    """Layers, units of a layer and attention heads; the feed-forward layers have four times as many units."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+SIZES = {
+    "tiny": Size(2, 128, 2),  # Turc et al. (2019)
+    "mini": Size(4, 256, 4),
+    "small": Size(4, 512, 8),
+    "medium": Size(8, 512, 8),
+    "base": Size(12, 768, 12),  # Devlin et al. (2019)
+    "large": Size(24, 1024, 16),
+}
+"""Published sizes by name."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What a model is taught.
+
+    Attributes
+    ----------
+    masking : Masking
+        Tokens to be guessed; not used from left to right.
+    left_to_right : bool
+        Every token sees those before it only, and predicts the next.
+    next_sentence : bool
+        Say too whether the second sentence follows the first in its document (half do; the others are drawn from
+        another document). Without it the second sentence always follows.
+    """
+
+    masking: Masking = field(default_factory=Masking)
+    left_to_right: bool = False
+    next_sentence: bool = True
+
+
+def bert_config(
+    size: str | Size,
+    *,
+    vocabulary: int,
+    max_length: int = 512,
+    dropout: float = 0.1,
+    left_to_right: bool = False,
+    pad_id: int = 0,
+) -> BertConfig:
+    """Describe a BERT.
+
+    Parameters
+    ----------
+    size : str or Size
+        A name in :data:`SIZES`, or one's own.
+    vocabulary : int
+        Tokens.
+    max_length : int
+        Positions.
+    dropout : float
+        Share of units and of attention weights silenced in training.
+    left_to_right : bool
+        Tokens see only those before them.
+    pad_id : int
+        Number of the filler.
+
+    Returns
+    -------
+    transformers.BertConfig
+
+    Examples
+    --------
+    >>> config = bert_config("base", vocabulary=30522)
+    >>> config.num_hidden_layers, config.hidden_size, config.num_attention_heads
+    (12, 768, 12)
+    """
+    from transformers import BertConfig
+
+    if isinstance(size, str) and size not in SIZES:
+        raise ValueError(f"size: got {size!r}; expected one of {', '.join(SIZES)}, or a Size of your own.")
+    layers, width, heads = SIZES[size] if isinstance(size, str) else size
+    if width % heads:
+        raise ValueError(f"size: width {width} is no multiple of the {heads} heads.")
+    return BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=max_length,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        is_decoder=left_to_right,
+        use_cache=False,
+        pad_token_id=pad_id,
+    )
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenised corpus.
+
+    Attributes
+    ----------
+    ids, words : list of numpy.ndarray, (token,)
+        Tokens of every sentence, and the word of the sentence that each belongs to.
+    document : numpy.ndarray, (sentence,)
+        Number of its document.
+    special : tuple of int
+        Numbers of filler, start, separator and mask.
+    ordinary : numpy.ndarray, (token,)
+        All other tokens of the vocabulary.
+    max_length : int
+        Longest sequence, special tokens included.
+    """
+
+    ids: list[NDArray[np.int64]]
+    words: list[NDArray[np.int64]]
+    document: NDArray[np.int64]
+    special: tuple[int, int, int, int]
+    ordinary: NDArray[np.int64]
+    max_length: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def tokenize(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    max_length: int = 128,
+    long: Literal["error", "truncate"] = "error",
+) -> Tokens:
+    """Turn sentences into tokens.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Sentences.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        With a mask token.
+    max_length : int
+        Longest sequence, the three special tokens of a pair included.
+    long : {"error", "truncate"}
+        What becomes of a sentence that is longer.
+
+    Returns
+    -------
+    Tokens
+
+    Raises
+    ------
+    ValueError
+        If sentences are too long and ``long`` is ``"error"``, or the tokenizer has no mask or finds nothing.
+    """
+    if tokenizer.mask_token_id is None or tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise ValueError("tokenizer: lacks a mask, start or separator token; expected one as train_wordpiece makes.")
+    read = tokenizer(corpus.sentences, add_special_tokens=False, return_attention_mask=False, verbose=False)
+    ids = [np.array(row, dtype=np.int64) for row in read["input_ids"]]
+    words = [np.array(read.word_ids(row), dtype=np.int64) for row in range(len(ids))]
+    nothing = [place for place, row in enumerate(ids) if not len(row)]
+    if nothing:
+        raise ValueError(f"corpus: {len(nothing)} sentences have no tokens, first at {nothing[:5]}; remove them.")
+    room = max_length - 3
+    if room < 1:
+        raise ValueError(f"max_length: got {max_length}; expected at least 4, three of them for special tokens.")
+    too_long = [place for place, row in enumerate(ids) if len(row) > room]
+    if too_long and long == "error":
+        raise ValueError(
+            f"corpus: {len(too_long)} sentences have more than {room} tokens (first at {too_long[:5]}, the longest has "
+            f"{max(map(len, ids))}), and sequences may have {max_length}. Split them, raise max_length, or pass "
+            "long='truncate'."
+        )
+    if too_long:
+        logger.warning("%d of %d sentences are cut to %d tokens.", len(too_long), len(ids), room)
+    special = (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
+    ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
+    document = np.repeat(np.arange(len(corpus.documents)), [len(one) for one in corpus.documents])
+    return Tokens([row[:room] for row in ids], [row[:room] for row in words], document, special, ordinary, max_length)
+
+
+def draw_batch(
+    tokens: Tokens, plan: Pretraining, rows: NDArray[np.int64], rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """Make the sequences of a batch: ``[CLS] first [SEP] second [SEP]``.
+
+    A first sentence that is the last of its document stands alone, and nothing is asked about its second. Second
+    sentences are cut to what still fits.
+
+    Parameters
+    ----------
+    tokens : Tokens
+        The corpus.
+    plan : Pretraining
+        What is asked.
+    rows : numpy.ndarray, (text,)
+        Numbers of the first sentences.
+    rng : numpy.random.Generator
+        Draws other sentences and masks.
+
+    Returns
+    -------
+    dict of torch.Tensor, (text, place)
+        ``input_ids``, ``token_type_ids``, ``attention_mask``, ``labels``; and ``follows`` (text,), 0 if the second
+        sentence follows, 1 if not, -100 if it is not asked.
+    """
+    seconds, follows = _seconds(tokens, plan, rows, rng)
+    sequences = [_sequence(tokens, first, second) for first, second in zip(rows.tolist(), seconds, strict=True)]
+    width = max(len(ids) for ids, _, _ in sequences)
+    fillers = (tokens.special[0], -1, 0)
+    ids, words, segments = (
+        np.stack([np.pad(one[part], (0, width - len(one[part])), constant_values=filler) for one in sequences])
+        for part, filler in enumerate(fillers)
+    )  # each (text, place)
+    attention = np.stack([np.arange(width) < len(one[0]) for one in sequences]).astype(np.int64)
+    if plan.left_to_right:
+        read, labels = ids, next_tokens(ids, words)
+    else:
+        read, labels = mask_tokens(
+            ids, words, plan.masking, mask_id=tokens.special[3], ordinary=tokens.ordinary, rng=rng
+        )
+    columns = {"input_ids": read, "token_type_ids": segments, "attention_mask": attention, "labels": labels}
+    return {name: torch.as_tensor(one) for name, one in columns.items()} | {"follows": torch.as_tensor(follows)}
+
+
+def _seconds(
+    tokens: Tokens, plan: Pretraining, rows: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[list[int | None], NDArray[np.int64]]:
+    """Choose the second sentences, and say whether they follow."""
+    seconds: list[int | None] = []
+    follows = np.full(len(rows), NOT_ASKED)
+    several = bool(tokens.document[-1] > 0)
+    for place, first in enumerate(rows.tolist()):
+        is_last = first + 1 == len(tokens) or tokens.document[first + 1] != tokens.document[first]
+        swap, other = rng.random() < 0.5, int(rng.integers(len(tokens)))
+        if is_last:
+            seconds.append(None)
+            continue
+        if plan.next_sentence:
+            while several and tokens.document[other] == tokens.document[first]:
+                other = int(rng.integers(len(tokens)))
+            follows[place] = int(swap)
+        seconds.append(other if plan.next_sentence and swap else first + 1)
+    return seconds, follows
+
+
+def _sequence(tokens: Tokens, first: int, second: int | None) -> tuple[ndarray, ndarray, ndarray]:
+    """Give tokens, words and segments of one sequence; every special token is word -1."""
+    _, start, separator, _ = tokens.special
+    parts = [([start], [-1]), (tokens.ids[first], tokens.words[first]), ([separator], [-1])]
+    length = 2 + len(tokens.ids[first])
+    room = tokens.max_length - length - 1
+    if second is not None and room > 0:
+        behind = tokens.words[first][-1] + 1  # words of the pair are numbered on
+        parts += [(tokens.ids[second][:room], tokens.words[second][:room] + behind), ([separator], [-1])]
+    ids, words = (np.concatenate([part[kind] for part in parts]) for kind in (0, 1))
+    return ids, words, (np.arange(len(ids)) >= length).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class PretrainingLoss:
+    """Cross-entropies of hidden (or next) tokens and of whether a sentence follows, each a mean of its own, added."""
+
+    def counts(self, batch: Mapping[str, Tensor]) -> dict[str, int]:
+        """Count what is asked.
+
+        Parameters
+        ----------
+        batch : mapping of torch.Tensor
+            As from :func:`draw_batch`.
+        """
+        return {
+            "tokens": int((batch["labels"] != NOT_ASKED).sum()),
+            "follows": int((batch["follows"] != NOT_ASKED).sum()),
+        }
+
+    def sums(self, model: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Add up both losses; logits are made only where a token is asked for.
+
+        Parameters
+        ----------
+        model : transformers.BertForPreTraining
+            The model.
+        batch : mapping of torch.Tensor
+            As from :func:`draw_batch`.
+        """
+        body, heads = cast("nn.Module", model.bert), cast("nn.Module", model.cls)
+        states = body(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
+        chosen = batch["labels"] != NOT_ASKED  # (text, place)
+        logits = cast("nn.Module", heads.predictions)(states.last_hidden_state[chosen])  # (asked, token)
+        total = nn.functional.cross_entropy(logits.float(), batch["labels"][chosen], reduction="sum")
+        losses = {"tokens": total}
+        if (batch["follows"] != NOT_ASKED).any():
+            follows = cast("nn.Module", heads.seq_relationship)(states.pooler_output)  # (text, 2)
+            losses["follows"] = nn.functional.cross_entropy(
+                follows.float(), batch["follows"], ignore_index=NOT_ASKED, reduction="sum"
+            )
+        return losses
+
+
+def pretrain(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    plan: Pretraining,
+    recipe: Recipe,
+    *,
+    size: str | Size = "tiny",
+    max_length: int = 128,
+    dropout: float = 0.1,
+    long: Literal["error", "truncate"] = "error",
+    folder: Path | None = None,
+    watch: Watch | None = None,
+    device: str = "auto",
+) -> tuple[BertForPreTraining, dict[str, NDArray[np.float64]]]:
+    """Train a BERT from random weights; go on from the last checkpoint if the folder has one.
+
+    Every checkpoint is a folder that ``load_encoder`` and transformers read as it is, tokenizer included.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Text.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        For example from :func:`~neuroling.lm.wordpiece.train_wordpiece`.
+    plan : Pretraining
+        What is taught.
+    recipe : Recipe
+        How.
+    size : str or Size
+        As for :func:`bert_config`.
+    max_length : int
+        Positions.
+    dropout : float
+        As for :func:`bert_config`.
+    long : {"error", "truncate"}
+        As for :func:`tokenize`.
+    folder : pathlib.Path, optional
+        Where checkpoints go.
+    watch : callable, optional
+        Called after every step.
+    device : str
+        As for ``resolve_device``.
+
+    Returns
+    -------
+    tuple of transformers.BertForPreTraining and dict of numpy.ndarray
+        The model in evaluation mode, and curves by step: ``tokens``, ``follows`` (nats), ``learning_rate``.
+    """
+    from transformers import BertForPreTraining
+
+    tokens = tokenize(corpus, tokenizer, max_length=max_length, long=long)
+    config = bert_config(
+        size,
+        vocabulary=len(tokenizer),
+        max_length=max_length,
+        dropout=dropout,
+        left_to_right=plan.left_to_right,
+        pad_id=tokens.special[0],
+    )
+    model = cast("BertForPreTraining", seeded(recipe.seed, lambda: BertForPreTraining(config)))
+    told = {"size": list(SIZES[size] if isinstance(size, str) else size), "max_length": max_length, "dropout": dropout}
+    curves = train(
+        model,
+        partial(draw_batch, tokens, plan),
+        len(tokens),
+        PretrainingLoss(),
+        recipe,
+        folder=folder,
+        describe=partial(_describe, config, tokenizer),
+        configuration={**told, "plan": asdict(plan), "text": corpus.fingerprint, "vocabulary": len(tokenizer)},
+        watch=watch,
+        device=device,
+    )
+    return model, curves
+
+
+def _describe(config: BertConfig, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    config.architectures = ["BertForPreTraining"]
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+class Held(NamedTuple):
+    """What a model makes of text that it has not seen.
+
+    ``loss`` (nats), ``perplexity`` and ``accuracy`` are over the tokens that are asked for; ``follows`` is the share of
+    right answers about second sentences, NaN if that is not asked.
+    """
+
+    loss: float
+    perplexity: float
+    accuracy: float
+    follows: float
+
+
+@torch.no_grad()
+def assess(
+    model: BertForPreTraining,
+    tokens: Tokens,
+    plan: Pretraining,
+    *,
+    rng: int | np.random.Generator = 0,
+    batch_size: int = 64,
+) -> Held:
+    """Ask a model about held-out text.
+
+    Parameters
+    ----------
+    model : transformers.BertForPreTraining
+        Trained.
+    tokens : Tokens
+        Held-out text.
+    plan : Pretraining
+        What is asked. Only losses under the same plan can be compared.
+    rng : int or numpy.random.Generator
+        Masks and pairs.
+    batch_size : int
+        Sequences at once.
+
+    Returns
+    -------
+    Held
+    """
+    generator = np.random.default_rng(rng)
+    model.train(False)
+    total = right = asked = follows_right = follows_asked = 0.0
+    for start in range(0, len(tokens), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(tokens)))
+        batch = {name: one.to(model.device) for name, one in draw_batch(tokens, plan, rows, generator).items()}
+        states = model.bert(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")})
+        chosen = batch["labels"] != NOT_ASKED
+        logits, truth = model.cls.predictions(states.last_hidden_state[chosen]).float(), batch["labels"][chosen]
+        total += float(nn.functional.cross_entropy(logits, truth, reduction="sum"))
+        right += float((logits.argmax(1) == truth).sum())
+        asked += len(truth)
+        known = batch["follows"] != NOT_ASKED
+        follows_right += float(
+            (model.cls.seq_relationship(states.pooler_output).argmax(1) == batch["follows"])[known].sum()
+        )
+        follows_asked += float(known.sum())
+    loss = total / asked
+    return Held(loss, float(np.exp(loss)), right / asked, follows_right / follows_asked if follows_asked else np.nan)
+
+
+def last_model(run: Path) -> Path:
+    """Find the folder of a run's last checkpoint.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        Folder that :func:`pretrain` wrote to.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    found = latest_checkpoint(run)
+    if found is None:
+        raise FileNotFoundError(f"{run}: no checkpoint; expected folders named step-00000100 and so on.")
+    return found

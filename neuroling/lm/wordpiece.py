@@ -1,0 +1,82 @@
+"""WordPiece tokenizers (Wu et al. 2016), trained on one's own text by the package tokenizers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+"""Special tokens of BERT, in the order of its numbers here."""
+
+
+def train_wordpiece(
+    sentences: Sequence[str], *, size: int, lowercase: bool = True, max_length: int = 512, min_count: int = 2
+) -> PreTrainedTokenizerFast:
+    """Learn pieces of words.
+
+    Parameters
+    ----------
+    sentences : sequence of str
+        Text; none of it empty.
+    size : int
+        Pieces, special tokens included. Fewer are found in a small text.
+    lowercase : bool
+        Fold case and strip accents, as BERT's uncased models do; leave it off for Japanese, where it would strip the
+        marks of voiced kana.
+    max_length : int
+        Longest sequence that the model will read.
+    min_count : int
+        A pair of pieces is joined if it is seen so often.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerFast
+        Puts ``[CLS]`` before and ``[SEP]`` behind a text.
+
+    Raises
+    ------
+    ValueError
+        If the vocabulary is too small for its special tokens and the characters of the text, or there is no text.
+
+    Examples
+    --------
+    >>> tokenizer = train_wordpiece(["a cat sat", "a cat ran"], size=40)
+    >>> tokenizer.tokenize("A cat")
+    ['a', 'cat']
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if not any(sentence.strip() for sentence in sentences):
+        raise ValueError("sentences: hold no text; expected some to learn pieces from.")
+    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL[1]))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, min_frequency=min_count, special_tokens=list(SPECIAL), show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences, trainer)
+    if tokenizer.get_vocab_size() > size:  # the trainer never drops a special token or a character
+        raise ValueError(
+            f"size: got {size}; the {len(SPECIAL)} special tokens and the characters of the text alone need "
+            f"{tokenizer.get_vocab_size()}."
+        )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", SPECIAL.index("[CLS]")), ("[SEP]", SPECIAL.index("[SEP]"))],
+    )
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        pad_token="[PAD]",  # noqa: S106 - a token, no password
+        unk_token="[UNK]",  # noqa: S106
+        cls_token="[CLS]",  # noqa: S106
+        sep_token="[SEP]",  # noqa: S106
+        mask_token="[MASK]",  # noqa: S106
+    )
