@@ -16,6 +16,7 @@ from neuroling.data.errors import CorruptData, require_file
 
 if TYPE_CHECKING:
     from mne import BaseEpochs, Evoked, SourceEstimate
+    from mne.io import BaseRaw, SourceSpaces
 
 Array = NDArray[np.floating[Any]]
 MICROVOLT = 1e6
@@ -269,6 +270,24 @@ def vertex_labels(vertices: Sequence[NDArray[np.integer[Any]]]) -> list[str]:
     return [str(vertex) for part in vertices for vertex in part]
 
 
+def source_positions(spaces: SourceSpaces) -> xr.DataArray:
+    """Give where the sources in use are.
+
+    Parameters
+    ----------
+    spaces : mne.SourceSpaces
+        Two hemispheres, or one volume.
+
+    Returns
+    -------
+    xarray.DataArray, dims (voxel, feature)
+        Features ``x``, ``y``, ``z`` in m, voxels labelled as by :func:`from_source_estimates`.
+    """
+    places = np.concatenate([space["rr"][space["vertno"]] for space in spaces])
+    labels = vertex_labels([space["vertno"] for space in spaces])
+    return xr.DataArray(places, dims=("voxel", "feature"), coords={"voxel": labels, "feature": list("xyz")})
+
+
 def channel_positions(epochs: BaseEpochs | Evoked, picks: str | Sequence[str] = "eeg") -> xr.DataArray:
     """Give where channels are.
 
@@ -371,7 +390,7 @@ def _picked(epochs: BaseEpochs, picks: str | Sequence[str], window: tuple[float,
     return picked
 
 
-def _scale(instance: BaseEpochs | Evoked) -> float:
+def _scale(instance: BaseEpochs | Evoked | BaseRaw) -> float:
     return MICROVOLT if set(instance.get_channel_types()) == {"eeg"} else 1.0
 
 
@@ -440,3 +459,127 @@ def _carried(epochs: BaseEpochs, name: str, rows: Mapping[str, NDArray[np.intp]]
             raise ValueError(f"columns: {name!r} has several values for the item {label!r}; it belongs to trials.")
     carried = np.array([column[places[0]] for places in rows.values()])
     return carried.astype(str) if carried.dtype == object else carried
+
+
+def from_raw(
+    raw: BaseRaw, *, picks: str | Sequence[str] = "eeg", run: str = "run", dtype: type[np.floating[Any]] = np.float64
+) -> xr.DataArray:
+    """Lay a continuous recording out by samples in time, as time-resolved encoding takes it.
+
+    Stretches that MNE's annotations mark as bad (``"BAD…"``, ``"EDGE…"``) are left out, and what lies on either side of
+    one becomes a run of its own, because no lag may reach across. ``attrs["bad_s"]`` says how much was left out.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Continuous data.
+    picks : str or sequence of str
+        Channels, as MNE picks them; channels marked as bad are left out unless named.
+    run : str
+        Name of the recording; its good stretches are named ``"RUN 0"``, ``"RUN 1"``, ….
+    dtype : type
+        float64, or float32 for half the memory.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, channel)
+        EEG in µV (other sensors in MNE's unit); coordinates ``onset`` (s since the beginning of the recording),
+        ``time_index`` (from 0 in each run) and ``group`` (the run); ``attrs["rate_hz"]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no continuous recording, no channel is picked, nothing good is left, or values are not finite.
+    """
+    if not hasattr(raw, "get_data") or not hasattr(raw, "annotations") or hasattr(raw, "events"):
+        raise TypeError(f"raw: got {type(raw).__name__}; expected a continuous recording of MNE, or from_epoch_runs.")
+    picked = _pick_continuous(raw, picks)
+    values = picked.get_data().T * _scale(picked)  # (sample, channel)
+    good = np.ones(len(values), bool)
+    for mark in picked.annotations:
+        if str(mark["description"]).upper().startswith(("BAD", "EDGE")):
+            start = mark["onset"] - picked.first_time
+            first, last = np.searchsorted(picked.times, [start, start + mark["duration"]])
+            good[first : max(last, first + 1)] = False
+    kept = np.flatnonzero(good)
+    if len(kept) < 2:
+        raise ValueError(f"raw: {len(kept)} of {len(good)} samples are outside stretches marked as bad.")
+    pieces = np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1)
+    bad_s = float((~good).sum() / picked.info["sfreq"])
+    found = _as_runs([values[piece] for piece in pieces], [picked.times[piece] for piece in pieces], picked, run, dtype)
+    return found.assign_attrs(bad_s=bad_s)
+
+
+def from_epoch_runs(
+    epochs: BaseEpochs,
+    *,
+    picks: str | Sequence[str] = "eeg",
+    window: tuple[float, float] | None = None,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> xr.DataArray:
+    """Lay epochs out by samples in time, each epoch a run of its own, as time-resolved encoding takes it.
+
+    Parameters
+    ----------
+    epochs : mne.BaseEpochs
+        Such as trials or sentences.
+    picks : str or sequence of str
+        Channels, as MNE picks them; channels marked as bad are left out unless named.
+    window : tuple of float, optional
+        First and last time in s, both included; must lie in the epoch.
+    dtype : type
+        float64, or float32 for half the memory.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, channel)
+        As from :func:`from_raw`; ``onset`` is the time in the epoch (s), and groups are named ``"epoch 0"``, ….
+    """
+    picked = _picked(epochs, picks, window)
+    values = picked.get_data(copy=False) * _scale(picked)  # (epoch, channel, time)
+    _check_finite(values, picked)
+    times = [np.array(picked.times)] * len(values)
+    return _as_runs([epoch.T for epoch in values], times, picked, "epoch", dtype)
+
+
+def _pick_continuous(raw: BaseRaw, picks: str | Sequence[str]) -> BaseRaw:
+    if not isinstance(picks, str):
+        absent = [name for name in picks if name not in raw.ch_names]
+        if absent or len(set(picks)) < len(picks):
+            raise ValueError(f"picks: {absent or list(picks)} are not channels of {raw.ch_names[:8]}…, each once.")
+    try:
+        return raw.copy().load_data().pick(picks, exclude="bads" if isinstance(picks, str) else ())
+    except ValueError as error:
+        raise ValueError(f"picks: {picks!r} picks no channel of {raw.ch_names[:8]}…: {error}") from error
+
+
+def _as_runs(
+    runs: Sequence[Array],
+    times: Sequence[Array],
+    instance: BaseRaw | BaseEpochs,
+    name: str,
+    dtype: type[np.floating[Any]],
+) -> xr.DataArray:
+    """Set runs (time, channel) end to end, with what keeps them apart."""
+    values = np.concatenate(runs)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        channels = [instance.ch_names[place] for place in np.flatnonzero(bad.any(axis=0))]
+        raise ValueError(f"recording: {int(bad.sum())} values are NaN or infinite, in channels {channels[:5]}.")
+    group = np.concatenate([np.full(len(run), f"{name} {number}") for number, run in enumerate(runs)])
+    return xr.DataArray(
+        values.astype(dtype),
+        dims=("sample", "channel"),
+        coords={
+            "sample": np.arange(len(values)),
+            "channel": instance.ch_names,
+            "onset": ("sample", np.concatenate(list(times))),
+            "time_index": ("sample", np.concatenate([np.arange(len(run)) for run in runs])),
+            "group": ("sample", group),
+        },
+        attrs={
+            "units": "µV" if _scale(instance) == MICROVOLT else "as in MNE",
+            "rate_hz": float(instance.info["sfreq"]),
+        },
+        name="EEG",
+    )

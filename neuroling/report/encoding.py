@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import xarray as xr
 
 from neuroling.core.result import Result
 from neuroling.report.brain import glass_brain, stat_map
+from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, plot_models, plot_penalty_curve
 from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
 
@@ -42,6 +43,8 @@ class EncodingStudy:
         How it was done; blank lines part paragraphs.
     to_image : callable
         Turns scores on voxels, dims (voxel,), into a brain image.
+    controls : ControlSet
+        Which models are controls of which kind; a report without them says so.
     """
 
     title: str
@@ -52,6 +55,7 @@ class EncodingStudy:
     variants: pd.DataFrame
     methods: str
     to_image: Callable[[xr.DataArray], SpatialImage]
+    controls: ControlSet = field(default_factory=ControlSet)
 
     @property
     def synthetic(self) -> bool:
@@ -82,6 +86,12 @@ def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
         image.to_filename(folder / f"correlation_{_file_name(name)}.nii.gz")
     sections = [
         Section("What came out", [Callout("result", _headline(study)), pictures["models"], _model_table(study)]),
+        controls_section(
+            study.controls,
+            {name: float(result.score) for name, result in study.accuracy.items()},
+            score="2-versus-2 accuracy",
+            synthetic=study.synthetic,
+        ),
         Section("Where in the brain", [pictures["glass_brain"], pictures["stat_map"], Text(_how_to_read_maps(study))]),
         Section("The same predictions, scored in other ways", [Table(study.variants, VARIANTS)]),
         Section("Penalty, chosen inside the training set", [pictures["penalties"]]),

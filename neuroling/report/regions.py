@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
 from neuroling.core.result import NullDistribution, Result
-from neuroling.report.figures import axes_to_png, new_axes, plot_null, plot_points
+from neuroling.report.controls import ControlSet, controls_section
+from neuroling.report.figures import axes_to_png, plot_models, plot_null, plot_points
 from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
 
 
@@ -27,6 +28,8 @@ class RegionStudy:
         Plain correlations with the mean time course, nothing fitted.
     methods : str
         How it was done; blank lines part paragraphs.
+    controls : ControlSet
+        Which models are controls of which kind; a report without them says so.
     """
 
     title: str
@@ -34,6 +37,7 @@ class RegionStudy:
     result: Result
     group_mean: pd.DataFrame
     methods: str
+    controls: ControlSet = field(default_factory=ControlSet)
 
 
 def group_nulls(result: Result) -> dict[str, NullDistribution]:
@@ -114,6 +118,12 @@ def write_region_report(study: RegionStudy, folder: Path) -> Path:
             "What came out",
             [Callout("result", _headline(nulls)), _model_table(nulls, study.result), pictures["models"]],
         ),
+        controls_section(
+            study.controls,
+            {name: float(_grand(null).observed) for name, null in nulls.items()},
+            score="Held-out correlation, mean over participants and regions",
+            synthetic=record.synthetic,
+        ),
         Section("By region", [Table(region_table(study.result), REGIONS), pictures["participants"]]),
         Section("The null of the mean", [pictures["null"]]),
         Section("Word rate against the group mean", [Table(study.group_mean, "Pearson correlation, nothing fitted.")]),
@@ -182,8 +192,10 @@ def _pictures(result: Result, nulls: dict[str, NullDistribution]) -> dict[str, F
     synthetic = result.provenance.synthetic
     score = result.score.mean("subject")
     ceiling = result.ceiling.sel(bound="lower").mean("subject").isel(model=0, drop=True)
-    models = plot_points(
-        score, along="region", series="model", ceiling=ceiling, label="held-out r", ax=new_axes(8.0, 4.4)
+    grands = {name: _grand(null) for name, null in nulls.items()}
+    draws = {name: grand.draws.to_numpy() for name, grand in grands.items() if grand.draws is not None}
+    models = plot_models(
+        {name: float(grand.observed) for name, grand in grands.items()}, nulls=draws, label="held-out r, mean"
     )
     best = str(score.mean("region").idxmax("model").item())
     people = result.score.sel(model=best, drop=True)
@@ -197,8 +209,8 @@ def _pictures(result: Result, nulls: dict[str, NullDistribution]) -> dict[str, F
     return {
         "models": Figure(
             axes_to_png(models, synthetic=synthetic),
-            "Mean held-out correlation by region and model, with the ceiling of each region.",
-            f"Points by region for {', '.join(nulls)}; {best} is highest on average.",
+            "Held-out correlation of each model, mean over participants and regions, beside the rotations of its null.",
+            f"Points for {', '.join(nulls)}; {best} is highest.",
         ),
         "participants": Figure(
             axes_to_png(participants, synthetic=synthetic),
