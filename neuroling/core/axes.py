@@ -10,6 +10,7 @@ AXES: dict[str, str] = {
     "feature": "columns of a feature space",
     "layer": "layers of a language model",
     "voxel": "positions in a brain volume",
+    "vertex": "positions on a cortical surface, or of a CIFTI file",
     "region": "regions of interest, each the mean of many voxels",
     "channel": "EEG or MEG sensors",
     "time": "time within an epoch",

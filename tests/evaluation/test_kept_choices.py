@@ -179,7 +179,7 @@ def test_kept_penalties_are_calibrated_on_samples(make_data):
 @pytest.mark.parametrize("correct", ["max", "fdr"])
 def test_families_are_calibrated(make_data, correct):
     """Of noise in which nothing is to be found, 5 % of recordings have any position that passes; 1,000 recordings."""
-    null = CircularShift(399, keep_choices=True)
+    null = BlockPermutation(12, 399, keep_choices=True)
     found = rate(
         partial(make_data, 120, 3, phi=0.4, voxel=8),
         1000,

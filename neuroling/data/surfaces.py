@@ -1,0 +1,309 @@
+"""Cortical surfaces: GIFTI and CIFTI files in and out, matched by hemisphere and vertex."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.files import write_whole
+from neuroling.data.sources import ArraySource, as_float, check_stored_type, sample_coords
+
+if TYPE_CHECKING:
+    from nibabel.cifti2.cifti2 import Cifti2Image
+
+HEMISPHERES = ("left", "right")
+"""Order in which hemispheres follow one another."""
+
+CIFTI_STRUCTURES = {"left": "CIFTI_STRUCTURE_CORTEX_LEFT", "right": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
+"""Names of the cortex in CIFTI files."""
+
+GIFTI_STRUCTURES = {"left": "CortexLeft", "right": "CortexRight"}
+"""Names of the cortex in GIFTI files."""
+
+
+def read_gifti(files: Mapping[str, Path], samples: pd.DataFrame, *, space: str) -> xr.DataArray:
+    """Read time series on surfaces, one file a hemisphere.
+
+    Parameters
+    ----------
+    files : mapping of str to pathlib.Path
+        ``{"left": …, "right": …}``, or one of them: GIFTI files with a data array a sample.
+    samples : pandas.DataFrame
+        A row a sample; see :func:`neuroling.data.sources.sample_coords`.
+    space : str
+        Name of the mesh, such as ``"fsaverage5"``.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, vertex)
+        Left before right. ``hemisphere`` and ``number`` (place within the hemisphere) stand beside the label of a
+        vertex, which counts on from one hemisphere to the next.
+
+    Raises
+    ------
+    ValueError
+        If a file is no GIFTI file of time series, belongs to the other hemisphere, or has another number of samples.
+    """
+    parts = {side: _gifti_values(side, Path(files[side])) for side in _ordered(files)}
+    coords = sample_coords(samples)
+    for side, values in parts.items():
+        if len(values) != len(coords["sample"]):
+            raise ValueError(
+                f"samples: the table has {len(coords['sample'])} rows, {files[side]} has {len(values)} data arrays; "
+                "expected one a row."
+            )
+    counts = {side: values.shape[1] for side, values in parts.items()}
+    return on_surface(np.concatenate(list(parts.values()), axis=1), coords, counts, space=space)
+
+
+def on_surface(
+    values: NDArray[Any], samples: Mapping[str, NDArray[Any]], counts: Mapping[str, int], *, space: str
+) -> xr.DataArray:
+    """Label values of all vertices of one or both hemispheres.
+
+    Parameters
+    ----------
+    values : ndarray, shape (sample, vertex)
+        Left before right.
+    samples : mapping of str to ndarray
+        Coordinates along ``sample``.
+    counts : mapping of str to int
+        Vertices of each hemisphere.
+    space : str
+        Name of the mesh.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, vertex)
+
+    Examples
+    --------
+    >>> both = on_surface(np.zeros((1, 5)), {"sample": np.array(["a"])}, {"left": 2, "right": 3}, space="tiny")
+    >>> both.hemisphere.values.tolist(), both.number.values.tolist()
+    (['left', 'left', 'right', 'right', 'right'], [0, 1, 0, 1, 2])
+    """
+    sides = _ordered(counts)
+    attrs = {"space": space, **{f"n_{side}": int(counts[side]) for side in sides}}
+    coords: dict[str, Any] = {name: ("sample", labels) for name, labels in samples.items()}
+    coords["vertex"] = ("vertex", np.arange(sum(counts.values())), attrs)
+    coords["hemisphere"] = ("vertex", np.repeat(sides, [counts[side] for side in sides]))
+    coords["number"] = ("vertex", np.concatenate([np.arange(counts[side]) for side in sides]))
+    return xr.DataArray(values, dims=("sample", "vertex"), coords=coords, attrs=attrs)
+
+
+def write_gifti(values: xr.DataArray, folder: Path, name: str) -> list[Path]:
+    """Write maps on a surface as GIFTI files, one a hemisphere.
+
+    Parameters
+    ----------
+    values : xarray.DataArray, dims (vertex,) or (sample, vertex)
+        A map, such as scores, or several; vertices of the mesh may be missing and become NaN.
+    folder : pathlib.Path
+        Where to write.
+    name : str
+        Files are called ``NAME_hemi-L.func.gii`` and ``NAME_hemi-R.func.gii``.
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
+    from nibabel.gifti.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
+
+    counts = mesh_of(values)
+    rows = np.atleast_2d(values.transpose(..., "vertex").to_numpy())
+    paths = []
+    for side, n_vertices in counts.items():
+        ours = np.asarray(values.hemisphere) == side
+        whole = np.full((len(rows), n_vertices), np.nan, dtype=np.float32)
+        whole[:, np.asarray(values.number)[ours]] = rows[:, ours]
+        meta: Any = GiftiMetaData(AnatomicalStructurePrimary=GIFTI_STRUCTURES[side])  # type: ignore[no-untyped-call]
+        arrays = [
+            GiftiDataArray(row, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")  # type: ignore[no-untyped-call]
+            for row in whole
+        ]
+        image: Any = GiftiImage(darrays=arrays, meta=meta)  # type: ignore[no-untyped-call]
+        path = folder / f"{name}_hemi-{side[0].upper()}.func.gii"
+        write_whole(path, image.to_bytes())
+        paths.append(path)
+    return paths
+
+
+def mesh_of(values: xr.DataArray) -> dict[str, int]:
+    """Say how many vertices each hemisphere of a mesh has.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        With an axis ``vertex`` that knows its mesh.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    if "vertex" not in values.dims or not {"hemisphere", "number"} <= set(values.coords):
+        raise ValueError(
+            f"values: got axes {values.dims} with coordinates {sorted(map(str, values.coords))}; expected an axis "
+            "'vertex' with 'hemisphere' and 'number', as read_gifti gives it."
+        )
+    attrs = {**values.attrs, **values.coords["vertex"].attrs}
+    counts = {side: int(attrs[f"n_{side}"]) for side in HEMISPHERES if f"n_{side}" in attrs}
+    if not counts:
+        raise ValueError("values: their vertices do not say of which mesh they are (attributes 'n_left', 'n_right').")
+    return counts
+
+
+def open_cifti(path: Path, samples: pd.DataFrame) -> ArraySource:
+    """Open a dense CIFTI time series without reading it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.dtseries.nii`` or ``.dscalar.nii``: (sample, grayordinate).
+    samples : pandas.DataFrame
+        A row a sample; see :func:`neuroling.data.sources.sample_coords`.
+
+    Returns
+    -------
+    ArraySource
+        Along the axis ``vertex``: vertices of the cortex (``hemisphere`` left or right, ``number`` within its mesh) and
+        voxels of other structures (``hemisphere`` empty, ``number`` -1); ``structure`` names all of them.
+
+    Raises
+    ------
+    ValueError
+        If the file is no dense CIFTI file.
+    """
+    image = _cifti(path)
+    brain = _brain_axis(path, image)
+    sides = {structure: side for side, structure in CIFTI_STRUCTURES.items()}
+    structure = np.asarray(brain.name, dtype=str)
+    targets = {
+        "vertex": np.arange(len(brain)),
+        "structure": structure,
+        "hemisphere": np.array([sides.get(name, "") for name in structure.tolist()]),
+        "number": np.where(brain.volume_mask, -1, brain.vertex).astype(np.int64),
+    }
+    counts = {
+        f"n_{side}": int(brain.nvertices[name]) for side, name in CIFTI_STRUCTURES.items() if name in brain.nvertices
+    }
+    attrs = {"space": f"CIFTI, {', '.join(f'{key} {count}' for key, count in counts.items())}", **counts}
+    values: Any = image.dataobj
+    return ArraySource(values, sample_coords(samples), targets, axis="vertex", attrs=attrs)
+
+
+def write_cifti(values: xr.DataArray, path: Path, *, like: Path, name: str = "score") -> Path:
+    """Write a map as a dense scalar CIFTI file with the grayordinates of another.
+
+    Parameters
+    ----------
+    values : xarray.DataArray, dims (vertex,)
+        One value a grayordinate, labelled as :func:`open_cifti` labels them; missing ones become NaN.
+    path : pathlib.Path
+        ``.dscalar.nii``.
+    like : pathlib.Path
+        CIFTI file that the grayordinates come from.
+    name : str
+        Name of the map.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    from nibabel.cifti2.cifti2 import Cifti2Image
+    from nibabel.cifti2.cifti2_axes import ScalarAxis
+
+    if values.dims != ("vertex",):
+        raise ValueError(f"values: got axes {values.dims}; expected ('vertex',). Choose or average along the others.")
+    brain = _brain_axis(like, _cifti(like))
+    labels = np.asarray(values.coords["vertex"])
+    if labels.max(initial=-1) >= len(brain) or labels.min(initial=0) < 0:
+        raise ValueError(
+            f"values: labels reach {labels.max()}; {like} has {len(brain)} grayordinates. Is it the same file?"
+        )
+    whole = np.full((1, len(brain)), np.nan, dtype=np.float32)
+    whole[0, labels] = values.to_numpy()
+    image: Any = Cifti2Image(whole, (ScalarAxis([name]), brain))  # type: ignore[no-untyped-call]
+    image.update_headers()
+    write_whole(path, image.to_bytes())
+    return path
+
+
+def surface_parts(values: xr.DataArray) -> dict[str, NDArray[np.float64]]:
+    """Lay values out on whole hemispheres, as pictures want them.
+
+    Parameters
+    ----------
+    values : xarray.DataArray, dims (vertex,)
+        One value a vertex, for example a score.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (vertex of the hemisphere,)
+        NaN where there is no value.
+    """
+    if values.dims != ("vertex",):
+        raise ValueError(f"values: got axes {values.dims}; expected ('vertex',). Choose or average along the others.")
+    found = {}
+    for side, n_vertices in mesh_of(values).items():
+        ours = np.asarray(values.hemisphere) == side
+        whole = np.full(n_vertices, np.nan)
+        whole[np.asarray(values.number)[ours]] = values.to_numpy()[ours]
+        found[side] = whole
+    return found
+
+
+def _ordered(given: Mapping[str, object]) -> list[str]:
+    unknown = sorted(set(given) - set(HEMISPHERES))
+    if unknown or not given:
+        raise ValueError(f"hemispheres: got {sorted(given)}; expected 'left', 'right' or both.")
+    return [side for side in HEMISPHERES if side in given]
+
+
+def _gifti_values(side: str, path: Path) -> NDArray[np.floating[Any]]:
+    import nibabel
+    from nibabel.gifti.gifti import GiftiImage
+
+    try:
+        image = nibabel.load(path)
+    except nibabel.filebasedimages.ImageFileError as error:
+        raise ValueError(f"{path}: no GIFTI file ({error}).") from error
+    if not isinstance(image, GiftiImage):
+        raise ValueError(f"{path}: is {type(image).__name__}; expected a GIFTI file, such as NAME.func.gii.")  # noqa: TRY004
+    said = str(image.meta.get("AnatomicalStructurePrimary", ""))
+    if said and said != GIFTI_STRUCTURES[side]:
+        raise ValueError(f"{path}: says that it is {said}, but was given as the {side} hemisphere.")
+    arrays = [array.data for array in image.darrays]
+    if not arrays or any(array.ndim != 1 or array.shape != arrays[0].shape for array in arrays):
+        raise ValueError(
+            f"{path}: its {len(arrays)} data arrays have shapes {sorted({array.shape for array in arrays})[:3]}; "
+            "expected one a sample, of one value a vertex. A mesh has no values."
+        )
+    check_stored_type(str(path), arrays[0].dtype)
+    return as_float(np.stack(arrays))
+
+
+def _cifti(path: Path) -> Cifti2Image:
+    import nibabel
+    from nibabel.cifti2.cifti2 import Cifti2Image
+
+    image: Any = nibabel.load(path)
+    if not isinstance(image, Cifti2Image):
+        raise ValueError(f"{path}: is {type(image).__name__}; expected a dense CIFTI file, such as NAME.dtseries.nii.")  # noqa: TRY004
+    return image
+
+
+def _brain_axis(path: Path, image: Cifti2Image) -> Any:
+    from nibabel.cifti2.cifti2_axes import BrainModelAxis
+
+    header: Any = image.header
+    axes = [header.get_axis(number) for number in range(image.ndim)]
+    if len(axes) != 2 or not isinstance(axes[1], BrainModelAxis):
+        kinds = " × ".join(type(axis).__name__ for axis in axes)
+        raise ValueError(f"{path}: its axes are {kinds}; expected samples × grayordinates (a dense file).")
+    return axes[1]
