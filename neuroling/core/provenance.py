@@ -151,7 +151,8 @@ def _update(digest: hashlib._Hash, name: str, values: np.ndarray) -> None:
     digest.update(f"{name}\x1f{values.shape}\x1f".encode())
     if values.dtype.kind in "fiub":
         digest.update(f"{values.dtype.newbyteorder('<').str}\x1e".encode())
-        digest.update(np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes())
+        plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+        digest.update(plain.reshape(-1).view(np.uint8))  # the bytes themselves: recordings are large
     else:
         for value in values.ravel():
             digest.update(f"{value!s}\x1e".encode("utf-8", "surrogatepass"))
