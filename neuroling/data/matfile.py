@@ -104,6 +104,8 @@ def flattened(name: str, value: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def _stacked(name: str, cells: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Stack cells along a new first axis; a single cell stays as it is."""
     arrays = [np.asarray(cell) for cell in cells]
+    if len(arrays) == 1 and arrays[0].dtype == object:  # a cell array that is the field of a struct
+        return _stacked(name, arrays[0].ravel())
     if all(array.dtype.kind == "U" and array.size <= 1 for array in arrays):
         return {name: np.array(["".join(array.ravel()) for array in arrays], dtype=str)}
     shapes = sorted({array.shape for array in arrays})
