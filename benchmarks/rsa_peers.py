@@ -193,6 +193,8 @@ def many_models() -> None:
             difference,
             target,
         )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"   target 1,024 MB: {'met' if peak < 1024 else 'MISSED'}, peers and their results included")
 
 
 def unbiased() -> None:

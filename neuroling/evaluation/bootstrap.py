@@ -222,7 +222,8 @@ def _resampled(rows: Array, models: Array, draws: NDArray[np.intp], measure: str
     n_subjects, n_times, n_pairs = rows.shape
     n_items = n_items_of(n_pairs)
     scores = np.empty((len(draws) + n_items, n_times, n_subjects, len(models)))
-    batch = max(1, BATCH_BYTES // (n_pairs * dtype.itemsize * (len(models) + n_subjects + 4)))
+    n_held = len(models) + n_subjects + 4 if measure == "spearman" else 4  # rows of pairs for each draw
+    batch = max(1, BATCH_BYTES // (n_pairs * dtype.itemsize * n_held))
     for start in range(0, len(scores), batch):
         part = slice(start, start + batch)
         weights = _weights(draws, n_items, range(len(scores))[part], dtype)

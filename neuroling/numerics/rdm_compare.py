@@ -93,10 +93,8 @@ def rho_a(rdms: Rdms, models: Models) -> Scores:
 
     Parameters
     ----------
-    rdms : ndarray, shape (row, pair)
-        Dissimilarities.
-    models : ndarray, shape (model, pair)
-        Models of them.
+    rdms, models : ndarray, shapes (row, pair) and (model, pair)
+        Dissimilarities and models of them.
 
     Returns
     -------
@@ -159,10 +157,8 @@ def whitened_cosine(rdms: Rdms, models: Models) -> Scores:
 
     Parameters
     ----------
-    rdms : ndarray, shape (row, pair)
-        Squared distances.
-    models : ndarray, shape (model, pair)
-        Models of them.
+    rdms, models : ndarray, shapes (row, pair) and (model, pair)
+        Squared distances and models of them.
 
     Returns
     -------
@@ -176,10 +172,8 @@ def whitened_correlation(rdms: Rdms, models: Models) -> Scores:
 
     Parameters
     ----------
-    rdms : ndarray, shape (row, pair)
-        Squared distances.
-    models : ndarray, shape (model, pair)
-        Models of them.
+    rdms, models : ndarray, shapes (row, pair) and (model, pair)
+        Squared distances and models of them.
 
     Returns
     -------
@@ -196,10 +190,8 @@ def partial_pearson(rdms: Rdms, models: Models, controls: Models) -> Scores:
 
     Parameters
     ----------
-    rdms : ndarray, shape (row, pair)
-        Dissimilarities.
-    models : ndarray, shape (model, pair)
-        Models of them.
+    rdms, models : ndarray, shapes (row, pair) and (model, pair)
+        Dissimilarities and models of them.
     controls : ndarray, shape (control, pair)
         Other models, held constant; any number.
 
@@ -216,10 +208,8 @@ def partial_spearman(rdms: Rdms, models: Models, controls: Models) -> Scores:
 
     Parameters
     ----------
-    rdms : ndarray, shape (row, pair)
-        Dissimilarities.
-    models : ndarray, shape (model, pair)
-        Models of them.
+    rdms, models : ndarray, shapes (row, pair) and (model, pair)
+        Dissimilarities and models of them.
     controls : ndarray, shape (control, pair)
         Other models, held constant.
 

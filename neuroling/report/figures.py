@@ -286,7 +286,7 @@ def _significance_bar(ax: Axes, time: NDArray[np.generic], significant: xr.DataA
     low, high = ax.get_ylim()
     height = low - 0.03 * (high - low)
     where = np.where(significant.values.astype(bool), height, np.nan)
-    ax.plot(time, where, color=INK, linewidth=4, solid_capstyle="butt", label="above its null")
+    ax.plot(time, where, color=INK, linewidth=4, solid_capstyle="butt", label="beyond its null")
     ax.set_ylim(low - 0.08 * (high - low), high)
 
 

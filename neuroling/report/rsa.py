@@ -11,12 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.result import Result
+from neuroling.data.eeg import vertex_labels
 from neuroling.report.figures import CEILING, CHANCE, INK, MARKERS, NULL, SERIES, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from mne import EvokedArray, SourceEstimate
+    from mne import EvokedArray, SourceEstimate, VolSourceEstimate
 
 SIGNIFICANCE = 0.05
 STYLES = ("-", "--", "-.", ":")
@@ -39,11 +40,7 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
     -------
     matplotlib.axes.Axes
     """
-    score = result.score
-    if not {"time", "model"} <= set(score.dims) <= {"time", "model", "subject"}:
-        raise ValueError(
-            f"result: its scores have {score.dims}; expected time, model and perhaps subject. Select first."
-        )
+    score = _models_over_time(result)
     ax = ax or new_axes()
     time = np.asarray(score.time)
     ax.axhline(result.chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.0)
@@ -69,6 +66,15 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
     _finish(ax, result.provenance.synthetic)
     ax.legend(frameon=False, fontsize=8, loc="upper right")
     return ax
+
+
+def _models_over_time(result: Result) -> xr.DataArray:
+    score = result.score
+    if not {"time", "model"} <= set(score.dims) <= {"time", "model", "subject"}:
+        raise ValueError(
+            f"result: its scores have {score.dims}; expected time, model and perhaps subject. Select first."
+        )
+    return score
 
 
 def _bars(ax: Axes, time: NDArray[Any], significant: xr.DataArray, names: Sequence[str]) -> None:
@@ -135,7 +141,9 @@ def square(dissimilarities: xr.DataArray, order: Sequence[str] | None = None) ->
     numpy.ndarray, shape (item, item)
         NaN on the diagonal.
     """
-    first, second = (np.asarray(dissimilarities.coords[name]).astype(str) for name in ("first", "second"))
+    first, second = (
+        np.array([str(n) for n in dissimilarities.coords[side].to_numpy()]) for side in ("first", "second")
+    )
     known = np.unique(np.concatenate([first, second]))
     items = list(known) if order is None else [str(item) for item in order]
     if set(items) != set(known) or len(items) != len(known):
@@ -149,7 +157,13 @@ def square(dissimilarities: xr.DataArray, order: Sequence[str] | None = None) ->
     return matrix
 
 
-def plot_mds(dissimilarities: xr.DataArray, groups: Mapping[str, str] | None = None, ax: Axes | None = None) -> Axes:
+def plot_mds(
+    dissimilarities: xr.DataArray,
+    groups: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+    *,
+    named: bool = True,
+) -> Axes:
     """Draw items as points whose distances are as the dissimilarities, as far as two dimensions allow (Torgerson 1952).
 
     Parameters
@@ -160,6 +174,8 @@ def plot_mds(dissimilarities: xr.DataArray, groups: Mapping[str, str] | None = N
         Item and its group, by colour and shape.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
+    named : bool
+        Write the items' names beside their points.
 
     Returns
     -------
@@ -175,7 +191,7 @@ def plot_mds(dissimilarities: xr.DataArray, groups: Mapping[str, str] | None = N
         inside = np.array([kind_of.get(name, "item") == kind for name in names])
         colour, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
         ax.scatter(points[inside, 0], points[inside, 1], s=36, color=colour, marker=marker, label=kind)
-    for name, point in zip(names, points, strict=True):
+    for name, point in zip(names, points, strict=True) if named else ():
         ax.annotate(name, tuple(point), xytext=(3, 3), textcoords="offset points", fontsize=6, color=INK)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xticks([])
@@ -258,11 +274,7 @@ def plot_layers(result: Result, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    score = result.score
-    if not {"time", "model"} <= set(score.dims) <= {"time", "model", "subject"}:
-        raise ValueError(
-            f"result: its scores have {score.dims}; expected time, model and perhaps subject. Select first."
-        )
+    score = _models_over_time(result)
     mean = (score.mean("subject") if "subject" in score.dims else score).transpose("model", "time")
     ax = ax or new_axes(7, 1.2 + 0.28 * mean.sizes["model"])
     time = np.asarray(mean.time, dtype=np.float64)
@@ -466,28 +478,36 @@ def montage_positions(channels: Sequence[str], montage: str = "biosemi64") -> xr
     return xr.DataArray(values, dims=("channel", "feature"), coords={"channel": names, "feature": list("xyz")})
 
 
-def to_source_estimate(score: xr.DataArray, vertices: Sequence[NDArray[np.integer[Any]]]) -> SourceEstimate:
+def to_source_estimate(
+    score: xr.DataArray, vertices: Sequence[NDArray[np.integer[Any]]]
+) -> SourceEstimate | VolSourceEstimate:
     """Turn scores of a source-space searchlight into an MNE source estimate.
 
     Parameters
     ----------
     score : xarray.DataArray, dims (voxel, time)
-        As many voxels as vertices, in their order.
+        Voxels labelled by vertex, as :func:`~neuroling.data.eeg.from_source_estimates` does, in any order.
     vertices : sequence of ndarray
-        Of left and right hemisphere, as in ``stc.vertices``.
+        As in ``stc.vertices``: those of left and right hemisphere, or of one volume.
 
     Returns
     -------
-    mne.SourceEstimate
+    mne.SourceEstimate or mne.VolSourceEstimate
     """
     import mne
 
-    n_vertices = sum(len(part) for part in vertices)
-    if set(score.dims) != {"voxel", "time"} or score.sizes["voxel"] != n_vertices:
-        raise ValueError(f"score: got {dict(score.sizes)}; expected (voxel, time) with {n_vertices} voxels.")
+    labels = vertex_labels(vertices)
+    held = [str(label) for label in score.indexes["voxel"]] if "voxel" in score.indexes else []
+    if set(score.dims) != {"voxel", "time"} or sorted(held) != sorted(labels):
+        raise ValueError(
+            f"score: got axes {score.dims} with {len(held)} voxels {held[:3]}; expected (voxel, time) with the "
+            f"{len(labels)} voxels {labels[:3]} and so on."
+        )
+    values = score.sel(voxel=labels).transpose("voxel", "time").to_numpy()
     times = np.asarray(score.time, dtype=np.float64)
     step = float(np.diff(times).mean()) if len(times) > 1 else 1.0
-    return mne.SourceEstimate(score.transpose("voxel", "time").values, list(vertices), float(times[0]), step)
+    kind = mne.SourceEstimate if len(vertices) == 2 else mne.VolSourceEstimate
+    return kind(values, list(vertices), float(times[0]), step)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -54,9 +54,8 @@ def model_rdms(features: xr.DataArray, distance: Distance | str = "cosine") -> x
         for place in range(len(labels))
     ]
     names = [f"layer {label}" if axis == "layer" else str(label) for label in labels]
-    return xr.concat(each, pd.Index(names, name="model"), coords="minimal", compat="override").transpose(
-        "sample", "model"
-    )
+    joined = xr.concat(each, "model", coords="minimal", compat="override").assign_coords(model=np.array(names))
+    return joined.transpose("sample", "model")
 
 
 def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str]) -> xr.DataArray:
@@ -148,13 +147,28 @@ def stack_models(*models: xr.DataArray) -> xr.DataArray:
     wide = [each if "model" in each.dims else each.expand_dims(model=[str(each.name)], axis=1) for each in models]
     first = wide[0]
     ordered = [in_order_of(each, first, "models") for each in wide]
-    names = np.concatenate([np.asarray(each.model).astype(str) for each in ordered])
+    names = np.concatenate([model_names(each) for each in ordered])
     if len(np.unique(names)) < len(names):
         values, counts = np.unique(names, return_counts=True)
         raise ValueError(f"models: {values[counts > 1].tolist()} occur more than once; give each a name of its own.")
     values = np.concatenate([each.transpose("sample", "model").to_numpy() for each in ordered], axis=1)
     coords = {name: ("sample", np.asarray(first.coords[name])) for name in ("sample", "first", "second")}
     return xr.DataArray(values, dims=("sample", "model"), coords={**coords, "model": names}, name="dissimilarity")
+
+
+def model_names(models: xr.DataArray) -> NDArray[np.str_]:
+    """Give the names of models as plain text, whatever kind of text they were.
+
+    Parameters
+    ----------
+    models : xarray.DataArray
+        With labels along ``model``.
+
+    Returns
+    -------
+    ndarray of str, shape (model,)
+    """
+    return np.array([str(name) for name in models.coords["model"].to_numpy()])
 
 
 def in_order_of(models: xr.DataArray, pairs: xr.DataArray | NDArray[np.str_], name: str) -> xr.DataArray:

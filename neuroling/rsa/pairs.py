@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from neuroling.core.align import Aligned, align
 from neuroling.rsa.dissimilarity import Noise, rdms
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.models import check_models, in_order_of, model_rdms
+from neuroling.rsa.models import check_models, in_order_of, model_names, model_rdms
 
 Array = NDArray[np.floating[Any]]
 
@@ -83,7 +83,7 @@ def paired(models: xr.DataArray, dissimilarities: xr.DataArray) -> Aligned:
     check_models(models)
     ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
     coords = {name: ("sample", np.asarray(dissimilarities.coords[name])) for name in ("sample", "first", "second")}
-    names = np.asarray(ordered.model).astype(str)
+    names = model_names(ordered)
     x = xr.DataArray(
         ordered.values, dims=("sample", "feature"), coords={**coords, "feature": names}, attrs=models.attrs
     )

@@ -15,7 +15,8 @@ from neuroling.core.result import Result
 from neuroling.rsa.comparators import Comparator
 from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.similarity import model_hash, prepared, recording_hash, scan, warn_of_nan
+from neuroling.rsa.models import model_names
+from neuroling.rsa.similarity import metric_name, model_hash, prepared, recording_hash, scan, warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 Patches = Mapping[str, Sequence[str]]
@@ -118,24 +119,12 @@ def searchlight(
         ``score`` (split, \*targets, channel, [time,] model). Neighbouring patches share members, so scores are smooth
         over the head whatever the brain does: a topography says where information can be read, not where it lies.
     """
-    into = axis if into is None else into
-    if not patches:
-        raise ValueError("patches: none given; make some with neighbours_within or neighbours_from.")
-    known = {str(name) for name in recording.coords[axis].values} if axis in recording.coords else set()
-    for centre, members in patches.items():
-        absent = [member for member in members if member not in known]
-        if absent or len(set(members)) < len(members):
-            raise ValueError(
-                f"patches: {centre!r} holds {absent[:5] or list(members)}, "
-                f"{'not along' if absent else 'some twice along'} {axis!r} of the recording."
-            )
+    _check_patches(patches, recording, axis)
     light = recording.astype(dtype, copy=False)
-    comparison, ordered = prepared(
-        PairLabels.of(np.asarray(recording.coords["sample"])).sample, models, comparator, controls
-    )
-    parts = []
-    for members in patches.values():
-        plan = Plan.of(
+    pairs = PairLabels.of(np.asarray(recording.coords["sample"])).sample
+    comparison, ordered = prepared(pairs, models, comparator, controls)
+    plans = (
+        Plan.of(
             light.sel({axis: list(members)}),
             distance,
             over=axis,
@@ -143,19 +132,41 @@ def searchlight(
             noise=_restricted(noise, members),
             allow_bias=allow_bias,
         )
-        scores, _ = scan(plan, comparison, with_ceiling=False)  # (place, time, model)
-        parts.append(scores)
+        for members in patches.values()
+    )
+    parts = []
+    for plan in plans:
+        scores, _ = scan(plan, comparison, with_ceiling=False)
+        parts.append(scores)  # (place, time, model)
     values = np.stack(parts, axis=1)  # (place, patch, time, model)
     warn_of_nan(values)
-    values = values.reshape((*plan.other_shape, len(patches), *plan.time_shape, values.shape[-1]))
+    score = _labelled(plan, values, axis if into is None else into, list(patches), model_names(ordered))
+    name = metric_name(comparison, controls)
+    return Result.of(score.expand_dims("split"), metric=name, provenance=_provenance(recording, ordered, plan, patches))
+
+
+def _check_patches(patches: Patches, recording: xr.DataArray, axis: str) -> None:
+    if not patches:
+        raise ValueError("patches: none given; make some with neighbours_within or neighbours_from.")
+    if axis not in recording.coords:
+        raise ValueError(f"axis: got {axis!r}; the recording has labels along {[str(c) for c in recording.indexes]}.")
+    known = {str(name) for name in recording.coords[axis].values}
+    for centre, members in patches.items():
+        absent = [member for member in members if member not in known]
+        if absent or len(set(members)) < len(members):
+            raise ValueError(
+                f"patches: {centre!r} holds {absent[:5] or list(members)}, "
+                f"{'not along' if absent else 'some twice along'} {axis!r} of the recording."
+            )
+
+
+def _labelled(plan: Plan, values: Array, into: str, centres: list[str], models: NDArray[np.str_]) -> xr.DataArray:
+    """Put labels on scores (place, patch, time, model)."""
     template = plan.labelled(np.zeros((*plan.other_shape, *plan.time_shape)))
     times = ("time",) if plan.time_shape else ()
-    coords = {**template.coords, into: list(patches), "model": np.asarray(ordered.model).astype(str)}
-    score = xr.DataArray(values, dims=(*plan.others, into, *times, "model"), coords=coords)
-    name = comparison.comparator.name + (
-        "" if controls is None else f" given {', '.join(map(str, controls.model.values))}"
-    )
-    return Result.of(score.expand_dims("split"), metric=name, provenance=_provenance(recording, ordered, plan, patches))
+    shaped = values.reshape((*plan.other_shape, len(centres), *plan.time_shape, len(models)))
+    coords = {**template.coords, into: centres, "model": models}
+    return xr.DataArray(shaped, dims=(*plan.others, into, *times, "model"), coords=coords)
 
 
 def _restricted(noise: Noise, members: Sequence[str]) -> Noise:

@@ -19,7 +19,7 @@ from neuroling.numerics.rdm_compare import with_gaps
 from neuroling.rsa.comparators import Comparator, as_comparator
 from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.models import check_models, in_order_of
+from neuroling.rsa.models import check_models, in_order_of, model_names
 
 Array = NDArray[np.floating[Any]]
 
@@ -53,7 +53,8 @@ def similarity(
     controls : xarray.DataArray, optional, dims (sample, model)
         Models held constant; Spearman and Pearson have partial forms.
     ceiling : bool
-        With an axis ``subject``: how well participants agree with the others (``lower``) and with all (``upper``).
+        Where ``subject`` is the only axis beside time: how well participants agree with the others (``lower``) and with
+        all (``upper``). Partial agreement has none, since what controls leave differs from model to model.
     dtype : dtype
         What is computed in; float32 is several times faster, and off by less than 1e-6.
 
@@ -489,9 +490,7 @@ def labelled_result(
     if bounds is not None:
         ceiling = source.labelled(_reshaped(source, bounds, 1), "bound").assign_coords(bound=["lower", "upper"])
         ceiling = ceiling.drop_attrs()
-    name = comparison.comparator.name
-    if controls is not None:
-        name = f"partial {name} given {', '.join(map(str, controls.model.values))}"
+    name = metric_name(comparison, controls)
     attrs = dict(source.attrs)
     data = {"models": model_hash(models), "recording": recording_hash(recording)}
     provenance = Provenance(
@@ -504,6 +503,24 @@ def labelled_result(
         notes=_notes(source, attrs),
     )
     return Result.of(score, metric=name, ceiling=ceiling, provenance=provenance)
+
+
+def metric_name(comparison: Comparison, controls: xr.DataArray | None) -> str:
+    """Say what scores are.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What was compared.
+    controls : xarray.DataArray or None
+        What was held constant.
+
+    Returns
+    -------
+    str
+    """
+    name = comparison.comparator.name
+    return name if controls is None else f"partial {name} given {', '.join(map(str, controls.model.values))}"
 
 
 def model_hash(models: xr.DataArray) -> str:
@@ -563,7 +580,7 @@ def _reshaped(source: Source, values: Array, n_leading: int = 0) -> Array:
 
 def _with_models(source: Source, scores: Array, models: xr.DataArray) -> xr.DataArray:
     one = source.labelled(_reshaped(source, scores[..., 0]))
-    names = np.asarray(models.model).astype(str)
+    names = model_names(models)
     values = scores.reshape((*one.shape, len(names)))
     return xr.DataArray(values, dims=(*one.dims, "model"), coords={**one.coords, "model": names})
 

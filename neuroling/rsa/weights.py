@@ -59,7 +59,7 @@ def weighted_similarity(
     """
     y, x, ordered = _checked(dissimilarities, models, ranked)
     if not nonnegative:
-        refuse_collinear(ordered, condition_limit)
+        refuse_collinear(ordered.copy(data=x), condition_limit)
     scores = []
     for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng)):
         weights = _weights(x[train], _others(y[train]), nonnegative)  # (1 + model, subject, time)
@@ -67,6 +67,43 @@ def weighted_similarity(
         scores.append(_correlation(predicted, y[test]))
     kind = "non-negative" if nonnegative else "least-squares"
     return _result(np.stack(scores), dissimilarities, f"pearson, {kind} weights of other people and items", models)
+
+
+def regression_weights(
+    dissimilarities: xr.DataArray,
+    models: xr.DataArray,
+    *,
+    ranked: bool = True,
+    condition_limit: float = CONDITION_LIMIT,
+) -> Result:
+    """Weight all models at once to fit each participant's dissimilarities at each time: standardised betas.
+
+    Nothing is held out, so how well models fit is for :func:`weighted_similarity` to say. Weights differ from zero over
+    participants where :func:`~neuroling.evaluation.flips.with_null` finds so.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, subject, [time])
+        Of every pair of items, finite.
+    models : xarray.DataArray, dims (sample, model)
+        Of the pairs of the same items.
+    ranked : bool
+        Replace dissimilarities and models by their ranks first.
+    condition_limit : float
+        Condition number of the models above which weights are refused.
+
+    Returns
+    -------
+    Result
+        ``score`` (split, subject, [time,] model): standard deviations of the dissimilarities for one of the model.
+    """
+    y, x, ordered = _checked(dissimilarities, models, ranked, least=1)
+    refuse_collinear(ordered.copy(data=x), condition_limit)
+    spread = y.std(axis=0)
+    betas = _weights(x, y / np.where(spread > 0, spread, np.nan), nonnegative=False)[1:]  # (model, subject, time)
+    names = [str(name) for name in ordered.model.values]
+    scores = np.moveaxis(betas, 0, -1)[None]
+    return _result(scores, dissimilarities, "standardised beta", models, names)
 
 
 def variance_partition(
@@ -163,13 +200,15 @@ def _part(some: frozenset[int], explained: dict[frozenset[int], Array], everythi
     return total
 
 
-def _checked(dissimilarities: xr.DataArray, models: xr.DataArray, ranked: bool) -> tuple[Array, Array, xr.DataArray]:
+def _checked(
+    dissimilarities: xr.DataArray, models: xr.DataArray, ranked: bool, least: int = 2
+) -> tuple[Array, Array, xr.DataArray]:
     """Give (pair, subject, time), standardised models (pair, model), and the models in the order of the data."""
     check_models(models)
     present = dissimilarities if "time" in dissimilarities.dims else dissimilarities.expand_dims("time")
     if set(present.dims) != {"sample", "subject", "time"}:
         raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, subject, [time]).")
-    if present.sizes["subject"] < 2:
+    if present.sizes["subject"] < least:
         raise ValueError("dissimilarities: one subject; weights are learned from others, so expected at least two.")
     ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
     y: Array = present.transpose("sample", "subject", "time").values.astype(np.float64)
@@ -200,7 +239,8 @@ def _weights(x: Array, y: Array, nonnegative: bool) -> Array:
     from scipy.optimize import nnls
 
     centre, level = x.mean(axis=0), flat.mean(axis=0)
-    slopes = np.stack([nnls(x - centre, column)[0] for column in (flat - level).T], axis=1)
+    directions, small = np.linalg.qr(x - centre)  # (pair, model), (model, model): the same problem, of few rows
+    slopes = np.stack([nnls(small, column)[0] for column in (directions.T @ (flat - level)).T], axis=1)
     return np.concatenate([(level - centre @ slopes)[None], slopes]).reshape(-1, *y.shape[1:])
 
 

@@ -63,3 +63,15 @@ def test_equal_seeds_agree_and_others_do_not():
     )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_the_noise_of_the_others_is_that_about_their_own_means():
+    rng = np.random.default_rng(5)
+    pseudo = torch.from_numpy(rng.standard_normal((3, 5, 20, 4)))  # (time, pseudo, item, channel)
+    noise = pseudo - pseudo.mean(1, keepdim=True)
+    roots = decoding._roots_of_precision(noise, 0.1)
+    kept = pseudo[:, [0, 1, 3, 4]]
+    residuals = (kept - kept.mean(1, keepdim=True)).reshape(-1, 4)
+    covariance = residuals.T @ residuals / (3 * 20 * 3)
+    shrunk = 0.9 * covariance + 0.1 * torch.trace(covariance) / 4 * torch.eye(4)
+    np.testing.assert_allclose(torch.linalg.inv(roots[2] @ roots[2]).numpy(), shrunk.numpy(), atol=1e-10)

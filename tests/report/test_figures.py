@@ -129,7 +129,7 @@ def test_series_are_told_apart_by_colour_and_shape() -> None:
 def test_significance_is_a_bar_below_the_curve() -> None:
     significant = xr.DataArray(TIME > 0.5, dims="time")
     ax = plot_curve(CURVE, significant=significant)
-    bar = next(line for line in ax.lines if line.get_label() == "above its null")
+    bar = next(line for line in ax.lines if line.get_label() == "beyond its null")
     np.testing.assert_array_equal(np.isfinite(np.asarray(bar.get_ydata(), dtype=float)), significant)
     assert np.nanmax(np.asarray(bar.get_ydata(), dtype=float)) < CURVE.min()
 

@@ -11,6 +11,7 @@ import xarray as xr
 from PIL import Image
 
 from neuroling import Result
+from neuroling.data.eeg import vertex_labels
 from neuroling.evaluation.flips import FlipTest, with_null
 from neuroling.report import rsa
 from neuroling.report.figures import axes_to_png
@@ -91,13 +92,24 @@ def test_scores_become_mne_objects_and_keep_their_values(result):
     assert isinstance(evoked, mne.EvokedArray)
     np.testing.assert_allclose(evoked.times, TIMES)
     np.testing.assert_allclose(evoked.data[0], result.score.mean("subject").sel(model="a"))
-    voxels = xr.DataArray(np.ones((3, 6)), dims=("voxel", "time"), coords={"time": TIMES})
-    stc = rsa.to_source_estimate(voxels, [np.array([1, 5]), np.array([2])])
-    np.testing.assert_allclose(stc.times, TIMES)
-    with pytest.raises(ValueError, match="with 2 voxels"):
-        rsa.to_source_estimate(voxels, [np.array([1]), np.array([2])])
     with pytest.raises(ValueError, match="expected \\(channel, time\\)"):
         rsa.to_evoked(result.score)
+
+
+@pytest.mark.parametrize(
+    ("vertices", "kind"),
+    [([np.array([1, 5]), np.array([2])], mne.SourceEstimate), ([np.array([1, 5, 7])], mne.VolSourceEstimate)],
+    ids=["surface", "volume"],
+)
+def test_scores_of_sources_become_estimates_matched_by_vertex(vertices, kind):
+    labels = vertex_labels(vertices)
+    score = xr.DataArray(np.arange(18.0).reshape(3, 6), dims=("voxel", "time"), coords={"voxel": labels, "time": TIMES})
+    stc = rsa.to_source_estimate(score.isel(voxel=[2, 0, 1]), vertices)
+    assert type(stc) is kind
+    np.testing.assert_allclose(stc.data, score.values)
+    np.testing.assert_allclose(stc.times, TIMES)
+    with pytest.raises(ValueError, match="expected \\(voxel, time\\) with the 2 voxels"):
+        rsa.to_source_estimate(score, [np.array([1]), np.array([2])])
 
 
 def test_layers_are_a_map_with_what_is_significant_outlined(result):

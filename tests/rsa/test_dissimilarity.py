@@ -118,6 +118,15 @@ def test_unequal_counts_are_allowed_by_name_or_without_bias(recording):
     assert rdms(counted, "correlation", allow_bias=True).attrs["biased"] == 1
 
 
+def test_counts_that_differ_only_between_people_bias_nothing(recording):
+    counts = np.repeat(np.arange(20, 25), 12).reshape(5, 12)
+    counted = recording.assign_coords(n_trials=(("subject", "sample"), counts))
+    assert rdms(counted, "correlation").attrs["n_trials_max"] == 24
+    counts[3, 0] += 1
+    with pytest.raises(ValueError, match="rest on 20 to 24 trials"):
+        rdms(counted.assign_coords(n_trials=(("subject", "sample"), counts)), "correlation")
+
+
 def test_crossnobis_is_unbiased_and_euclid_is_not():
     """Defect 1: a training mean that held the test fold made 'cross-validated' distances as large as plain ones."""
     rng = np.random.default_rng(2)

@@ -10,6 +10,7 @@ from scipy.spatial.distance import pdist
 
 from neuroling.numerics.strings import edit_distances
 from neuroling.rsa import models as room
+from neuroling.rsa.similarity import similarity
 
 TABLE = pd.DataFrame(
     {
@@ -99,3 +100,52 @@ def test_models_that_are_the_same_have_no_condition_number():
 def test_unrelated_models_have_a_condition_number_near_one():
     x = np.random.default_rng(4).standard_normal((5000, 4))
     assert room.condition_number(xr.DataArray(x, dims=("sample", "model"), coords={"model": list("abcd")})) < 1.1
+
+
+def test_one_model_has_no_collinearity():
+    with pytest.raises(ValueError, match="between at least two"):
+        room.collinearity(room.confound_rdms(TABLE, ["length"]))
+
+
+def test_the_confounds_of_reading_come_from_a_table_by_their_names():
+    words = ["cat", "horse", "saw", "ham"]
+    rng = np.random.default_rng(5)
+    table = TABLE.assign(
+        spelling=words,
+        old20=room.old20(words, [*words, "cap", "car", "hat", "house"], n_nearest=3),
+        concreteness=[4.9, 4.8, 4.7, 4.6],
+        position=[2, 5, 3, 9],
+        surprisal=rng.gamma(2, 3, 4),
+    )
+    kinds = {
+        "length": "number",
+        "log_freq": "number",
+        "spelling": "spelling",
+        "old20": "number",
+        "phonemes": "spelling",
+        "concreteness": "number",
+        "class": "class",
+        "position": "number",
+        "surprisal": "number",
+    }
+    got = room.confound_rdms(table, kinds)
+    assert got.model.to_numpy().tolist() == list(kinds)
+    assert got.sel(sample="cat | saw", model="position") == 1
+    np.testing.assert_allclose(got.sel(model="concreteness"), pdist(table[["concreteness"]]))
+    np.testing.assert_allclose(got.sel(model="surprisal"), pdist(table[["surprisal"]]))
+    assert got.sel(sample="cat | ham", model="phonemes") == 3
+
+
+def test_layers_of_a_network_are_compared_over_time(features, recording):
+    layers = xr.concat([features, features**2, features + 1], pd.Index(["0", "4", "8"], name="layer"))
+    result = similarity(recording, room.model_rdms(layers, "euclidean"), comparator="spearman")
+    assert result.score.model.to_numpy().tolist() == ["layer 0", "layer 4", "layer 8"]
+    np.testing.assert_allclose(result.score.sel(model="layer 0"), result.score.sel(model="layer 8"), atol=1e-6)
+
+
+def test_labels_of_a_table_are_labels_like_any(features, recording):
+    named = pd.Index(recording.sample.to_numpy(), name="sample", dtype="str")
+    told = recording.assign_coords(sample=named)
+    models = room.model_rdms(features.assign_coords(sample=named), "euclidean")
+    expected = similarity(recording, room.model_rdms(features, "euclidean")).score
+    np.testing.assert_array_equal(similarity(told, models).score, expected)

@@ -107,10 +107,11 @@ def test_ceilings_are_close_to_those_of_leave_one_out(features, recording):
     assert float(abs(fast - slow).mean()) < 0.03  # the one weighs participants alike, the other by their spread
 
 
-def test_ceilings_bracket_the_true_model():
+@pytest.mark.parametrize("n_studies", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_ceilings_bracket_the_true_model(n_studies):
     rng = np.random.default_rng(8)
     inside = 0
-    for _ in range(40):
+    for _ in range(n_studies):
         truth = rng.gamma(2, 1, 190)
         rows = truth + rng.normal(0, 1.5, (12, 190))
         model = truth - truth.mean()
@@ -119,7 +120,18 @@ def test_ceilings_bracket_the_true_model():
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
         lower, upper = ceilings_from_products((unit @ unit.T)[None]).mean(axis=(1, 2))
         inside += lower <= score <= upper
-    assert inside >= 39
+    assert inside >= 0.975 * n_studies
+
+
+@pytest.mark.parametrize("comparator", [c.name for c in ALL if "cosine" not in c.name and "whitened" not in c.name])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dissimilarities_that_are_all_equal_agree_with_nothing_and_this_is_said(models, comparator, dtype):
+    rows = xr.DataArray(
+        np.full((66, 2), 0.1), dims=("sample", "subject"), coords={"sample": models.sample, "subject": [0, 1]}
+    )
+    with pytest.warns(UserWarning, match="are all equal or missing"):
+        score = rdm_similarity(rows, models, comparator=comparator, ceiling=False, dtype=dtype).score
+    assert score.isnull().all()
 
 
 def test_a_gap_at_one_time_leaves_all_other_scores_alone(recording, models):

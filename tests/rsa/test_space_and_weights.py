@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import mne
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import sparse
 from sklearn.neighbors import NearestCentroid
 
+from neuroling.data.eeg import from_source_estimates, source_positions, vertex_labels
+from neuroling.report.rsa import to_source_estimate
 from neuroling.rsa.comparators import tau_a
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
@@ -15,8 +18,8 @@ from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import model_rdms, stack_models
 from neuroling.rsa.presets import GUGGENMOS_2018, KARAPETIAN_2023, NILI_2014
 from neuroling.rsa.searchlight import neighbours_from, neighbours_within, searchlight
-from neuroling.rsa.similarity import similarity
-from neuroling.rsa.weights import item_folds, variance_partition, weighted_similarity
+from neuroling.rsa.similarity import rdm_similarity, similarity
+from neuroling.rsa.weights import _weights, item_folds, regression_weights, variance_partition, weighted_similarity
 
 
 def line(n):
@@ -69,11 +72,72 @@ def test_regions_are_patches_with_names(features, recording):
     assert got.score.region.values.tolist() == ["front", "back"]
 
 
+def volume(spacing_mm=50.0):
+    """Give a real source space of MNE: a grid inside a sphere."""
+    with mne.use_log_level("error"):
+        return mne.setup_volume_source_space(pos=spacing_mm, sphere=(0.0, 0.0, 0.0, 0.09))
+
+
+def estimates(features, vertices, kind):
+    """Give a source estimate for each item, whose first three sources carry the features."""
+    rng = np.random.default_rng(3)
+    made = {}
+    for item, values in zip(features.sample.to_numpy(), features.to_numpy(), strict=True):
+        data = 0.3 * rng.standard_normal((sum(map(len, vertices)), 4))
+        data[:3] += values[:, None]
+        made[str(item)] = kind(data, vertices, 0.0, 0.01)
+    return made
+
+
+def test_a_volume_of_mne_is_searched_and_given_back(features):
+    source = volume()
+    vertices = [source[0]["vertno"]]
+    recording = from_source_estimates(estimates(features, vertices, mne.VolSourceEstimate))
+    patches = neighbours_within(source_positions(source), 0.051)
+    result = searchlight(
+        recording, model_rdms(features, "euclidean"), patches, axis="voxel", distance="euclidean", comparator="spearman"
+    )
+    stc = to_source_estimate(result.score.isel(model=0), vertices)
+    assert isinstance(stc, mne.VolSourceEstimate)
+    informed = [name for name, members in patches.items() if set(vertex_labels(vertices)[:3]) <= set(members)]
+    assert result.score.mean("time").isel(model=0).idxmax("voxel").item() in informed
+    np.testing.assert_allclose(stc.data, result.score.isel(model=0).transpose("voxel", "time"))
+
+
+def test_two_hemispheres_of_mne_are_searched_and_given_back(features):
+    vertices = [np.array([0, 3, 9]), np.array([1, 2])]
+    recording = from_source_estimates(estimates(features, vertices, mne.SourceEstimate))
+    patches = {"lh-0": ["lh-0", "lh-3", "lh-9"], **{f"rh-{v}": ["rh-1", "rh-2"] for v in (1, 2)}}
+    patches |= {name: ["lh-0", name] for name in ("lh-3", "lh-9")}
+    result = searchlight(
+        recording, model_rdms(features, "euclidean"), patches, axis="voxel", distance="euclidean", comparator="spearman"
+    )
+    stc = to_source_estimate(result.score.isel(model=0), vertices)
+    assert isinstance(stc, mne.SourceEstimate)
+    assert stc.lh_data[0].min() > 0.7 > stc.rh_data.max()
+
+
 def test_sources_are_searched_along_voxels(features, recording):
     sources = recording.rename(channel="voxel")
     patches = neighbours_within(line(8).rename(channel="voxel"), 1.0)
     got = searchlight(sources, model_rdms(features, "euclidean"), patches, axis="voxel", comparator="spearman")
     assert got.score.dims == ("subject", "voxel", "time", "model")
+
+
+def test_an_axis_that_the_recording_lacks_is_refused(features, recording):
+    with pytest.raises(ValueError, match="axis: got 'voxel'"):
+        searchlight(recording, model_rdms(features, "euclidean"), {"E0": ["E0", "E1"]}, axis="voxel")
+    with pytest.raises(ValueError, match="patches: none given"):
+        searchlight(recording, model_rdms(features, "euclidean"), {})
+
+
+def test_controls_are_named_as_everywhere(features, recording):
+    models = model_rdms(features, "euclidean")
+    other = (models**2 + np.random.default_rng(0).random(models.shape)).assign_coords(model=["other"])
+    part = recording.isel(subject=[0], time=[6])
+    patch = {"E0": ["E0", "E1"]}
+    light = searchlight(part, models, patch, comparator="spearman", controls=other)
+    assert light.metric == similarity(part, models, comparator="spearman", controls=other).metric
 
 
 @pytest.mark.parametrize("members", [["E0", "nowhere"], ["E0", "E0"]])
@@ -192,6 +256,41 @@ def test_time_is_one_more_axis(mixture):
     assert score.dims == ("subject", "time")
     np.testing.assert_allclose(score.sel(time=0.0).values, weighted_similarity(y, models).score.values)
     assert abs(float(score.sel(time=0.1).mean())) < 0.25
+
+
+def test_standardised_betas_are_those_of_the_regression(mixture):
+    models, y = mixture
+    result = regression_weights(y, models, ranked=False)
+    x = models.to_numpy()
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    row = y.sel(subject=3).to_numpy()
+    expected = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), row / row.std(), rcond=None)[0][1:]
+    np.testing.assert_allclose(result.score.sel(subject=3).to_numpy(), expected)
+    assert result.score.mean("subject").idxmax("model") == "a"
+
+
+def test_betas_of_one_model_are_its_correlation(mixture):
+    models, y = mixture
+    beta = regression_weights(y, models.sel(model=["b"])).score.isel(model=0)
+    score = rdm_similarity(y, models.sel(model=["b"]), comparator="spearman").score.isel(model=0)
+    np.testing.assert_allclose(beta.to_numpy(), score.to_numpy())
+
+
+def test_betas_of_models_that_cannot_be_told_apart_are_refused(mixture):
+    models, y = mixture
+    twin = (models.sel(model=["a"]) ** 3).assign_coords(model=["a cubed"])  # other values, the same ranks
+    with pytest.raises(ValueError, match="'a' and 'a cubed' correlate at 1"):
+        regression_weights(y, stack_models(models, twin))
+
+
+def test_nonnegative_weights_equal_those_on_all_pairs():
+    from scipy.optimize import nnls
+
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((66, 4)), rng.standard_normal((66, 2, 3))
+    got = _weights(x, y, nonnegative=True)
+    centred, level = x - x.mean(axis=0), y[:, 1, 2] - y[:, 1, 2].mean()
+    np.testing.assert_allclose(got[1:, 1, 2], nnls(centred, level)[0], atol=1e-12)
 
 
 def test_parts_of_variance_add_up_and_find_their_model(mixture):
