@@ -1,10 +1,10 @@
 """Karapetian et al. (2023): scenes in the EEG and in feed-forward and recurrent networks; here on a synthetic twin.
 
 Paper: J Cogn Neurosci 35(11), 1879-1897, doi 10.1162/jocn_a_02043; 30 people, 60 scenes, 63 channels. Its data are
-behind a download that cannot be had here, so nothing below is about people. Expected on the twin, where a feed-forward
-geometry was planted at 120 ms and a recurrent one at 180 ms: peaks within 20 ms of these, in that order, and
-differences of the two models that are negative first and positive later. Protocol: ``KARAPETIAN_2023``, whose
-departures are written into the summary.
+behind a download that cannot be had here, so nothing below is about people (``karapetian2023.load`` reads the files in
+the layout of the authors' code). Expected on the twin, where a feed-forward geometry was planted at 120 ms and a
+recurrent one at 180 ms: peaks within 20 ms of these, in that order, and differences of the two models that are negative
+first and positive later. Protocol: ``KARAPETIAN_2023``, whose departures are written into the summary.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from neuroling.data.loaders import karapetian2023
 from neuroling.evaluation.flips import FlipTest, model_difference, with_null
 from neuroling.evaluation.latency import peak_latency
 from neuroling.report import rsa as figures
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
@@ -26,6 +27,7 @@ from neuroling.rsa.presets import KARAPETIAN_2023
 from neuroling.rsa.searchlight import neighbours_within, searchlight
 from neuroling.rsa.similarity import similarity
 
+EXPECTED = Path(__file__).parent / "expected" / "karapetian2023.json"
 WINDOW = (0.0, 0.4)  # s; where peaks are looked for, fixed beforehand
 RADIUS = 0.06  # m; a patch holds a channel and those around it
 
@@ -58,6 +60,7 @@ def main(
     light = searchlight(recording, models, neighbours_within(positions, RADIUS), **KARAPETIAN_2023.similarity)
     distances = rdms(recording, "crossnobis", noise="training folds")
     mean = distances.mean("subject", keep_attrs=True)
+    at_peak = accuracy.mean("subject", keep_attrs=True).sel(time=peak) - 0.5  # as far apart as above chance
 
     clear = difference.p_values("cluster") < 0.05
     times = [0.0, 0.12, 0.18, 0.24]
@@ -67,11 +70,13 @@ def main(
         "difference": axes_to_png(
             plot_curve(difference.score, significant=clear, label=difference.metric), synthetic=True
         ),
-        "mds": axes_to_png(figures.plot_mds(accuracy.mean("subject", keep_attrs=True).sel(time=peak) - 0.5, groups)),
+        "mds": axes_to_png(figures.plot_mds(at_peak, groups, named=False)),
         "strip": figure_to_png(figures.plot_rdm_strip(mean, times, order=order)),
         "generalization": axes_to_png(figures.plot_generalization(temporal_generalization(distances))),
         "topography": figure_to_png(
-            figures.plot_topographies(light.score.mean("subject").sel(model="recurrent"), times, synthetic=True)
+            figures.plot_topographies(
+                light.score.mean("subject").sel(model="recurrent"), times, label=light.metric, synthetic=True
+            )
         ),
     }
     for name, picture in pictures.items():
@@ -83,4 +88,5 @@ def main(
     (out / "summary.txt").write_text("\n".join([*lines, str(result), str(KARAPETIAN_2023)]), encoding="utf-8")
     print("\n".join([*lines, str(result)]))
     result.save(out / "result.nc")
+    compare_with_expected({"decoding": peak, **{n: found.estimate for n, found in latency.items()}}, EXPECTED)
     return result

@@ -23,6 +23,7 @@ from neuroling.evaluation.bootstrap import dual_bootstrap
 from neuroling.evaluation.flips import with_null
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.report import rsa as figures
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
 from neuroling.rsa.dissimilarity import label_pairs
 from neuroling.rsa.models import collinearity, confound_rdms, in_order_of, model_rdms, stack_models
@@ -30,6 +31,7 @@ from neuroling.rsa.pairs import FixedRDM, paired
 from neuroling.rsa.similarity import rdm_similarity
 from neuroling.rsa.weights import variance_partition
 
+EXPECTED = Path(__file__).parent / "expected" / "vanvliet2018.json"
 WORDS = "psycho_linguistic_variables.csv"
 
 
@@ -84,6 +86,9 @@ def main(
     )
     (out / "collinearity.png").write_bytes(axes_to_png(figures.plot_collinearity(models)))
     result.save(out / "result.nc")
+    if not synthetic:
+        found = {"lower ceiling": float(bounds[0]), "MiniLM given length and frequency": float(given.score.mean())}
+        compare_with_expected({**group["group"].to_dict(), **found}, EXPECTED)
     return result
 
 

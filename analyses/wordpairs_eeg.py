@@ -23,12 +23,14 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet_wordpairs
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.evaluation.splits import NoSplit
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_curve
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.models import confound_rdms
 from neuroling.rsa.pairs import FixedRDM, paired
 from neuroling.rsa.similarity import similarity
 
+EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")
 N400 = slice(0.3, 0.5)  # s
 WINDOW = 5  # samples of 20 ms
@@ -49,10 +51,10 @@ def main(
     amplitude = recording.sel(channel=where, time=N400).mean(["channel", "time"])
     related = (recording.condition == "related").to_numpy()
     sides = [amplitude.to_numpy()[related], amplitude.to_numpy()[~related]]
-    strength = pearsonr(amplitude.to_numpy(), recording.association_strength.to_numpy())[0]
+    strength = float(pearsonr(amplitude.to_numpy(), recording.association_strength.to_numpy())[0])
+    t = float(ttest_ind(*sides).statistic)
     lines = [
-        f"N400: related {sides[0].mean():.2f}, unrelated {sides[1].mean():.2f} uV, "
-        f"t = {ttest_ind(*sides).statistic:.2f}",
+        f"N400: related {sides[0].mean():.2f}, unrelated {sides[1].mean():.2f} uV, t = {t:.2f}",
         f"amplitude against association strength: r = {strength:.3f}",
     ]
     models = confound_rdms(stimuli.table, {"condition": "class", "association_strength": "number"})
@@ -68,10 +70,10 @@ def main(
         rng=seed,
     )
     clear = null.p_values("max") < 0.05
+    related_score = over_time.score.sel(model="condition")
+    late, early = (float(related_score.sel(time=some).mean()) for some in (slice(0.3, 0.4), slice(None, 0.25)))
     lines += [
-        f"trial-level RSA of relatedness, {over_time.metric}: "
-        f"{float(over_time.score.sel(model='condition', time=slice(0.3, 0.4)).mean()):.3f} at 300 to 400 ms, "
-        f"{float(over_time.score.sel(model='condition', time=slice(None, 0.25)).mean()):.3f} before 250 ms, "
+        f"trial-level RSA of relatedness, {over_time.metric}: {late:.3f} at 300 to 400 ms, {early:.3f} before 250 ms, "
         f"{int(clear.sum())} windows beyond the null of item labels (family-wise)"
     ]
     single = regress_trials(stimuli, recording.sel(channel=where).mean("channel"), n_draws, seed)
@@ -90,6 +92,8 @@ def main(
         axes = plot_curve(result.score, significant=clear, label=f"held-out r, {name}")
         (out / f"{name.replace(' ', '_')}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
     over_time.save(out / "result.nc")
+    if not synthetic:
+        compare_with_expected({"t": t, "r with strength": strength, "RSA late": late, "RSA early": early}, EXPECTED)
     return over_time
 
 

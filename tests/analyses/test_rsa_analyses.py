@@ -29,7 +29,7 @@ def at_hand(name):
 
 
 @pytest.mark.slow
-def test_karapetian2023_finds_what_was_planted(tmp_path, capsys):
+def test_karapetian2023_finds_what_was_planted(tmp_path, capsys, caplog):
     result = script("karapetian2023").main(tmp_path, n_subjects=8, n_items=12, n_draws=2)
     said = capsys.readouterr().out
     early, late = (float(re.search(rf"{name} peaks at ([\d.]+)", said)[1]) for name in ("feed-forward", "recurrent"))
@@ -38,25 +38,28 @@ def test_karapetian2023_finds_what_was_planted(tmp_path, capsys):
     assert result.provenance.synthetic
     names = {"decoding", "rsa", "difference", "mds", "strip", "generalization", "topography"}
     assert {path.stem for path in tmp_path.glob("*.png")} == names
+    assert "Not as expected" not in caplog.text
 
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_vanvliet2018_gives_the_published_correlation(tmp_path, capsys):
+def test_vanvliet2018_gives_the_published_correlation(tmp_path, capsys, caplog):
     pytest.importorskip("transformers")
     at_hand("vanvliet2018_n400_distances")
     script("vanvliet2018").main(tmp_path, n_draws=200)
     said = capsys.readouterr().out
     assert float(re.search(r"category +(-?[\d.]+)", said)[1]) == pytest.approx(0.48, abs=0.005)
     assert float(re.search(r"English length +(-?[\d.]+)", said)[1]) == pytest.approx(-0.04, abs=0.005)
+    assert "Not as expected" not in caplog.text
 
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_wordpairs_eeg_gives_the_published_t(tmp_path, capsys):
+def test_wordpairs_eeg_gives_the_published_t(tmp_path, capsys, caplog):
     pytest.importorskip("transformers")
     at_hand("vanvliet_eeg_wordpairs")
     script("wordpairs_eeg").main(tmp_path, n_draws=100)
     said = capsys.readouterr().out
     assert float(re.search(r"t = (-?[\d.]+)", said)[1]) == pytest.approx(3.45, abs=0.01)
     assert float(re.search(r"strength: r = (-?[\d.]+)", said)[1]) == pytest.approx(0.24, abs=0.005)
+    assert "Not as expected" not in caplog.text
