@@ -59,6 +59,7 @@ _HOME = {
     "Ridge": "encoding.ridge",
     "RidgeCV": "encoding.ridge",
     "KernelRidgeCV": "encoding.kernel_ridge",
+    "LeaveOneOutRidgeCV": "encoding.leave_one_out",
     "BandedRidgeCV": "encoding.banded",
     "DirichletSearch": "encoding.band_search",
     "StableVoxels": "encoding.stability",
@@ -98,6 +99,7 @@ __all__ = [
     "KernelRidgeCV",
     "LabelPermutation",
     "LeaveOneOut",
+    "LeaveOneOutRidgeCV",
     "LeavePOut",
     "Metric",
     "NoSplit",
@@ -169,6 +171,7 @@ if TYPE_CHECKING:
     from neuroling.encoding.downsample import run_by_run, to_volumes
     from neuroling.encoding.hrf import convolve
     from neuroling.encoding.kernel_ridge import KernelRidgeCV
+    from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV
     from neuroling.encoding.ridge import Ridge, RidgeCV
     from neuroling.encoding.stability import StableVoxels
     from neuroling.encoding.standardize import Standardized

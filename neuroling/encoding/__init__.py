@@ -3,7 +3,16 @@
 from neuroling.encoding.band_search import DirichletSearch
 from neuroling.encoding.banded import BandedRidgeCV
 from neuroling.encoding.kernel_ridge import KernelRidgeCV
+from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV
 from neuroling.encoding.ridge import Ridge, RidgeCV
 from neuroling.encoding.stability import StableVoxels
 
-__all__ = ["BandedRidgeCV", "DirichletSearch", "KernelRidgeCV", "Ridge", "RidgeCV", "StableVoxels"]
+__all__ = [
+    "BandedRidgeCV",
+    "DirichletSearch",
+    "KernelRidgeCV",
+    "LeaveOneOutRidgeCV",
+    "Ridge",
+    "RidgeCV",
+    "StableVoxels",
+]

@@ -181,7 +181,7 @@ class Ridge(Linear):
         """
         alpha = self._checked_alpha()
         for number, (train, test) in enumerate(splits):
-            if not _is_partition(train, test, len(X)):
+            if not is_partition(train, test, len(X)):
                 raise ValueError(
                     f"splits: split {number} trains on {len(train)} and tests on {len(test)} of {len(X)} samples; "
                     "expected every training set to be all samples outside its test set. Use held_out, which refits."
@@ -348,7 +348,7 @@ def _operators(X: NDArray[np.floating], alpha: float, splits: Splits) -> Iterato
 
 def _from_full_fit(hat: NDArray[np.float64], splits: Splits) -> list[NDArray[np.float64]] | None:
     """Operators by the identity, or None where it does not hold or would lose digits."""
-    if not all(_is_partition(train, test, len(hat)) for train, test in splits):
+    if not all(is_partition(train, test, len(hat)) for train, test in splits):
         return None
     try:
         return list(held_out_operators(hat, [test for _, test in splits]))
@@ -356,8 +356,16 @@ def _from_full_fit(hat: NDArray[np.float64], splits: Splits) -> list[NDArray[np.
         return None
 
 
-def _is_partition(train: NDArray[np.integer], test: NDArray[np.integer], n_samples: int) -> bool:
-    """Whether the two sets together are all samples, each once."""
+def is_partition(train: NDArray[np.integer], test: NDArray[np.integer], n_samples: int) -> bool:
+    """Tell whether the two sets together are all samples, each once.
+
+    Parameters
+    ----------
+    train, test : ndarray of int
+        Row numbers.
+    n_samples : int
+        How many rows there are.
+    """
     if len(train) + len(test) != n_samples:
         return False
     seen = np.zeros(n_samples, bool)

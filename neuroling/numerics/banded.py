@@ -1,8 +1,8 @@
 r"""Banded ridge: one penalty per feature space (band) and target.
 
 With weights :math:`\gamma_b \ge 0` of the bands the Gram matrix is :math:`K_\gamma = \sum_b \gamma_b K_b`, and ridge
-with penalty :math:`\alpha` on it is ridge on the features with penalty :math:`\alpha / \gamma_b` on band *b*. The search
-goes over weightings and penalties; nothing is fitted while it runs, and one fit per weighting in use follows.
+with penalty :math:`\alpha` on it is ridge on the features with penalty :math:`\alpha / \gamma_b` on band *b*. The
+search goes over weightings and penalties; nothing is fitted while it runs, and one fit per weighting in use follows.
 
 Sources: Nunez-Elizalde, Huth and Gallant (2019), Voxelwise encoding models with non-spherical multivariate normal
 priors, NeuroImage 197; Dupré la Tour, Eickenberg, Nunez-Elizalde and Gallant (2022), Feature-space selection with
@@ -21,8 +21,19 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.penalties import Design, cv_scores
-from neuroling.numerics.refit import fit_dual
+from neuroling.numerics.penalties import (
+    Design,
+    Fold,
+    FoldOperators,
+    HeldOutErrors,
+    add_up,
+    cv_scores,
+    held_out_errors,
+    plan_passes,
+    r_squared,
+    to_folds,
+)
+from neuroling.numerics.refit import fit_dual, fit_linear
 from neuroling.numerics.ridge import Folds
 
 
@@ -57,9 +68,24 @@ class Bands:
         parts = [to_tensor(np.ascontiguousarray(X[:, chosen]), device, torch.float64) for chosen in columns]
         return cls(tuple(part - part.mean(0) for part in parts))
 
+    @property
+    def wide(self) -> bool:
+        """Whether features outnumber samples, so that Gram matrices of samples are the smaller ones."""
+        return sum(part.shape[1] for part in self.parts) >= len(self.parts[0])
+
     def grams(self) -> torch.Tensor:
         """Give the Gram matrix of every band: (band, sample, sample)."""
         return torch.stack([part @ part.T for part in self.parts])
+
+    def scaled(self, weights: Float[NDArray[np.floating], " band"]) -> torch.Tensor:
+        """Give all features, each band times the root of its weight: (sample, feature).
+
+        Parameters
+        ----------
+        weights : ndarray, shape (band,)
+        """
+        roots = np.sqrt(np.asarray(weights, np.float64)).tolist()
+        return torch.cat([root * part for root, part in zip(roots, self.parts, strict=True)], 1)
 
 
 def search_weightings(
@@ -72,6 +98,8 @@ def search_weightings(
     Float[NDArray[np.float64], "weighting target"], Int[NDArray[np.intp], " target"], Int[NDArray[np.intp], " target"]
 ]:
     """Score every weighting with its best penalty, per target.
+
+    Operators of as many weightings as memory holds are made first; then the targets pass them once.
 
     Parameters
     ----------
@@ -93,17 +121,94 @@ def search_weightings(
     weighting, penalty : ndarray of int, shape (target,)
         The best of each; the largest penalty of the first weighting where there is no score.
     """
-    grams = bands.grams()
+    n_targets, rows = targets.values.shape[1], to_folds(folds, targets.device)
+    grams = bands.grams() if bands.wide else None
+    scores, top = np.empty((len(weightings), n_targets)), np.empty((len(weightings), n_targets), np.int32)
+    plan = plan_passes(_design(bands, grams, weightings[0]), targets, rows, len(alphas))
+    at_once = max(1, plan.operators_at_once // (len(rows) * len(alphas)))
+    for start in range(0, len(weightings), at_once):
+        some = slice(start, start + at_once)
+        if plan.operators_at_once < len(rows) * len(alphas):  # not even one weighting fits: penalties in parts
+            curves = cv_scores(_design(bands, grams, weightings[start]), targets, folds, alphas)
+            scores[start], top[start] = curves.max(0), curves.argmax(0)
+            continue
+        parts = _prepare(bands, grams, weightings[some], rows, alphas, targets)
+        for tile, y in targets.tiles(plan.tile):
+            error, baseline = (found.cpu().numpy() for found in _add_up(parts, y, len(alphas)))
+            curves = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
+            curves = curves.reshape(-1, len(alphas), curves.shape[1])
+            scores[some, tile], top[some, tile] = curves.max(1), curves.argmax(1)
+    return scores, *_best(scores, top, int(np.argmax(alphas)))
+
+
+def _best(
+    scores: NDArray[np.float64], top: NDArray[np.int32], largest: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Best weighting and its penalty, of the first of equals; (0, ``largest``) without a score."""
+    scored = ~np.isnan(scores).any(0)
+    weighting, penalty = np.zeros(scores.shape[1], np.intp), np.full(scores.shape[1], largest)
+    weighting[scored] = scores[:, scored].argmax(0)
+    penalty[scored] = top[weighting[scored], scored.nonzero()[0]]
+    return weighting, penalty
+
+
+def _design(bands: Bands, grams: torch.Tensor | None, weights: NDArray[np.floating]) -> Design:
+    """Design of one weighting, by the smaller Gram matrix."""
+    if grams is None:
+        return Design(None, bands.scaled(weights))
+    return Design(torch.einsum("b,bst->st", to_tensor(np.asarray(weights, np.float64), grams.device), grams), None)
+
+
+def _prepare(
+    bands: Bands,
+    grams: torch.Tensor | None,
+    weightings: NDArray[np.floating],
+    rows: Sequence[Fold],
+    alphas: NDArray[np.floating],
+    targets: Targets,
+) -> list[list[HeldOutErrors]]:
+    """Held-out errors of every weighting; those of all weightings as one where they share the training targets."""
     n_targets = targets.values.shape[1]
-    scores, best = np.empty((len(weightings), n_targets)), np.full(n_targets, -np.inf)
-    weighting, penalty = np.zeros(n_targets, np.intp), np.full(n_targets, int(np.argmax(alphas)))
-    for number, weights in enumerate(weightings):
-        design = Design(torch.einsum("b,bst->st", to_tensor(weights, grams.device), grams), None)
-        curve = cv_scores(design, targets, folds, alphas)  # (alpha, target)
-        scores[number] = curve.max(0)
-        better = scores[number] > best
-        best[better], weighting[better], penalty[better] = scores[number, better], number, curve.argmax(0)[better]
-    return scores, weighting, penalty
+    each = [
+        list(held_out_errors(_design(bands, grams, weights), rows, alphas, n_targets=n_targets, dtype=targets.dtype))
+        for weights in weightings
+    ]
+    return [merged] if (merged := merge_weightings(each)) else each
+
+
+def merge_weightings(each: Sequence[Sequence[HeldOutErrors]]) -> list[HeldOutErrors]:
+    """Join the operators of several weightings fold by fold, so that training targets are gathered once for all.
+
+    Parameters
+    ----------
+    each : sequence of sequence of HeldOutErrors
+        The folds of every weighting.
+
+    Returns
+    -------
+    list of HeldOutErrors
+        The operators of a fold weighting after weighting; empty where some project the targets.
+    """
+    joined: list[HeldOutErrors] = []
+    for same_fold in zip(*each, strict=False):
+        parts = [part for part in same_fold if isinstance(part, FoldOperators) and part.project is None]
+        if len(parts) < len(each):
+            return []
+        operators = tuple(operator for part in parts for operator in part.operators)
+        joined.append(FoldOperators(parts[0].fold, None, None, operators))
+    return joined
+
+
+def _add_up(
+    parts: Sequence[Sequence[HeldOutErrors]], y: torch.Tensor, n_alphas: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Squared errors (weighting and alpha, target) and those of the training means (target,)."""
+    if len(parts) == 1:
+        first = parts[0][0]
+        n_operators = len(first.operators) if isinstance(first, FoldOperators) else n_alphas
+        return add_up(parts[0], y, n_operators)
+    errors, baselines = zip(*(add_up(part, y, n_alphas) for part in parts), strict=True)
+    return torch.cat(errors), baselines[0]
 
 
 def fit_bands(
@@ -132,19 +237,37 @@ def fit_bands(
     mean : ndarray, shape (target,)
         Means of the targets: predictions at the mean features.
     """
-    grams, values = bands.grams(), targets.values
+    grams, values = bands.grams() if bands.wide else None, targets.values
     coef = [np.empty((part.shape[1], values.shape[1]), values.dtype) for part in bands.parts]
-    mean = np.empty(values.shape[1])
     different, member = np.unique(weights, axis=1, return_inverse=True)
     for number, shared in enumerate(different.T):
         chosen = np.flatnonzero(member.reshape(-1) == number)
-        gram = torch.einsum("b,bst->st", to_tensor(shared, grams.device), grams)
         few = Targets(values[:, chosen], targets.device, targets.limits)
-        dual, mean[chosen] = fit_dual(gram, few, alphas[chosen])
-        solution = to_tensor(dual, targets.device)
-        for weight, part, found in zip(shared.tolist(), bands.parts, coef, strict=True):
-            found[:, chosen] = ((weight * part.T).to(solution.dtype) @ solution).cpu().numpy()
-    return coef, mean
+        for found, part in zip(coef, _fit_alike(bands, grams, few, shared, alphas[chosen]), strict=True):
+            found[:, chosen] = part
+    return coef, values.mean(0, dtype=np.float64)
+
+
+def _fit_alike(
+    bands: Bands,
+    grams: torch.Tensor | None,
+    targets: Targets,
+    weights: NDArray[np.floating],
+    alphas: NDArray[np.floating],
+) -> list[NDArray[np.floating]]:
+    """Weights of features of targets that share the weights of the bands: one (feature, target) a band."""
+    if grams is None:
+        coef, _ = fit_linear(bands.scaled(weights).cpu().numpy(), targets, alphas)
+        cuts = np.cumsum([part.shape[1] for part in bands.parts])[:-1]
+        roots = np.sqrt(weights).astype(coef.dtype)
+        return [root * part for root, part in zip(roots, np.split(coef, cuts), strict=True)]
+    gram = _design(bands, grams, weights).full_gram()
+    dual, _ = fit_dual(gram, targets, alphas)
+    solution = to_tensor(dual, targets.device)
+    return [
+        ((weight * part.T).to(solution.dtype) @ solution).cpu().numpy()
+        for weight, part in zip(weights.tolist(), bands.parts, strict=True)
+    ]
 
 
 def dirichlet_weightings(

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -50,6 +51,9 @@ LEAST_SLACK = 1e-3
 """Smallest leverage left to a test set for which float32 residuals may be divided by it without losing digits."""
 
 POWER_STEPS = 12
+
+SLABS = 8
+"""Largest number of runs of rows that are copied one after the other; a heuristic."""
 
 OPERATOR_SHARE = 0.6
 """Share of the memory that operators may fill; the rest is for the targets that pass them."""
@@ -156,14 +160,14 @@ class FoldOperators:
         Projects training targets; None leaves them as they are.
     basis : Tensor or None, shape (test, row)
         Orthonormal, spans all predictions of the test rows; None: the test rows themselves.
-    operators : Tensor, shape (alpha, row, rank) or (alpha, row, train)
-        From projected training targets to predictions.
+    operators : tuple of Tensor, each of shape (row, rank) or (row, train)
+        From projected training targets to predictions, one a penalty.
     """
 
     fold: Fold
     project: torch.Tensor | None
     basis: torch.Tensor | None
-    operators: torch.Tensor
+    operators: tuple[torch.Tensor, ...]
 
     def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
         """Add this fold's squared errors.
@@ -180,8 +184,8 @@ class FoldOperators:
         baseline : Tensor, shape (target,)
             float64, added to: squared errors of the training mean.
         """
-        seen = y[self.fold.train]  # (train, target)
-        truth = y[self.fold.test].sub_(seen.mean(0))  # (test, target)
+        seen = take(y, self.fold.train, 0)  # (train, target)
+        truth = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
         whole = _sum_of_squares(truth)
         baseline += whole
         if self.basis is not None:
@@ -196,7 +200,7 @@ class FoldOperators:
     @property
     def n_bytes(self) -> int:
         """Bytes held."""
-        return sum(part.nbytes for part in (self.operators, self.project, self.basis) if part is not None)
+        return sum(part.nbytes for part in (*self.operators, self.project, self.basis) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -387,7 +391,8 @@ def held_out_errors(
 def _trace(design: Design) -> float:
     if design.features is not None:
         return float(design.features.square().sum())
-    return float(centre_gram(design.full_gram()).diagonal().sum())
+    gram = design.full_gram()
+    return float(gram.diagonal().sum() - gram.mean() * len(gram))
 
 
 def by_spectrum(
@@ -416,7 +421,7 @@ def by_spectrum(
         operators = torch.empty(len(alphas), *test_design.shape, dtype=dtype, device=test_design.device)
         for row, alpha in enumerate(alphas):
             operators[row] = test_design / (spectrum + alpha)
-        yield FoldOperators(fold, project.to(dtype), basis, operators)
+        yield FoldOperators(fold, project.to(dtype), basis, operators.unbind())
 
 
 def _spectral_fold(design: Design, fold: Fold, least_alpha: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -462,7 +467,7 @@ def by_operators(
             train_gram, test_gram = by_dtype[factor_dtype(largest, float(alpha), dtype)]
             factor = shifted_cholesky(train_gram, float(alpha))
             operators[row] = torch.cholesky_solve(test_gram.T, factor).T
-        yield FoldOperators(fold, None, None, operators)
+        yield FoldOperators(fold, None, None, operators.unbind())
 
 
 def by_deletion(
@@ -499,10 +504,10 @@ def by_deletion(
         maker = torch.cholesky_inverse(shifted_cholesky(by_dtype[kind], alpha))
         maker -= 1 / (n_samples * (level + alpha))
         for fold, found in zip(folds, operators, strict=True):
-            rows = maker[fold.test]  # (test, sample)
-            factor = torch.linalg.cholesky(rows[:, fold.test])
-            found[row] = torch.cholesky_solve(rows[:, fold.train], factor).neg_().sub_(1 / len(fold.train))
-    yield from (FoldOperators(fold, None, None, found) for fold, found in zip(folds, operators, strict=True))
+            rows = take(maker, fold.test, 0)  # (test, sample)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(take(rows, fold.test, 1)))
+            found[row] = (inverse @ take(rows, fold.train, 1)).add_(1 / len(fold.train)).neg_()
+    yield from (FoldOperators(fold, None, None, found.unbind()) for fold, found in zip(folds, operators, strict=True))
 
 
 def by_residuals(
@@ -541,6 +546,35 @@ def by_residuals(
                 return
             found[row] = torch.linalg.inv(block)
     yield BlockResiduals(tests, project.to(dtype), designs, tuple(inverses))
+
+
+def take(matrix: torch.Tensor, rows: torch.Tensor, axis: int) -> torch.Tensor:
+    """Take rows or columns, as slabs where they run on: much faster than one by one.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (row, column)
+    rows : Tensor of int, shape (chosen,)
+        Which.
+    axis : int
+        0 for rows, 1 for columns.
+
+    Returns
+    -------
+    Tensor
+        A view where the chosen ones are one slab.
+
+    Examples
+    --------
+    >>> take(torch.arange(6).reshape(2, 3), torch.tensor([0, 2]), axis=1).tolist()
+    [[0, 2], [3, 5]]
+    """
+    breaks = (torch.nonzero(rows[1:] != rows[:-1] + 1).flatten() + 1).tolist()
+    if len(breaks) > SLABS:
+        return matrix.index_select(axis, rows)
+    starts = [0, *breaks, len(rows)]
+    slabs = [matrix.narrow(axis, int(rows[start]), stop - start) for start, stop in pairwise(starts)]
+    return slabs[0] if len(slabs) == 1 else torch.cat(slabs, axis)
 
 
 def largest_eigenvalue(gram: torch.Tensor) -> float:
@@ -654,24 +688,64 @@ def cv_scores(
     ndarray, shape (alpha, target)
         As :func:`ridge_cv_scores`.
     """
-    Y = targets.values
-    rows = to_folds(folds, design.device)
-    allowed = targets.allowed - design.n_bytes - build_bytes(design)
-    per_operator = max(len(fold.test) * min(len(fold.train), design.rank) for fold in rows) * Y.itemsize
-    at_once = max(1, int(OPERATOR_SHARE * allowed) // per_operator)  # pairs of a fold and a penalty
-    at_once = min(at_once, len(rows) * len(alphas))
-    size = targets.tile_size(
-        fixed=targets.allowed - allowed + at_once * per_operator, per_target=_tile_bytes(rows, len(alphas), Y)
-    )
+    Y, rows = targets.values, to_folds(folds, design.device)
+    plan = plan_passes(design, targets, rows, len(alphas))
     error, baseline = np.zeros((len(alphas), Y.shape[1])), np.zeros(Y.shape[1])
-    for some, chosen in _chunks(len(rows), len(alphas), at_once):
+    for some, chosen in _chunks(len(rows), len(alphas), plan.operators_at_once):
         prepared = list(held_out_errors(design, rows[some], alphas[chosen], n_targets=Y.shape[1], dtype=targets.dtype))
-        for tile, y in targets.tiles(size):
+        for tile, y in targets.tiles(plan.tile):
             found_error, found_baseline = add_up(prepared, y, len(alphas[chosen]))
             error[chosen, tile] += found_error.cpu().numpy()
             if chosen.start == 0:
                 baseline[tile] += found_baseline.cpu().numpy()
-    return _r_squared(error, baseline, Y)
+    return r_squared(error, baseline, Y)
+
+
+class Plan(NamedTuple):
+    """How much is held at a time.
+
+    Attributes
+    ----------
+    operators_at_once : int
+        Pairs of a fold and a penalty whose operators are held together.
+    tile : int
+        Targets that pass them at a time.
+    """
+
+    operators_at_once: int
+    tile: int
+
+
+def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alphas: int) -> Plan:
+    """Divide the memory between operators and targets.
+
+    Parameters
+    ----------
+    design : Design
+        Features or Gram matrix.
+    targets : Targets
+        Targets and limits.
+    folds : sequence of Fold
+        Rows of every fold.
+    n_alphas : int
+        Number of penalties.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    MemoryError
+        If not even one operator and one target fit.
+    """
+    fixed = design.n_bytes + build_bytes(design)
+    itemsize = targets.values.itemsize
+    per_operator = max(len(fold.test) * min(len(fold.train), design.rank) for fold in folds) * itemsize
+    at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
+    held = min(at_once, len(folds) * n_alphas) * per_operator
+    tile = targets.tile_size(fixed=fixed + held, per_target=_tile_bytes(folds, n_alphas, targets.values))
+    return Plan(at_once, tile)
 
 
 def add_up(prepared: Sequence[HeldOutErrors], y: torch.Tensor, n_alphas: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -715,17 +789,38 @@ def _tile_bytes(folds: Sequence[Fold], n_alphas: int, Y: NDArray[np.floating]) -
     return 5 * len(Y) * Y.itemsize + 3 * max(len(fold.test) for fold in folds) * Y.itemsize + 32 * (n_alphas + 1)
 
 
-def _r_squared(
+def r_squared(
     error: NDArray[np.float64], baseline: NDArray[np.float64], Y: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Turn squared errors (alpha, target) into R squared, NaN where a target is constant."""
-    varies = ~(Y == Y[:1]).all(0) & (baseline > 0)
+    """Turn squared errors into R squared, in place.
+
+    Parameters
+    ----------
+    error : ndarray, shape (alpha, target)
+        Squared errors over all folds.
+    baseline : ndarray, shape (target,)
+        Those of the training means.
+    Y : ndarray, shape (sample, target)
+        Targets.
+
+    Returns
+    -------
+    ndarray, shape (alpha, target)
+        NaN where a target is constant.
+    """
+    varies = ~(Y[:1] == Y).all(0) & (baseline > 0)
     error /= np.where(varies, baseline, np.nan)
     return np.subtract(1.0, error, out=error)
 
 
 def build_bytes(design: Design) -> int:
-    """Estimate what building the operators of a fold takes beside the operators: copies and LAPACK's work space."""
+    """Estimate what building the operators of a fold takes beside the operators: copies and LAPACK's work space.
+
+    Parameters
+    ----------
+    design : Design
+        Features or Gram matrix.
+    """
     n_samples, rank = design.n_samples, design.rank
     wide = n_samples if design.features is None or rank == n_samples else rank
     return 8 * (2 * n_samples * wide + 5 * rank**2)

@@ -8,13 +8,14 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, LeavePOut
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, Ridge, RidgeCV
+from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, LeaveOneOutRidgeCV, Ridge, RidgeCV
 
 RNG = np.random.default_rng
 LINEAR = [Ridge(device="cpu"), RidgeCV(device="cpu"), RidgeCV(alpha_per_target=False, device="cpu")]
 ESTIMATORS = [
     *LINEAR,
     KernelRidgeCV(device="cpu"),
+    LeaveOneOutRidgeCV(device="cpu"),
     BandedRidgeCV(search=DirichletSearch(3), device="cpu"),
 ]
 
