@@ -10,7 +10,6 @@ alpha and less than 2 without (equivalence test); larger responses to strings wi
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
@@ -21,16 +20,16 @@ from neuroling.n400.experiments import repetition
 from neuroling.n400.linking import semantic_activation
 from neuroling.n400.network import Network
 from neuroling.n400.published import against_published
-from neuroling.n400.sensitivity import sensitivity
+from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
+from neuroling.n400.sensitivity import sensitivity as swept
 from neuroling.n400.simulate import simulate, simulate_units
 from neuroling.n400.summary import pool_lexicons, shape_table
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png
-from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_units
+from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_sweep, plot_units
 
 EXPECTED = Path(__file__).parent / "expected" / "laszlo_armstrong2014.json"
 ROWS = [one for one in PHENOMENA if one.experiment == "repetition"]
-SWEEP = {"time_constants": [4.0, 6.0, 8.0, 10.0, 14.0, 20.0, np.inf], "blanks": [2, 6, 10, 14, 20]}
 
 
 def main(
@@ -40,12 +39,19 @@ def main(
     time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 8.0,
     letters: Annotated[Letters, typer.Option(help="15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
+    sensitivity: Annotated[bool, typer.Option(help="Sweep all parameters and lexicons, and print the maps.")] = False,
     allow_unlearned: Annotated[bool, typer.Option(help="Go on with networks that cannot read.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
     """Train, simulate with and without the alpha function, and write what became of the published claims."""
     networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     effects = report(networks, Alpha(time_constant), out, seed, allow_unlearned)
+    if sensitivity:
+        sweep = diagnose(networks, alpha=Alpha(time_constant), rng=seed)
+        sweep.to_csv(out / "sweep.csv", index=False)
+        for effect in ("repetition", "neighbourhood"):
+            (out / f"sweep_{effect}.png").write_bytes(figure_to_png(plot_sweep(sweep, effect)))
+            print(as_text(sweep, effect))
     if (participants, lexicons, time_constant, letters, epochs) == (24, 3, 8.0, "two-of-five", None):
         everyone = effects[effects["lexicon"] == "all"]
         names = everyone["hypothesis"] + ": " + everyone["phenomenon"]
@@ -71,7 +77,7 @@ def report(networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_un
         for dynamics in (alpha, None)
     )
     window = first_window(fatigued)
-    sweep = sensitivity(networks[0], alpha=alpha, rng=seed, **SWEEP)
+    sweep = swept(networks[0], alpha=alpha, rng=seed, time_constants=SWEEP["time_constants"], blanks=BLANKS)
     word = trials[0].table.query("kind == 'word'").index[:2]  # one word, new and repeated
     units = simulate_units(networks[0], trials[0].subset(list(word)), alpha=alpha)
     tables = {

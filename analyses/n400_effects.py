@@ -1,39 +1,38 @@
-"""Which N400 phenomena follow from which hypothesis: a reading network under six links, and people's own N400s.
+"""Which N400 phenomena follow from which hypothesis: a reading network under six links, language models, and people.
 
-After Laszlo and Plaut (2012), Laszlo and Armstrong (2014), Rabovsky and McRae (2014) and Brouwer et al. (2017).
-People: Nieuwland et al. (2018), 25,978 single trials (measured: one standard deviation of cloze makes the N400 0.90 µV
-smaller, t = 9.0, of the cosine of context and noun 0.91 µV, t = 5.2; held-out r over 160 nouns 0.48 and 0.23), and van
-Vliet et al. (2018), all pairs of 14 nouns (categories alone: 0.48). Rows that a reading network cannot carry say so;
-sentence-level links are asked of people.
+After Laszlo and Plaut (2012), Laszlo and Armstrong (2014), Rabovsky and McRae (2014) and Brouwer et al. (2017). Rows
+that a model cannot carry say so. Sentence-level links (surprisal and entropy reduction of trigrams trained on the
+English Web Treebank, distance between MiniLM embeddings) are asked about the sentences of Nieuwland et al. (2018), and
+so are people: 25,978 single trials, cloze t = 9.0, held-out r over 160 nouns 0.48. Expected numbers: ``expected/``.
 """
 
-from itertools import permutations
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import typer
-import xarray as xr
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
-from neuroling import NoSplit, Permutation, Result, Stimuli, align, combine, evaluate, pearson, spearman
+from neuroling import Permutation, Result, Stimuli, align, combine, embed_sentences, evaluate, pearson
 from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import nieuwland2018, vanvliet2018
+from neuroling.data.loaders import nieuwland2018, ud_english_ewt, vanvliet2018
 from neuroling.evaluation.mixed import mixed_model
-from neuroling.features.sentence import embed_sentences
+from neuroling.features.controls import zipf_frequency
+from neuroling.features.ngram import NGram, fit_ngram
+from neuroling.features.surprisal import surprisal
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.cohort import Letters, teach
-from neuroling.n400.effects import effect_table, first_window, hypotheses
-from neuroling.n400.experiments import experiment, repetition
-from neuroling.n400.lexicon import CONSONANTS, VOWELS, Lexicon, two_of_five
-from neuroling.n400.measures import mean_amplitude
-from neuroling.n400.network import Training, train
-from neuroling.n400.simulate import simulate
+from neuroling.n400.effects import Effect, effect_table, hypotheses
+from neuroling.n400.sensitivity import as_text, diagnose
+from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_effect_table
-from neuroling.rsa.pairs import FixedRDM
+
+EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
+PEOPLE = "people (Nieuwland et al. 2018)"
 
 
 def main(
@@ -44,110 +43,119 @@ def main(
     letters: Annotated[Letters, typer.Option(help="15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
     n_draws: Annotated[int, typer.Option(help="Draws of the nulls.")] = 1000,
+    sensitivity: Annotated[bool, typer.Option(help="Sweep the parameters, and print the map.")] = False,
     allow_unlearned: Annotated[bool, typer.Option(help="Go on with networks that cannot read.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
-    """Fill the effect table, then ask people about sentences and pairs of nouns."""
+    """Fill the effect table with networks, language models and people."""
     out.mkdir(parents=True, exist_ok=True)
     alpha = Alpha(time_constant)
     networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     table = effect_table(networks, hypotheses(alpha), rng=seed, allow_unlearned=allow_unlearned)
+    read, scores, synthetic = sentences(n_draws, seed, out / "cache")
+    table = pd.concat([table, read], ignore_index=True)
     table.to_csv(out / "effects.csv", index=False)
-    (out / "effects.png").write_bytes(axes_to_png(plot_effect_table(table)))
-    effects, scores = sentences(out, n_draws, seed)
-    effects.to_csv(out / "sentences_trials.csv")
+    (out / "effects.png").write_bytes(axes_to_png(plot_effect_table(table), synthetic=synthetic))
     scores.save(out / "sentences.nc")
-    pairs = nouns(alpha, participants, epochs, n_draws, seed, allow_unlearned)
-    pairs.save(out / "nouns.nc")
+    print(table.pivot_table(index="phenomenon", columns="hypothesis", values="t", sort=False).round(1).to_string())
+    print(scores)
+    if sensitivity:
+        sweep = diagnose(networks, alpha=alpha, rng=seed)
+        sweep.to_csv(out / "sensitivity.csv", index=False)
+        print(as_text(sweep), as_text(sweep, "neighbourhood"), sep="\n")
+    if (participants, lexicons, time_constant, letters, epochs, synthetic) == (24, 3, 8.0, "two-of-five", None, False):
+        found = table.assign(name=table["hypothesis"] + ": " + table["phenomenon"]).set_index("name")
+        compare_with_expected(found["relative"].fillna(found["estimate"]).dropna().to_dict(), EXPECTED)
     return table
 
 
-def sentences(out: Path, n_draws: int, seed: int) -> tuple[pd.DataFrame, Result]:
-    """Ask single trials and sentence means of people about cloze and about embedding distance."""
+def sentences(n_draws: int, seed: int, cache: Path) -> tuple[pd.DataFrame, Result, bool]:
+    """Ask language models and people about the same sentences: rows of the table, and held-out scores over nouns."""
     trials = real_or_twin(nieuwland2018.NAME, nieuwland2018.load, lambda: nieuwland2018.twin(seed))
-    stimuli, recording = nieuwland2018.by_sentence(*trials)
-    embedded = embed_sentences(Stimuli(stimuli.table.assign(text=stimuli.table["context"])), cache=out / "cache")
-    nouns_alone = embed_sentences(Stimuli(stimuli.table.assign(text=stimuli.table["noun"])), cache=out / "cache")
-    near = (embedded.to_numpy() * nouns_alone.to_numpy()).sum(axis=1)  # cosine of context and noun
-    links = {"cloze": stimuli.table["cloze"].to_numpy(), "embedding similarity": near}
-    results, rows = {}, {}
-    by_noun = {label: place for place, label in enumerate(stimuli.table["group"] + stimuli.table["noun"])}
-    table = trials[0].table.assign(n400=trials[1].to_numpy()[:, 0])
-    place = (table["group"] + table["noun"]).map(by_noun).to_numpy()
-    for name, values in links.items():
-        data = align(stimuli.features(values[:, None], [name]), recording)
-        results[name] = evaluate(
-            LinearRegression(),
-            data,
-            splits=GroupKFold(10),
-            metric=pearson.pooled(),
-            inference=Permutation(n_draws),
-            rng=seed,
+    nouns, recording = nieuwland2018.by_sentence(*trials)
+    endings = nouns.table.assign(item=nouns.table["item"].astype(str))
+    parts = [sentence_probes(endings, rng=seed).table, word_probes(vanvliet2018.NOUNS).table]
+    probes = pd.concat(parts, ignore_index=True)
+    texts = list(dict.fromkeys([*probes["text"], *probes["context"]]))
+    vectors = pd.DataFrame(embed_sentences(Stimuli.from_texts(texts), cache=cache).to_numpy(), index=texts)
+    probes = probes.assign(**predictors(probes, vectors))
+    links = language_links(probes, corpus_model(seed), vectors)
+    by_noun = probes.assign(**links)[probes["condition"].isin(("expected", "unexpected"))].set_index(["item", "text"])
+    by_noun = by_noun.loc[pd.MultiIndex.from_frame(endings[["item", "noun"]])]
+    scores = {}
+    for name in ("cloze", *links):
+        values = by_noun[name].to_numpy(dtype=np.float64)
+        data = align(nouns.features(values[:, None], [name]), recording)
+        options = {"splits": GroupKFold(10), "metric": pearson.pooled(), "inference": Permutation(n_draws), "rng": seed}
+        scores[name] = evaluate(LinearRegression(), data, **options)
+    table = trials[0].table.assign(item=trials[0].table["item"].astype(str))
+    table = table.join(by_noun.drop(columns="cloze"), on=["item", "noun"], rsuffix=" of the probe")
+    measured = people(table.assign(n400=-trials[1].to_numpy()[:, 0], uncloze=-table["cloze"]))
+    rows = pd.concat([sentence_effects(probes, links), measured])
+    return rows, combine(scores, dim="model"), bool(recording.attrs["synthetic"])
+
+
+def corpus_model(seed: int) -> NGram:
+    """Train trigrams on both parts of the treebank that are at hand, 50,000 words: far too few, and all there is."""
+    parts = [
+        real_or_twin(
+            ud_english_ewt.NAME,
+            lambda folder, split=split: ud_english_ewt.load(folder, split),
+            lambda split=split: ud_english_ewt.twin(rng=seed, split=split),
         )
-        table["x"] = ((values - values.mean()) / values.std())[place]
-        random = {"participant": ["1", "x"], "item": ["1", "x"]}
-        rows[f"{name} (µV per sd)"] = mixed_model(table, "n400", ["x"], random).to_dataframe().loc["x"]
-    return pd.DataFrame(rows).T, combine(results, dim="model")
+        for split in ("dev", "test")
+    ]
+    return fit_ngram(Stimuli.from_texts([text for part in parts for text in part.sentences.texts]))
 
 
-def nouns(
-    alpha: Alpha, participants: int, epochs: int | None, n_draws: int, seed: int, allow_unlearned: bool
-) -> Result:
-    """Simulate the pairs that people saw, and correlate simulated with recorded matrices."""
-    _, recording = real_or_twin(
-        vanvliet2018.NAME,
-        lambda folder: vanvliet2018.load(folder, ordered=False),
-        lambda: vanvliet2018.twin(seed, ordered=False),
+def language_links(probes: pd.DataFrame, model: NGram, vectors: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Give each target its surprisal, the entropy that it takes away, and its distance from the context."""
+    words = [f"{context} {text} ." for context, text in zip(probes["context"], probes["text"], strict=True)]
+    rows = [(str(place), word) for place, text in enumerate(words) for word in text.split()]
+    table = pd.DataFrame(rows, columns=["group", "text"]).rename_axis("sample")
+    found = surprisal(
+        Stimuli(table.set_axis([f"w{row}" for row in range(len(table))]).rename_axis("sample")), model, entropy=True
     )
-    lexicon, spelling = animals_and_furniture(seed)
-    network = train(lexicon, participants=participants, rng=seed, training=Training(epochs=epochs or 900))
-    options = {"alpha": alpha, "allow_unlearned": allow_unlearned}
-    window = first_window(simulate(network, repetition(lexicon, rng=seed), **options))
-    ordered = [(spelling[b], spelling[a], "within") for a, b in permutations(spelling, 2)]
-    recorded = simulate(network, experiment(lexicon, ordered, name="pairs"), **options)
-    amplitude = mean_amplitude(recorded, window).mean("repeat").to_numpy()
-    of_pair = centred(dict(zip(permutations(spelling, 2), amplitude, strict=True)))
-    first, second = recording["first"].to_numpy(), recording["second"].to_numpy()
-    simulated = [(of_pair[a, b] + of_pair[b, a]) / 2 for a, b in zip(first, second, strict=True)]
-    category = (recording["condition"].to_numpy() == "between").astype(float)
-    coords = {name: ("sample", values) for name, values in (("first", first), ("second", second))}
-    results = {}
-    for name, values in {"alpha model": np.array(simulated), "category": category}.items():
-        features = xr.DataArray(
-            values[:, None],
-            dims=("sample", "feature"),
-            coords={"sample": recording["sample"].to_numpy(), "feature": [name], **coords},
+    last = np.flatnonzero(table["group"].ne(table["group"].shift(-1)))  # the full stop; the target stands before it
+    bits, entropy = found.to_numpy().T
+    cosine = (vectors.loc[probes["context"]].to_numpy() * vectors.loc[probes["text"]].to_numpy()).sum(axis=1)
+    return {
+        "surprisal (trigrams)": bits[last - 1],
+        "entropy reduction (trigrams)": entropy[last - 1] - entropy[last],
+        "embedding distance (MiniLM)": 1 - cosine,
+    }
+
+
+def predictors(probes: pd.DataFrame, vectors: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Describe endings: how unlike the expected one they are, and how rare."""
+    expected = probes[probes["condition"] == "expected"].set_index("item")["text"]
+    expected = probes["item"].map(expected).fillna(probes["text"])
+    unlike = 1 - (vectors.loc[probes["text"]].to_numpy() * vectors.loc[expected].to_numpy()).sum(axis=1)
+    try:
+        rarity = -zipf_frequency(Stimuli.from_texts(probes["text"].tolist()), "en").to_numpy()[:, 0]
+    except ModuleNotFoundError:
+        return {"unlikeness": unlike}  # wordfreq is an extra; the row then says that it is not carried
+    return {"unlikeness": unlike, "rarity": rarity}
+
+
+def people(trials: pd.DataFrame) -> pd.DataFrame:
+    """Measure in people what language models are asked, in single trials with crossed participants and items."""
+    rows = []
+    for one in SENTENCE_PHENOMENA[:3] + SENTENCE_PHENOMENA[6:7]:
+        chosen = trials[trials["condition"] == one.among] if one.among else trials
+        x, covariates = one.predictor or "uncloze", list(one.covariates)
+        if x not in chosen:
+            continue
+        numbers = chosen[[x, *covariates]].apply(lambda column: (column - column.mean()) / column.std())
+        fit = mixed_model(
+            chosen.assign(**numbers),
+            "n400",
+            [x, *covariates],
+            {"participant": ["1", x], "item": ["1"]},
+            correlated=False,
         )
-        group = recording.mean("subject").expand_dims(subject=["mean of all"]).transpose("sample", "subject")
-        results[name] = evaluate(
-            FixedRDM(),
-            align(features, group),
-            splits=NoSplit(),
-            metric=spearman,
-            inference=Permutation(n_draws),
-            rng=seed,
-        )
-    return combine(results, dim="model")
-
-
-def centred(of_pair: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
-    """Take each target's and each cue's own mean off: strings differ in amplitude whatever goes before them."""
-    for side in (1, 0):  # targets, then cues
-        own = {noun: np.mean([value for pair, value in of_pair.items() if pair[side] == noun]) for noun, _ in of_pair}
-        of_pair = {pair: float(value - own[pair[side]]) for pair, value in of_pair.items()}
-    return of_pair
-
-
-def animals_and_furniture(seed: int) -> tuple[Lexicon, dict[str, str]]:
-    """Spell the 14 nouns as strings of three letters; a category shares three features, each noun has three more."""
-    rng = np.random.default_rng(seed)
-    strings = rng.permutation([a + b + c for a in CONSONANTS for b in VOWELS for c in CONSONANTS])[:14].tolist()
-    spelling = dict(zip(vanvliet2018.NOUNS, strings, strict=True))
-    categories = list(vanvliet2018.NOUNS.values())
-    semantics = np.zeros((14, 50))
-    for place, category in enumerate(categories):
-        semantics[place, :3] = category == "animal"
-        semantics[place, 3:6] = category == "furniture"
-        semantics[place, 6 + 3 * place : 9 + 3 * place] = 1
-    table = pd.DataFrame({"kind": "word", "frequency": 1.0, "category": categories, "associate": ""}, index=strings)
-    return Lexicon(table, semantics, two_of_five()), spelling
+        found = fit.to_dataframe().loc[x]
+        effect = Effect.measured(**found[["estimate", "low", "high", "t", "df", "p"]])
+        head = {"hypothesis": PEOPLE, "phenomenon": one.name, "larger": one.larger, "people": one.people}
+        rows.append({**head, "source": one.source, **vars(effect), "verdict": effect.verdict(one.people)})
+    return pd.DataFrame(rows)

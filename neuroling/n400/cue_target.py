@@ -152,7 +152,7 @@ def cue_target_matrices(
             training=training or Training(epochs=500),
             device=device,
         )
-        options = {"alpha": alpha, "allow_unlearned": allow_unlearned, "device": device}
+        options: dict[str, object] = {"alpha": alpha, "allow_unlearned": allow_unlearned, "device": device}
         total += _one_lexicon(network, links, of_trials, options)
     pairs = list(permutations(range(len(names)), 2))
     cue, target = ([names[place] for place in side] for side in zip(*pairs, strict=True))
@@ -186,4 +186,4 @@ def _one_lexicon(
         for pair, value in zip(pairs, amplitude, strict=True):
             matrices[place][pair] = value
     matrices -= np.nanmean(matrices, axis=1, keepdims=True)  # targets
-    return matrices - np.nanmean(matrices, axis=2, keepdims=True)  # cues
+    return np.asarray(matrices - np.nanmean(matrices, axis=2, keepdims=True))  # cues

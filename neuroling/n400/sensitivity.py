@@ -1,4 +1,4 @@
-"""Where each effect holds: a sweep over time constant, asynchrony, threshold and inhibition, as one batched run.
+"""Where each effect holds: time constant, asynchrony, threshold, inhibition and lexicon, swept as one batched run.
 
 The repetition effect of the alpha model lives in a band of asynchrony over time constant: a unit that is repeated too
 late has recovered, and one that is repeated too early is still on its way up, so that the effect turns round.
@@ -6,7 +6,7 @@ late has recovered, and one that is repeated too early is still on its way up, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.n400.alpha import Alpha, Mode
+from neuroling.n400.alpha import LAYERS, Alpha, Mode
 from neuroling.n400.dynamics import Layer, State, project, rest, step
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import KINDS
@@ -36,8 +36,81 @@ class _AlphaGrid:
     rearm: bool
 
 
+SWEEP: Mapping[str, Sequence[float]] = {
+    "time_constants": (4.0, 6.0, 8.0, 10.0, 14.0, 20.0, np.inf),
+    "thresholds": (0.05, 0.1, 0.2),
+    "inhibition": (0.8, 1.0, 1.25),
+}
+"""What the diagnostic of an analysis sweeps."""
+
+BLANKS = (2, 6, 10, 14, 20)
+"""Ticks between presentations that it sweeps, asynchronies of 16 to 34 ticks."""
+
+
+def diagnose(
+    networks: Sequence[Network], *, alpha: Alpha, rng: int | np.random.Generator, device: str = "auto"
+) -> pd.DataFrame:
+    """Sweep what :data:`SWEEP` names over up to eight participants of each lexicon; see :func:`sensitivity`.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        One a lexicon.
+    alpha : Alpha
+        Layers, mode and re-arming; its own time constant and threshold need not be among those swept.
+    rng : int or numpy.random.Generator
+        Source of the items.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    some = [network.participants(slice(0, 8)) for network in networks]
+    return sensitivity(
+        some,
+        alpha=alpha,
+        time_constants=SWEEP["time_constants"],
+        thresholds=SWEEP["thresholds"],
+        inhibition=SWEEP["inhibition"],
+        blanks=BLANKS,
+        rng=rng,
+        device=device,
+    )
+
+
+def as_text(table: pd.DataFrame, effect: str = "repetition") -> str:
+    """Write the map down: per cent by time constant and asynchrony, and how much of the rest of the sweep agrees.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`sensitivity` or :func:`diagnose`.
+    effect : {"repetition", "neighbourhood"}
+        Which.
+
+    Returns
+    -------
+    str
+        The map is a mean over lexicons, thresholds and factors on inhibition.
+    """
+    if effect not in ("repetition", "neighbourhood"):
+        raise ValueError(f"effect: got {effect!r}; expected 'repetition' or 'neighbourhood'.")
+    fatigued = table[np.isfinite(table["time_constant"])]
+    lines = [
+        f"{effect} effect, % of the mean amplitude (rows: T in ticks, inf = ERP model; columns: asynchrony in ticks)",
+        (100 * table.pivot_table(index="time_constant", columns="soa", values=effect)).round(1).to_string(),
+    ]
+    for name in ("threshold", "inhibition", "lexicon"):
+        shares = (fatigued[effect] > 0).groupby(fatigued[name]).mean()
+        found = ", ".join(f"{value}: {share:.0%}" for value, share in shares.items())
+        lines.append(f"combinations with people's sign, by {name}: {found}")
+    return "\n".join(lines)
+
+
 def sensitivity(
-    network: Network,
+    networks: Network | Sequence[Network],
     *,
     alpha: Alpha,
     time_constants: Sequence[float],
@@ -51,12 +124,12 @@ def sensitivity(
 ) -> pd.DataFrame:
     """Simulate immediate repetition for every combination of parameters.
 
-    All combinations run side by side along the participant axis; the blanks share the first presentation.
+    All combinations and lexicons run side by side along the participant axis; the blanks share the first presentation.
 
     Parameters
     ----------
-    network : Network
-        Trained participants.
+    networks : Network or sequence of Network
+        Trained participants, one network a lexicon; of the same sizes and rates.
     alpha : Alpha
         Gives layers, mode and re-arming, and the threshold where none is swept.
     time_constants : sequence of float
@@ -79,9 +152,10 @@ def sensitivity(
     Returns
     -------
     pandas.DataFrame
-        One row a combination: ``time_constant``, ``threshold``, ``inhibition``, ``blank``, ``soa``, ``ratio``
-        (SOA / T); ``repetition`` and ``neighbourhood``, shares of the mean first amplitude, positive where as in
-        people; ``repetition_share`` and ``neighbourhood_share`` of participants with that sign.
+        One row a combination and lexicon: ``lexicon`` (its number), ``time_constant``, ``threshold``, ``inhibition``,
+        ``blank``, ``soa``, ``ratio`` (SOA / T); ``repetition`` and ``neighbourhood``, shares of the mean first
+        amplitude, positive where as in people; ``repetition_share`` and ``neighbourhood_share`` of participants with
+        that sign.
 
     Raises
     ------
@@ -90,18 +164,27 @@ def sensitivity(
     """
     _check(time_constants, blanks, thresholds, inhibition, items_per_kind)
     timing = timing or Timing()
+    several = [networks] if isinstance(networks, Network) else list(networks)
+    _check_networks(several)
     grid = list(product(time_constants, thresholds or [alpha.threshold], inhibition))
-    trials = _some(network, items_per_kind, rng)
-    amplitudes = {
-        parameters: _amplitudes(network, trials, alpha, parameters, sorted(set(blanks)), timing, device)
-        for parameters in _batches(grid)
-    }
-    rows = [
-        {**_named(parameters), **_timed(parameters[0], blank, timing), **_effects(values, trials)}
-        for batch, found in amplitudes.items()
-        for place, parameters in enumerate(batch)
-        for blank, values in ((blank, values[place]) for blank, values in found.items())
-    ]
+    generators = np.random.default_rng(rng).spawn(len(several)) if len(several) > 1 else [rng]
+    trials = [_some(one, items_per_kind, generator) for one, generator in zip(several, generators, strict=True)]
+    if len({tuple(part.table["condition"] + part.table["kind"]) for part in trials}) > 1:
+        raise ValueError("networks: their lexicons have different numbers of strings of a type; ask for fewer items.")
+    rows = []
+    for batch in _batches(grid):
+        found = _amplitudes(several, trials, alpha, batch, sorted(set(blanks)), timing, device)
+        rows += [
+            {
+                "lexicon": lexicon,
+                **_named(parameters),
+                **_timed(parameters[0], blank, timing),
+                **_effects(amplitude, trials[lexicon]),
+            }
+            for blank, values in found.items()
+            for parameters, of_lexicons in zip(batch, values, strict=True)
+            for lexicon, amplitude in enumerate(of_lexicons)
+        ]
     return pd.DataFrame(rows)
 
 
@@ -123,74 +206,87 @@ def _some(network: Network, items_per_kind: int, rng: int | np.random.Generator)
 
 @torch.no_grad()
 def _amplitudes(
-    network: Network,
-    trials: Stimuli,
+    networks: Sequence[Network],
+    trials: Sequence[Stimuli],
     alpha: Alpha,
     parameters: Sequence[tuple[float, float, float]],
     blanks: Sequence[int],
     timing: Timing,
     device: str,
-) -> dict[int, NDArray[np.float64]]:
-    """Mean activation in the window for each blank, (combination, participant, trial)."""
-    n = network.n_participants
-    weights = {name: np.tile(values, (len(parameters), 1, 1)) for name, values in network.weights.items()}
+) -> dict[int, list[list[NDArray[np.float64]]]]:
+    """Mean activation in the window for each blank, combination and lexicon, (participant, trial)."""
+    sizes = [network.n_participants for network in networks]
+    n = sum(sizes)
+    together = {name: np.concatenate([one.weights[name] for one in networks]) for name in networks[0].weights}
+    weights = {name: np.tile(values, (len(parameters), 1, 1)) for name, values in together.items()}
     factors = np.repeat([factor for _, _, factor in parameters], n)[:, None, None]
-    for layer in ("orthography", "hidden", "semantics"):
+    for layer in LAYERS:
         name = f"{layer}.from_bank"
         weights[name] = (weights[name] * factors).astype(weights[name].dtype)
-    tensors, layers = on_device(weights, network.architecture, device)
-    runner = _Sweep(network, tensors, layers, _grid(alpha, parameters, n, layers[0].bias))
-    contexts, which = np.unique(trials.table["context"].to_numpy().astype(str), return_inverse=True)
-    state = runner.show(list(contexts), timing.shown, rest(layers, len(contexts)))[0]
-    order = torch.as_tensor(which, device=layers[0].bias.device)
+    tensors, layers = on_device(weights, networks[0].architecture, device)
+    sweep = _Sweep(networks, tensors, layers, _grid(alpha, parameters, n, layers[0].bias), len(parameters))
+    contexts = [list(part.table["context"]) for part in trials]
+    state, _ = sweep.show(contexts, timing.shown, rest(layers, len(contexts[0])))
     found, passed = {}, 0
     for blank in blanks:
-        state, _ = runner.show(None, blank - passed, state)
+        state, _ = sweep.show(None, blank - passed, state)
         passed = blank
-        chosen = State(*(tuple(part.index_select(1, order) for part in parts) for parts in state))
-        _, trace = runner.show(trials.texts, timing.target, chosen)  # (row, trial, tick)
-        found[blank] = trace.reshape(len(parameters), n, *trace.shape[1:]).double().cpu().numpy()
-    return {blank: _in_own_window(values, trials) for blank, values in found.items()}
+        _, trace = sweep.show([part.texts for part in trials], timing.target, state)  # (row, trial, tick)
+        rows = trace.reshape(len(parameters), n, *trace.shape[1:]).double().cpu().numpy()
+        cuts = np.cumsum(sizes)[:-1]
+        found[blank] = [
+            [_in_own_window(part, own) for part, own in zip(np.split(row, cuts), trials, strict=True)] for row in rows
+        ]
+    return found
 
 
-def _in_own_window(traces: NDArray[np.float64], trials: Stimuli) -> NDArray[np.float64]:
-    """Average each combination over the half maximum of its first presentations, (combination, participant, trial)."""
+def _in_own_window(trace: NDArray[np.float64], trials: Stimuli) -> NDArray[np.float64]:
+    """Average (participant, trial, tick) over the half maximum of first presentations, (participant, trial)."""
     new = (trials.table["condition"] == "new").to_numpy()
-    means = []
-    for trace in traces:  # (participant, trial, tick)
-        curve = trace[:, new].mean(axis=(0, 1))
-        height = curve - curve.min()
-        top = int(height.argmax())
-        below = np.flatnonzero(height < height[top] / 2)
-        start = max((tick + 1 for tick in below if tick < top), default=0)
-        stop = min((tick for tick in below if tick > top), default=len(curve))
-        means.append(trace[:, :, start:stop].mean(axis=2))
-    return np.array(means)
+    curve = trace[:, new].mean(axis=(0, 1))
+    height = curve - curve.min()
+    top = int(height.argmax())
+    below = np.flatnonzero(height < height[top] / 2)
+    start = max((tick + 1 for tick in below if tick < top), default=0)
+    stop = min((tick for tick in below if tick > top), default=len(curve))
+    return np.asarray(trace[:, :, start:stop].mean(axis=2))
 
 
 class _Sweep:
-    """Steps all combinations at once."""
+    """Steps all combinations and lexicons at once; rows are combinations, in each lexicons, in each participants."""
 
     def __init__(
         self,
-        network: Network,
+        networks: Sequence[Network],
         weights: dict[str, torch.Tensor],
         layers: Sequence[Layer],
         alpha: _AlphaGrid,
+        n_combinations: int,
     ) -> None:
-        self.network, self.weights, self.layers, self.alpha = network, weights, layers, alpha
+        self.networks, self.weights, self.layers, self.alpha = networks, weights, layers, alpha
+        self.n_combinations = n_combinations
 
-    def show(self, strings: list[str] | None, ticks: int, state: State) -> tuple[State, torch.Tensor]:
-        """Show one string a trial, or nothing; record mean semantic activation (row, trial, tick)."""
+    def show(self, strings: Sequence[Sequence[str]] | None, ticks: int, state: State) -> tuple[State, torch.Tensor]:
+        """Show each lexicon one string a trial, or nothing; record mean semantic activation (row, trial, tick)."""
         like, n_trials = self.layers[0].bias, state.drive[0].shape[1]
-        lexicon = self.network.lexicon
-        spelled = np.zeros((n_trials, lexicon.n_units)) if strings is None else lexicon.spell(strings)
-        seen = project(self.weights, torch.as_tensor(spelled, dtype=like.dtype, device=like.device)[None])
+        seen = project(self.weights, self._spelled(strings, n_trials))
         trace = like.new_empty((len(like), n_trials, ticks))
         for tick in range(ticks):
-            state = step(seen, state, self.layers, self.network.architecture.rate, self.alpha)
+            state = step(seen, state, self.layers, self.networks[0].architecture.rate, self.alpha)
             trace[:, :, tick] = state.activation[-1].mean(dim=2)
         return state, trace
+
+    def _spelled(self, strings: Sequence[Sequence[str]] | None, n_trials: int) -> torch.Tensor:
+        """Spell what is shown, shape (row, trial, unit), or (1, trial, unit) for nothing."""
+        like = self.layers[0].bias
+        if strings is None:
+            return like.new_zeros((1, n_trials, self.networks[0].lexicon.n_units))
+        patterns = [
+            np.repeat(network.lexicon.spell(list(shown))[None], network.n_participants, axis=0)
+            for network, shown in zip(self.networks, strings, strict=True)
+        ]
+        once = torch.as_tensor(np.concatenate(patterns), dtype=like.dtype, device=like.device)
+        return once.repeat(self.n_combinations, 1, 1)
 
 
 def _grid(
@@ -247,6 +343,16 @@ def _effects(amplitude: NDArray[np.float64], trials: Stimuli) -> dict[str, float
 
 def _groups(table: pd.DataFrame) -> list[NDArray[np.bool_]]:
     return [(table["kind"] == kind).to_numpy() for kind in KINDS if (table["kind"] == kind).any()]
+
+
+def _check_networks(networks: Sequence[Network]) -> None:
+    if not networks:
+        raise ValueError("networks: empty; expected at least one.")
+    shapes = [{name: values.shape[1:] for name, values in network.weights.items()} for network in networks]
+    if any(shape != shapes[0] for shape in shapes) or any(
+        one.architecture != networks[0].architecture for one in networks
+    ):
+        raise ValueError("networks: they differ in sizes or rates; sweep each by itself.")
 
 
 def _check(

@@ -27,6 +27,10 @@ Array = NDArray[np.float64]
 STARTS = (1.0, 0.3, 0.05)
 """Relative standard deviations at which the search starts: one start alone was seen to end beside the optimum."""
 
+LARGEST = 1e4
+"""No random standard deviation is sought beyond so many residual ones: the search steps there in data with hardly any
+residual, and cross-products lose the digits that a Cholesky factor needs."""
+
 SINGULAR = 1e-4
 """Relative standard deviation below which a random effect counts as absent (the limit that lme4 uses)."""
 
@@ -330,7 +334,7 @@ class _Criterion:
 
 def _search(criterion: _Criterion, terms: Sequence[RandomTerm]) -> Array:
     diagonal = np.concatenate([term.on_diagonal() for term in terms])
-    bounds = [(0.0, None) if positive else (None, None) for positive in diagonal]
+    bounds = [(0.0 if positive else -LARGEST, LARGEST) for positive in diagonal]
     found = [
         optimize.minimize(criterion, np.where(diagonal, start, 0.0), method="L-BFGS-B", bounds=bounds)
         for start in STARTS

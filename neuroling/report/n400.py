@@ -96,8 +96,7 @@ def plot_effect_table(table: pd.DataFrame) -> Axes:
         verdict = str(cell["verdict"]).partition(":")[0]
         colour = VERDICTS[verdict]
         ax.add_patch(_patch(column, row, colour))
-        relative = cell.get("relative", np.nan)
-        text = SHORT.get(verdict, "") if pd.isna(relative) else f"{100 * relative:+.1f}"
+        text = _cell_text(verdict, cell.get("relative", np.nan), cell.get("t", np.nan))
         dark = colour in (VERDICTS["as people"], VERDICTS["reversed"])
         ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
     ax.set_xlim(-0.5, len(hypotheses) - 0.5)
@@ -154,7 +153,7 @@ def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
     Parameters
     ----------
     table : pandas.DataFrame
-        From :func:`neuroling.n400.sensitivity.sensitivity`, one threshold and one inhibition.
+        From :func:`neuroling.n400.sensitivity.sensitivity`, one threshold, one inhibition and one lexicon.
     effect : {"repetition", "neighbourhood"}
         Which.
 
@@ -167,7 +166,8 @@ def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
         raise ValueError(f"effect: got {effect!r}; expected 'repetition' or 'neighbourhood'.")
     if table[["time_constant", "soa"]].duplicated().any():
         raise ValueError(
-            "table: several rows with one time constant and asynchrony; choose one threshold and inhibition."
+            "table: several rows with one time constant and asynchrony; choose one threshold, inhibition and lexicon, "
+            "or draw all of them with plot_sweep."
         )
     wide = 100 * table.pivot_table(index="time_constant", columns="soa", values=effect)
     ax = _figure(2.5 + 0.85 * wide.shape[1], 2.0 + 0.45 * wide.shape[0]).add_subplot()
@@ -183,6 +183,75 @@ def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
     ax.set_ylabel("time constant T (ticks)")
     ax.set_title(f"simulated {effect} effect (% of mean amplitude)", loc="left", fontsize=11)
     ax.figure.colorbar(image, ax=ax, label="blue: as people; orange: reversed")
+    return ax
+
+
+def plot_sweep(table: pd.DataFrame, effect: str = "repetition") -> Figure:
+    """Draw the whole sweep: a map of time constant and asynchrony for each threshold and factor on inhibition.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`neuroling.n400.sensitivity.diagnose`; means over lexicons are drawn.
+    effect : {"repetition", "neighbourhood"}
+        Which.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Blue as in people, orange reversed; a dot where all lexicons have people's sign.
+    """
+    if effect not in ("repetition", "neighbourhood"):
+        raise ValueError(f"effect: got {effect!r}; expected 'repetition' or 'neighbourhood'.")
+    thresholds, factors = (sorted(table[name].unique()) for name in ("threshold", "inhibition"))
+    figure = _figure(1.2 + 2.9 * len(thresholds), 0.9 + 2.4 * len(factors))
+    axes = figure.subplots(len(factors), len(thresholds), squeeze=False, sharex=True, sharey=True)
+    limit = 100 * float(table.groupby(["threshold", "inhibition", "time_constant", "soa"])[effect].mean().abs().max())
+    for (row, column), ax in np.ndenumerate(axes):
+        chosen = table[(table["threshold"] == thresholds[column]) & (table["inhibition"] == factors[row])]
+        cells = chosen.pivot_table(index="time_constant", columns="soa", values=effect)
+        least = chosen.pivot_table(index="time_constant", columns="soa", values=effect, aggfunc="min")
+        image = ax.imshow(100 * cells, cmap=_diverging(), vmin=-limit, vmax=limit, aspect="auto")
+        ax.scatter(*np.nonzero(least.to_numpy() > 0)[::-1], s=7, color=INK)
+        ax.set_yticks(range(len(cells)), ["none" if np.isinf(value) else f"{value:g}" for value in cells.index])
+        ax.set_xticks(range(cells.shape[1]), [f"{value:g}" for value in cells.columns])
+        ax.set_title(f"threshold {thresholds[column]:g}, inhibition × {factors[row]:g}", fontsize=9, loc="left")
+    figure.supxlabel("stimulus-onset asynchrony (ticks)", fontsize=10)
+    figure.supylabel("time constant T (ticks)", fontsize=10)
+    figure.suptitle(f"simulated {effect} effect; dots: people's sign with every lexicon", fontsize=10)
+    figure.colorbar(image, ax=axes, label="% of mean amplitude; blue: as people")
+    return figure
+
+
+def plot_fit(recorded: xr.DataArray, fitted: xr.DataArray, *, plus: str, minus: str) -> Axes:
+    """Draw a difference wave of people and of what was fitted to it.
+
+    Parameters
+    ----------
+    recorded, fitted : xarray.DataArray, dims (sample, time)
+        ERPs with the sample coordinate ``condition``.
+    plus, minus : str
+        Conditions; the second is subtracted.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The band is one standard error of the recorded difference.
+    """
+    ax = _figure(7.0, 4.0).add_subplot()
+    times = recorded["time"].to_numpy()
+    sides = [recorded.isel(sample=np.flatnonzero(np.asarray(recorded["condition"]) == name)) for name in (plus, minus)]
+    wave = (sides[0].mean("sample") - sides[1].mean("sample")).to_numpy()
+    error = np.sqrt(sum((side.var("sample", ddof=1) / side.sizes["sample"]).to_numpy() for side in sides))
+    ax.fill_between(times, wave - error, wave + error, color="#d9dee3", linewidth=0)
+    ax.plot(times, wave, color=INK, linewidth=1.8, label="recorded")
+    model = [fitted.isel(sample=np.flatnonzero(np.asarray(fitted["condition"]) == name)) for name in (plus, minus)]
+    ax.plot(times, model[0].mean("sample") - model[1].mean("sample"), color=SERIES[1], linewidth=1.8, label="fitted")
+    ax.axhline(0, color=INK, linewidth=0.8)
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel(f"{plus} - {minus} ({recorded.attrs.get('units', 'µV')})")
+    ax.legend(frameon=False)
+    _tidy(ax)
     return ax
 
 
@@ -273,6 +342,13 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
+
+
+def _cell_text(verdict: str, relative: float, t: float) -> str:
+    """Write per cent of the amplitude, else t (people have no amplitude to relate to), else the verdict in short."""
+    if not pd.isna(relative):
+        return f"{100 * relative:+.1f}"
+    return SHORT.get(verdict, "") if pd.isna(t) else f"t {t:.1f}"
 
 
 def _patch(column: float, row: float, colour: str, label: str | None = None) -> Rectangle:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from neuroling.n400 import sensitivity as module
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.published import against_published
-from neuroling.n400.sensitivity import sensitivity
+from neuroling.n400.sensitivity import as_text, diagnose, sensitivity
 from neuroling.n400.simulate import simulate
 
 SHORT = Timing(shown=6, blank=4, target=12, before=1)
@@ -60,6 +61,51 @@ def test_equal_seeds_agree_and_different_ones_do_not(network):
     assert one["repetition"][0] == same["repetition"][0] != other["repetition"][0]
 
 
+def test_lexicons_in_one_batch_equal_each_by_itself(network):
+    from neuroling.n400.network import Training, train
+
+    other = train(network.lexicon, participants=2, rng=9, training=Training(epochs=20), device="cpu")
+    both = sweep([network, other], items_per_kind=100)
+    assert both["lexicon"].tolist() == [0, 1, 0, 1]
+    generators = np.random.default_rng(0).spawn(2)
+    for place, one in enumerate((network, other)):
+        alone = sensitivity(
+            one,
+            alpha=Alpha(5),
+            rng=generators[place],
+            timing=SHORT,
+            device="cpu",
+            time_constants=[3.0, np.inf],
+            blanks=[4],
+            items_per_kind=100,
+        )
+        here = both[both["lexicon"] == place].reset_index(drop=True)
+        np.testing.assert_allclose(here["repetition"], alone["repetition"], atol=1e-5)
+
+
+def test_text_gives_the_map_and_what_else_was_swept(network):
+    text = as_text(sweep(network, thresholds=[0.1, 0.2]))
+    assert "inf = ERP model" in text
+    assert "by threshold: 0.1: " in text
+
+
+def test_diagnosis_sweeps_lexicons_and_all_that_it_names(network, monkeypatch):
+    monkeypatch.setattr(module, "SWEEP", {"time_constants": (6.0,), "thresholds": (0.1,), "inhibition": (1.0, 1.2)})
+    monkeypatch.setattr(module, "BLANKS", (2,))
+    table = diagnose([network, network], alpha=Alpha(8), rng=0, device="cpu")
+    assert len(table) == 2 * 2
+
+
+def test_networks_of_different_sizes_are_refused(network):
+    from neuroling.n400.network import Architecture, Training, train
+
+    small = train(
+        network.lexicon, participants=1, rng=0, architecture=Architecture(hidden=9), training=Training(epochs=1)
+    )
+    with pytest.raises(ValueError, match="differ in sizes"):
+        sweep([network, small])
+
+
 BAD = {
     "no time constant": ({"time_constants": []}, "time_constants: empty"),
     "a negative time constant": ({"time_constants": [-1.0]}, "positive numbers"),
@@ -67,6 +113,7 @@ BAD = {
     "a negative blank": ({"blanks": [-2]}, "0 ticks or more"),
     "a threshold above one": ({"thresholds": [1.5]}, "between 0 and 1"),
     "negative inhibition": ({"inhibition": [-1.0]}, "0 or more"),
+    "an unknown effect": ({"effect": "priming"}, "'repetition' or 'neighbourhood'"),
     "one item": ({"items_per_kind": 1}, "2 or more"),
 }
 
@@ -75,7 +122,7 @@ BAD = {
 def test_bad_sweep_is_answered_by_a_sentence(network, case):
     options, message = BAD[case]
     with pytest.raises(ValueError, match=message):
-        sweep(network, **options)
+        as_text(sweep(network), **options) if "effect" in options else sweep(network, **options)
 
 
 def test_published_curves_are_set_beside_a_simulation(network):

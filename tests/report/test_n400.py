@@ -15,8 +15,10 @@ from neuroling.report.n400 import (
     KINDS,
     film_of_units,
     plot_effect_table,
+    plot_fit,
     plot_four_panels,
     plot_sensitivity,
+    plot_sweep,
     plot_units,
 )
 
@@ -88,6 +90,49 @@ def test_sensitivity_map_has_a_cell_for_every_combination():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["4", "8", "none"]
 
 
+def full_sweep():
+    parts = [
+        sweep().assign(
+            threshold=threshold, inhibition=factor, lexicon=lexicon, repetition=0.1 - 0.2 * lexicon * (factor > 1)
+        )
+        for threshold in (0.1, 0.2)
+        for factor in (1.0, 1.25)
+        for lexicon in (0, 1)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_sweep_has_a_panel_for_each_threshold_and_inhibition_and_a_bar():
+    figure = plot_sweep(full_sweep())
+    assert len(figure.axes) == 2 * 2 + 1
+    assert "threshold 0.1, inhibition × 1.25" in [ax.get_title(loc="left") for ax in figure.axes]
+
+
+def test_dots_stand_where_all_lexicons_agree():
+    panels = plot_sweep(full_sweep()).axes[:4]
+    assert [len(ax.collections[0].get_offsets()) for ax in panels] == [6, 6, 0, 0]
+
+
+def trials(effect):
+    wave = np.exp(-0.5 * ((TIMES - 0.15) / 0.05) ** 2)
+    sides = np.array(["related", "unrelated"] * 5)
+    values = effect * (sides == "unrelated")[:, None] * wave
+    coords = {"sample": range(10), "condition": ("sample", sides), "time": TIMES}
+    return xr.DataArray(values, dims=("sample", "time"), coords=coords)
+
+
+def test_fit_is_drawn_as_the_difference_of_conditions():
+    ax = plot_fit(trials(-4.0), trials(-3.0), plus="unrelated", minus="related")
+    recorded, fitted = (line.get_ydata() for line in ax.get_lines()[:2])
+    assert recorded.min() == pytest.approx(-4, abs=0.1)
+    np.testing.assert_allclose(np.asarray(fitted), 0.75 * recorded)
+
+
+def test_cell_of_people_without_an_amplitude_shows_its_t():
+    table = effects().assign(t=[3.2, 1.0, 4.5, np.nan], relative=[0.07, 0.001, np.nan, np.nan])
+    assert [text.get_text() for text in plot_effect_table(table).texts][2:] == ["t 4.5", "–"]
+
+
 def test_film_has_a_frame_for_every_tick():
     film = Image.open(io.BytesIO(film_of_units({"first": units()[0, 0], "second": units()[0, 1]})))
     assert film.n_frames == len(TIMES)
@@ -100,6 +145,7 @@ def test_figures_become_png():
 BAD = {
     "a missing type": (lambda: plot_four_panels(repetition()[:2], repetition()), "'acronym'"),
     "an unknown effect": (lambda: plot_sensitivity(sweep(), "priming"), "'repetition' or 'neighbourhood'"),
+    "a sweep of an unknown effect": (lambda: plot_sweep(full_sweep(), "priming"), "'repetition' or 'neighbourhood'"),
     "two thresholds": (lambda: plot_sensitivity(pd.concat([sweep(), sweep()])), "several rows"),
     "no unit to film": (lambda: film_of_units({}), "at least one trial"),
 }
