@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from neuroling.cli import analyses, cache, datasets, doctor, encode, extract, results, units
+from neuroling.cli import allocation, analyses, cache, datasets, doctor, encode, extract, n400, results, rsa, units
 
 FAILURES = (ValueError, OSError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
@@ -62,7 +62,10 @@ def build() -> typer.Typer:
     app.add_typer(cache.build(), name="cache")
     app.command("show")(results.show)
     app.command("compare")(results.compare)
+    app.command("rsa")(rsa.rsa)
+    app.command("n400")(n400.n400)
     app.command("gather")(units.gather)
+    app.command("join")(units.join)
     app.command("check")(units.check)
     app.command("doctor")(doctor.doctor)
     return app
@@ -86,6 +89,7 @@ def options(
     ] = False,
 ) -> None:
     """Language models against the brain: encoding, RSA and N400 simulation through one evaluation call."""
+    allocation.keep_to_allocation()
     _log_to_stderr(ctx, logging.WARNING if quiet else logging.DEBUG if verbose or debug else logging.INFO)
 
 

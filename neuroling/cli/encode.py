@@ -18,6 +18,7 @@ GIGABYTE = 2.0**30
 
 
 def encode(
+    ctx: typer.Context,
     targets: Annotated[list[Path], typer.Argument(metavar="TARGETS...", help="NIfTI runs, one .npy, or one .zarr.")],
     features: Annotated[Path, typer.Option("--features", "-x", help="NetCDF file, as `extract` writes it.")],
     samples: Annotated[Path, typer.Option(help="CSV or TSV, a row a sample: sample, perhaps group and time_index.")],
@@ -40,11 +41,17 @@ def encode(
     memory_gb: Annotated[float | None, typer.Option(help="Work in smaller stretches where a tile needs more.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the null.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of a tile; say what it will need.")] = False,
 ) -> None:
     """Fit and score ridge regression for every target; tiles that are done already are not done again.
 
     Parameters
     ----------
+    ctx : typer.Context
+        The call itself, which ``--dry-run`` makes again.
     targets : list of pathlib.Path
         Runs as NIfTI images, or one matrix (sample, target) as ``.npy`` or ``.zarr``.
     features : pathlib.Path
@@ -63,20 +70,30 @@ def encode(
         The model and its evaluation.
     memory_gb : float, optional
         What the values of a tile may need while it is evaluated.
+    unit : list of str, optional
+        Labels of the unit that the tiles belong to, such as ``subject=s18``.
+    dry_run : bool
+        Print memory in MiB and seconds of a tile as JSON instead.
     """
+    from neuroling.cli.unit_options import labels_of
     from neuroling.encoding.ridge import RidgeCV
     from neuroling.evaluation.metrics import pearson
     from neuroling.evaluation.tiles import evaluate_tiles
 
     table = read_samples(samples)
+    source = _source(targets, table, mask)
+    if dry_run:
+        _say_needs(ctx, _tiles(tile, tiles)[0], source.n_targets)
+        return
     splitter = _splitter(folds, gap)
     paths = evaluate_tiles(
         RidgeCV(_penalties(penalties), folds=splitter, device=device),
         read_features(features, layer),
-        _source(targets, table, mask),
+        source,
         out,
         tiles=_tiles(tile, tiles),
         seed=seed,
+        labels=labels_of(unit),
         unusable=_unusable(unusable),  # type: ignore[arg-type]  # checked there
         memory_bytes=None if memory_gb is None else memory_gb * GIGABYTE,
         splits=splitter,
@@ -167,6 +184,25 @@ def _tiles(tile: str | None, tiles: int | None) -> list[Tile]:
     if tile is not None and tiles is not None:
         raise typer.BadParameter("--tile does one, --tiles all of them; expected one of the two.", param_hint="--tile")
     return Tile.all(1 if tiles is None else tiles) if tile is None else [Tile.parse(tile)]
+
+
+def _say_needs(ctx: typer.Context, tile: Tile, n_targets: int) -> None:
+    """Measure tiles of which a recording would have many times more."""
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.unit_options import arguments_again
+
+    where = tile.targets(n_targets)
+    whole = where.stop - where.start
+    with TemporaryDirectory() as folder:
+
+        def part(n: int) -> list[str]:
+            changes = {"tiles": None, "tile": f"1/{n_targets // n}", "out": Path(folder) / str(n), "dry_run": False}
+            return arguments_again(ctx, **changes)
+
+        needs = extrapolate(part, whole)
+    typer.echo(needs.to_json())
 
 
 def _splitter(folds: str, gap: int) -> Splitter:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from neuroling.core.result import Result
 
 Files = Annotated[list[Path], typer.Argument(metavar="RESULT.nc...", help="Files written by units of a study.")]
 
@@ -17,7 +20,7 @@ def gather(
     out: Annotated[Path, typer.Option("--out", "-o", help="Result file with all of them.")],
     table: Annotated[Path | None, typer.Option(help="Also a CSV, one row a position.")] = None,
 ) -> None:
-    """Join units of one study along participants, layers or models; refuses what does not belong together.
+    """Join units of one study along participants, layers or models, and tiles before; refuses what does not belong.
 
     Parameters
     ----------
@@ -31,13 +34,52 @@ def gather(
     from neuroling.core.result import Result
     from neuroling.evaluation.gather import gather as join
 
-    result = join({str(path): Result.load(path) for path in files})
+    whole = _without_tiles({str(path): Result.load(path) for path in files})
+    alone = next(iter(whole.values()))
+    result = alone if len(whole) == 1 and not alone.provenance.unit else join(whole)
     result.save(out)
     if table is not None:
         from neuroling.core.files import write_whole
 
         write_whole(table, result.to_dataframe().to_csv(index=False, lineterminator="\n").encode("utf-8"))
     typer.echo(f"{out}: {len(files)} units\n{result.summary()}")
+
+
+def _without_tiles(results: dict[str, Result]) -> dict[str, Result]:
+    """Join the tiles of every recording; results that are no tiles stay as they are."""
+    from neuroling.evaluation.tiles import TILE, join_tiles
+
+    recordings: dict[object, dict[str, Result]] = {}
+    for name, result in results.items():
+        unit = result.provenance.unit
+        key: object = (
+            tuple(sorted((axis, label) for axis, label in unit.items() if axis != TILE)) if TILE in unit else name
+        )
+        recordings.setdefault(key, {})[name] = result
+    return {
+        next(iter(parts)): join_tiles(parts) if isinstance(key, tuple) else next(iter(parts.values()))
+        for key, parts in recordings.items()
+    }
+
+
+def join(
+    shards: Annotated[list[Path], typer.Argument(metavar="SHARD.nc...", help="Written by `extract --shard`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="NetCDF file to be written.")],
+) -> None:
+    """Join features made in shards into one file, in the order given.
+
+    Parameters
+    ----------
+    shards : list of pathlib.Path
+        Files of all shards.
+    out : pathlib.Path
+        NetCDF file.
+    """
+    from neuroling.features.shards import join_shards
+
+    features = join_shards(shards, out)
+    typer.echo(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
+    features.close()
 
 
 def check(

@@ -112,6 +112,7 @@ def evaluate_tiles(
     *,
     tiles: Iterable[Tile],
     seed: int = 0,
+    labels: Mapping[str, str] | None = None,
     unusable: Unusable = "refuse",
     memory_bytes: float | None = None,
     **options: Any,
@@ -137,6 +138,8 @@ def evaluate_tiles(
         Which to evaluate: ``Tile.all(40)``, or one in a job of an array.
     seed : int
         Seed of every tile.
+    labels : mapping of str to str, optional
+        What tells the recording from others of its study, such as ``{"subject": "s18", "layer": "4"}``.
     unusable : {"refuse", "score as NaN"}
         What becomes of targets that are constant or not finite.
     memory_bytes : float, optional
@@ -157,15 +160,19 @@ def evaluate_tiles(
     """
     _check_options(options)
     folder.mkdir(parents=True, exist_ok=True)
-    configuration = _configuration(model, features, source, seed, unusable, options)
+    configuration = _configuration(model, seed, unusable, options)
+    of_all = {"features of all tiles": content_hash(features), "targets of all tiles": str(source.n_targets)}
     paths, told = [], False
     for tile in tiles:
         path = folder / tile.file_name
         paths.append(path)
         recording = source.read(tile.targets(source.n_targets))
-        labels, shared = {TILE: str(tile.number)}, {**configuration, "tiles": str(tile.of)}
+        own, shared = {**(labels or {}), TILE: str(tile.number)}, {**configuration, "tiles": str(tile.of)}
         expected = replace(
-            Provenance(), unit=labels, configuration=shared, data={"recording of the tile": content_hash(recording)}
+            Provenance(),
+            unit=own,
+            configuration=shared,
+            data={**of_all, "recording of the tile": content_hash(recording)},
         )
         if _is_done(path, expected):
             logger.info("Tile %s is there already: %s", tile, path)
@@ -176,7 +183,7 @@ def evaluate_tiles(
             told = True
         result = _evaluated(model, features, recording, seed, unusable, memory_bytes, options)
         record = replace(result.provenance, data={**result.provenance.data, **expected.data})
-        stamp(Result(result.data, record), labels, shared).save(path)
+        stamp(Result(result.data, record), own, shared).save(path)
         logger.info("Tile %s is done: %s", tile, path)
     return paths
 
@@ -240,12 +247,9 @@ def _check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def _configuration(
-    model: Predictor, features: xr.DataArray, source: TargetSource, seed: int, unusable: str, options: Mapping[str, Any]
-) -> dict[str, str]:
+def _configuration(model: Predictor, seed: int, unusable: str, options: Mapping[str, Any]) -> dict[str, str]:
     parts = {"model": model, "seed": seed, "unusable": unusable, **options}
-    found = {name: described(part) for name, part in parts.items() if part is not None}
-    return {**found, "features": content_hash(features), "n_targets": str(source.n_targets)}
+    return {name: described(part) for name, part in parts.items() if part is not None}
 
 
 def described(value: object) -> str:
@@ -321,12 +325,19 @@ def _versions(versions: Mapping[str, str]) -> dict[str, str]:
     return {name: found for name, found in versions.items() if name != "platform"}
 
 
+def _of_all(result: Result) -> dict[str, str]:
+    """Give what every tile of a recording says of the whole."""
+    about = {key: value for key, value in result.provenance.data.items() if key.endswith("of all tiles")}
+    return about | {key: value for key, value in result.provenance.unit.items() if key != TILE}
+
+
 def _check_alike(results: Mapping[str, Result]) -> None:
     (first, one), *others = results.items()
     for name, other in others:
         for what, a, b in (
             ("configuration", one.provenance.configuration, other.provenance.configuration),
             ("version", _versions(one.provenance.versions), _versions(other.provenance.versions)),
+            ("recording", _of_all(one), _of_all(other)),
         ):
             key = _first_difference(a, b)
             if key is not None:

@@ -117,10 +117,10 @@ def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], co
     done = _whole_blocks(partial, str(template.attrs["content_key"]))
     if done == 0:
         _notes_of(partial).unlink(missing_ok=True)
-        _start(partial, template)
+        write_labels(partial, template)
     with h5netcdf.File(partial, "r+") as file:
         if done == 0:
-            _add_values(file, template)
+            add_values(file, template)
         values = file.variables["features"]
         for number, block in enumerate(tqdm(blocks, desc=str(partial.stem), unit="block", disable=not progress)):
             if number < done:
@@ -134,14 +134,31 @@ def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], co
             _note(partial, f"{lowest} {behind} {_digest(found)}")
 
 
-def _start(partial: Path, template: xr.DataArray) -> None:
-    """Write the labels alone."""
+def write_labels(partial: Path, template: xr.DataArray) -> None:
+    """Begin a file of features with the labels alone.
+
+    Parameters
+    ----------
+    partial : Path
+        File to be written.
+    template : xarray.DataArray, dims (sample, layer, feature)
+        Labels.
+    """
     labels = template.isel(feature=slice(0)).transpose("layer", "sample", "feature").coords
     coords = {name: coord for name, coord in labels.items() if name != "feature"}
     xr.Dataset(coords=coords).to_netcdf(partial, engine="h5netcdf")
 
 
-def _add_values(file: h5netcdf.File, template: xr.DataArray) -> None:
+def add_values(file: h5netcdf.File, template: xr.DataArray) -> None:
+    """Add the variable that will hold the values, with a checksum a chunk and NaN where nothing has been written.
+
+    Parameters
+    ----------
+    file : h5netcdf.File
+        Begun by :func:`write_labels`.
+    template : xarray.DataArray, dims (sample, layer, feature)
+        Labels and attributes.
+    """
     sizes = template.sizes
     file.dimensions["feature"] = sizes["feature"]
     names = file.create_variable("feature", ("feature",), data=np.asarray(template.feature.values))

@@ -1,0 +1,99 @@
+"""``--dry-run``: what a unit of work will need, measured on two smaller ones of its kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+SHARES = (16, 4)
+"""The smaller units are a sixteenth and a quarter of the whole; a heuristic between cost and accuracy."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a unit of work needs of a machine.
+
+    Attributes
+    ----------
+    memory_mb : float
+        Largest resident memory in MiB.
+    seconds : float
+        Time from start to end, loading included, with the threads that it was given.
+    """
+
+    memory_mb: float
+    seconds: float
+
+    def to_json(self) -> str:
+        """Write both as one line of JSON, rounded to what can be known."""
+        return json.dumps({name: round(value, 1) for name, value in asdict(self).items()})
+
+
+def measure(arguments: Sequence[str]) -> Needs:
+    """Run ``neuroling`` in a process of its own and measure it.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``neuroling``.
+
+    Returns
+    -------
+    Needs
+
+    Raises
+    ------
+    ValueError
+        If the run fails; with its last line.
+    """
+    before = time.perf_counter()
+    child = subprocess.Popen(  # noqa: S603 - our own command with our own arguments
+        [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = child.stderr.read() if child.stderr else ""
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - before
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise ValueError(f"--dry-run: a smaller unit failed. {(said.strip().splitlines() or ['no word'])[-1]}")
+    return Needs(usage.ru_maxrss / 1024, seconds)
+
+
+def extrapolate(arguments_of: Callable[[int], Sequence[str]], whole: int) -> Needs:
+    """Measure two smaller units, and draw the line through them out to the whole.
+
+    What does not grow (loading, a decomposition of the features) is in both, so it is counted once.
+
+    Parameters
+    ----------
+    arguments_of : callable
+        Turns a number of targets, times or participants into the arguments of ``neuroling``.
+    whole : int
+        Their number in the unit.
+
+    Returns
+    -------
+    Needs
+
+    Raises
+    ------
+    ValueError
+        If the unit is too small to be divided: run it instead.
+    """
+    small, large = (-(-whole // share) for share in SHARES)
+    if small == large:
+        raise ValueError(f"--dry-run: a unit of {whole} is too small to measure parts of it; run it instead.")
+    at_small, at_large = measure(arguments_of(small)), measure(arguments_of(large))
+    further = (whole - large) / (large - small)
+    return Needs(
+        at_large.memory_mb + max(0.0, at_large.memory_mb - at_small.memory_mb) * further,
+        at_large.seconds + max(0.0, at_large.seconds - at_small.seconds) * further,
+    )

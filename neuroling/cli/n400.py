@@ -1,0 +1,137 @@
+"""``neuroling n400``: train simulated participants and measure one effect, one unit of a sweep a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neuroling.core.result import Result
+
+METRIC = "smaller on repetition"
+"""New less repeated, over new, in the window of the response to new strings."""
+
+
+def n400(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
+    participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
+    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 8.0,
+    lag: Annotated[int, typer.Option(help="Strings between the two presentations.")] = 0,
+    letters: Annotated[str, typer.Option(help="Code of the letters: two-of-five or one-hot.")] = "two-of-five",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
+    allow_unlearned: Annotated[bool, typer.Option("--allow-unlearned", help="Go on with who cannot read.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of lexicon, weights and order.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its sweep; repeat.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
+) -> None:
+    """Train, simulate repetition, and write by how much each participant's N400 is smaller the second time.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        The call itself, which ``--dry-run`` makes again.
+    out : pathlib.Path
+        Result file: score (split, repeat), a participant each.
+    participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device
+        The simulation.
+    unit : list of str, optional
+        Labels of the unit, such as ``model=T8``.
+    dry_run : bool
+        Print memory in MiB and seconds as JSON instead.
+    """
+    from neuroling.cli.unit_options import finish
+
+    if dry_run:
+        _say_needs(ctx, participants)
+        return
+    result = _simulated(participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device)
+    shared = {"participants": participants, "lag": lag, "letters": letters, "epochs": epochs, "metric": METRIC}
+    finish(result, out, unit, shared)
+
+
+def _simulated(
+    participants: int,
+    time_constant: float,
+    lag: int,
+    letters: str,
+    epochs: int | None,
+    allow_unlearned: bool,
+    seed: int,
+    device: str,
+) -> Result:
+    import math
+
+    from neuroling.core.provenance import Provenance, current_versions, now
+    from neuroling.core.result import Result
+    from neuroling.n400.alpha import Alpha
+    from neuroling.n400.cohort import teach
+    from neuroling.n400.experiments import repetition
+    from neuroling.n400.simulate import simulate
+
+    options = {"participants": participants, "time_constant": time_constant, "lag": lag, "letters": letters}
+    [network] = teach(
+        lexicons=1,
+        participants=participants,
+        rng=seed,
+        letters=letters,  # type: ignore[arg-type]  # checked there
+        epochs=epochs,
+        device=device,
+    )
+    recording = simulate(
+        network,
+        repetition(network.lexicon, rng=seed, lag=lag),
+        alpha=None if math.isinf(time_constant) else Alpha(time_constant),
+        allow_unlearned=allow_unlearned,
+        device=device,
+    )
+    provenance = Provenance(
+        options={name: str(value) for name, value in options.items()},
+        seed=str(seed),
+        device=device,
+        versions=current_versions(),
+        created=now(),
+        notes=("simulated, not people's",),
+    )
+    return Result.of(smaller_on_repetition(recording), metric=METRIC, provenance=provenance)
+
+
+def smaller_on_repetition(recording: xr.DataArray) -> xr.DataArray:
+    """Give by what share each participant's response to repeated strings is smaller.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, repeat, time)
+        With the conditions ``new`` and ``repeated``.
+
+    Returns
+    -------
+    xarray.DataArray, dims (split, repeat)
+        One split: nothing is fitted. Participants are labelled from 1.
+    """
+    from neuroling.n400.effects import first_window
+    from neuroling.n400.measures import mean_amplitude
+
+    amplitude = mean_amplitude(recording, first_window(recording)).groupby("condition").mean("sample")
+    new, repeated = (amplitude.sel(condition=name, drop=True) for name in ("new", "repeated"))
+    share = ((new - repeated) / new).astype(float).expand_dims("split")
+    return share.assign_coords(repeat=[f"participant {n + 1}" for n in range(share.sizes["repeat"])])
+
+
+def _say_needs(ctx: typer.Context, participants: int) -> None:
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.unit_options import arguments_again
+
+    with TemporaryDirectory() as folder:
+        changes = {"out": Path(folder) / "part.nc", "dry_run": False}
+        needs = extrapolate(lambda n: arguments_again(ctx, participants=n, **changes), participants)
+    typer.echo(needs.to_json())

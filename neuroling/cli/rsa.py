@@ -1,0 +1,108 @@
+"""``neuroling rsa``: models against the dissimilarities of one recording, one unit of a study a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def rsa(
+    ctx: typer.Context,
+    features: Annotated[Path, typer.Argument(metavar="FEATURES.nc", help="As `extract` writes them.")],
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING.nc", help="(sample, [repeat,] channel, [time, …]).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
+    layer: Annotated[str | None, typer.Option(help="One layer; by default each is a model of its own.")] = None,
+    subject: Annotated[str | None, typer.Option(help="One participant of the recording.")] = None,
+    model_distance: Annotated[str, typer.Option(help="Between features: cosine, correlation, euclidean …")] = "cosine",
+    distance: Annotated[str | None, typer.Option(help="Between patterns; crossnobis where there are repeats.")] = None,
+    comparator: Annotated[
+        str | None, typer.Option(help="By default Spearman, or rho-a where models have ties.")
+    ] = None,
+    over: Annotated[str, typer.Option(help="Axis of the patterns.")] = "channel",
+    window: Annotated[int, typer.Option(help="Time points a pattern spans.")] = 1,
+    unit: Annotated[
+        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
+    ] = None,
+    first_times: Annotated[int | None, typer.Option(hidden=True)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
+) -> None:
+    """Compare models of the features with a recording at every time and place, and write one result file.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        The call itself, which ``--dry-run`` makes again.
+    features : pathlib.Path
+        NetCDF file with features (sample, [layer,] feature).
+    recording : pathlib.Path
+        NetCDF file with a recording (sample, [repeat,] channel, [time, subject]).
+    out : pathlib.Path
+        Result file.
+    layer, subject : str, optional
+        Labels of what to take.
+    model_distance, distance, comparator, over, window
+        As in ``neuroling.rsa``.
+    unit : list of str, optional
+        Labels of the unit, such as ``subject=s18``.
+    first_times : int, optional
+        Only so many times, for ``--dry-run``.
+    dry_run : bool
+        Print memory in MiB and seconds as JSON instead.
+    """
+    from neuroling.cli.unit_options import finish, read_array, selected
+    from neuroling.rsa.similarity import similarity
+
+    measured = read_array(recording, "a recording")
+    if dry_run:
+        _say_needs(ctx, measured)
+        return
+    if subject is not None:
+        measured = selected(measured, "subject", subject, recording)
+    if first_times is not None:
+        measured = measured.isel(time=slice(first_times))
+    models = _models(
+        read_array(features, "features, as `neuroling extract` writes them"), layer, model_distance, features
+    )
+    result = similarity(
+        measured,
+        models,
+        distance=distance,
+        comparator=comparator,
+        over=over,
+        window=window,
+        ceiling="subject" in measured.dims,
+    )
+    shared = {"model_distance": model_distance, "distance": distance, "comparator": comparator, "over": over}
+    finish(result, out, unit, {**shared, "window": window})
+
+
+def _models(features: xr.DataArray, layer: str | None, distance: str, path: Path) -> xr.DataArray:
+    from neuroling.cli.unit_options import selected
+    from neuroling.rsa.models import model_rdms, stack_models
+
+    if layer is not None:
+        return model_rdms(selected(features, "layer", layer, path), distance)
+    if "layer" not in features.dims:
+        return model_rdms(features, distance)
+    labels = [f"layer {label}" for label in features.layer.to_numpy()]
+    each = (model_rdms(features.isel(layer=place, drop=True), distance) for place in range(len(labels)))
+    return stack_models(*(rdm.assign_coords(model=[label]) for rdm, label in zip(each, labels, strict=True)))
+
+
+def _say_needs(ctx: typer.Context, measured: xr.DataArray) -> None:
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.unit_options import arguments_again
+
+    if "time" not in measured.dims:
+        raise ValueError("--dry-run: there is no axis 'time' of which a part could be measured; run it instead.")
+    with TemporaryDirectory() as folder:
+        changes = {"out": Path(folder) / "part.nc", "dry_run": False}
+        needs = extrapolate(lambda n: arguments_again(ctx, first_times=n, **changes), measured.sizes["time"])
+    typer.echo(needs.to_json())

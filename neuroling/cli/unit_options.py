@@ -1,0 +1,152 @@
+"""What the commands that do one unit of work share: reading, selecting, stamping, calling themselves again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from neuroling.core.result import Result
+
+
+def read_array(path: Path, what: str) -> xr.DataArray:
+    """Read one labelled array from a NetCDF file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    what : str
+        What it should hold, for the message.
+
+    Returns
+    -------
+    xarray.DataArray
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is no NetCDF file with one array.
+    """
+    import xarray as xr
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; expected {what}.")
+    try:
+        return xr.load_dataarray(path, engine="h5netcdf")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: does not read as one labelled array ({error}); expected {what}.") from error
+
+
+def selected(array: xr.DataArray, axis: str, label: str, path: Path) -> xr.DataArray:
+    """Take one entry of an axis by its label, whatever the type of the labels.
+
+    Parameters
+    ----------
+    array : xarray.DataArray
+        With the axis.
+    axis, label : str
+        Which entry.
+    path : pathlib.Path
+        Where the array came from, for the message.
+
+    Returns
+    -------
+    xarray.DataArray
+        Without the axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no such axis or label.
+    """
+    if axis not in array.dims:
+        raise ValueError(f"--{axis}: got {label!r}, but {path} has no axis {axis!r}.")
+    labels = [str(found) for found in array[axis].to_numpy()]
+    if label not in labels:
+        few = ", ".join(labels[:10]) + (" …" if len(labels) > 10 else "")
+        raise ValueError(f"--{axis}: got {label!r}; {path} has {few}.")
+    return array.isel({axis: labels.index(label)}, drop=True)
+
+
+def labels_of(unit: Sequence[str] | None) -> dict[str, str]:
+    """Read the labels of a unit from ``NAME=LABEL``.
+
+    Parameters
+    ----------
+    unit : sequence of str or None
+        As given on the command line.
+
+    Returns
+    -------
+    dict of str
+    """
+    labels: dict[str, str] = {}
+    for text in unit or ():
+        name, sign, label = text.partition("=")
+        if not (name and sign and label):
+            raise typer.BadParameter(f"got {text!r}; expected NAME=LABEL, such as subject=s18.", param_hint="--unit")
+        if name in labels:
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--unit")
+        labels[name] = label
+    return labels
+
+
+def finish(result: Result, out: Path, unit: Sequence[str] | None, configuration: Mapping[str, object]) -> None:
+    """Stamp a result, save it and say what came out.
+
+    Parameters
+    ----------
+    result : Result
+        Outcome of the unit.
+    out : pathlib.Path
+        File to be written.
+    unit : sequence of str or None
+        Its labels, as given on the command line.
+    configuration : mapping
+        Options that all units of the study share; those that are None are left out.
+    """
+    from neuroling.core.units import stamp
+
+    shared = {name: str(value) for name, value in configuration.items() if value is not None}
+    stamp(result, labels_of(unit), shared).save(out)
+    typer.echo(f"{out}\n{result.summary()}")
+
+
+def arguments_again(ctx: typer.Context, **changes: object) -> list[str]:
+    """Write down the call that is being made, with some options changed.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        The call.
+    **changes : object
+        New values by name of the parameter; None leaves the option out.
+
+    Returns
+    -------
+    list of str
+        What follows ``neuroling``.
+    """
+    words = [str(ctx.info_name)]
+    positional: list[str] = []
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        value = changes.get(name, ctx.params.get(name))
+        if value is None or value is False or value == [] or name == "help":
+            continue
+        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+        if parameter.param_type_name == "argument":
+            positional += values
+        elif value is True:
+            words.append(parameter.opts[0])
+        else:
+            words += [word for one in values for word in (parameter.opts[0], one)]
+    return [*words, "--", *positional]

@@ -1,0 +1,244 @@
+"""Whole studies: where the Snakemake workflows stand, and the tables that they read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+WORKFLOWS = ("alice2016", "encoding", "extract", "n400", "rsa")
+"""Workflows that come with the package, each a folder with a Snakefile."""
+
+PROFILES = ("local", "slurm-cpu", "slurm-gpu")
+"""Profiles that come with the package: how and where jobs run."""
+
+SNAKEMAKE_MB = 200
+"""Memory that the Snakemake inside a Slurm job needs beside the unit (measured: 155 MB)."""
+
+MARGIN = 1.3
+"""By how much a request exceeds an estimate, which is off by a quarter at most."""
+
+
+class Study(list[dict[str, str]]):
+    """Rows of a study table, each a unit, by column name."""
+
+    def files(self, pattern: str) -> list[str]:
+        """Name the file of every unit.
+
+        Parameters
+        ----------
+        pattern : str
+            With columns in braces, such as ``"results/{subject}/{layer}.nc"``.
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> Study([{"subject": "s1", "layer": "4"}]).files("results/{subject}/{layer}.nc")
+        ['results/s1/4.nc']
+        """
+        return [pattern.format_map(row) for row in self]
+
+    def row(self, **labels: str) -> dict[str, str]:
+        """Find the unit with these labels.
+
+        Parameters
+        ----------
+        **labels : str
+            Columns and their values, such as the wildcards of a rule.
+
+        Returns
+        -------
+        dict of str
+
+        Raises
+        ------
+        ValueError
+            If there is no such unit.
+        """
+        found = [row for row in self if all(row.get(key) == value for key, value in labels.items())]
+        if not found:
+            raise ValueError(f"study: no unit has {labels}; expected a row of the table.")
+        return found[0]
+
+
+def path(name: str | None = None) -> Path:
+    """Find a workflow, or the folder of them all.
+
+    Parameters
+    ----------
+    name : str, optional
+        One of :data:`WORKFLOWS`.
+
+    Returns
+    -------
+    pathlib.Path
+        Its Snakefile; without a name the folder.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    FileNotFoundError
+        If the package was installed without its analyses.
+
+    Examples
+    --------
+    >>> path("encoding").name
+    'Snakefile'
+    """
+    package = Path(__file__).resolve().parent
+    places = (package / "_analyses" / "workflows", package.parent / "analyses" / "workflows")
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        raise FileNotFoundError(f"no workflows at {places[0]} or {places[1]}; install the package again.")
+    if name is None:
+        return folder
+    if name not in WORKFLOWS:
+        raise ValueError(f"name: got {name!r}; expected one of {', '.join(WORKFLOWS)}.")
+    return folder / name / "Snakefile"
+
+
+def profile(name: str) -> Path:
+    """Find a profile, the folder that ``snakemake --profile`` takes.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`PROFILES`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> profile("slurm-cpu").name
+    'slurm-cpu'
+    """
+    if name not in PROFILES:
+        raise ValueError(f"name: got {name!r}; expected one of {', '.join(PROFILES)}.")
+    return path() / "profiles" / name
+
+
+def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str] = ()) -> Study:
+    """Read the table of a study: a row a unit.
+
+    Parameters
+    ----------
+    table : str or pathlib.Path
+        CSV, or TSV by its name, in UTF-8.
+    labels : sequence of str
+        Columns that together name a unit, such as subject, model and layer.
+    files : sequence of str
+        Columns that name files, which must be there.
+
+    Returns
+    -------
+    Study
+        In the order of the table.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a cell of it is empty, a label would not do as part of a file name, or two rows are the
+        same unit.
+    FileNotFoundError
+        If the table or a file that it names is not there.
+    """
+    place = Path(table)
+    if not place.is_file():
+        raise FileNotFoundError(f"{place} is not there; expected the table of a study, a row a unit.")
+    with place.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream, delimiter="\t" if place.suffix.lower() in (".tsv", ".txt") else ",")
+        columns = list(reader.fieldnames or ())
+        rows = list(reader)
+    absent = [name for name in (*labels, *files) if name not in columns]
+    if absent:
+        raise ValueError(f"{place}: has no column {', '.join(absent)} but {', '.join(columns) or 'none'}.")
+    if not rows:
+        raise ValueError(f"{place}: has no rows; expected one a unit.")
+    _check_cells(place, rows, labels, files)
+    return Study(rows)
+
+
+def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequence[str], files: Sequence[str]) -> None:
+    first_at: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, start=2):
+        empty = [name for name in (*labels, *files) if not row[name]]
+        if empty:
+            raise ValueError(f"{place}: row {number} has nothing under {', '.join(empty)}.")
+        unit = tuple(row[name] for name in labels)
+        odd = [label for label in unit if not label.replace("-", "").replace("_", "").replace(".", "").isalnum()]
+        if odd or ".." in unit:
+            raise ValueError(
+                f"{place}: row {number} has the label {(odd or ['..'])[0]!r}; labels become names of files: expected "
+                "letters, digits, '-', '_' and '.'."
+            )
+        if unit in first_at:
+            raise ValueError(f"{place}: rows {first_at[unit]} and {number} are the same unit, {', '.join(unit)}.")
+        first_at[unit] = number
+        missing = [row[name] for name in files if not Path(row[name]).exists()]
+        if missing:
+            raise FileNotFoundError(f"{place}: row {number} names {missing[0]}, which is not there.")
+
+
+def requests(estimate: str | Path, attempt: int = 1) -> dict[str, int]:
+    """Turn the estimate of a unit, as ``--dry-run`` writes it, into what to ask of the cluster.
+
+    Parameters
+    ----------
+    estimate : str or pathlib.Path
+        JSON file with ``memory_mb`` and ``seconds``.
+    attempt : int
+        1 at first; a job that was killed for memory or time asks for as many times more.
+
+    Returns
+    -------
+    dict
+        ``mem_mb``, with a margin and room for Snakemake, and ``runtime`` in whole minutes.
+
+    Raises
+    ------
+    ValueError
+        If the file is no estimate.
+    """
+    try:
+        found = json.loads(Path(estimate).read_text(encoding="utf-8"))
+        memory_mb, seconds = float(found["memory_mb"]), float(found["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{estimate}: no estimate of a unit ({error}); make it again with --dry-run.") from error
+    minutes = -(-seconds * MARGIN * attempt // 60)
+    return {"mem_mb": int(memory_mb * MARGIN * attempt) + SNAKEMAKE_MB, "runtime": max(2, int(minutes))}
+
+
+def status_command() -> str:
+    """Choose how Snakemake asks Slurm about its jobs: ``sacct``, or ``squeue`` where there is no accounting.
+
+    Without accounting ``sacct`` is there and answers that it is disabled, and a run that relies on it waits for ever.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    RuntimeError
+        If Slurm's commands are not there at all.
+    """
+    if shutil.which("squeue") is None:
+        raise RuntimeError("squeue: not found; this machine cannot submit jobs to Slurm. Use the profile 'local'.")
+    if shutil.which("sacct") is None:
+        return "squeue"
+    asked = subprocess.run(("sacct", "-n", "-X", "-S", "now"), capture_output=True, text=True, check=False)  # noqa: S607 - Slurm's own
+    return "squeue" if asked.returncode or "disabled" in asked.stderr else "sacct"
