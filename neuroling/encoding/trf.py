@@ -227,7 +227,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         design = self._design(X, y, groups)
         for number, (train, test) in enumerate(splits):
             _check_gap(np.asarray(train), np.asarray(test), design.groups, self._reach(), f"splits: split {number}")
-            fitted = TRF(**self.get_params())._fit_rows(design, np.sort(np.asarray(train)))
+            fitted = TRF(**self.get_params(deep=False))._fit_rows(design, np.sort(np.asarray(train)))
             fitted.n_axes_ = 2
             yield fitted._predicted(design.lagged.recentred(fitted.x_mean_ - design.x_offset), np.asarray(test))
 

@@ -16,14 +16,30 @@ from neuroling.core.result import Result
 from neuroling.evaluation.compare import combine
 from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.heldout import fit_split
-from neuroling.evaluation.metrics import Metric, r2
+from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.splits import checked_splits
 
 Names = tuple[str, ...]
 MakeModel = Callable[[Mapping[str, slice]], Predictor]
 
+Of = Literal["explained", "r2", "r"]
+
 ADDITIVE = 1e-3
 """Largest departure of the sum of parts from the prediction, relative to its spread, that counts as rounding."""
+
+
+def _explained(truth: Array, prediction: Array) -> Array:
+    """Share of the squares of the truth that is gone with the prediction, over the last axis."""
+    return np.asarray(1 - ((truth - prediction) ** 2).sum(-1) / (truth**2).sum(-1))
+
+
+explained = Metric("explained variance, training-mean-centred", _explained, baseline="training mean")
+r"""Held-out :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar y_{\text{train}})^2`, unbounded below.
+
+Zero is what the mean of the training samples scores, so that a space that says nothing has no part. Against the mean of
+the test samples, as in ``r2``, that same prediction scores below zero on a time series, whose stretches differ in their
+means.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,8 @@ class Partition:
         Returns
         -------
         pandas.DataFrame
-            Columns ``space``, ``alone``, ``unique``, ``share of full``.
+            Columns ``space``, ``alone``, ``unique``, ``share of full``; the last is missing where the whole is not
+            above zero, of which nothing can be a share.
         """
         full = float(self.full.mean())
         rows = [
@@ -94,7 +111,9 @@ class Partition:
         ]
         rows.append({"space": "shared", "alone": np.nan, "unique": float(self.shared.mean())})
         rows.append({"space": "all together", "alone": full, "unique": np.nan})
-        return pd.DataFrame(rows).assign(**{"share of full": lambda table: table["unique"] / full})
+        return pd.DataFrame(rows).assign(
+            **{"share of full": lambda table: table["unique"] / (full if full > 0 else np.nan)}
+        )
 
     def _by_space(self, which: Callable[[str], Names]) -> xr.DataArray:
         scores = [self.results[which(name)].score for name in self.names]
@@ -107,7 +126,7 @@ def partition_variance(
     *,
     make_model: MakeModel,
     splits: Splitter,
-    metric: Metric = r2,
+    metric: Metric = explained,
     rng: int = 0,
 ) -> Partition:
     r"""Leave each feature space out in turn, fit again, and say what is lost.
@@ -127,7 +146,8 @@ def partition_variance(
     splits : splitter
         Which samples are held out.
     metric : Metric
-        What is parted; :math:`R^2` by default. Differences of correlations are not shares of anything.
+        What is parted; by default the variance explained, counted from the training mean (:data:`explained`).
+        Differences of correlations are not shares of anything.
     rng : int
         Seed, handed to ``evaluate``.
 
@@ -222,17 +242,19 @@ def product_measure(
     bands: Mapping[str, slice | Sequence[int]],
     *,
     splits: Splitter,
-    of: Literal["r2", "r"] = "r2",
+    of: Of = "explained",
 ) -> xr.DataArray:
     r"""Part the held-out score of one fitted model over its feature spaces, so that the parts add up to it.
 
     The prediction is a sum, :math:`\hat y = m + \sum_s \hat y_s`, of the training mean and what each space contributes.
-    With :math:`z` and :math:`p` the truth and the prediction less the mean of the test samples,
+    With :math:`z = y - m` and :math:`p = \hat y - m`, the variance explained (:data:`explained`) and the correlation
+    are
 
-    .. math:: R^2 = \sum_s \frac{\sum_t \hat y_s (2 z - p)}{\sum_t z^2} + \text{baseline}, \qquad
-        r = \sum_s \frac{\operatorname{cov}(\hat y_s, z)}{\sigma_p \sigma_z},
+    .. math:: \sum_s \frac{\sum_t \hat y_s (2 z - p)}{\sum_t z^2} \quad \text{and} \quad
+        \sum_s \frac{\operatorname{cov}(\hat y_s, y)}{\sigma_{\hat y} \sigma_y} .
 
-    where the baseline is what the distance of training from test mean costs. One fit a split for all spaces; unlike
+    For ``"r2"`` the mean of the test samples stands in for :math:`m`, and the last row, the baseline, is what the
+    distance of the two means costs. One fit a split for all spaces; unlike
     :func:`partition_variance`, spaces that say the same share the credit as the penalty shares out the weights.
 
     Parameters
@@ -245,7 +267,7 @@ def product_measure(
         The columns of each space.
     splits : splitter
         Which samples are held out.
-    of : {"r2", "r"}
+    of : {"explained", "r2", "r"}
         What is parted.
 
     Returns
@@ -259,8 +281,8 @@ def product_measure(
     Conf. Statistics, Tampere. Dupré la Tour, T. et al. (2022). Feature-space selection with banded ridge regression.
     NeuroImage 264, 119728.
     """
-    if of not in ("r2", "r"):
-        raise ValueError(f"of: got {of!r}; expected 'r2' or 'r'.")
+    if of not in ("explained", "r2", "r"):
+        raise ValueError(f"of: got {of!r}; expected 'explained', 'r2' or 'r'.")
     columns = _checked_bands(bands, data.x.sizes["feature"])
     shape = data.y_mean.shape[1:]
     rows = [
@@ -308,16 +330,15 @@ def _only(x: Array, middle: Array, own: Rows) -> Array:
 
 def _parts(truth: Array, prediction: Array, pieces: Array, of: str) -> Array:
     """Shares of the score, (space [+ 1], target)."""
-    z = truth - truth.mean(axis=0)
+    level = prediction - pieces.sum(axis=0)  # the training mean, in every row
+    from_mean = level if of == "explained" else truth.mean(axis=0)
+    z, p = truth - from_mean, prediction - from_mean
     if of == "r":
-        p = prediction - prediction.mean(axis=0)
         centred = pieces - pieces.mean(axis=1, keepdims=True)
-        norm = np.sqrt((p**2).sum(axis=0) * (z**2).sum(axis=0))
+        norm = np.sqrt(((p - p.mean(axis=0)) ** 2).sum(axis=0) * (z**2).sum(axis=0))
         return np.asarray((centred * z).sum(axis=1) / norm)
-    p = prediction - truth.mean(axis=0)
-    base = p - pieces.sum(axis=0)  # training mean less test mean, the same in every row
-    total = (z**2).sum(axis=0)
-    return np.asarray([((part * (2 * z - p)).sum(axis=0)) / total for part in (*pieces, base)])
+    rows = (*pieces, level - from_mean) if of == "r2" else pieces
+    return np.asarray([(row * (2 * z - p)).sum(axis=0) / (z**2).sum(axis=0) for row in rows])
 
 
 def _checked_names(spaces: Mapping[str, xr.DataArray]) -> Names:

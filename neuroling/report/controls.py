@@ -138,14 +138,14 @@ def partition_blocks(heading: str, partition: Partition, *, synthetic: bool) -> 
     -------
     list of Table and Figure
     """
-    metric = partition.results[partition.names].metric
+    metric = partition.results[partition.names].metric.partition(",")[0]
     caption = (
         f"{heading}: held-out {metric}, mean over all targets. Alone: the space by itself; unique: what is lost "
         "without it; shared: what no space has for itself. Nothing is clipped: below zero a space harms."
     )
     parts = plotted_parts(partition)
     mean = {str(name): float(parts.sel(model=name).mean()) for name in parts.model.to_numpy()}
-    axes = plot_points(parts, along="model", label=f"part of held-out {metric}")
+    axes = plot_points(parts, along="model", label=f"part of {metric}")
     picture = Figure(
         axes_to_png(axes, synthetic=synthetic),
         f"{heading}: unique parts of each space, what they share, and all together"

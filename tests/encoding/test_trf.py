@@ -221,3 +221,11 @@ def test_features_that_are_the_same_need_a_penalty():
 def test_lags_in_other_units_are_refused(seconds):
     with pytest.raises(ValueError, match=r"start_s|rate_hz"):
         lags_between(*seconds)
+
+
+@pytest.mark.gpu
+def test_the_gpu_says_the_same():
+    x, y, groups = heard()
+    cpu, gpu = (TRF((0, 4), alphas=ALPHAS, device=device).fit(x, y, groups) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.fold_r_, cpu.fold_r_, atol=1e-9)
+    np.testing.assert_allclose(gpu.coef_, cpu.coef_, atol=1e-9)

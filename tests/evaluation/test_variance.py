@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from neuroling import Ridge, align, evaluate, pearson, r2
-from neuroling.evaluation.variance import columns_of, join_spaces, partition_variance, product_measure
+from neuroling.evaluation.variance import columns_of, explained, join_spaces, partition_variance, product_measure
 
 
 def study(n=600, voxels=30, weights=(1.0, 0.5, 0.0), common=0.0, noise=1.0, seed=0):
@@ -64,6 +64,31 @@ def test_parts_add_up_and_two_spaces_are_fitted_three_times():
     np.testing.assert_allclose(parts.without.sel(model="a"), parts.alone.sel(model="b"))
 
 
+def test_the_training_mean_explains_nothing_however_far_the_test_mean_is():
+    class Mean:
+        def fit(self, X, y):
+            self.mean = y.mean(axis=0)
+            return self
+
+        def predict(self, X):
+            return np.tile(self.mean, (len(X), 1))
+
+    spaces, recording = study(n=60)
+    shifted = recording + 5 * np.repeat([[0.0], [1.0], [2.0]], 20, axis=0)
+    scores = [
+        evaluate(Mean(), align(spaces["a"], shifted), splits=KFold(3), metric=metric).score.max()
+        for metric in (explained, r2)
+    ]
+    assert abs(float(scores[0])) < 1e-12
+    assert float(scores[1]) < -5
+
+
+def test_no_share_is_given_of_a_whole_below_zero():
+    spaces, recording = study(n=30, weights=(0.0, 0.0))
+    table = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(3)).table()
+    assert table["share of full"].isna().all()
+
+
 def test_the_model_is_told_where_the_spaces_are():
     spaces, recording = study(n=60)
     told = []
@@ -98,7 +123,9 @@ def joined(**options):
     return align(join_spaces(spaces), recording), columns_of(spaces)
 
 
-@pytest.mark.parametrize(("of", "metric"), [("r2", r2), ("r", pearson)], ids=["r2", "r"])
+@pytest.mark.parametrize(
+    ("of", "metric"), [("explained", explained), ("r2", r2), ("r", pearson)], ids=["explained", "r2", "r"]
+)
 def test_parts_of_the_product_measure_add_up_to_the_score(of, metric):
     data, bands = joined(n=90, common=0.5)
     parts = product_measure(Ridge(5.0, device="cpu"), data, bands, splits=KFold(3), of=of)
@@ -109,7 +136,7 @@ def test_parts_of_the_product_measure_add_up_to_the_score(of, metric):
 def test_the_product_measure_of_independent_spaces_is_their_squared_weights():
     data, bands = joined(n=3000)
     parts = product_measure(LinearRegression(), data, bands, splits=KFold(4)).mean(["split", "voxel"])
-    np.testing.assert_allclose(parts, np.array([1.0, 0.25, 0.0, 0.0]) / 2.25, atol=0.01)
+    np.testing.assert_allclose(parts, np.array([1.0, 0.25, 0.0]) / 2.25, atol=0.01)
 
 
 def test_a_harmful_space_is_negative_in_the_product_measure():
@@ -120,7 +147,7 @@ def test_a_harmful_space_is_negative_in_the_product_measure():
 
 def test_labels_of_targets_survive():
     data, bands = joined(n=60)
-    parts = product_measure(LinearRegression(), data, bands, splits=KFold(3))
+    parts = product_measure(LinearRegression(), data, bands, splits=KFold(3), of="r2")
     assert parts.dims == ("split", "model", "voxel")
     assert parts.model.values.tolist() == ["a", "b", "c", "baseline"]
 
