@@ -28,6 +28,9 @@ selection. The value is that of the code published with Guggenmos, Sterzer and C
 TILE = (512, 64)
 """Rows and times that are brought into another order together, so that every cache line is read once; a heuristic."""
 
+PANEL = 128
+"""Items whose products with others are kept side by side, so that they fit into the cache; a heuristic."""
+
 
 def pairs_of(n_items: int) -> tuple[Int[NDArray[np.intp], " pair"], Int[NDArray[np.intp], " pair"]]:
     """Give the two items of every pair, in condensed order.
@@ -108,7 +111,7 @@ def to_square(condensed: Condensed) -> Float[NDArray[np.floating], "*lead item i
     return square
 
 
-def times_first(values: Float[NDArray[np.floating], "*lead time"]) -> Float[NDArray[np.floating], "time *lead"]:
+def times_first(values: Float[NDArray[np.floating], "... time"]) -> Float[NDArray[np.floating], "time ..."]:
     """Lay out values time after time, tile by tile: five times as fast as numpy's own copy.
 
     Parameters
@@ -281,11 +284,12 @@ def crossvalidated_correlation(folds: Folds) -> Condensed:
 
 def sliding_grams(
     recording: Float[NDArray[np.floating], "item channel time"], window: int, refresh: int = 64
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+) -> Iterator[tuple[list[torch.Tensor], torch.Tensor]]:
     """Run over the windows of a time axis, keeping inner products of items over channels × samples up to date.
 
     A step adds the sample that comes in and subtracts the one that goes out: two thin products instead of one over the
-    whole window.
+    whole window. Products lie in panels of :data:`PANEL` items with themselves and all later ones, so that half of them
+    are never made and each panel stays in the cache.
 
     Parameters
     ----------
@@ -298,26 +302,30 @@ def sliding_grams(
 
     Yields
     ------
-    products : Tensor, shape (item, item)
+    panels : list of Tensor, shape (item of the panel, item from the panel's first)
         Inner products over the window; written to in place by the next step.
     sums : Tensor, shape (item,)
         Sums over the window, float64.
     """
-    x = _tensor(np.moveaxis(recording, 2, 0))  # (time, item, channel)
+    x = torch.from_numpy(times_first(recording))  # (time, item, channel)
     sums = torch.cumsum(torch.nn.functional.pad(x.sum(2, dtype=torch.float64).T, (1, 0)), 1)  # (item, time + 1)
-    products = torch.empty(0)
-    for start in range(len(x) - window + 1):
-        if start % refresh == 0:
-            products = _gram(x[start : start + window].transpose(0, 1).flatten(1))
+    starts = range(0, x.shape[1], PANEL)
+    panels: list[torch.Tensor] = []
+    for begin in range(len(x) - window + 1):
+        if begin % refresh == 0:
+            whole = x[begin : begin + window].transpose(0, 1).flatten(1)
+            panels = [whole[start : start + PANEL] @ whole[start:].T for start in starts]
         else:
-            new, old = x[start + window - 1], x[start - 1]
-            products.addmm_(torch.cat([new, old], 1), torch.cat([new, -old], 1).T)
-        yield products, sums[:, start + window] - sums[:, start]
+            new, old = x[begin + window - 1], x[begin - 1]
+            plus, minus = torch.cat([new, old], 1), torch.cat([new, -old], 1)
+            for start, panel in zip(starts, panels, strict=True):
+                panel.addmm_(plus[start : start + PANEL], minus[start:].T)
+        yield panels, sums[:, begin + window] - sums[:, begin]
 
 
 def sliding_correlation(
-    recording: Float[NDArray[np.floating], "item channel time"], window: int
-) -> Iterator[Float[NDArray[np.floating], " pair"]]:
+    recording: Float[NDArray[np.floating], "item channel time"], window: int, n_at_once: int = 1
+) -> Iterator[Float[NDArray[np.floating], "row pair"]]:
     """Give the correlation distance over channels × samples of every window.
 
     Parameters
@@ -326,26 +334,48 @@ def sliding_correlation(
         Patterns at every sample.
     window : int
         Samples in a window.
+    n_at_once : int
+        Windows of a block.
 
     Yields
     ------
-    ndarray, shape (pair,)
+    ndarray, shape (n_at_once or fewer, pair)
         As :func:`correlation` of the samples of the window laid side by side.
     """
-    n_items, n_channels, _ = recording.shape
-    first, second = pairs_of(n_items)
-    upper = torch.as_tensor(first * n_items + second)
+    n_items, n_channels, n_times = recording.shape
     centred = recording - recording.mean(axis=(0, 1, 2), dtype=np.float64).astype(recording.dtype)
-    n_values = n_channels * window
-    buffer = torch.empty((n_items, n_items), dtype=_tensor(recording).dtype)
-    for products, sums in sliding_grams(centred, window):
-        variance = torch.diagonal(products).to(torch.float64) - sums * sums / n_values
-        scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
-        level = (sums * scale / np.sqrt(n_values)).to(products.dtype)
-        scale = scale.to(products.dtype)
-        torch.mul(products, -scale[:, None], out=buffer)
-        buffer.mul_(scale[None, :]).addr_(level, level)  # minus the correlation
-        yield np.asarray(buffer.flatten().index_select(0, upper).add_(1).numpy())
+    grams = sliding_grams(centred, window)
+    uppers = [_panel_upper(min(PANEL, n_items - start), n_items - start) for start in range(0, n_items, PANEL)]
+    for begin in range(0, n_times - window + 1, n_at_once):
+        n_rows = min(n_at_once, n_times - window + 1 - begin)
+        block = torch.empty((n_rows, n_items * (n_items - 1) // 2), dtype=torch.from_numpy(recording[:0]).dtype)
+        for row, (panels, sums) in zip(block, grams, strict=False):  # as many windows as the block has rows
+            _write_correlation(row, panels, uppers, sums, n_channels * window)
+        yield _numpy(block)
+
+
+def _write_correlation(
+    row: torch.Tensor, panels: list[torch.Tensor], uppers: list[torch.Tensor], sums: torch.Tensor, n_values: int
+) -> None:
+    """Write the correlation distances of one window, panel by panel."""
+    own = torch.cat([torch.diagonal(panel) for panel in panels]).to(torch.float64)
+    variance = own - sums * sums / n_values
+    scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
+    level = (sums * scale / np.sqrt(n_values)).to(row.dtype)
+    scale = scale.to(row.dtype)
+    place = start = 0
+    for panel, upper in zip(panels, uppers, strict=True):
+        here = slice(start, start + len(panel))
+        minus = torch.mul(panel, -scale[here, None]).mul_(scale[start:]).addr_(level[here], level[start:])
+        part = row[place : place + len(upper)]
+        torch.index_select(minus.flatten(), 0, upper, out=part).add_(1)  # minus the correlation, and 1
+        place, start = place + len(upper), start + len(panel)
+
+
+def _panel_upper(n_rows: int, n_columns: int) -> torch.Tensor:
+    """Give the places of pairs in a panel that begins on the diagonal, in condensed order."""
+    row, column = np.triu_indices(n_rows, 1, n_columns)
+    return torch.as_tensor(row * n_columns + column)
 
 
 def _check_folds(n_folds: int) -> None:

@@ -69,7 +69,7 @@ class PairLabels:
     @staticmethod
     def check(items: NDArray[np.generic]) -> NDArray[np.str_]:
         """Refuse labels that cannot name pairs; give them as text."""
-        names = np.asarray(items).astype(str)
+        names = np.array([str(item) for item in np.asarray(items)])
         if len(names) < 2:
             raise ValueError(f"items: got {len(names)}; a dissimilarity needs two, and comparing them at least three.")
         if len(np.unique(names)) < len(names):
@@ -98,7 +98,7 @@ def label_pairs(dissimilarities: xr.DataArray) -> xr.DataArray:
     absent = [name for name in ("first", "second") if name not in dissimilarities.coords]
     if absent:
         raise ValueError(f"dissimilarities: no coordinates {absent}; say which two items each pair is of.")
-    a, b = (np.asarray(dissimilarities.coords[name]).astype(str) for name in ("first", "second"))
+    a, b = (np.array([str(n) for n in dissimilarities.coords[side].to_numpy()]) for side in ("first", "second"))
     first, second = np.where(a < b, a, b), np.where(a < b, b, a)
     names = np.char.add(np.char.add(first, " | "), second)
     if len(np.unique(names)) < len(names):
@@ -270,7 +270,7 @@ class Plan:
             folds = folds.mean(axis=0, keepdims=True)
         precision = None if self.precisions is None else self.precisions[place]
         if self._slides(precision, folds):
-            yield from _grouped(sliding_correlation(folds[0], self.window), block)
+            yield from sliding_correlation(folds[0], self.window, block)
             return
         step = block * max(1, TRANSPOSED // block)
         for begin in range(0, self.n_times, step):
@@ -314,20 +314,6 @@ class Plan:
         """Give the middle of every window, in the units of the time axis."""
         times = np.asarray(self.recording.coords["time"], dtype=np.float64)
         return np.asarray(np.lib.stride_tricks.sliding_window_view(times, self.window).mean(axis=-1))
-
-
-def _grouped(rows: Iterator[Array], size: int) -> Iterator[Array]:
-    if size == 1:
-        yield from (row[None] for row in rows)
-        return
-    held: list[Array] = []
-    for row in rows:
-        held.append(row)
-        if len(held) == size:
-            yield np.stack(held)
-            held = []
-    if held:
-        yield np.stack(held)
 
 
 _ANGLES = (distances.correlation, distances.cosine, distances.crossvalidated_correlation)

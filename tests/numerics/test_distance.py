@@ -41,6 +41,14 @@ def test_plain_distances_equal_scipy(name):
     np.testing.assert_allclose(PLAIN[name](x), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(3, 700, 70), (5,), (2, 1)], ids=str)
+def test_times_come_first_and_nothing_else_changes(shape):
+    x = np.random.default_rng(12).standard_normal((*shape, 7))[..., 1:]
+    got = distance.times_first(x)
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, np.moveaxis(x, -1, 0))
+
+
 def test_crossnobis_by_hand():
     # differences (-3, -4) and (-1, 0): inner product 3, over two channels
     folds = np.array([[[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0], [1.0, 0.0]]])
@@ -108,7 +116,14 @@ def test_crossvalidated_correlation_stays_finite_on_noise():
 def test_sliding_correlation_equals_window_by_window(window):
     x = np.random.default_rng(8).standard_normal((10, 4, 80)) + 3
     expected = [pdist(x[:, :, t : t + window].reshape(10, -1), "correlation") for t in range(81 - window)]
-    np.testing.assert_allclose(np.stack(list(distance.sliding_correlation(x, window))), expected, atol=1e-10)
+    np.testing.assert_allclose(np.concatenate(list(distance.sliding_correlation(x, window, 7))), expected, atol=1e-10)
+
+
+def test_panels_of_items_leave_no_seam(monkeypatch):
+    x = np.random.default_rng(13).standard_normal((11, 4, 9))
+    whole = np.concatenate(list(distance.sliding_correlation(x, 3)))
+    monkeypatch.setattr(distance, "PANEL", 4)
+    np.testing.assert_allclose(np.concatenate(list(distance.sliding_correlation(x, 3))), whole, atol=1e-12)
 
 
 def test_float32_stays_float32():
