@@ -3,51 +3,109 @@
 Data: Brennan et al. (2016), 27 participants, 362 volumes of 2 s, 6 regions, CC BY 4.0.
 Claim: what training adds shows in the difference between a layer and the same layer with random weights. Expected from
 the literature: differences are small beside the rate of words, which is in every model here.
+
+Null of a score: the recording rotated in time against the features, penalties as chosen for the unrotated one. Interval
+and p of a difference: t and sign flips over participants, the largest of all layers counting; there is one story, so
+they say nothing about others.
 """
 
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 import xarray as xr
+from scipy import stats
 
-from neuroling import ContiguousFolds, Result, RidgeCV, align, combine, convolve, evaluate, load_encoder, pearson
+from neuroling import (
+    CircularShift,
+    ContiguousFolds,
+    Result,
+    RidgeCV,
+    Rolling,
+    SignFlip,
+    align,
+    combine,
+    convolve,
+    evaluate,
+    extract,
+    load_encoder,
+    pearson,
+)
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
 from neuroling.encoding.drift import remove_drift
-from neuroling.features.context import Rolling
 from neuroling.features.encoder import Encoder
-from neuroling.features.extract import extract
 from neuroling.features.story import word_rate
 from neuroling.features.text import concatenate
+from neuroling.report.expected import compare_with_expected
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
 CONTEXT = 40  # words before each word, and none after
+EXPECTED = Path(__file__).parent / "expected" / "layers_alice.json"
 
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("results/layers_alice"),
     seed: Annotated[int, typer.Option(help="Seed of the untrained weights and of the twin.")] = 0,
     n_subjects: Annotated[int, typer.Option(help="Participants of the synthetic twin.")] = 6,
+    n_shifts: Annotated[int | None, typer.Option(help="Rotations of the null; all of them by default.")] = None,
 ) -> Result:
-    """Predict regional time courses from every layer and print the table."""
+    """Predict regional time courses from every layer and print the tables."""
     out.mkdir(parents=True, exist_ok=True)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(n_subjects, 160, rng=seed))
     recording = remove_drift(story.recording, story.recording.attrs["tr_s"])
     encoders = {"MiniLM": load_encoder(), "untrained twin": load_encoder(untrained=seed)}
-    by_model = {name: by_layer(story, recording, encoder, out / "cache") for name, encoder in encoders.items()}
+    by_model = {
+        name: by_layer(story, recording, encoder, cache=out / "cache", n_shifts=n_shifts, seed=seed)
+        for name, encoder in encoders.items()
+    }
     result = combine(by_model, dim="model")
     result.save(out / "result.nc")
-    table = result.score.mean([dim for dim in result.score.dims if dim not in ("model", "layer")])
+    table = trained_against_untrained(result, seed)
+    table.to_csv(out / "table.csv")
     if result.provenance.synthetic:
         print("SYNTHETIC twin: no numbers of people")
-    print(table.to_pandas().round(4).to_string())
+    else:
+        found = {
+            f"layer {layer}, {name}": float(value) for layer, row in table.iterrows() for name, value in row.items()
+        }
+        compare_with_expected(found, EXPECTED)
+    print(table.round(4).to_string())
     return result
 
 
-def by_layer(story: alice2016.AliceStory, recording: xr.DataArray, encoder: Encoder, cache: Path) -> Result:
+def trained_against_untrained(result: Result, seed: int) -> pd.DataFrame:
+    """Compare a layer with its untrained twin over participants, one layer a row."""
+    score = result.score.mean("region")  # (model, layer, subject)
+    gain = (score.sel(model="MiniLM") - score.sel(model="untrained twin")).transpose("subject", "layer")
+    mean, n = gain.mean("subject"), gain.sizes["subject"]
+    half = stats.t.ppf(0.975, n - 1) * gain.std("subject", ddof=1) / np.sqrt(n)
+    columns = {
+        "MiniLM": score.sel(model="MiniLM").mean("subject"),
+        "untrained": score.sel(model="untrained twin").mean("subject"),
+        "difference": mean,
+        "low": mean - half,
+        "high": mean + half,
+    }
+    if n >= 5:
+        columns["p"] = SignFlip(n_draws=5000).test(gain, np.random.default_rng(seed)).p_values("max")
+    return pd.DataFrame(
+        {name: values.to_numpy() for name, values in columns.items()}, index=result.data.layer.to_numpy()
+    )
+
+
+def by_layer(
+    story: alice2016.AliceStory,
+    recording: xr.DataArray,
+    encoder: Encoder,
+    *,
+    cache: Path,
+    n_shifts: int | None,
+    seed: int,
+) -> Result:
     """Score word rate and each layer together, all layers from one pass."""
     states = extract(story.words, encoder, unit="word", context=Rolling(CONTEXT), cache=cache)
     content = states - states.mean("sample")  # what is common to all words is the word rate
@@ -55,10 +113,17 @@ def by_layer(story: alice2016.AliceStory, recording: xr.DataArray, encoder: Enco
     model = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP))
     rate = volumes(word_rate(story.words), recording)
     results = {}
-    for layer in states.layer.values.tolist():
+    for layer in states.layer.to_numpy().tolist():
         embedded = volumes(content.sel(layer=layer).assign_attrs(states.attrs), recording)
         features = concatenate({"rate": rate, "layer": embedded}, train=recording.sample.to_numpy())
-        results[str(layer)] = evaluate(model, align(features, recording), splits=folds, metric=pearson)
+        results[str(layer)] = evaluate(
+            model,
+            align(features, recording),
+            splits=folds,
+            metric=pearson,
+            inference=CircularShift(n_shifts, keep_choices=True),
+            rng=seed,
+        )
     return combine(results, dim="layer")
 
 

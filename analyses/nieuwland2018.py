@@ -1,24 +1,27 @@
 """What predicts the N400 at a noun: cloze, frequency, length, distance to its context, surprisal.
 
-Data: Nieuwland et al. (2018), 26,176 trials of 334 people in nine laboratories, 160 nouns, MIT licence.
+Data: Nieuwland et al. (2018), 26,176 trials of 334 people in nine laboratories, 160 nouns in 80 items, MIT licence.
 Claim: nouns that people expect evoke a smaller (less negative) N400. Expected: cloze alone correlates with amplitudes
 at r = 0.50 over nouns and 0.084 over trials (0.086 over the 25,978 with text), positive in all nine laboratories.
-Mixed models have crossed random intercepts of participants and items, fitted by REML.
 
-Predictors are standardised, so that an estimate is in microvolts per standard deviation. Surprisal comes from a causal
-model given by folder, else from trigrams trained on the sentences of the other items, and the source is named.
-Frequency comes from wordfreq where it is installed, else it is left out.
+Mixed models, fitted by REML, have random intercepts of participants, items and nouns, and random slopes of
+participants. Every predictor is one number a noun, so it is the intercept of nouns that it has to stand against.
+Predictors are standardised: an estimate is in microvolts per standard deviation. Surprisal comes from a causal model
+given by folder, else from trigrams trained on the sentences of the other items, and the source is named.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import typer
+import xarray as xr
 
-from neuroling import Stimuli, load_encoder
+from neuroling import Provenance, Result, Stimuli, load_encoder
+from neuroling.core.provenance import content_hash, current_versions, now
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import nieuwland2018
 from neuroling.evaluation.mixed import mixed_model
@@ -28,32 +31,67 @@ from neuroling.features.language import load_language_model
 from neuroling.features.ngram import fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.features.words import words_at
+from neuroling.report.expected import compare_with_expected
+
+EXPECTED = Path(__file__).parent / "expected" / "nieuwland2018.json"
 
 logger = logging.getLogger(__name__)
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results/nieuwland2018"),
+    out: Annotated[Path, typer.Option(help="Folder for results and tables.")] = Path("results/nieuwland2018"),
     language_model: Annotated[Path | None, typer.Option(help="Folder of a causal model, for surprisal.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the twin.")] = 0,
-) -> pd.DataFrame:
-    """Correlate, fit the mixed models, and print both."""
+) -> Result:
+    """Correlate, fit the mixed models, print and save both."""
     out.mkdir(parents=True, exist_ok=True)
     stimuli, recording = real_or_twin("nieuwland2018_n400", nieuwland2018.load, lambda: nieuwland2018.twin(rng=seed))
     trials = stimuli.table.assign(n400=recording.to_numpy()[:, 0])
     nouns = trials.groupby(["item", "noun"], sort=False).first().reset_index()
     found, source = predictors(nouns, language_model)
-    if recording.attrs["synthetic"]:
+    names = found.columns.drop(["item", "noun"]).tolist()
+    table = trials.drop(columns=["cloze"]).merge(found, on=["item", "noun"], validate="many_to_one")
+    provenance = Provenance(
+        options={"surprisal": source, "random": str(random_effects(["predictor"]))},
+        data={"recording": content_hash(recording), "stimuli": stimuli.fingerprint},
+        seed=str(seed),
+        synthetic=bool(recording.attrs["synthetic"]),
+        versions=current_versions(),
+        created=now(),
+        notes=(recording.attrs["excluded"],),
+    )
+    correlations, fits = correlate(table, names, provenance), mixed_models(table, names, provenance)
+    correlations.save(out / "correlations.nc")
+    fits.save(out / "result.nc")
+    if provenance.synthetic:
         print("SYNTHETIC twin: no numbers of people")
     print(f"surprisal: {source}")
-    table = trials.drop(columns=["cloze"]).merge(found, on=["item", "noun"], validate="many_to_one")
-    correlations = correlate(table, list(found.columns.drop(["item", "noun"])))
-    print(correlations.round(3).to_string(index=False))
-    fits = mixed_models(table, list(found.columns.drop(["item", "noun"])))
-    print(fits.round(4).to_string(index=False))
-    correlations.to_csv(out / "correlations.csv", index=False)
-    fits.to_csv(out / "mixed_models.csv", index=False)
+    print(correlations.data.mean("split").to_dataframe().round(3).to_string())
+    estimates = fits.data.isel(split=0).to_dataframe().dropna()
+    print(estimates.round(4).to_string())
+    estimates.to_csv(out / "mixed_models.csv")
+    if not provenance.synthetic and language_model is None:
+        compare_with_expected(numbers(correlations, fits), EXPECTED)
     return fits
+
+
+def numbers(correlations: Result, fits: Result) -> dict[str, float]:
+    """Name what is held against the expected numbers."""
+    over = correlations.data.sel(feature="cloze")
+    r = {
+        "cloze, r over nouns": over.over_nouns,
+        "cloze, r over trials": over.over_trials,
+        "cloze, lowest lab": over.score.min(),
+    }
+    alone = {
+        f"{name} alone, t": fits.data.t.sel(model=f"{name} alone", feature=name)
+        for name in fits.data.feature.to_numpy()
+    }
+    together = {
+        f"{name} beside the others, t": fits.data.t.sel(model="all together", feature=name)
+        for name in fits.data.feature.to_numpy()
+    }
+    return {name: float(value) for name, value in (r | alone | together).items()}
 
 
 def predictors(nouns: pd.DataFrame, language_model: Path | None) -> tuple[pd.DataFrame, str]:
@@ -80,7 +118,11 @@ def predictors(nouns: pd.DataFrame, language_model: Path | None) -> tuple[pd.Dat
     else:
         given = surprisal(targets, load_language_model(language_model))
         found["surprisal"], source = given.to_numpy()[:, 0], given.attrs["source"]
-    return pd.DataFrame({"item": nouns["item"], "noun": nouns["noun"], **found}), source
+    constant = [name for name, values in found.items() if np.ptp(values) == 0]
+    if constant:
+        logger.warning("%s left out: the same for every noun", ", ".join(constant))
+    varying = {name: values for name, values in found.items() if name not in constant}
+    return pd.DataFrame({"item": nouns["item"], "noun": nouns["noun"], **varying}), source
 
 
 def distance(nouns: pd.DataFrame) -> np.ndarray:
@@ -104,33 +146,32 @@ def leave_item_out(nouns: pd.DataFrame, row: int) -> float:
     return float(surprisal(Stimuli.from_texts(words, labels=range(len(words))), model).to_numpy()[-1, 0])
 
 
-def correlate(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Correlate every predictor with amplitudes: over nouns, over trials, and in every laboratory."""
+def correlate(table: pd.DataFrame, names: list[str], provenance: Provenance) -> Result:
+    """Correlate every predictor with amplitudes: in every laboratory, over all trials, and over nouns."""
     means = table.groupby(["item", "noun"])[["n400", *names]].mean()
-    labs = {name: table.groupby("lab")[["n400", name]].apply(lambda part: part.corr().iloc[0, 1]) for name in names}
-    return pd.DataFrame(
-        [
-            {
-                "predictor": name,
-                "r over nouns": means["n400"].corr(means[name]),
-                "r over trials": table["n400"].corr(table[name]),
-                "labs above zero": f"{int((labs[name] > 0).sum())} of {len(labs[name])}",
-                "lowest lab": labs[name].min(),
-                "highest lab": labs[name].max(),
-            }
-            for name in names
-        ]
-    )
+    labs = {lab: part[names].corrwith(part["n400"]) for lab, part in table.groupby("lab")}
+    score = xr.DataArray(list(labs.values()), dims=("split", "feature"), coords={"split": list(labs), "feature": names})
+    result = Result.of(score, metric="pearson", provenance=provenance)
+    over = {"over_trials": table, "over_nouns": means}
+    more = {key: ("feature", [rows["n400"].corr(rows[name]) for name in names]) for key, rows in over.items()}
+    return replace(result, data=result.data.assign(more))
 
 
-def mixed_models(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Fit each predictor alone, then all together, with crossed intercepts of participants and items."""
+def random_effects(names: list[str]) -> dict[str, list[str]]:
+    """Let people differ in level and in every effect, items and nouns in level."""
+    return {"participant": ["1", *names], "item": ["1"], "item and noun": ["1"]}
+
+
+def mixed_models(table: pd.DataFrame, names: list[str], provenance: Provenance) -> Result:
+    """Fit each predictor alone, then all together."""
     scaled = table.assign(**{name: (table[name] - table[name].mean()) / table[name].std() for name in names})
-    random = {"participant": ["1"], "item": ["1"]}
-    parts = []
-    for label, chosen in {**{f"{name} alone": [name] for name in names}, "all together": names}.items():
-        fit = mixed_model(scaled, "n400", chosen, random)
-        parts.append(fit.to_dataframe().drop(index="1").reset_index().assign(model=label))
-    return pd.concat(parts, ignore_index=True)[
-        ["model", "effect", "estimate", "standard_error", "df", "t", "p", "low", "high"]
-    ]
+    scaled["item and noun"] = scaled["item"].astype(str) + " " + scaled["noun"]
+    chosen = {**{f"{name} alone": [name] for name in names}, "all together": names}
+    fits = {label: mixed_model(scaled, "n400", some, random_effects(some)) for label, some in chosen.items()}
+    frames = [fit.to_dataframe().drop(index="1").reindex(names) for fit in fits.values()]
+    cube = np.stack([frame.to_numpy() for frame in frames])  # (model, predictor, column)
+    coords = {"model": list(fits), "feature": names}
+    columns = {name: (("model", "feature"), cube[:, :, place]) for place, name in enumerate(frames[0].columns)}
+    score = xr.DataArray(columns.pop("estimate")[1][None], dims=("split", "model", "feature"), coords=coords)
+    result = Result.of(score, metric="microvolts per standard deviation", provenance=provenance)
+    return replace(result, data=result.data.assign(columns))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from neuroling.core.result import Result
 from neuroling.data.errors import DataNotFound
 from neuroling.data.fetch import locate
 
@@ -68,12 +68,27 @@ def test_every_layer_is_scored_and_saved(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_cloze_predicts_the_n400_as_published(tmp_path, capsys):
+def test_cloze_predicts_the_n400_as_published(tmp_path, capsys, caplog):
     at_hand("nieuwland2018_n400")
-    fits = script("nieuwland2018").main(tmp_path)
-    found = pd.read_csv(tmp_path / "correlations.csv").set_index("predictor")
-    assert found.loc["cloze", "r over nouns"] == pytest.approx(0.50, abs=0.005)
-    assert found.loc["cloze", "r over trials"] == pytest.approx(0.086, abs=0.002)
-    assert found.loc["cloze", "labs above zero"] == "9 of 9"
-    assert fits.set_index(["model", "effect"]).loc[("cloze alone", "cloze"), "t"] > 10
+    pytest.importorskip("wordfreq", reason="frequencies need the extra neuroling[frequency]")
+    fits = script("nieuwland2018").main(tmp_path).data
+    found = Result.load(tmp_path / "correlations.nc").data.sel(feature="cloze")
+    assert float(found.over_nouns) == pytest.approx(0.50, abs=0.005)
+    assert float(found.over_trials) == pytest.approx(0.086, abs=0.002)
+    assert found.score.sizes["split"] == 9
+    assert (found.score > 0).all()
+    assert float(fits.t.sel(model="cloze alone", feature="cloze")) == pytest.approx(9.478, abs=0.01)  # lme4 says so too
     assert "surprisal: trigrams" in capsys.readouterr().out
+    assert "Not as expected" not in caplog.text
+
+
+@pytest.mark.slow
+def test_the_planted_effect_of_cloze_is_found_in_the_twin(tmp_path, monkeypatch):
+    module = script("nieuwland2018")
+    on_the_twin(monkeypatch, module)
+    fits = module.main(tmp_path)
+    assert fits.provenance.synthetic
+    alone = fits.data.sel(model="cloze alone", feature="cloze", split=0)
+    assert float(alone.t) > 2
+    assert set(fits.data.model.values) == {*(f"{name} alone" for name in fits.data.feature.values), "all together"}
+    assert Result.load(tmp_path / "result.nc").provenance.options["surprisal"].startswith("trigrams")
