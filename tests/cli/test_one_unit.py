@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from neuroling.core.result import Result
+from neuroling.rsa.models import model_rdms
+from neuroling.rsa.similarity import similarity
+
+ITEMS = [f"word {n}" for n in range(8)]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Features of two layers, and a recording of two participants."""
+    rng = np.random.default_rng(0)
+    features = xr.DataArray(
+        rng.standard_normal((8, 2, 5)),
+        dims=("sample", "layer", "feature"),
+        coords={"sample": ITEMS, "layer": [0, 6]},
+        name="features",
+    )
+    recording = xr.DataArray(
+        rng.standard_normal((8, 3, 6, 20, 2)),
+        dims=("sample", "repeat", "channel", "time", "subject"),
+        coords={"sample": ITEMS, "time": np.arange(20) / 100, "subject": ["s1", "s2"]},
+        name="recording",
+    )
+    paths = tmp_path / "features.nc", tmp_path / "recording.nc"
+    for array, path in zip((features, recording), paths, strict=True):
+        array.to_netcdf(path, engine="h5netcdf")
+    return paths
+
+
+def test_a_unit_of_rsa_is_what_the_library_gives(call, files, tmp_path):
+    out = tmp_path / "unit.nc"
+    answer = call("rsa", *files, "-o", out, "--layer", "6", "--subject", "s2")
+    assert answer.exit_code == 0, answer.stderr
+    features, recording = (xr.load_dataarray(path, engine="h5netcdf") for path in files)
+    expected = similarity(
+        recording.sel(subject="s2", drop=True), model_rdms(features.sel(layer=6, drop=True)), ceiling=False
+    )
+    assert np.array_equal(Result.load(out).score.to_numpy(), expected.score.to_numpy())
+
+
+def test_every_layer_is_a_model_where_none_is_named(call, files, tmp_path):
+    call("rsa", *files, "-o", tmp_path / "unit.nc")
+    assert Result.load(tmp_path / "unit.nc").score.model.to_numpy().tolist() == ["layer 0", "layer 6"]
+
+
+def test_a_unit_carries_its_labels_and_its_configuration(call, files, tmp_path):
+    call("rsa", *files, "-o", tmp_path / "unit.nc", "--unit", "subject=s1", "--window", "3")
+    record = Result.load(tmp_path / "unit.nc").provenance
+    assert (record.unit, record.configuration["window"]) == ({"subject": "s1"}, "3")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--layer", "7"), "got '7'"),
+        (("--subject", "s3"), "has s1, s2"),
+        (("--unit", "subject"), "expected NAME=LABEL"),
+        (("--unit", "subject=a", "--unit", "subject=b"), "is given twice"),
+    ],
+    ids=["layer", "subject", "label", "twice"],
+)
+def test_a_unit_that_does_not_exist_ends_in_words(call, files, tmp_path, options, said):
+    answer = call("rsa", *files, "-o", tmp_path / "unit.nc", *options)
+    assert answer.exit_code in (1, 2)
+    assert said in answer.stderr
+    assert not (tmp_path / "unit.nc").exists()
+
+
+def test_a_missing_upstream_file_is_named(call, files, tmp_path):
+    answer = call("rsa", tmp_path / "none.nc", files[1], "-o", tmp_path / "unit.nc")
+    assert answer.exit_code == 1
+    assert "none.nc is not there; expected features" in answer.stderr
+
+
+def test_a_file_of_another_kind_is_named(call, files, tmp_path):
+    (tmp_path / "text.nc").write_text("words")
+    answer = call("rsa", tmp_path / "text.nc", files[1], "-o", tmp_path / "unit.nc")
+    assert answer.exit_code == 1
+    assert "does not read as one labelled array" in answer.stderr
+
+
+def test_a_missing_folder_ends_in_words(call, files, tmp_path):
+    answer = call("rsa", *files, "-o", tmp_path / "nowhere" / "unit.nc")
+    assert answer.exit_code == 1
+    assert "cannot write the result" in answer.stderr
+
+
+N400 = ("n400", "--participants", "2", "--epochs", "2", "--allow-unlearned", "--device", "cpu")
+
+
+def test_a_unit_of_a_sweep_has_a_score_a_participant(call, tmp_path):
+    answer = call(*N400, "-o", tmp_path / "unit.nc", "--unit", "model=T8")
+    assert answer.exit_code == 0, answer.stderr
+    result = Result.load(tmp_path / "unit.nc")
+    assert (result.score.dims, result.score.sizes["repeat"], result.provenance.synthetic) == (("repeat",), 2, False)
+
+
+def test_the_same_seed_gives_the_same_unit_and_another_one_does_not(call, tmp_path):
+    scores = []
+    for number, seed in enumerate((0, 0, 1)):
+        call(*N400, "-o", tmp_path / f"{number}.nc", "--seed", seed)
+        scores.append(Result.load(tmp_path / f"{number}.nc").score.to_numpy().tolist())
+    assert (scores[0] == scores[1], scores[0] == scores[2]) == (True, False)
+
+
+def test_networks_that_cannot_read_end_in_words(call, tmp_path):
+    answer = call(*(word for word in N400 if word != "--allow-unlearned"), "-o", tmp_path / "unit.nc")
+    assert answer.exit_code == 1
+    assert not (tmp_path / "unit.nc").exists()
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_memory_and_time_within_a_quarter(tmp_path):
+    """The estimate against the unit itself, both in processes of their own."""
+    from neuroling.cli.estimate import measure
+
+    rng = np.random.default_rng(0)
+    n, v = 1500, 8000
+    labels = [f"t{i}" for i in range(n)]
+    features = rng.standard_normal((n, 800)).astype("f4")
+    coords = {"sample": labels}
+    xr.DataArray(features, dims=("sample", "feature"), coords=coords, name="f").to_netcdf(
+        tmp_path / "x.nc", engine="h5netcdf"
+    )
+    np.save(tmp_path / "y.npy", rng.standard_normal((n, v)).astype("f4"))
+    (tmp_path / "samples.csv").write_text("sample,time_index\n" + "".join(f"t{i},{i}\n" for i in range(n)))
+    call = ["encode", str(tmp_path / "y.npy"), "-x", str(tmp_path / "x.nc"), "--samples", str(tmp_path / "samples.csv")]
+    needs = json.loads(_said([*call, "-o", str(tmp_path / "dry"), "--dry-run"]))
+    found = measure([*call, "-o", str(tmp_path / "whole")])
+    assert needs["memory_mb"] == pytest.approx(found.memory_mb, rel=0.25)
+    assert needs["seconds"] == pytest.approx(found.seconds, rel=0.25)
+
+
+def _said(arguments: list[str]) -> str:
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_unit_too_small_to_be_divided_says_so():
+    from neuroling.cli.estimate import extrapolate
+
+    with pytest.raises(ValueError, match="too small to measure parts"):
+        extrapolate(lambda _: [], 1)
+
+
+def test_what_grows_is_drawn_out_and_what_does_not_is_counted_once(monkeypatch):
+    from neuroling.cli import estimate
+
+    monkeypatch.setattr(estimate, "measure", lambda words: estimate.Needs(100 + 2 * int(words[0]), 10 + int(words[0])))
+    assert estimate.extrapolate(lambda n: [str(n)], 64) == estimate.Needs(228, 74)
+
+
+def test_a_part_that_fails_tells_why(tmp_path):
+    from neuroling.cli.estimate import measure
+
+    with pytest.raises(ValueError, match=r"a smaller unit failed.*none\.nc is not there"):
+        measure(["rsa", str(tmp_path / "none.nc"), str(tmp_path / "none.nc"), "-o", str(tmp_path / "out.nc")])
