@@ -56,7 +56,7 @@ class StructuralProbe(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
     Examples
     --------
     >>> X = np.random.default_rng(0).standard_normal((400, 5))
-    >>> probe = StructuralProbe(2, learning_rate=0.02).fit(X, X[:, 0] ** 2 + X[:, 1] ** 2)
+    >>> probe = StructuralProbe(2, n_epochs=300, learning_rate=0.02).fit(X, X[:, 0] ** 2 + X[:, 1] ** 2)
     >>> (probe.projection_.T @ probe.projection_).round(1).diagonal().tolist()
     [1.0, 1.0, 0.0, 0.0, 0.0]
     """

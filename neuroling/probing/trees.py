@@ -154,7 +154,7 @@ def spanning_tree(distances: ArrayLike) -> NDArray[np.intp]:
     Examples
     --------
     >>> spanning_tree([1.0, 4.0, 2.0, 5.0, 1.0, 3.0]).tolist()
-    [[0, 1], [0, 3], [1, 3]]
+    [[0, 1], [1, 3], [2, 3]]
     """
     given = np.asarray(distances, dtype=np.float64)
     square = squareform(given) if given.ndim == 1 else given

@@ -7,7 +7,7 @@ import pytest
 
 from neuroling.data.errors import CorruptData, DataNotFound
 from neuroling.data.fetch import locate
-from neuroling.data.loaders.ud_english_ewt import FILES, load, read_conllu, twin, write_twin
+from neuroling.data.loaders.ud_english_ewt import FILES, join, load, read_conllu, twin, write_twin
 
 
 def line(identity: str, form: str, head: str, misc: str = "_") -> str:
@@ -117,6 +117,17 @@ def test_a_part_that_does_not_exist_is_named(tmp_path: Path) -> None:
 def test_the_twin_has_both_parts(tmp_path: Path) -> None:
     write_twin(tmp_path, 0, n_sentences=3)
     assert [len(load(tmp_path, split).sentences) for split in FILES] == [3, 3]  # type: ignore[arg-type]
+
+
+def test_parts_are_put_together_and_long_sentences_left_out_whole() -> None:
+    parts = [twin(20, 0, split) for split in FILES]  # type: ignore[arg-type]
+    both, short = join(*parts), join(*parts, longest=8)
+    assert len(both.sentences) == 40
+    assert len(short.sentences) + short.heads.attrs["n_left_out"] == 40
+    assert short.heads.sample.values.tolist() == short.words.labels.tolist()
+    assert short.words.table.groupby("group").size().max() <= 8
+    with pytest.raises(ValueError, match="longest: got 2"):
+        join(*parts, longest=2)
 
 
 @pytest.mark.slow

@@ -143,6 +143,33 @@ def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
     return Treebank(named, stimuli, heads)
 
 
+def join(*parts: Treebank, longest: int | None = None) -> Treebank:
+    """Put treebanks together, perhaps without their long sentences.
+
+    Parameters
+    ----------
+    *parts : Treebank
+        With different labels, such as the parts of one treebank.
+    longest : int, optional
+        Words of the longest sentence that is kept; all are kept by default.
+
+    Returns
+    -------
+    Treebank
+        Attributes are those of the first; ``n_left_out`` counts sentences that were too long.
+    """
+    sentences = pd.concat([part.sentences.table for part in parts])
+    words = pd.concat([part.words.table for part in parts])
+    heads = xr.concat([part.heads for part in parts], "sample", combine_attrs="override")
+    length = words.groupby("group", sort=False)["group"].transform("size").to_numpy()
+    short = np.ones(len(words), bool) if longest is None else length <= longest
+    kept = sentences.index.isin(words["group"][short].unique())
+    if not kept.any():
+        raise ValueError(f"longest: got {longest}; the shortest sentence has {length.min()} words.")
+    heads = heads[short].assign_attrs(n_left_out=int((~kept).sum()))
+    return Treebank(Stimuli(sentences[kept]), Stimuli(words[short]), heads)
+
+
 def read_conllu(path: Path) -> list[Sentence]:
     """Read the sentences of a CoNLL-U file, and refuse what is no tree.
 
