@@ -87,7 +87,7 @@ def write_checkpoint(
             "configuration": configuration,
             "groups": groups,
             "torch_random": "restarted at every step from the seed, the step and the rank",
-            "sha256": {str(name): _sha256(partial / name) for name in (Path(WEIGHTS), OPTIMIZER)},
+            "sha256": {str(name): file_sha256(partial / name) for name in (Path(WEIGHTS), OPTIMIZER)},
             "versions": current_versions(),
             "created": now(),
         }
@@ -175,7 +175,7 @@ def read_checkpoint(
             f"checkpoint: {folder} is from another configuration: {listed}. Use the same one, or another folder."
         )
     for name, digest in state["sha256"].items():
-        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+        if not (folder / name).is_file() or file_sha256(folder / name) != digest:
             raise CheckpointError(
                 f"checkpoint: {folder / name} is not as it was written; remove the folder {folder.name} to go on from "
                 "the checkpoint before it."
@@ -218,7 +218,19 @@ def _flat(values: object, prefix: str = "") -> dict[str, object]:
     }
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits.
+    """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
