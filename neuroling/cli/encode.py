@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuroling.evaluation.tiles import Tile
 
 GIGABYTE = 2.0**30
+FLOAT_BYTES = 4.0
 
 
 def encode(
@@ -83,7 +84,7 @@ def encode(
     table = read_samples(samples)
     source = _source(targets, table, mask)
     if dry_run:
-        _say_needs(ctx, _tiles(tile, tiles)[0], source.n_targets)
+        _say_needs(ctx, _tiles(tile, tiles)[0], source)
         return
     splitter = _splitter(folds, gap)
     paths = evaluate_tiles(
@@ -186,13 +187,14 @@ def _tiles(tile: str | None, tiles: int | None) -> list[Tile]:
     return Tile.all(1 if tiles is None else tiles) if tile is None else [Tile.parse(tile)]
 
 
-def _say_needs(ctx: typer.Context, tile: Tile, n_targets: int) -> None:
+def _say_needs(ctx: typer.Context, tile: Tile, source: TargetSource) -> None:
     """Measure tiles of which a recording would have many times more."""
     from tempfile import TemporaryDirectory
 
     from neuroling.cli.estimate import extrapolate
     from neuroling.cli.unit_options import arguments_again
 
+    n_targets = source.n_targets
     where = tile.targets(n_targets)
     whole = where.stop - where.start
     with TemporaryDirectory() as folder:
@@ -201,7 +203,7 @@ def _say_needs(ctx: typer.Context, tile: Tile, n_targets: int) -> None:
             changes = {"tiles": None, "tile": f"1/{n_targets // n}", "out": Path(folder) / str(n), "dry_run": False}
             return arguments_again(ctx, **changes)
 
-        needs = extrapolate(part, whole)
+        needs = extrapolate(part, whole, bytes_each=source.n_samples * FLOAT_BYTES)
     typer.echo(needs.to_json())
 
 

@@ -104,5 +104,8 @@ def _say_needs(ctx: typer.Context, measured: xr.DataArray) -> None:
         raise ValueError("--dry-run: there is no axis 'time' of which a part could be measured; run it instead.")
     with TemporaryDirectory() as folder:
         changes = {"out": Path(folder) / "part.nc", "dry_run": False}
-        needs = extrapolate(lambda n: arguments_again(ctx, first_times=n, **changes), measured.sizes["time"])
+        n_times = measured.sizes["time"]
+        needs = extrapolate(
+            lambda n: arguments_again(ctx, first_times=n, **changes), n_times, bytes_each=measured.nbytes / n_times
+        )
     typer.echo(needs.to_json())
