@@ -1,4 +1,4 @@
-"""Listening to Alice in Wonderland: word rate, position, frequency and MiniLM predict six language regions.
+"""Listening to Alice in Wonderland: what MiniLM adds to word rate and the other controls in six language regions.
 
 Data: Brennan et al. (2016), 27 participants, 362 volumes of 2 s, 6 regions, CC BY 4.0.
 Claim: regions follow the rate of words. Expected: convolved word rate against the group mean r = 0.35 to 0.43 as
@@ -16,8 +16,10 @@ import xarray as xr
 from scipy.signal import detrend
 
 from neuroling import (
+    BandedRidgeCV,
     CircularShift,
     ContiguousFolds,
+    DirichletSearch,
     LeaveOneOut,
     Result,
     RidgeCV,
@@ -25,13 +27,20 @@ from neuroling import (
     combine,
     convolve,
     evaluate,
+    load_encoder,
+    partition_variance,
     pearson,
 )
 from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016
+from neuroling.data.loaders import alice2016, ud_english_ewt
+from neuroling.encoding.controls import smoothed_identity
 from neuroling.encoding.drift import remove_drift
-from neuroling.features.story import embed_words_in_context, word_rate
+from neuroling.evaluation.variance import Partition, columns_of, join_spaces
+from neuroling.features.ngram import fit_ngram
+from neuroling.features.story import embed_words_in_context, word_length, word_rate
+from neuroling.features.surprisal import surprisal
 from neuroling.features.text import concatenate
+from neuroling.report.controls import ControlSet
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.regions import RegionStudy, region_table, write_region_report
 
@@ -39,69 +48,137 @@ ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of o
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
 EXPECTED = Path(__file__).parent / "expected" / "alice2016.json"
 FOLDS = ContiguousFolds(5, gap=GAP)
-MODEL = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP))
+INNER = ContiguousFolds(4, gap=GAP)
+MODEL = RidgeCV(ALPHAS, folds=INNER)
+BANDED = "word rate | MiniLM, banded"
+CONTROLS = ("word rate", "position", "length", "frequency")
+ALL_CONTROLS = {name: name for name in (*CONTROLS, "smoothed identity")} | {"untrained network": "MiniLM, untrained"}
+
+Spaces = dict[str, xr.DataArray]
 
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder for report and result.")] = Path("results/alice2016"),
     n_shifts: Annotated[int | None, typer.Option(help="Rotations of the null; all of them by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the twin and of the rotations.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the twin, the untrained weights and the rotations.")] = 0,
 ) -> Result:
     """Predict regional time courses from features of the words and write the report."""
     out.mkdir(parents=True, exist_ok=True)
-    story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(8, 240, rng=seed))
+    story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(8, 160, rng=seed))
     recording = remove_drift(story.recording, story.recording.attrs["tr_s"])
-    results = {}
-    for name, features in feature_spaces(story, recording, out / "cache").items():
-        results[name] = evaluate(
-            MODEL,
-            align(features, recording),
-            splits=FOLDS,
-            metric=pearson,
-            ceiling=LeaveOneOut("subject"),
-            inference=CircularShift(n_shifts),
-            rng=seed,
-        )
-    result = combine(results, dim="model")
+    spaces = feature_spaces(story, recording, out / "cache", seed)
+    result = score_models(spaces, recording, CircularShift(n_shifts), seed)
     result.save(out / "result.nc")
+    partitions = part(spaces, recording)
     study = RegionStudy(
         title="Listening to Alice in Wonderland",
         question=f"{recording.sizes['subject']} participants, {recording.sizes['sample']} volumes, "
         f"{recording.sizes['region']} language regions: what does a language model add to the rate of words?",
         result=result,
         group_mean=group_correlations(story, recording),
-        methods=METHODS.format(gap=GAP, excluded=story.recording.attrs["excluded"] or "nobody"),
+        methods=METHODS.format(
+            gap=GAP,
+            excluded=story.recording.attrs["excluded"] or "nobody",
+            surprisal=spaces["surprisal"].attrs["source"],
+        ),
+        controls=ControlSet(ALL_CONTROLS, partitions=partitions),
     )
     write_region_report(study, out)
     region_table(result).to_csv(out / "table.csv", index=False)
     if not result.provenance.synthetic:
-        found = result.score.mean(["subject", "region"]).to_series().to_dict()
-        ceiling = float(result.ceiling.sel(bound="lower").mean())
-        compare_with_expected({**found, "ceiling": ceiling}, EXPECTED)
+        compare_with_expected(numbers(result, partitions), EXPECTED)
     return result
 
 
-def feature_spaces(story: alice2016.AliceStory, recording: xr.DataArray, cache: Path) -> dict[str, xr.DataArray]:
-    """Describe every volume in five ways, filtered like the recording, each scaled to a total variance of one."""
-    samples = recording.sample.to_numpy()
+def feature_spaces(story: alice2016.AliceStory, recording: xr.DataArray, cache: Path, seed: int) -> Spaces:
+    """Describe every volume in several ways, filtered like the recording, each scaled to a total variance of one."""
+    samples, tr_s = recording.sample.to_numpy(), recording.attrs["tr_s"]
     embedded = embed_words_in_context(story.words, cache=cache)
-    content = embedded - embedded.mean("sample")  # what is common to all words is the word rate
-    rate, minilm = (convolve(f, recording.onset, labels=samples) for f in (word_rate(story.words), content))
-    frequency = story.controls.sel(feature=["frq"])
-    position = frequency.copy(data=np.linspace(-1, 1, len(samples))[:, None]).assign_coords(feature=["position"])
-
-    def space(*parts: xr.DataArray) -> xr.DataArray:
-        tr_s = recording.attrs["tr_s"]
-        return concatenate({str(part.feature[0].item()): remove_drift(part, tr_s) for part in parts}, train=samples)
-
-    trend = concatenate({"position": position}, train=samples)  # a filter would leave nothing
-    return {
-        "position": trend,
-        "word rate": space(rate),
-        "word rate + frequency": space(rate, frequency),
-        "MiniLM": space(minilm),
-        "word rate + MiniLM": space(rate, minilm),
+    random = embed_words_in_context(story.words, load_encoder(untrained=seed), cache=cache)
+    treebank = real_or_twin("ud_english_ewt", ud_english_ewt.load, lambda: ud_english_ewt.twin(rng=seed))
+    unexpected = surprisal(story.words, fit_ngram(treebank.sentences, order=3))
+    by_word = {
+        "word rate": word_rate(story.words),
+        "length": centred(word_length(story.words)),
+        "surprisal": centred(unexpected).assign_attrs(unexpected.attrs, synthetic=treebank.heads.attrs["synthetic"]),
+        "MiniLM": centred(embedded),
+        "MiniLM, untrained": centred(random),
     }
+    spread = {name: convolve(words, recording.onset, labels=samples) for name, words in by_word.items()}
+    spread["frequency"] = story.controls.sel(feature=["frq"])
+    filtered = {name: scaled(remove_drift(space, tr_s)) for name, space in spread.items()}
+    position = story.controls.sel(feature=["frq"]).copy(data=np.linspace(-1, 1, len(samples))[:, None])
+    filtered["position"] = scaled(position.assign_coords(feature=["position"]))  # a filter would leave nothing of it
+    filtered["smoothed identity"] = scaled(smoothed_identity(recording))
+    return filtered
+
+
+def centred(words: xr.DataArray) -> xr.DataArray:
+    """Take off what is common to all words, whose sum over time is the word rate."""
+    return words - words.mean("sample")
+
+
+def scaled(space: xr.DataArray) -> xr.DataArray:
+    """Bring a space to a total variance of one."""
+    joined = concatenate({"space": space}, train=space.sample.to_numpy())
+    kept = {key: value for key, value in space.attrs.items() if key in ("source", "synthetic")}
+    return joined.assign_attrs(kept)
+
+
+def score_models(spaces: Spaces, recording: xr.DataArray, null: CircularShift, seed: int) -> Result:
+    """Score every space alone and some together, and the two that matter with a penalty each."""
+    joined = {name: join_spaces({part: spaces[part] for part in parts}) for name, parts in TOGETHER.items()}
+    results = {}
+    for name, features in {**spaces, **joined}.items():
+        banded = {space: spaces[space] for space in TOGETHER[BANDED]}
+        results[name] = evaluate(
+            banded_model(columns_of(banded)) if name == BANDED else MODEL,
+            align(features, recording),
+            splits=FOLDS,
+            metric=pearson,
+            ceiling=LeaveOneOut("subject"),
+            inference=null,
+            rng=seed,
+        )
+    return combine(results, dim="model")
+
+
+TOGETHER = {
+    "word rate + frequency": ("word rate", "frequency"),
+    "word rate + MiniLM": ("word rate", "MiniLM"),
+    BANDED: ("word rate", "MiniLM"),
+}
+
+
+def banded_model(bands: dict[str, slice]) -> BandedRidgeCV:
+    """Give every space a penalty of its own."""
+    return BandedRidgeCV(bands, ALPHAS, search=DirichletSearch(10), folds=INNER)
+
+
+def part(spaces: Spaces, recording: xr.DataArray) -> dict[str, Partition]:
+    """Part held-out variance between the language model and what it has to beat."""
+    controls = join_spaces({name: spaces[name] for name in CONTROLS})
+    sets = {
+        "MiniLM beside controls and surprisal": ("MiniLM", "surprisal"),
+        "MiniLM beside controls and its untrained twin": ("MiniLM", "MiniLM, untrained"),
+    }
+    return {
+        heading: partition_variance(
+            {"controls": controls, **{name: spaces[name] for name in names}},
+            recording,
+            make_model=banded_model,
+            splits=FOLDS,
+        )
+        for heading, names in sets.items()
+    }
+
+
+def numbers(result: Result, partitions: dict[str, Partition]) -> dict[str, float]:
+    """Collect what is compared with the expected numbers."""
+    found = result.score.mean(["subject", "region"]).to_series().to_dict()
+    for heading, partition in partitions.items():
+        found |= {f"unique {row.space}, {heading}": row.unique for row in partition.table()[:4].itertuples()}
+    return {**found, "ceiling": float(result.ceiling.sel(bound="lower").mean())}
 
 
 def group_correlations(story: alice2016.AliceStory, recording: xr.DataArray) -> pd.DataFrame:
@@ -123,13 +200,16 @@ def group_correlations(story: alice2016.AliceStory, recording: xr.DataArray) -> 
 METHODS = """\
 Words were spread over volumes with SPM's canonical haemodynamic response at their onsets. MiniLM: final layer, each \
 word read with at least 40 words before it and none after; the mean over words was taken off, since its sum over \
-time is the word rate. Recording and features were filtered alike (cosines slower than 128 s regressed out) and \
-scaled. Left out by name: {excluded}.
+time is the word rate. Its untrained twin has the same architecture and random weights. Surprisal: {surprisal}. \
+Smoothed identity: each volume's own column, smeared over its neighbours (standard deviation two volumes). Recording \
+and features were filtered alike (cosines slower than 128 s regressed out) and scaled. Left out by name: {excluded}.
 
-Ridge regression, a penalty for each participant and region from four inner stretches. Five contiguous stretches of \
-the story were held out in turn, with {gap} volumes (20 s) left out on either side, inside and outside. Score: \
-Pearson correlation per stretch, averaged. Null: the recording is rotated in time against the features and \
-everything is fitted again, for every rotation. Participants share each rotation, so their mean has a null of its \
-own. Ceiling: each participant predicted by the mean of the others, never clipped.
+Ridge regression, a penalty for each participant and region from four inner stretches; banded: a penalty for each \
+space too, from ten weightings of the spaces. Five contiguous stretches of the story were held out in turn, with {gap} \
+volumes (20 s) left out on either side, inside and outside. Score: Pearson correlation per stretch, averaged. Null: \
+the recording is rotated in time against the features and everything is fitted again, for every rotation. \
+Participants share each rotation, so their mean has a null of its own. Ceiling: each participant predicted by the mean \
+of the others, never clipped. Variance is parted by leaving each space out and fitting again; controls are word rate, \
+position, length and frequency together.
 
 Word rate correlates more with the group mean once slow drifts, which hide it, are taken out of both."""

@@ -55,9 +55,12 @@ def test_verbs_predict_the_images_of_the_twin(script, tmp_path):
     check_outputs(tmp_path, {"participants.png", "null.png", "correlation_P1.nii.gz"})
 
 
+@pytest.mark.slow
 def test_word_rate_predicts_the_regions_of_the_twin(script, tmp_path):
     result = script("alice2016")(out=tmp_path, n_shifts=40)
     mean = result.score.mean(["subject", "region"]).to_series()
     assert mean["word rate"] > mean["position"]
     page = check_outputs(tmp_path, {"models.png", "participants.png", "null.png", "table.csv"})
     assert "word rate + MiniLM" in page
+    assert "NOT RUN" not in page
+    assert "MiniLM beside controls and its untrained twin" in page

@@ -22,12 +22,14 @@ from neuroling import (
     LeavePOut,
     NoSplit,
     Permutation,
+    Repeats,
     Ridge,
     RidgeCV,
     ShufflesTime,
     SignFlip,
     SplitHalf,
     StableVoxels,
+    Standardized,
     cosine,
     evaluate,
     pearson,
@@ -37,6 +39,7 @@ from neuroling import (
 )
 from neuroling.evaluation.metrics import apply
 from neuroling.evaluation.splits import checked_splits
+from neuroling.evaluation.variance import explained
 
 METRICS = [
     pearson,
@@ -49,8 +52,9 @@ METRICS = [
     cosine.uncentred(),
     cosine.along("voxel", "sample"),
     two_vs_two.uncentred(),
+    explained,
 ]
-CEILINGS = [SplitHalf(), SplitHalf(n_halvings=2), SplitHalf("subject"), LeaveOneOut()]
+CEILINGS = [SplitHalf(), SplitHalf(n_halvings=2), SplitHalf("subject"), LeaveOneOut(), Repeats()]
 ONCE = ShuffleSplit(1, test_size=0.4, random_state=0)
 INFERENCES = [
     (Permutation(40), KFold(4), {}),
@@ -81,6 +85,8 @@ PREDICTORS = [
     RidgeCV([0.1, 10.0], alpha_per_target=False, device="cpu"),
     LinearRegression(),
     SklearnRidgeCV(),
+    Standardized(Ridge(device="cpu")),
+    Standardized(RidgeCV([0.1, 10.0], device="cpu"), scale_targets=False),
 ]
 
 
