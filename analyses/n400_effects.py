@@ -50,9 +50,9 @@ def main(
     """Fill the effect table with networks, language models and people."""
     out.mkdir(parents=True, exist_ok=True)
     alpha = Alpha(time_constant)
+    read, scores, synthetic = sentences(n_draws, seed, out / "cache")
     networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     table = effect_table(networks, hypotheses(alpha), rng=seed, allow_unlearned=allow_unlearned)
-    read, scores, synthetic = sentences(n_draws, seed, out / "cache")
     table = pd.concat([table, read], ignore_index=True)
     table.to_csv(out / "effects.csv", index=False)
     (out / "effects.png").write_bytes(axes_to_png(plot_effect_table(table), synthetic=synthetic))
@@ -78,7 +78,8 @@ def sentences(n_draws: int, seed: int, cache: Path) -> tuple[pd.DataFrame, Resul
     probes = pd.concat(parts, ignore_index=True)
     texts = list(dict.fromkeys([*probes["text"], *probes["context"]]))
     vectors = pd.DataFrame(embed_sentences(Stimuli.from_texts(texts), cache=cache).to_numpy(), index=texts)
-    probes = probes.assign(**predictors(probes, vectors))
+    described = predictors(probes, vectors)
+    probes = probes.assign(**described)
     links = language_links(probes, corpus_model(seed), vectors)
     by_noun = probes.assign(**links)[probes["condition"].isin(("expected", "unexpected"))].set_index(["item", "text"])
     by_noun = by_noun.loc[pd.MultiIndex.from_frame(endings[["item", "noun"]])]
@@ -89,7 +90,7 @@ def sentences(n_draws: int, seed: int, cache: Path) -> tuple[pd.DataFrame, Resul
         options = {"splits": GroupKFold(10), "metric": pearson.pooled(), "inference": Permutation(n_draws), "rng": seed}
         scores[name] = evaluate(LinearRegression(), data, **options)
     table = trials[0].table.assign(item=trials[0].table["item"].astype(str))
-    table = table.join(by_noun.drop(columns="cloze"), on=["item", "noun"], rsuffix=" of the probe")
+    table = table.join(by_noun[["condition", "constraint", *described]], on=["item", "noun"])
     measured = people(table.assign(n400=-trials[1].to_numpy()[:, 0], uncloze=-table["cloze"]))
     rows = pd.concat([sentence_effects(probes, links), measured])
     return rows, combine(scores, dim="model"), bool(recording.attrs["synthetic"])
@@ -105,7 +106,8 @@ def corpus_model(seed: int) -> NGram:
         )
         for split in ("dev", "test")
     ]
-    return fit_ngram(Stimuli.from_texts([text for part in parts for text in part.sentences.texts]))
+    texts = [text for part in parts for text in part.sentences.texts]
+    return fit_ngram(Stimuli.from_texts(texts, labels=range(len(texts))))
 
 
 def language_links(probes: pd.DataFrame, model: NGram, vectors: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -132,7 +134,9 @@ def predictors(probes: pd.DataFrame, vectors: pd.DataFrame) -> dict[str, np.ndar
     expected = probes["item"].map(expected).fillna(probes["text"])
     unlike = 1 - (vectors.loc[probes["text"]].to_numpy() * vectors.loc[expected].to_numpy()).sum(axis=1)
     try:
-        rarity = -zipf_frequency(Stimuli.from_texts(probes["text"].tolist()), "en").to_numpy()[:, 0]
+        rarity = -zipf_frequency(
+            Stimuli.from_texts(probes["text"].tolist(), labels=range(len(probes))), "en"
+        ).to_numpy()[:, 0]
     except ModuleNotFoundError:
         return {"unlikeness": unlike}  # wordfreq is an extra; the row then says that it is not carried
     return {"unlikeness": unlike, "rarity": rarity}
@@ -143,7 +147,7 @@ def people(trials: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for one in SENTENCE_PHENOMENA[:3] + SENTENCE_PHENOMENA[6:7]:
         chosen = trials[trials["condition"] == one.among] if one.among else trials
-        x, covariates = one.predictor or "uncloze", list(one.covariates)
+        x, covariates = one.predictor or "uncloze", [name for name in one.covariates if chosen[name].std() > 0]
         if x not in chosen:
             continue
         numbers = chosen[[x, *covariates]].apply(lambda column: (column - column.mean()) / column.std())

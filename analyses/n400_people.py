@@ -82,7 +82,7 @@ def waveforms(
         vanvliet_wordpairs.NAME, vanvliet_wordpairs.load, lambda: vanvliet_wordpairs.twin(rng=seed)
     )
     where = [name for name in CHANNELS if name in recording["channel"]]
-    erps = recording.sel(channel=where, time=EPOCH).mean("channel", keep_attrs=True)
+    erps = recording.sel(channel=where, time=EPOCH).mean("channel", keep_attrs=True).drop_vars("association_strength")
     erps = (erps - erps.mean("sample")).assign_attrs(erps.attrs)
     times, unrelated = erps["time"].to_numpy(), (erps["condition"] == "unrelated").to_numpy()
     simulated = {constant: primed(network, constant, unrelated, seed, allow_unlearned) for constant in CONSTANTS}
@@ -102,7 +102,7 @@ def waveforms(
         )
         intervals = model.intervals(x.to_numpy(), erps.to_numpy(), rng=seed, n_draws=n_draws)
         rows |= {(name, parameter): value._asdict() for parameter, value in intervals.items()}
-        fitted = xr.DataArray(model.fit(x.to_numpy(), erps.to_numpy()).predict(x.to_numpy()), coords=erps.coords)
+        fitted = erps.copy(data=model.fit(x.to_numpy(), erps.to_numpy()).predict(x.to_numpy()))
         picture = plot_fit(erps, fitted, plus="unrelated", minus="related")
         file = out / f"{name.replace(' ', '_')}.png"
         file.write_bytes(axes_to_png(picture, synthetic=bool(recording.attrs["synthetic"])))

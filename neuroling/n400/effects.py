@@ -340,6 +340,11 @@ def estimate(
     -------
     Effect
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level: got {level}; expected between 0 and 1, such as 0.95.")
+    absent = [name for name in ("participant", "item", "amplitude", *covariates) if name not in table]
+    if absent:
+        raise ValueError(f"table: no columns {absent} among {list(table.columns)}; make it with amplitude_table.")
     x = predictor.to_numpy(dtype=np.float64)
     y = table["amplitude"].to_numpy()
     for name in ("participant", "item"):
@@ -478,6 +483,9 @@ def effect_table(
     """
     if not networks or not asked:
         raise ValueError("networks, asked: one of them is empty; expected at least one network and one hypothesis.")
+    names = [hypothesis.name for hypothesis in asked]
+    if len(set(names)) < len(names):
+        raise ValueError(f"asked: {len(names) - len(set(names))} hypotheses have the name of another; name them apart.")
     generators = np.random.default_rng(rng).spawn(len(networks))
     needed = {"repetition", *(phenomenon.experiment for phenomenon in phenomena)}  # repetition gives the window
     settings = {"timing": timing, "allow_unlearned": allow_unlearned, "device": device}

@@ -49,6 +49,9 @@ class Timing:
     tick: float = 0.042
 
     def __post_init__(self) -> None:
+        ticks = {name: getattr(self, name) for name in ("shown", "blank", "target", "before")}
+        if not all(isinstance(value, int | np.integer) for value in ticks.values()):
+            raise TypeError(f"timing: got {ticks}; expected whole numbers of ticks (tick says how long one is).")
         if self.shown < 1 or self.target < 2 or self.blank < 0:
             raise ValueError(
                 f"shown, blank, target: got {self.shown}, {self.blank} and {self.target} ticks; expected at least 1, 0 "

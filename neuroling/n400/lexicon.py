@@ -346,6 +346,10 @@ def _check_table(table: pd.DataFrame, codes: Mapping[str, Array]) -> None:
         raise ValueError("codes: expected a code for every letter, all with the same number of units.")
     for string in table.index:
         _check_letters(string, len(table.index[0]), codes)
+    for name in ("kind", "category", "associate"):
+        gaps = [item for item, value in table[name].items() if not isinstance(value, str)]
+        if gaps:
+            raise ValueError(f"{name}: no text for {gaps[:5]}; expected a string, '' where there is none.")
     unknown = sorted(set(table["kind"]) - set(KINDS))
     if unknown:
         raise ValueError(f"kind: unknown {unknown}; expected {KINDS}.")

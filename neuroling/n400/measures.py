@@ -281,6 +281,8 @@ def spectrum(
     values = np.moveaxis(np.asarray(recording, dtype=np.float64), axis, -1)
     frequencies, power = _power(values, rate, method, n_fft)
     if relative:
+        if not (power.sum(axis=-1) > 0).all():
+            raise ValueError("recording: a response is zero throughout, so that its power has no shares.")
         power = power / power.sum(axis=-1, keepdims=True)
     dims = [dim for dim in recording.dims if dim != "time"]
     coords = {name: coord for name, coord in recording.coords.items() if "time" not in coord.dims}

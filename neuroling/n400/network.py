@@ -64,6 +64,10 @@ class Architecture:
             sizes = getattr(self, name)
             if len(sizes) != len(LAYERS) or min(sizes) < 0:
                 raise ValueError(f"{name}: got {sizes}; expected a number of units, 0 or more, for each of {LAYERS}.")
+        for name in ("forward_range", "to_bank_range", "from_bank_range", "bias"):
+            value = getattr(self, name)
+            if not np.isfinite(value) or (value < 0 and name != "bias"):
+                raise ValueError(f"{name}: got {value}; expected a finite number, and a range of 0 or more.")
         for name in ("rate", "fast_rate", "slow_rate"):
             value = getattr(self, name)
             if not 0 < value <= 1:
@@ -115,7 +119,7 @@ class Training:
     frequency_weighted: bool = True
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0 or not 0 <= self.decay < 1 or self.autoencoding < 0:
+        if self.epochs < 1 or not self.learning_rate > 0 or not 0 <= self.decay < 1 or not self.autoencoding >= 0:
             raise ValueError(
                 f"training: got {self}; expected epochs of 1 or more, a positive learning_rate, 0 <= decay < 1 and "
                 "autoencoding of 0 or more."
@@ -149,10 +153,25 @@ class Network:
     loss: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
+        self._check_shapes()
         for name, values in self.weights.items():
             bad = int((~np.isfinite(values)).sum())
             if bad:
                 raise ValueError(f"weights: {bad} of {values.size} values of {name!r} are NaN or infinite.")
+
+    def _check_shapes(self) -> None:
+        expected = {name: values.shape for name, values in _initial(self.lexicon, self.architecture, None).items()}
+        if set(self.weights) != set(expected):
+            missing, odd = sorted(set(expected) - set(self.weights)), sorted(set(self.weights) - set(expected))
+            raise ValueError(f"weights: {missing} are missing and {odd} unknown; expected {sorted(expected)}.")
+        counts = {values.shape[0] for values in self.weights.values()}
+        wrong = [name for name, values in self.weights.items() if values.shape[1:] != expected[name]]
+        if wrong or len(counts) > 1 or 0 in counts:
+            name = wrong[0] if wrong else "semantics.bias"
+            raise ValueError(
+                f"weights: {name!r} has shape {self.weights[name].shape}, and there are weights of {sorted(counts)} "
+                f"participants; expected (participant, {', '.join(map(str, expected[name]))}), one participant or more."
+            )
 
     @property
     def n_participants(self) -> int:
@@ -280,17 +299,21 @@ def _rates(architecture: Architecture, like: torch.Tensor) -> list[torch.Tensor]
     return [torch.as_tensor(rate, dtype=like.dtype, device=like.device) for rate in architecture.bank_rates()]
 
 
-def _initial(lexicon: Lexicon, architecture: Architecture, rng: np.random.Generator) -> dict[str, Array]:
-    """Draw the weights of one participant."""
+def _initial(lexicon: Lexicon, architecture: Architecture, rng: np.random.Generator | None) -> dict[str, Array]:
+    """Draw the weights of one participant; without a generator all zeros, for their shapes."""
+
+    def uniform(low: float, high: float, shape: tuple[int, int]) -> Array:
+        return np.zeros(shape) if rng is None else rng.uniform(low, high, shape)
+
     sizes = (lexicon.n_units, architecture.orthography, architecture.hidden, lexicon.semantics.shape[1])
     weights: dict[str, Array] = {}
     for name, below, size, bank in zip(LAYERS, sizes, sizes[1:], architecture.banks, strict=False):
-        weights[f"{name}.forward"] = rng.uniform(0, architecture.forward_range / sqrt(below), (below, size))
+        weights[f"{name}.forward"] = uniform(0, architecture.forward_range / sqrt(below), (below, size))
         weights[f"{name}.bias"] = np.full((1, size), architecture.bias)
-        weights[f"{name}.to_bank"] = rng.uniform(0, architecture.to_bank_range / size, (size, bank))
-        weights[f"{name}.from_bank"] = rng.uniform(0, architecture.from_bank_range / max(bank, 1), (bank, size))
+        weights[f"{name}.to_bank"] = uniform(0, architecture.to_bank_range / size, (size, bank))
+        weights[f"{name}.from_bank"] = uniform(0, architecture.from_bank_range / max(bank, 1), (bank, size))
         weights[f"{name}.bank_bias"] = np.full((1, bank), architecture.bias)
-    weights["letters.forward"] = rng.uniform(-0.5, 0.5, (architecture.orthography, lexicon.n_units))
+    weights["letters.forward"] = uniform(-0.5, 0.5, (architecture.orthography, lexicon.n_units))
     weights["letters.bias"] = np.zeros((1, lexicon.n_units))
     return weights
 

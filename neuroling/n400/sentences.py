@@ -113,7 +113,7 @@ def sentence_probes(nouns: pd.DataFrame, *, rng: int | np.random.Generator) -> S
     missing = [name for name in OWN_COLUMNS if name not in nouns]
     if missing:
         raise ValueError(f"nouns: no columns {missing}; expected {OWN_COLUMNS}.")
-    ordered = nouns.sort_values(["item", "cloze"], ascending=[True, False], kind="stable")
+    ordered = nouns[list(OWN_COLUMNS)].sort_values(["item", "cloze"], ascending=[True, False], kind="stable")
     best = ordered.drop_duplicates("item")
     if len(best) < 3 or (ordered.groupby("item").size() < 2).any():
         raise ValueError(

@@ -144,6 +144,24 @@ def test_equal_seeds_give_equal_tables_and_different_ones_do_not(network):
     assert one["estimate"][0] != other["estimate"][0]
 
 
+def test_hypotheses_of_one_name_are_refused(network):
+    one = Hypothesis("alpha", Alpha(5), semantic_activation)
+    with pytest.raises(ValueError, match="name them apart"):
+        effect_table([network], [one, one], rng=0)
+
+
+def test_absent_covariate_is_refused():
+    table = planted(0.1)
+    with pytest.raises(ValueError, match=r"no columns \['rarity'\]"):
+        estimate(table, table["new"], covariates=["rarity"])
+
+
+def test_level_of_an_interval_is_a_share():
+    table = planted(0.1)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        estimate(table, table["new"], level=95)
+
+
 def test_empty_request_is_refused(network):
     with pytest.raises(ValueError, match="at least one network"):
         effect_table([], hypotheses(Alpha(5)), rng=0)

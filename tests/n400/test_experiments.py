@@ -106,6 +106,11 @@ def test_bad_design_is_answered_by_a_sentence(full, case):
         build(full)
 
 
+def test_half_a_tick_is_refused():
+    with pytest.raises(TypeError, match="whole numbers of ticks"):
+        Timing(shown=3.5)
+
+
 def test_lexicon_without_associates_has_no_associative_priming():
     lexicon = make_lexicon(rng=0, n_words=2, n_acronyms=0, n_pseudowords=0, n_illegal=0, n_categories=2)
     with pytest.raises(ValueError, match="three words with an associate"):

@@ -96,6 +96,7 @@ def test_pseudowords_may_be_as_many_as_there_are():
 
 
 BAD_TABLES = {
+    "a gap in the associates": (own_table(associate=["", float("nan"), ""]), np.eye(2), "no text for"),
     "an empty table": (own_table().iloc[:0], np.empty((0, 2)), "empty lexicon"),
     "a missing column": (own_table().drop(columns="kind"), np.eye(2), "no columns"),
     "a repeated string": (own_table().set_axis(["bad", "bad", "tog"]), np.eye(2), "more than once"),

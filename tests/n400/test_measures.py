@@ -139,6 +139,7 @@ BAD = {
     "an absent condition": (lambda: difference_wave(recording(), "condition", "a", "new"), ValueError, "no sample is"),
     "an uneven rate": (lambda: spectrum(UNEVEN), ValueError, "resample"),
     "an unknown method": (lambda: spectrum(gaussian(), method="fft"), ValueError, "'welch', 'multitaper'"),
+    "shares of nothing": (lambda: spectrum(0 * gaussian(), relative=True), ValueError, "zero throughout"),
     "a transform of one point": (lambda: spectrum(gaussian(), n_fft=1), ValueError, "at least 2"),
     "bands of no spectrum": (lambda: band_power(gaussian()), ValueError, "call spectrum"),
     "a band above the spectrum": (lambda: band_power(spectrum(gaussian()), {"x": (90, 99)}), ValueError, "none of"),

@@ -117,6 +117,10 @@ BAD = {
     "a rate above one": (lambda: Architecture(slow_rate=1.5), "more than 0 and at most 1"),
     "no epoch": (lambda: Training(epochs=0), "epochs of 1 or more"),
     "a negative learning rate": (lambda: Training(learning_rate=-1), "positive learning_rate"),
+    "a NaN range of weights": (lambda: Architecture(forward_range=float("nan")), "finite number"),
+    "a negative range of weights": (lambda: Architecture(to_bank_range=-1), "0 or more"),
+    "a NaN bias": (lambda: Architecture(bias=float("nan")), "finite number"),
+    "a NaN weight of the letters": (lambda: Training(autoencoding=float("nan")), "autoencoding of 0 or more"),
     "an error after the trial": (lambda: Training(error_from=20), "within the trial"),
 }
 
@@ -132,6 +136,26 @@ def test_bad_parameter_is_answered_by_a_sentence(case):
 def test_no_participant_is_refused(lexicon, sizes):
     with pytest.raises(ValueError, match="expected 1"):
         train(lexicon, rng=0, training=SHORT, **sizes)
+
+
+def weights_but(network, **changes):
+    return {**network.weights, **{name.replace("_", ".", 1): values for name, values in changes.items()}}
+
+
+def test_missing_weights_are_refused(network):
+    few = {name: values for name, values in network.weights.items() if name != "hidden.bias"}
+    with pytest.raises(ValueError, match=r"\['hidden.bias'\] are missing"):
+        Network(network.lexicon, network.architecture, few)
+
+
+def test_weights_of_another_size_are_refused(network):
+    with pytest.raises(ValueError, match=r"'hidden.bias' has shape \(3, 1, 4\)"):
+        Network(network.lexicon, network.architecture, weights_but(network, hidden_bias=np.zeros((3, 1, 4))))
+
+
+def test_no_participant_left_is_refused(network):
+    with pytest.raises(ValueError, match="one participant or more"):
+        network.participants(slice(0, 0))
 
 
 def test_nan_weights_are_refused(network):

@@ -38,6 +38,11 @@ def test_each_item_has_every_condition(probes):
     assert probes[probes["condition"] != "position"].groupby("condition")["item"].nunique().eq(12).all()
 
 
+def test_other_columns_are_left_behind():
+    table = nouns().assign(text="a sentence of its own", position=3.0)
+    assert sentence_probes(table, rng=0).table["text"].tolist()[:2] == ["likely0", "odd0"]
+
+
 def test_expected_ending_is_the_one_of_the_highest_cloze(probes):
     assert probes[probes["condition"] == "expected"]["text"].str.startswith("likely").all()
 

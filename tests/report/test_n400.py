@@ -114,7 +114,7 @@ def test_dots_stand_where_all_lexicons_agree():
 
 
 def trials(effect):
-    wave = np.exp(-0.5 * ((TIMES - 0.15) / 0.05) ** 2)
+    wave = np.exp(-0.5 * ((TIMES - 0.168) / 0.05) ** 2)
     sides = np.array(["related", "unrelated"] * 5)
     values = effect * (sides == "unrelated")[:, None] * wave
     coords = {"sample": range(10), "condition": ("sample", sides), "time": TIMES}
