@@ -27,7 +27,10 @@ def extract(
     untrained: Annotated[int | None, typer.Option(help="Seed of random weights: an untrained twin.")] = None,
     long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
     batch_tokens: Annotated[int | None, typer.Option(help="Tokens in a pack.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …; several with commas.")] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Compile the layers first; pays off after minutes.")
+    ] = False,
     shard: Annotated[str | None, typer.Option(help="I/N: the I-th of N parts, from 1; one a GPU or job.")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")] = True,
 ) -> None:
@@ -39,7 +42,7 @@ def extract(
         CSV or TSV in UTF-8. A column ``sample`` holds labels; other columns as in ``Stimuli``.
     out : pathlib.Path
         NetCDF file.
-    model, revision, layer, pool, unit, context, dtype, untrained, long, batch_tokens, device
+    model, revision, layer, pool, unit, context, dtype, untrained, long, batch_tokens, device, compiled
         As in ``neuroling.features.extract``.
     shard : str, optional
         ``I/N``; groups are never divided.
@@ -48,6 +51,7 @@ def extract(
     """
     from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract as run
+    from neuroling.features.sharing import on_devices
     from neuroling.features.words import split_words
 
     stimuli = read_stimuli(table)
@@ -56,10 +60,12 @@ def extract(
     how = None if unit == "sentence" else _context(context)
     stimuli = split_words(stimuli) if unit == "split" else stimuli
     stimuli = _shard(stimuli, shard)
-    encoder = load_encoder(model, revision=revision, device=device, dtype=dtype, untrained=untrained)  # type: ignore[arg-type]  # checked there
+    first, *others = device.split(",")
+    options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
+    encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
     features = run(
         stimuli,
-        encoder,
+        on_devices(encoder, [first, *others]) if others else encoder,
         layers=layer,
         pool=pool,  # type: ignore[arg-type]  # checked there
         unit="sentence" if unit == "sentence" else "word",

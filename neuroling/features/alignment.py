@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.encoder import Encoder
-from neuroling.features.hygiene import tidy
+from neuroling.features.hygiene import tidy, tidy_gaps
 
 Missing = Literal["error", "nan"]
 Shared = Literal["error", "both", "first"]
@@ -98,8 +98,8 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     ['a b', 'c']
     """
     texts = tidy(words, words=True, stacklevel=stacklevel + 1)
-    before = _column(words, "before")
-    after = _column(words, "after")
+    before = _column(words, "before", stacklevel + 1)
+    after = _column(words, "after", stacklevel + 1)
     found = []
     for begin, end in stretches(words):
         gaps = ["" if row == begin else " " for row in range(begin, end)] if before is None else before[begin:end]
@@ -111,7 +111,7 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     return found
 
 
-def _column(words: Stimuli, name: str) -> list[str] | None:
+def _column(words: Stimuli, name: str, stacklevel: int) -> list[str] | None:
     if name not in words.table:
         return None
     column = words.table[name].tolist()
@@ -122,7 +122,7 @@ def _column(words: Stimuli, name: str) -> list[str] | None:
     ]
     if wrong:
         raise TypeError(f"{name}: {len(wrong)} entries are not str, first {wrong[:5]} (label, type).")
-    return list(column)
+    return tidy_gaps(column, words.labels.tolist(), stacklevel=stacklevel + 1)
 
 
 def stretches(words: Stimuli) -> list[tuple[int, int]]:

@@ -17,8 +17,9 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import Missing, Passage, Shared, running_texts, tokenise
 from neuroling.features.cache import remember
 from neuroling.features.context import Context, Whole
-from neuroling.features.encoder import Encoder, load_encoder
-from neuroling.features.hygiene import tidy
+from neuroling.features.encoder import Encoder
+from neuroling.features.hygiene import tidy, warn_of_repeats
+from neuroling.features.sharing import resolve_encoders
 from neuroling.features.states import Reading, embed, warn_of_unknown
 from neuroling.features.storage import write_layers
 
@@ -64,7 +65,7 @@ class Plan:
 
 def extract(
     stimuli: Stimuli,
-    encoder: Encoder | str = "minilm",
+    encoder: Encoder | Sequence[Encoder] | str = "minilm",
     *,
     layers: Sequence[int] | int | None = None,
     pool: AnyPool = "mean",
@@ -91,8 +92,9 @@ def extract(
     stimuli : Stimuli
         One row a text, or one row a word, in order, with the label of its sentence or story as ``group``;
         :func:`~neuroling.features.words.split_words` makes the latter from the former.
-    encoder : Encoder or str
-        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+    encoder : Encoder, sequence of Encoder or str
+        A loaded encoder, copies of it from :func:`~neuroling.features.sharing.on_devices`, which share the work, or
+        what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
     layers : int or sequence of int, optional
         0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last; all by default.
     pool : {"mean", "first", "last", "max", "weighted", "cls", "model"}
@@ -148,7 +150,8 @@ def extract(
     ((9, 2, 384), ['embeddings', 'block 6'], 'b/4')
     """
     _check_choices(pool, unit, long, context)
-    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    encoders = resolve_encoders(encoder, device)
+    encoder = encoders[0]
     if unit == "word":
         plan = plan_words(encoder, stimuli, context or Whole(), missing=missing, shared=shared, stacklevel=3)
     else:
@@ -156,13 +159,20 @@ def extract(
         pool, normalise = resolve_pool(encoder, pool, normalise)
     chosen = resolve_layers(encoder, layers)
     options: dict[str, str | int] = {"unit": unit, "pool": pool, "normalise": int(normalise)}
-    attrs = {"step": "extract", **options, **plan.notes, "stimuli": stimuli.fingerprint, **encoder.provenance()}
+    attrs = {
+        "step": "extract",
+        **options,
+        **plan.notes,
+        "stimuli": stimuli.fingerprint,
+        **encoder.provenance(),
+        **_cost(encoder),
+    }
     description = {"step": "extract", **options, "layers": chosen, **plan.key, **encoder.provenance()}
     template = _labelled(stimuli, encoder, chosen, plan).assign_attrs(attrs)
 
     def compute(readings: list[Reading], n_rows: int, show: bool) -> NDArray[np.float32]:
         return embed(
-            encoder,
+            encoders,
             readings,
             n_rows,
             layers=chosen,
@@ -176,6 +186,14 @@ def extract(
         return write_layers(Path(out), template, description, plan.readings, compute, progress=progress)
     values = remember(cache, description, lambda: compute(plan.readings, len(stimuli), progress))
     return template.copy(data=values)
+
+
+def _cost(encoder: Encoder) -> dict[str, str]:
+    """Say what precision and compiling cost, where they cost anything."""
+    if encoder.deviation == 0.0:
+        return {}
+    said = "not measured" if encoder.deviation is None else f"{encoder.deviation:.2g} of the largest state"
+    return {"deviation_from_float32": said}
 
 
 def _check_choices(pool: str, unit: str, long: str, context: object) -> None:
@@ -280,6 +298,7 @@ def plan_texts(encoder: Encoder, stimuli: Stimuli, long: str, *, stacklevel: int
     Plan
     """
     texts = tidy(stimuli, stacklevel=stacklevel + 1)
+    warn_of_repeats(stimuli, stacklevel=stacklevel + 1)
     found = encoder.tokenizer(texts, split_special_tokens=True, verbose=False)["input_ids"]
     before, behind = encoder.affixes
     special = len(before) + len(behind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from neuroling.core.stimuli import Stimuli
 
@@ -53,9 +53,7 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
     ['café', 'naïve']
     """
     labels = stimuli.labels.tolist()
-    _refuse(stimuli.texts, labels)
-    composed = [unicodedata.normalize("NFC", text) for text in stimuli.texts]
-    visible = [text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
+    visible = tidy_gaps(stimuli.texts, labels, stacklevel=stacklevel + 1)
     empty = [label for label, text in zip(labels, visible, strict=True) if not text.strip()]
     if empty:
         raise ValueError(
@@ -63,9 +61,86 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
         )
     if words:
         _refuse_long(visible, labels)
-    _warn("were put into composed form (NFC)", stimuli.texts, composed, labels, stacklevel)
+    return visible
+
+
+def tidy_gaps(texts: Sequence[str], labels: Sequence[object], *, stacklevel: int = 3) -> list[str]:
+    """Do the same with texts that may be blank or empty, such as what stands between words.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts about to be read.
+    labels : sequence
+        One a text, for messages.
+    stacklevel : int
+        How many calls up a warning belongs to.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> tidy_gaps(["", " – "], ["s1/1", "s1/2"])
+    ['', ' – ']
+    """
+    _refuse(texts, labels)
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
+    visible = [text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
+    _warn("were put into composed form (NFC)", texts, composed, labels, stacklevel)
     _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel)
     return visible
+
+
+def near_pairs(ours: Iterable[object], theirs: Iterable[object]) -> list[tuple[object, object]]:
+    """Pair labels of two tables that differ only in case, in blanks or in the form of their accents.
+
+    Parameters
+    ----------
+    ours, theirs : iterable
+        Labels that stand in one table alone.
+
+    Returns
+    -------
+    list of (ours, theirs)
+
+    Examples
+    --------
+    >>> near_pairs(["Cat", "dog"], ["cat ", "cow"])
+    [('Cat', 'cat ')]
+    """
+    plain = {_plain(label): label for label in theirs if isinstance(label, str)}
+    return [(label, plain[_plain(label)]) for label in ours if isinstance(label, str) and _plain(label) in plain]
+
+
+def _plain(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", label).split()).casefold()
+
+
+def warn_of_repeats(stimuli: Stimuli, *, stacklevel: int = 2) -> None:
+    """Warn if a text stands in several rows that no ``group`` keeps together in splits.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        One row a text.
+    stacklevel : int
+        How many calls up the warning belongs to.
+
+    Warns
+    -----
+    UserWarning
+        Features of equal texts are equal, so that a model which has seen one of them has seen the other.
+    """
+    again = stimuli.table["text"].duplicated(keep=False)
+    if again.any() and "group" not in stimuli.table:
+        labels = stimuli.labels[again.to_numpy()].tolist()
+        warnings.warn(
+            f"stimuli: {len(labels)} rows share their text with another (first labels {labels[:5]}). Give them a "
+            "column 'group', such as the text itself, or a split may test what it has trained on.",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _refuse(texts: Sequence[str], labels: Sequence[object]) -> None:

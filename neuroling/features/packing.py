@@ -13,6 +13,9 @@ from torch.nn.functional import scaled_dot_product_attention
 ATTENTION = "neuroling_packed"
 """Name under which the function is known to transformers."""
 
+COMPILED = "neuroling_packed_compiled"
+"""The same for compiled layers, which call it and do not look inside."""
+
 UNSUPPORTED = ("softcap", "s_aux", "sinks", "position_bias", "head_mask")
 """Arguments of attention functions that would change the numbers and are not implemented here."""
 
@@ -102,6 +105,14 @@ def register() -> None:
 
     AttentionInterface.register(ATTENTION, attend)
     AttentionMaskInterface.register(ATTENTION, _mask)
+
+
+def register_for_compiling() -> None:
+    """Make the function known under :data:`COMPILED`, closed to the compiler: each pack has another layout."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(COMPILED, torch.compiler.disable(attend))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    AttentionMaskInterface.register(COMPILED, _mask)
 
 
 def attend(

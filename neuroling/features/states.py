@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Literal
 
 import numpy as np
@@ -14,14 +16,22 @@ from numpy.typing import NDArray
 from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
 from neuroling.features.packing import Layout, packed
+from neuroling.features.sharing import deal
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 
 UNKNOWN_SHARE = 0.05
 """Share of unknown tokens above which a text is probably not in the encoder's language; a rule of thumb."""
 
-CPU_TOKENS, GPU_TOKENS = 2048, 32768
-"""Tokens of a pack. On a CPU 1,024 to 4,096 are equally fast; a GPU wants more to be busy."""
+CPU_BYTES = 12 * 2**20
+"""Bytes of a pack behind a layer's expansion to four times its width, in float32; on a CPU more fall out of the caches,
+and fewer starve the matrix products. 1,024 tokens for BERT-base and 2,048 for MiniLM, the fastest of 384 to 4,096."""
+
+CPU_TOKENS = (512, 4096)
+"""Fewest and most tokens of a pack on a CPU."""
+
+GPU_TOKENS = 32768
+"""Tokens of a pack on a GPU, which wants more to be busy; a guess, since none was at hand."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ def plan_packs(lengths: Sequence[int], batch_tokens: int, batching: Batching = "
 
 
 def default_tokens(encoder: Encoder) -> int:
-    """Give the budget of a pack that suits the device.
+    """Give the budget of a pack that suits the device and the width of the model.
 
     Parameters
     ----------
@@ -117,7 +127,10 @@ def default_tokens(encoder: Encoder) -> int:
     int
         Tokens.
     """
-    return GPU_TOKENS if encoder.device.type == "cuda" else CPU_TOKENS
+    if encoder.device.type == "cuda":
+        return GPU_TOKENS
+    wanted = CPU_BYTES // (4 * 4 * int(encoder.model.config.hidden_size))  # float32, four times the width
+    return min(max(wanted, CPU_TOKENS[0]), CPU_TOKENS[1])
 
 
 def hidden_states(
@@ -127,6 +140,7 @@ def hidden_states(
     layers: Sequence[int],
     batch_tokens: int | None = None,
     progress: bool = False,
+    gradients: bool = False,
 ) -> Iterator[StatePack]:
     """Run sequences of token ids through an encoder, as many at a time as the budget allows.
 
@@ -145,6 +159,9 @@ def hidden_states(
         Tokens in a pack; by default what suits the device.
     progress : bool
         Show a progress bar.
+    gradients : bool
+        Keep what a backward pass needs, for a loss on the states: weights that shall get gradients are released with
+        ``encoder.model.requires_grad_(True)``. Costs memory and time, and is off by default.
 
     Yields
     ------
@@ -156,7 +173,7 @@ def hidden_states(
     budget = default_tokens(encoder) if batch_tokens is None else batch_tokens
     packs = plan_packs([len(sequence) for sequence in sequences], budget, encoder.passes.batching)
     for rows in tqdm(packs, desc=encoder.name, unit="pack", disable=not progress):
-        yield from _run(encoder, sequences, rows, layers)
+        yield from _run(encoder, sequences, rows, layers, gradients)
 
 
 def _run(
@@ -164,11 +181,12 @@ def _run(
     sequences: Sequence[Sequence[int] | NDArray[np.int64]],
     rows: NDArray[np.intp],
     layers: Sequence[int],
+    gradients: bool,
 ) -> Iterator[StatePack]:
     chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
     lengths = [len(sequence) for sequence in chosen]
     try:
-        with torch.inference_mode():
+        with torch.enable_grad() if gradients else torch.inference_mode():
             states = _states(encoder, chosen, lengths, layers)
     except torch.OutOfMemoryError as error:
         if len(rows) == 1:
@@ -182,7 +200,7 @@ def _run(
         yield StatePack(rows, starts, states)
         return
     for part in (rows[:half], rows[half:]):
-        yield from _run(encoder, sequences, part, layers)
+        yield from _run(encoder, sequences, part, layers, gradients)
 
 
 def _states(
@@ -205,7 +223,7 @@ def _states(
 
 
 def embed(
-    encoder: Encoder,
+    encoders: Sequence[Encoder],
     readings: Sequence[Reading],
     n_rows: int,
     *,
@@ -219,8 +237,8 @@ def embed(
 
     Parameters
     ----------
-    encoder : Encoder
-        From :func:`~neuroling.features.encoder.load_encoder`.
+    encoders : sequence of Encoder
+        One, or copies of one on several devices, which share the sequences.
     readings : sequence of Reading
         What to read and what to take from it.
     n_rows : int
@@ -247,18 +265,45 @@ def embed(
     for number, reading in zip(place, readings, strict=True):
         takers[number].append(reading)
     sequences = [own[0].ids for own in takers]
-    values = np.full((len(layers), n_rows, int(encoder.model.config.hidden_size)), np.nan, dtype=np.float32)
-    options = {"layers": layers, "batch_tokens": batch_tokens, "progress": progress}
-    for pack in hidden_states(encoder, sequences, **options):  # type: ignore[arg-type]  # typed above
-        pairs = [(start, reading) for start, row in zip(pack.starts, pack.rows, strict=True) for reading in takers[row]]
-        token = np.concatenate([start + reading.piece for start, reading in pairs])
-        row, segment = np.unique(np.concatenate([reading.row for _, reading in pairs]), return_inverse=True)
-        with torch.inference_mode():
-            for layer, states in enumerate(pack.states):
-                pooled = pool_pieces(states, token, segment, len(row), pool)  # (row, unit)
-                pooled = torch.nn.functional.normalize(pooled, dim=-1) if normalise else pooled
-                values[layer, row] = pooled.cpu().numpy()
+    width = int(encoders[0].model.config.hidden_size)
+    values = np.full((len(layers), n_rows, width), np.nan, dtype=np.float32)
+
+    hands = deal([len(sequence) for sequence in sequences], len(encoders))
+    stop = Event()
+
+    def work(encoder: Encoder, hand: NDArray[np.intp]) -> None:
+        own = [sequences[number] for number in hand]
+        show = progress and encoder is encoders[0]
+        for pack in hidden_states(encoder, own, layers=layers, batch_tokens=batch_tokens, progress=show):
+            _collect(pack, [takers[number] for number in hand[pack.rows]], values, pool, normalise)
+            if stop.is_set():
+                return
+
+    if len(encoders) == 1:
+        work(encoders[0], hands[0])
+        return values.transpose(1, 0, 2)
+    with ThreadPoolExecutor(len(encoders)) as threads:
+        try:
+            for done in [threads.submit(work, *both) for both in zip(encoders, hands, strict=True)]:
+                done.result()
+        except BaseException:
+            stop.set()  # or the others would go on to their ends
+            raise
     return values.transpose(1, 0, 2)
+
+
+def _collect(
+    pack: StatePack, takers: list[list[Reading]], values: NDArray[np.float32], pool: Pool, normalise: bool
+) -> None:
+    """Pool what is taken from the sequences of a pack into rows of ``values``, shape (layer, row, unit)."""
+    pairs = [(start, reading) for start, own in zip(pack.starts, takers, strict=True) for reading in own]
+    token = np.concatenate([start + reading.piece for start, reading in pairs])
+    row, segment = np.unique(np.concatenate([reading.row for _, reading in pairs]), return_inverse=True)
+    with torch.inference_mode():
+        for layer, states in enumerate(pack.states):
+            pooled = pool_pieces(states, token, segment, len(row), pool)  # (row, unit)
+            pooled = torch.nn.functional.normalize(pooled, dim=-1) if normalise else pooled
+            values[layer, row] = pooled.cpu().numpy()
 
 
 def pool_pieces(

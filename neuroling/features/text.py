@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.hygiene import near_pairs
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -196,9 +197,11 @@ def _common_labels(spaces: Mapping[str, xr.DataArray]) -> list[object]:
             raise ValueError(f"spaces[{name!r}]: {int(labels.duplicated().sum())} sample labels occur more than once.")
         apart = labels.symmetric_difference(first.indexes["sample"])
         if len(apart):
+            near = near_pairs(first.indexes["sample"].difference(labels), labels.difference(first.indexes["sample"]))
+            alike = f" Only case or blanks tell apart {near[:5]}." if near else ""
             raise ValueError(
                 f"spaces: {name!r} and {first_name!r} differ in {len(apart)} sample labels, first "
-                f"{apart[:5].tolist()}; select the common ones with .sel(sample=…)."
+                f"{apart[:5].tolist()}; select the common ones with .sel(sample=…).{alike}"
             )
     return list(first.indexes["sample"].tolist())
 

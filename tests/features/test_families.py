@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import AttentionInterface
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
+from neuroling.features import packing
+from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.forward import Passes
+from neuroling.features.forward import Passes, find_passes
 from neuroling.features.packing import ATTENTION
 from neuroling.features.states import hidden_states
 from neuroling.features.words import split_words
@@ -71,6 +73,24 @@ def test_the_check_is_needed(family: Callable[[str], Encoder], name: str) -> Non
     except (TypeError, RuntimeError, ValueError, IndexError):
         return
     assert not np.allclose(wrong, extract(STIMULI, encoder).values, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_pack_whose_sequences_read_each_other_is_found_out(
+    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """A little of one sequence in another is less than rounding to bfloat16, and changes with what it came from."""
+    encoder = load_encoder(family("bert").folder, device="cpu", dtype=dtype)  # type: ignore[arg-type]
+    attend = packing.attend
+
+    def leaky(*args: object, **kwargs: object) -> tuple[torch.Tensor, None]:
+        out, _ = attend(*args, **kwargs)  # type: ignore[arg-type]
+        return (out + 0.01 * out.mean(1, keepdim=True), None) if out.shape[0] == 1 else (out, None)
+
+    everyone = AttentionInterface()
+    monkeypatch.setitem(everyone._global_mapping, ATTENTION, leaky)
+    found = find_passes(encoder.model, list(range(5, 200)), 60)
+    assert found.batching == "equal-length"
 
 
 @quiet

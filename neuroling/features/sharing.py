@@ -1,0 +1,113 @@
+"""One model on several devices: copies of it, and sequences dealt out among them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.numerics.device import resolve_device
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def on_devices(encoder: Encoder, devices: Sequence[str]) -> list[Encoder]:
+    """Copy an encoder to several devices, for :func:`~neuroling.features.extract.extract` to share its work among.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        From :func:`~neuroling.features.encoder.load_encoder`.
+    devices : sequence of str
+        Such as ``["cuda:0", "cuda:1"]``, all of one kind.
+
+    Returns
+    -------
+    list of Encoder
+        One a device.
+
+    Raises
+    ------
+    ValueError
+        If a device does not exist, the kinds differ, or the encoder is compiled, which cannot be copied.
+
+    Examples
+    --------
+    >>> len(on_devices(load_encoder("minilm", device="cpu"), ["cpu", "cpu"]))
+    2
+    """
+    places = [resolve_device(device) for device in devices]
+    if not places or len({place.type for place in places}) > 1:
+        raise ValueError(f"devices: got {list(devices)}; expected at least one, all of one kind.")
+    if encoder.compiled:
+        raise ValueError("encoder: a compiled one cannot be copied; load it on each device.")
+    return [replace(encoder, model=_copied(encoder.model, place), device=place) for place in places]
+
+
+def _copied(model: PreTrainedModel, place: torch.device) -> PreTrainedModel:
+    copied = copy.deepcopy(model)
+    torch.nn.Module.to(copied, place)
+    return copied
+
+
+def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str, device: str) -> list[Encoder]:
+    """Turn a name, an encoder or several into a list of encoders that give the same numbers.
+
+    Parameters
+    ----------
+    encoder : Encoder, sequence of Encoder or str
+        A name is loaded.
+    device : str
+        Where to load it.
+
+    Returns
+    -------
+    list of Encoder
+
+    Raises
+    ------
+    ValueError
+        If they are not copies of one another.
+    """
+    if isinstance(encoder, str):
+        return [load_encoder(encoder, device=device)]
+    encoders = [encoder] if isinstance(encoder, Encoder) else list(encoder)
+    if not encoders or any(other.provenance() != encoders[0].provenance() for other in encoders):
+        raise ValueError(
+            f"encoder: got {[other.name for other in encoders]}; expected one, or copies of one on several devices, as "
+            "on_devices gives."
+        )
+    return encoders
+
+
+def deal(lengths: Sequence[int], n_hands: int) -> list[NDArray[np.intp]]:
+    """Deal sequences out, the longest first, there and back again, so that every hand gets about as many tokens.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each sequence.
+    n_hands : int
+        How many to deal to.
+
+    Returns
+    -------
+    list of ndarray of int
+        Every sequence once; a hand may be empty.
+
+    Examples
+    --------
+    >>> [hand.tolist() for hand in deal([9, 2, 7, 4, 5], 2)]
+    [[0, 3, 1], [2, 4]]
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.intp), kind="stable")
+    turn = np.arange(len(order)) % (2 * n_hands)
+    hand = np.where(turn < n_hands, turn, 2 * n_hands - 1 - turn)
+    return [order[hand == number] for number in range(n_hands)]
