@@ -10,6 +10,7 @@ import pytest
 from neuroling.core.result import Result
 from neuroling.data.errors import DataNotFound
 from neuroling.data.fetch import locate
+from neuroling.data.loaders import nieuwland2018
 
 ANALYSES = Path(__file__).parents[2] / "analyses"
 
@@ -88,7 +89,9 @@ def test_the_planted_effect_of_cloze_is_found_in_the_twin(tmp_path, monkeypatch)
     on_the_twin(monkeypatch, module)
     fits = module.main(tmp_path)
     assert fits.provenance.synthetic
-    alone = fits.data.sel(model="cloze alone", feature="cloze", split=0)
-    assert float(alone.t) > 2
+    alone = fits.data.sel(model="cloze alone", feature="cloze").isel(split=0)
+    planted = nieuwland2018.EFFECT_UV * nieuwland2018.twin(rng=0)[0].table["cloze"].std()
+    assert float(alone.score) > 0
+    assert float(alone.low) < planted < float(alone.high)
     assert set(fits.data.model.values) == {*(f"{name} alone" for name in fits.data.feature.values), "all together"}
     assert Result.load(tmp_path / "result.nc").provenance.options["surprisal"].startswith("trigrams")

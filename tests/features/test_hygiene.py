@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.encoder import Encoder
+from neuroling.features.extract import extract
 from neuroling.features.hygiene import tidy
+from neuroling.features.text import concatenate
+from neuroling.features.words import split_words
 
 
 def stimuli(*texts: str) -> Stimuli:
@@ -55,3 +60,34 @@ def test_a_book_is_no_word() -> None:
     tidy(stimuli("x" * 5000))
     with pytest.raises(ValueError, match="1 words have more than 1000 characters"):
         tidy(stimuli("x" * 5000), words=True)
+
+
+def test_rows_that_share_their_text_are_named(tiny: Encoder) -> None:
+    again = Stimuli.from_texts(["a cat", "the dog", "a cat"], labels=[1, 2, 3])
+    with pytest.warns(UserWarning, match=r"2 rows share their text with another \(first labels \[1, 3\]\)"):
+        extract(again, tiny)
+
+
+def test_groups_say_that_repeats_are_known(tiny: Encoder) -> None:
+    extract(Stimuli.from_texts(["a cat", "a cat"], labels=[1, 2], group=["a cat", "a cat"]), tiny)
+
+
+def test_words_of_a_story_may_come_again(tiny: Encoder) -> None:
+    extract(Stimuli.from_texts(["a", "cat", "saw", "a", "dog"], labels=range(5)), tiny, unit="word")
+
+
+def test_labels_that_differ_in_case_or_blanks_are_shown_in_pairs() -> None:
+    one, other = (
+        Stimuli.from_texts(labels).features(np.eye(3)) for labels in (["Cat", "dog", "cow"], ["cat ", "dog", "hen"])
+    )
+    with pytest.raises(ValueError, match=r"Only case or blanks tell apart \[\('Cat', 'cat '\)\]"):
+        concatenate({"a": one, "b": other}, train=["dog", "cow"])
+
+
+def test_what_stands_between_words_is_tidied_like_the_words(minilm: Encoder) -> None:
+    words, plain = (
+        split_words(Stimuli.from_texts([text], labels=["s"])) for text in ("a\u00a0ship – saw", "a ship – saw")
+    )
+    with pytest.warns(UserWarning, match="no-break spaces"):
+        found = extract(words, minilm, unit="word", layers=1)
+    np.testing.assert_array_equal(found.values, extract(plain, minilm, unit="word", layers=1).values)

@@ -73,7 +73,7 @@ def test_a_vector_depends_on_its_own_text_alone(tiny: Encoder, order: list[int],
 
 
 def test_equal_texts_get_identical_vectors(tiny: Encoder) -> None:
-    stimuli = Stimuli.from_texts(["the cat", "a dog saw", "the cat"], labels=[1, 2, 3])
+    stimuli = Stimuli.from_texts(["the cat", "a dog saw", "the cat"], labels=[1, 2, 3], group=["cat", "dog", "cat"])
     found = embed_sentences(stimuli, tiny).values
     np.testing.assert_array_equal(found[0], found[2])
 
