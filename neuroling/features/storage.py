@@ -65,7 +65,9 @@ def write_layers(
     """
     key = content_key(description)
     if path.exists():
-        if xr.open_dataarray(path, engine="h5netcdf").attrs.get("content_key") != key:
+        with xr.open_dataarray(path, engine="h5netcdf") as there:
+            known = there.attrs.get("content_key")
+        if known != key:
             raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
         return open_layers(path)
     partial = path.with_name(path.name + ".partial")
