@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from neuroling.cli import allocation, analyses, cache, datasets, doctor, encode, extract, n400, results, rsa, units
+from neuroling.cli import (
+    allocation,
+    analyses,
+    cache,
+    datasets,
+    doctor,
+    encode,
+    extract,
+    finetune,
+    n400,
+    results,
+    rsa,
+    units,
+)
 
 FAILURES = (ValueError, OSError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
@@ -60,6 +73,8 @@ def build() -> typer.Typer:
     app.command("extract")(extract.extract)
     app.command("encode")(encode.encode)
     app.add_typer(cache.build(), name="cache")
+    app.command("pretrain")(finetune.pretrain)
+    app.command("finetune")(finetune.finetune)
     app.command("show")(results.show)
     app.command("compare")(results.compare)
     app.command("rsa")(rsa.rsa)

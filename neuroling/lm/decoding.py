@@ -97,7 +97,8 @@ def _best(model: Seq2Seq, encoded: Encoded, width: int, longest: int, penalty: f
         origin, symbol = best // steps.shape[1], best % steps.shape[1]
         said = torch.cat([said[origin], symbol[:, None]], dim=1)
         score, ended = total.flatten()[best], ended[origin] | (symbol == END)
-    return said[0, 1:]  # the beam is in order of worth
+    first = said[0, 1:]  # the beam is in order of worth
+    return first[first != PAD]
 
 
 def _next_log_probabilities(model: Seq2Seq, encoded: Encoded, said: Int[Tensor, "n t"]) -> Float[Tensor, "n v"]:

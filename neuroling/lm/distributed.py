@@ -59,11 +59,13 @@ class Team:
         gradients = [
             torch.zeros_like(one) if one.grad is None else one.grad for one in model.parameters() if one.requires_grad
         ]
-        together = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        there = gradients[0].new_tensor([one.grad is not None for one in model.parameters() if one.requires_grad])
+        together = torch.cat([there, *(gradient.reshape(-1) for gradient in gradients)])
         dist.all_reduce(together)
-        pieces = torch.split(together, [gradient.numel() for gradient in gradients])
-        for one, piece in zip((p for p in model.parameters() if p.requires_grad), pieces, strict=True):
-            one.grad = piece.view_as(one) if one.grad is not None else None
+        there, *pieces = torch.split(together, [len(there), *(gradient.numel() for gradient in gradients)])
+        ours = (one for one in model.parameters() if one.requires_grad)
+        for one, piece, somewhere in zip(ours, pieces, there.tolist(), strict=True):
+            one.grad = piece.view_as(one) if somewhere else None  # a process may have had no rows
 
     def total(self, value: Tensor) -> Tensor:
         """Sum a number over processes.

@@ -92,12 +92,8 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerFast, *, max_length: i
         If texts are too long.
     """
     texts: tuple[Any, ...] = (task.words,) if isinstance(task, Tagged) else _sides(task)
-    read = tokenizer(
-        *(list(side) for side in texts),
-        is_split_into_words=isinstance(task, Tagged),
-        return_offsets_mapping=isinstance(task, Spans),
-        verbose=False,
-    )
+    options = {"is_split_into_words": isinstance(task, Tagged), "return_offsets_mapping": isinstance(task, Spans)}
+    read = tokenizer(*(list(side) for side in texts), verbose=False, **options)
     lengths = np.array([len(row) for row in read["input_ids"]])
     if lengths.max() > max_length:
         too_long = np.flatnonzero(lengths > max_length)
@@ -108,19 +104,21 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerFast, *, max_length: i
                 "Shorten them or pass long='truncate'."
             )
         logger.warning("%d of %d texts are cut to %d tokens.", len(too_long), len(lengths), max_length)
+        cut = "only_second" if isinstance(task, Spans) else "longest_first"
+        read = tokenizer(*(list(side) for side in texts), truncation=cut, max_length=max_length, **options)
     names = [name for name in ("input_ids", "token_type_ids", "attention_mask") if name in read]
-    columns = {name: [np.array(row[:max_length]) for row in read[name]] for name in names}
+    columns = {name: [np.array(row) for row in read[name]] for name in names}
     if isinstance(task, Sentences):
         columns["labels"] = [np.asarray(label) for label in task.labels]
         return Rows(columns)
-    words = [read.word_ids(row)[:max_length] for row in range(len(task))]
+    words = [read.word_ids(row) for row in range(len(task))]
     if isinstance(task, Tagged):
         columns["labels"] = [_tags_of_pieces(a, b) for a, b in zip(words, task.tags, strict=True)]
         whole = [np.array(sorted({word for word in row if word is not None}), dtype=np.int64) for row in words]
         return Rows(columns, words=whole)
-    sequences = [read.sequence_ids(row)[:max_length] for row in range(len(task))]
+    sequences = [read.sequence_ids(row) for row in range(len(task))]
     offsets = [
-        [span if side == 1 else (-1, -1) for span, side in zip(spans[:max_length], sides, strict=True)]
+        [span if side == 1 else (-1, -1) for span, side in zip(spans, sides, strict=True)]
         for spans, sides in zip(read["offset_mapping"], sequences, strict=True)
     ]
     columns["span"] = [

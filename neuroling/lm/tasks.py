@@ -55,6 +55,20 @@ class Sentences:
         elif not np.isfinite(self.labels).all():
             raise ValueError(f"labels: ratings at {np.flatnonzero(~np.isfinite(self.labels))[:5]} are no numbers.")
 
+    def head(self, n: int) -> Sentences:
+        """Take the first ``n`` texts."""
+        second = None if self.second is None else self.second[:n]
+        return Sentences(self.first[:n], second, self.labels[:n], self.names)
+
+    @property
+    def texts(self) -> list[str]:
+        """What an overlap is looked for in: the text, or both halves together."""
+        return (
+            list(self.first)
+            if self.second is None
+            else [" ¦ ".join(pair) for pair in zip(self.first, self.second, strict=True)]
+        )
+
     @property
     def n_outputs(self) -> int:
         """Numbers that a model gives for a text."""
@@ -121,6 +135,15 @@ class Tagged:
         numbered = tuple(tuple(known[tag] for tag in row) for row in tags)
         return cls(tuple(tuple(row) for row in words), numbered, tuple(names))
 
+    def head(self, n: int) -> Tagged:
+        """Take the first ``n`` sentences."""
+        return Tagged(self.words[:n], self.tags[:n], self.names)
+
+    @property
+    def texts(self) -> list[str]:
+        """What an overlap is looked for in."""
+        return [" ".join(row) for row in self.words]
+
     @property
     def n_outputs(self) -> int:
         """Classes."""
@@ -161,6 +184,15 @@ class Spans:
                     f"answers: that of question {place}, {answers[:1]}, does not stand at character {start} of its "
                     f"passage, where {passage[start : start + 20]!r} stands."
                 )
+
+    def head(self, n: int) -> Spans:
+        """Take the first ``n`` questions."""
+        return Spans(self.questions[:n], self.passages[:n], self.answers[:n], self.starts[:n])
+
+    @property
+    def texts(self) -> list[str]:
+        """What an overlap is looked for in: question and passage."""
+        return [" ¦ ".join(pair) for pair in zip(self.questions, self.passages, strict=True)]
 
     @property
     def n_outputs(self) -> int:
@@ -293,6 +325,46 @@ def _label(what: str, number: int, given: str, names: tuple[str, ...] | None) ->
         return float(given)
     except ValueError as error:
         raise ValueError(f"{what}: line {number} has the rating {given!r}; expected a number.") from error
+
+
+def parse_jsts(text: str, *, what: str = "pairs") -> Sentences:
+    """Read rated pairs in the layout of JSTS (Kurihara et al. 2022): a JSON object a line.
+
+    Parameters
+    ----------
+    text : str
+        The file.
+    what : str
+        Named in messages.
+
+    Returns
+    -------
+    Sentences
+        Ratings as they stand there, 0 to 5.
+
+    Raises
+    ------
+    ValueError
+        For a line that is no such object; it is named.
+
+    Examples
+    --------
+    >>> parse_jsts('{"sentence1": "a", "sentence2": "b", "label": 2.5}').labels.tolist()
+    [2.5]
+    """
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            row = str(entry["sentence1"]), str(entry["sentence2"]), float(entry["label"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{what}: line {number} is no rated pair ({type(error).__name__}: {error}).") from error
+        if not (row[0].strip() and row[1].strip() and 0 <= row[2] <= 5):
+            raise ValueError(f"{what}: line {number}: half of the pair is missing, or {row[2]} is outside 0 to 5.")
+        rows.append(row)
+    return Sentences(
+        tuple(row[0] for row in rows), tuple(row[1] for row in rows), np.array([row[2] for row in rows]), None
+    )
 
 
 def parse_squad(text: str, *, what: str = "passages") -> Spans:

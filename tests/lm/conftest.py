@@ -24,7 +24,7 @@ def corpus():
 
 @pytest.fixture(scope="session")
 def tokenizer(corpus):
-    return train_wordpiece(corpus.sentences, size=80, max_length=32)
+    return train_wordpiece(corpus.sentences, size=200, max_length=32)
 
 
 @pytest.fixture(scope="session")
