@@ -53,7 +53,7 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
     ['café', 'naïve']
     """
     labels = stimuli.labels.tolist()
-    visible = tidy_gaps(stimuli.texts, labels, stacklevel=stacklevel + 1)
+    composed, visible = _tidied(stimuli.texts, labels)
     empty = [label for label, text in zip(labels, visible, strict=True) if not text.strip()]
     if empty:
         raise ValueError(
@@ -61,6 +61,7 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
         )
     if words:
         _refuse_long(visible, labels)
+    _warn_of_changes(stimuli.texts, composed, visible, labels, stacklevel)
     return visible
 
 
@@ -85,12 +86,23 @@ def tidy_gaps(texts: Sequence[str], labels: Sequence[object], *, stacklevel: int
     >>> tidy_gaps(["", " – "], ["s1/1", "s1/2"])
     ['', ' – ']
     """
+    composed, visible = _tidied(texts, labels)
+    _warn_of_changes(texts, composed, visible, labels, stacklevel)
+    return visible
+
+
+def _tidied(texts: Sequence[str], labels: Sequence[object]) -> tuple[list[str], list[str]]:
+    """Give texts in composed form, and these without invisible characters."""
     _refuse(texts, labels)
     composed = [unicodedata.normalize("NFC", text) for text in texts]
-    visible = [text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
-    _warn("were put into composed form (NFC)", texts, composed, labels, stacklevel)
-    _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel)
-    return visible
+    return composed, [text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
+
+
+def _warn_of_changes(
+    texts: Sequence[str], composed: Sequence[str], visible: Sequence[str], labels: Sequence[object], stacklevel: int
+) -> None:
+    _warn("were put into composed form (NFC)", texts, composed, labels, stacklevel + 1)
+    _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel + 1)
 
 
 def near_pairs(ours: Iterable[object], theirs: Iterable[object]) -> list[tuple[object, object]]:
