@@ -6,6 +6,7 @@ shipped; leave-one-subject-out correlation 0.17 to 0.40. A language model has to
 stand in the same table, scored on the same stretches of time with the same null.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ from neuroling import (
     partition_variance,
     pearson,
 )
+from neuroling.core.units import stamp
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016, ud_english_ewt
 from neuroling.encoding.controls import smoothed_identity
@@ -61,11 +63,24 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for report and result.")] = Path("results/alice2016"),
     n_shifts: Annotated[int | None, typer.Option(help="Rotations of the null; all of them by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the twin, the untrained weights and the rotations.")] = 0,
+    subject: Annotated[str | None, typer.Option(help="One unit alone: this participant; --out is then a file.")] = None,
+    layer: Annotated[int, typer.Option(help="Layer of MiniLM, for one unit.")] = -1,
+    gap: Annotated[int, typer.Option(help="Volumes left out around what is held out, for one unit.")] = GAP,
+    cache: Annotated[Path | None, typer.Option(help="Folder of earlier embeddings, for one unit.")] = None,
+    twin: Annotated[bool, typer.Option("--twin", help="Take the synthetic twin even where people's data are.")] = False,
 ) -> Result:
     """Predict regional time courses from features of the words and write the report."""
-    out.mkdir(parents=True, exist_ok=True)
-    story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(8, 160, rng=seed))
+    made = partial(alice2016.twin, 8, 160, rng=seed)
+    story = made() if twin else real_or_twin("alice2016_fmri", alice2016.load, made)
     recording = remove_drift(story.recording, story.recording.attrs["tr_s"])
+    if subject is not None:
+        result = one_unit(
+            story, recording, subject, layer, gap=gap, cache=cache, null=CircularShift(n_shifts), seed=seed
+        )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        result.save(out)
+        return result
+    out.mkdir(parents=True, exist_ok=True)
     spaces = feature_spaces(story, recording, out / "cache", seed)
     result = score_models(spaces, recording, CircularShift(n_shifts), seed)
     result.save(out / "result.nc")
@@ -123,6 +138,41 @@ def scaled(space: xr.DataArray) -> xr.DataArray:
     joined = concatenate({"space": space}, train=space.sample.to_numpy())
     kept = {key: value for key, value in space.attrs.items() if key in ("source", "synthetic")}
     return joined.assign_attrs(kept)
+
+
+def one_unit(
+    story: alice2016.AliceStory,
+    recording: xr.DataArray,
+    subject: str,
+    layer: int,
+    *,
+    gap: int,
+    cache: Path | None,
+    null: CircularShift,
+    seed: int,
+) -> Result:
+    """Score one participant with one layer beside the rate of words; all units share the rotations of the null."""
+    if subject not in recording.subject.to_numpy():
+        raise ValueError(f"--subject: got {subject!r}; expected one of {', '.join(recording.subject.to_numpy())}.")
+    words = {
+        "word rate": word_rate(story.words),
+        "MiniLM": centred(embed_words_in_context(story.words, layer=layer, cache=cache)),
+    }
+    samples, tr_s = recording.sample.to_numpy(), recording.attrs["tr_s"]
+    spread = {name: convolve(each, recording.onset, labels=samples) for name, each in words.items()}
+    features = join_spaces({name: scaled(remove_drift(each, tr_s)) for name, each in spread.items()})
+    folds = {n: ContiguousFolds(n, gap=gap) for n in (4, 5)}
+    result = evaluate(
+        RidgeCV(ALPHAS, folds=folds[4]),
+        align(features, recording.sel(subject=subject, drop=True)),
+        splits=folds[5],
+        metric=pearson,
+        inference=null,
+        rng=seed,
+    )
+    return stamp(
+        result, {"subject": subject, "layer": str(layer)}, {"n_shifts": str(null.n_draws or "all"), "seed": str(seed)}
+    )
 
 
 def score_models(spaces: Spaces, recording: xr.DataArray, null: CircularShift, seed: int) -> Result:

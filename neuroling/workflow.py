@@ -23,7 +23,20 @@ MARGIN = 1.3
 
 
 class Study(list[dict[str, str]]):
-    """Rows of a study table, each a unit, by column name."""
+    """Rows of a study table, each a unit, by column name.
+
+    Parameters
+    ----------
+    rows : sequence of dict of str
+        Column names and cells.
+    labels : sequence of str
+        Columns that together name a unit.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, str]], labels: Sequence[str]) -> None:
+        super().__init__(rows)
+        self.labels = tuple(labels)
+        self._by_label = {tuple(row[name] for name in self.labels): row for row in self}
 
     def files(self, pattern: str) -> list[str]:
         """Name the file of every unit.
@@ -39,18 +52,18 @@ class Study(list[dict[str, str]]):
 
         Examples
         --------
-        >>> Study([{"subject": "s1", "layer": "4"}]).files("results/{subject}/{layer}.nc")
+        >>> Study([{"subject": "s1", "layer": "4"}], ["subject", "layer"]).files("results/{subject}/{layer}.nc")
         ['results/s1/4.nc']
         """
         return [pattern.format_map(row) for row in self]
 
-    def row(self, **labels: str) -> dict[str, str]:
+    def row(self, labels: Mapping[str, str]) -> dict[str, str]:
         """Find the unit with these labels.
 
         Parameters
         ----------
-        **labels : str
-            Columns and their values, such as the wildcards of a rule.
+        labels : mapping of str to str
+            Values of the label columns, such as the wildcards of a rule; anything else in it is not looked at.
 
         Returns
         -------
@@ -61,10 +74,10 @@ class Study(list[dict[str, str]]):
         ValueError
             If there is no such unit.
         """
-        found = [row for row in self if all(row.get(key) == value for key, value in labels.items())]
-        if not found:
-            raise ValueError(f"study: no unit has {labels}; expected a row of the table.")
-        return found[0]
+        unit = tuple(str(labels[name]) for name in self.labels)
+        if unit not in self._by_label:
+            raise ValueError(f"study: there is no unit {', '.join(unit)}; expected a row of the table.")
+        return self._by_label[unit]
 
 
 def path(name: str | None = None) -> Path:
@@ -169,7 +182,7 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
     if not rows:
         raise ValueError(f"{place}: has no rows; expected one a unit.")
     _check_cells(place, rows, labels, files)
-    return Study(rows)
+    return Study(rows, labels)
 
 
 def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequence[str], files: Sequence[str]) -> None:

@@ -63,12 +63,12 @@ def test_tables_with_tabs_are_read_by_their_name(table):
 
 
 def test_a_row_is_found_by_its_labels(table):
-    assert read(table()).row(subject="s1", layer="8")["layer"] == "8"
+    assert read(table()).row({"subject": "s1", "layer": "8", "tile": "3"})["layer"] == "8"
 
 
 def test_a_unit_that_does_not_exist_is_an_error(table):
-    with pytest.raises(ValueError, match="no unit has"):
-        read(table()).row(subject="s2")
+    with pytest.raises(ValueError, match="there is no unit s2, 4"):
+        read(table()).row({"subject": "s2", "layer": "4"})
 
 
 def test_two_rows_for_one_unit_are_named(table):

@@ -64,3 +64,16 @@ def test_word_rate_predicts_the_regions_of_the_twin(script, tmp_path):
     assert "word rate + MiniLM" in page
     assert "NOT RUN" not in page
     assert "MiniLM beside controls and its untrained twin" in page
+
+
+def test_a_participant_of_alice_alone_is_the_unit_of_a_study(script, tmp_path):
+    options = {"n_shifts": 20, "subject": "s19", "layer": 0, "cache": tmp_path / "cache", "twin": True}
+    result = script("alice2016")(out=tmp_path / "deep" / "unit.nc", **options)
+    saved = Result.load(tmp_path / "deep" / "unit.nc")
+    assert saved.provenance.unit == {"subject": "s19", "layer": "0"}
+    assert saved.score.identical(result.score)
+
+
+def test_a_participant_who_is_not_there_is_refused(script, tmp_path):
+    with pytest.raises(ValueError, match=r"got 's1'; expected one of s18"):
+        script("alice2016")(out=tmp_path / "unit.nc", subject="s1", twin=True)

@@ -195,8 +195,8 @@ class Cluster:
 def running(folder: Path) -> Iterator[Cluster]:
     """Start a cluster and end it."""
     cluster = Cluster(folder)
-    cluster.up()
     try:
+        cluster.up()
         yield cluster
     finally:
         cluster.down()
