@@ -5,7 +5,8 @@ English Web Treebank (development part) and titles of imaging articles, a WordPi
 64 units, 300 steps of 32 sequences. Published with BERT-base: 80:10:10 is best but differences are small; masked beats
 left to right; next-sentence prediction helps a little; larger is better. Measured here: the share of words tagged right
 on the test part of the treebank after fine-tuning on the development part, and guesses about held-out text. Seeds give
-the error bars: differences smaller than those are none.
+the error bars: differences smaller than those are none. Expected here: 300 steps are too few for any gain. Random
+weights tag 73.6 % right after fine-tuning, masked ones 71 to 72, left to right 73.2; only size shows.
 """
 
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ FIGURES = {
     "Size": ["1 layer of 32", "15 %", "4 layers of 128"],
 }
 BY_STEPS = ["15 %", "left to right"]
+SHOWN = {"Size": {"15 %": "2 layers of 64"}, "Next-sentence prediction": {"15 %": "masked alone"}}
+"""What the common condition is called where it is compared by something else than its share."""
 
 
 class Texts(NamedTuple):
@@ -173,6 +176,7 @@ def write(out: Path, table: pd.DataFrame, texts: Texts, options: dict[str, int])
     for title, names in FIGURES.items():
         chosen = last[last["condition"].isin(names)].drop(columns="steps")
         chosen = chosen.assign(order=chosen["condition"].map(names.index)).sort_values("order")
+        chosen = chosen.replace({"condition": SHOWN.get(title, {})})
         picture = axes_to_png(plot_ablation(chosen, "tagged right", label=label), synthetic=texts.synthetic)
         sections.append(Section(title, [Figure(picture, f"{title}: points are seeds, bars one SD.", title)]))
     both = table[table["condition"].isin(BY_STEPS)]
