@@ -22,15 +22,14 @@ def extract(
     layer: Annotated[list[int] | None, typer.Option("--layer", "-l", help="0 to the last, or -1; repeat. All.")] = None,
     pool: Annotated[str, typer.Option(help="mean, first, last, max; for texts also weighted, cls, model.")] = "mean",
     unit: Annotated[str, typer.Option(help="sentence, word (rows are words), or split (rows are split).")] = "sentence",
+    segment: Annotated[str, typer.Option(help="With --unit split: at blanks, or japanese (MeCab).")] = "blanks",
     context: Annotated[str, typer.Option(help="For words: whole, rolling:WORDS, or overlapping:TOKENS.")] = "whole",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64.")] = "float32",
     untrained: Annotated[int | None, typer.Option(help="Seed of random weights: an untrained twin.")] = None,
     long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
     batch_tokens: Annotated[int | None, typer.Option(help="Tokens in a pack.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …; several with commas.")] = "auto",
-    compiled: Annotated[
-        bool, typer.Option("--compiled", help="Compile the layers first; pays off after minutes.")
-    ] = False,
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the layers first, with torch.compile.")] = False,
     shard: Annotated[str | None, typer.Option(help="I/N: the I-th of N parts, from 1; one a GPU or job.")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")] = True,
 ) -> None:
@@ -44,6 +43,8 @@ def extract(
         NetCDF file.
     model, revision, layer, pool, unit, context, dtype, untrained, long, batch_tokens, device, compiled
         As in ``neuroling.features.extract``.
+    segment : str
+        Where ``--unit split`` divides words.
     shard : str, optional
         ``I/N``; groups are never divided.
     progress : bool
@@ -52,13 +53,16 @@ def extract(
     from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract as run
     from neuroling.features.sharing import on_devices
-    from neuroling.features.words import split_words
+    from neuroling.features.words import japanese_segmenter, split_words
 
     stimuli = read_stimuli(table)
     if unit not in ("sentence", "word", "split"):
         raise typer.BadParameter(f"got {unit!r}; expected sentence, word or split.", param_hint="--unit")
+    if segment not in ("blanks", "japanese"):
+        raise typer.BadParameter(f"got {segment!r}; expected blanks or japanese.", param_hint="--segment")
     how = None if unit == "sentence" else _context(context)
-    stimuli = split_words(stimuli) if unit == "split" else stimuli
+    if unit == "split":
+        stimuli = split_words(stimuli, segmenter=japanese_segmenter() if segment == "japanese" else None)
     stimuli = _shard(stimuli, shard)
     first, *others = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
@@ -78,6 +82,8 @@ def extract(
     typer.echo(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
     for key in ("encoder", "revision", "weights_sha256", "device", "dtype", "batching", "torch", "transformers"):
         typer.echo(f"  {key}: {features.attrs[key]}")
+    if "deviation_from_float32" in features.attrs:
+        typer.echo(f"  deviation from float32: {features.attrs['deviation_from_float32']}")
     features.close()
 
 

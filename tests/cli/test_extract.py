@@ -39,6 +39,24 @@ def test_texts_are_split_into_words_on_request(call, table, tmp_path):
         assert found.sizes["sample"] == len(split_words(read_stimuli(table)))
 
 
+@pytest.mark.filterwarnings("ignore:stimuli.*unknown to minilm:UserWarning")
+def test_japanese_is_split_by_its_own_segmenter(call, tmp_path):
+    pytest.importorskip("fugashi", reason="needs the extra neuroling[japanese]")
+    (tmp_path / "ja.csv").write_text("sample,text\na,猫が魚を見た。\n", encoding="utf-8")
+    options = ("--unit", "split", "--segment", "japanese", "-l", "0", "--device", "cpu", "--no-progress")
+    answer = call("extract", tmp_path / "ja.csv", "-o", tmp_path / "f.nc", *options)
+    assert answer.exit_code == 0, answer.stderr
+    with xr.open_dataarray(tmp_path / "f.nc") as found:
+        assert found.sizes["sample"] == 7
+
+
+def test_what_another_precision_costs_is_said(call, table, tmp_path):
+    options = ("-l", "6", "--dtype", "bfloat16", "--device", "cpu,cpu", "--no-progress")
+    answer = call("extract", table, "-o", tmp_path / "f.nc", *options)
+    assert answer.exit_code == 0, answer.stderr
+    assert "of the largest state" in answer.stdout
+
+
 def test_parts_together_are_the_whole(call, table, tmp_path):
     options = ("-l", "6", "--device", "cpu", "--no-progress")
     call("extract", table, "-o", tmp_path / "all.nc", *options)
@@ -68,6 +86,7 @@ def test_a_second_run_finds_the_file_finished(call, table, tmp_path):
         (("--unit", "letter"), "expected sentence, word or split"),
         (("--unit", "word", "--context", "all"), "expected whole, rolling:WORDS"),
         (("--shard", "3/2"), "expected I/N"),
+        (("--unit", "split", "--segment", "klingon"), "expected blanks or japanese"),
     ],
 )
 def test_options_that_do_not_exist_are_wrong_usage(call, table, tmp_path, options, message):
