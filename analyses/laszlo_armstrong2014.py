@@ -23,7 +23,7 @@ from neuroling.n400.published import against_published
 from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
 from neuroling.n400.sensitivity import sensitivity as swept
 from neuroling.n400.simulate import simulate, simulate_units
-from neuroling.n400.summary import pool_lexicons, shape_table
+from neuroling.n400.summary import band_table, pool_lexicons, shape_table
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_sweep, plot_units
@@ -83,6 +83,7 @@ def report(networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_un
     tables = {
         "effects": effects,
         "shape": pd.concat([shape_table(fatigued), shape_table(control)]),
+        "bands": pd.concat([band_table(fatigued), band_table(control)]),
         "against_published": against_published(fatigued, window).reset_index(),
         "sensitivity": sweep,
         "accuracy": pd.DataFrame({str(place): network.accuracy() for place, network in enumerate(networks)}),

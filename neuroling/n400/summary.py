@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.n400.effects import first_window
-from neuroling.n400.measures import count_peaks, spectrum
+from neuroling.n400.measures import BANDS, Method, band_power, count_peaks, spectrum
 
 
 def pool_lexicons(recordings: Sequence[xr.DataArray]) -> xr.DataArray:
@@ -76,3 +76,37 @@ def shape_table(recording: xr.DataArray) -> pd.DataFrame:
             **{f"power at {at:.1f} Hz": [ratio] for at, ratio in zip(frequencies, ratios, strict=True)},
         }
     )
+
+
+def band_table(recording: xr.DataArray, *, method: Method = "periodogram") -> pd.DataFrame:
+    """Give the relative power of simulated ERPs in the frequency bands that their ticks resolve.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, repeat, time)
+        With the sample coordinates ``kind`` and ``condition``.
+    method : {"periodogram", "welch", "multitaper"}
+        As in :func:`~neuroling.n400.measures.spectrum`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a type and condition: shares of the power of its mean response from the onset of the target on, in each
+        band of :data:`~neuroling.n400.measures.BANDS` that holds a frequency, and at 0 Hz (``constant``).
+    """
+    after = recording.isel(time=np.flatnonzero(np.asarray(recording["time"]) > -1e-9)).mean("repeat")
+    rows = []
+    for key, places in (
+        pd.DataFrame({name: np.asarray(recording[name]).astype(str) for name in ("kind", "condition")})
+        .groupby(["kind", "condition"], sort=False)
+        .indices.items()
+    ):
+        power = spectrum(after.isel(sample=places).mean("sample"), method=method, relative=True)
+        frequencies = np.asarray(power["frequency"])
+        held = {
+            name: band for name, band in BANDS.items() if ((frequencies >= band[0]) & (frequencies < band[1])).any()
+        }
+        found = {"constant": float(power[frequencies == 0].sum())}
+        found |= {str(name): float(value) for name, value in band_power(power, held).items()}
+        rows.append({"model": recording.attrs.get("model", ""), "kind": key[0], "condition": key[1], **found})
+    return pd.DataFrame(rows)

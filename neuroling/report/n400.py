@@ -41,6 +41,10 @@ SHORT = {
 }
 
 
+LEAST_SCALE = 2.0
+"""Per cent of the mean amplitude that the colours of a map span at least: below it, effects count as absent."""
+
+
 def plot_four_panels(
     alpha: xr.DataArray, control: xr.DataArray, *, window: Window | None = None, kinds: Sequence[str] = KINDS
 ) -> Figure:
@@ -70,8 +74,10 @@ def plot_four_panels(
     axes[1, 1].set_xlabel("frequency (Hz)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncol=len(kinds) + 2, frameon=False, fontsize=9)
-    n = alpha.sizes["repeat"]
-    figure.suptitle(f"Simulated N400, {n} simulated participants; solid first, dashed second presentation", fontsize=11)
+    who = f"{alpha.sizes['repeat']} simulated participants"
+    if "lexicon" in alpha.coords:
+        who += f" × {len(np.unique(alpha['lexicon']))} lexicons"
+    figure.suptitle(f"Simulated N400, {who}; solid first, dashed second presentation", fontsize=11)
     return figure
 
 
@@ -171,11 +177,12 @@ def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
         )
     wide = 100 * table.pivot_table(index="time_constant", columns="soa", values=effect)
     ax = _figure(2.5 + 0.85 * wide.shape[1], 2.0 + 0.45 * wide.shape[0]).add_subplot()
-    limit = float(np.abs(wide.to_numpy()).max()) or 1.0
+    limit = max(float(np.abs(wide.to_numpy()).max()), LEAST_SCALE)
     image = ax.imshow(wide.to_numpy(), cmap=_diverging(), vmin=-limit, vmax=limit, aspect="auto")
     for (row, column), value in np.ndenumerate(wide.to_numpy()):
         strong = abs(value) > 0.6 * limit
-        ax.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if strong else INK)
+        text = "0.0" if abs(value) < 0.05 else f"{value:+.1f}"
+        ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if strong else INK)
     names = ["none" if np.isinf(value) else f"{value:g}" for value in wide.index]
     ax.set_yticks(range(len(names)), names)
     ax.set_xticks(range(wide.shape[1]), [f"{value:g}" for value in wide.columns])
@@ -206,7 +213,8 @@ def plot_sweep(table: pd.DataFrame, effect: str = "repetition") -> Figure:
     thresholds, factors = (sorted(table[name].unique()) for name in ("threshold", "inhibition"))
     figure = _figure(1.2 + 2.9 * len(thresholds), 0.9 + 2.4 * len(factors))
     axes = figure.subplots(len(factors), len(thresholds), squeeze=False, sharex=True, sharey=True)
-    limit = 100 * float(table.groupby(["threshold", "inhibition", "time_constant", "soa"])[effect].mean().abs().max())
+    means = table.groupby(["threshold", "inhibition", "time_constant", "soa"])[effect].mean()
+    limit = max(100 * float(means.abs().max()), LEAST_SCALE)
     for (row, column), ax in np.ndenumerate(axes):
         chosen = table[(table["threshold"] == thresholds[column]) & (table["inhibition"] == factors[row])]
         cells = chosen.pivot_table(index="time_constant", columns="soa", values=effect)
@@ -304,8 +312,8 @@ def _draw_time(ax: Axes, recording: xr.DataArray, kinds: Sequence[str], window: 
     if window is not None:
         ax.axvspan(*window, color="#ece6d6", zorder=0)
     for kind, condition, curve in _curves(recording, kinds):
-        label = f"{kind}s" if condition == "new" and kind != "illegal" else kind if condition == "new" else None
-        ax.plot(curve["time"], curve, **_style(kind, kinds, condition), label=label)
+        label = "illegal strings" if kind == "illegal" else f"{kind}s"
+        ax.plot(curve["time"], curve, **_style(kind, kinds, condition), label=label if condition == "new" else None)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_ylabel("mean semantic activation")
     _tidy(ax)
@@ -347,7 +355,7 @@ def _figure(width: float, height: float) -> Figure:
 def _cell_text(verdict: str, relative: float, t: float) -> str:
     """Write per cent of the amplitude, else t (people have no amplitude to relate to), else the verdict in short."""
     if not pd.isna(relative):
-        return f"{100 * relative:+.1f}"
+        return "0.0" if abs(relative) < 0.0005 else f"{100 * relative:+.1f}"
     return SHORT.get(verdict, "") if pd.isna(t) else f"t {t:.1f}"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.n400.summary import pool_lexicons, shape_table
+from neuroling.n400.summary import band_table, pool_lexicons, shape_table
 
 TIMES = np.arange(-4, 40) * 0.02
 
@@ -37,3 +37,17 @@ def test_lexicons_are_told_apart():
 def test_nothing_to_pool_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         pool_lexicons([])
+
+
+def test_bands_of_a_slow_wave_lie_low():
+    slow = repetition().assign_coords(kind=("sample", ["word", "word"]))
+    slow = slow.copy(data=np.broadcast_to(1 + np.cos(2 * np.pi * 2.5 * TIMES), slow.shape))
+    table = band_table(slow)
+    assert table[["kind", "condition"]].to_numpy().tolist() == [["word", "new"], ["word", "repeated"]]
+    assert table["delta"][0] > 10 * table["theta"][0]
+    assert (table[["constant", "delta", "theta", "alpha", "beta"]].sum(axis=1) <= 1 + 1e-9).all()
+
+
+def test_bands_that_the_ticks_do_not_resolve_are_left_out():
+    slow = repetition().assign_coords(kind=("sample", ["word", "word"]))
+    assert "beta" not in band_table(slow.isel(time=slice(None, None, 2)))
