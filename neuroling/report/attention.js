@@ -94,7 +94,7 @@ function start() {
   for (let h = 0; h < texts[0].heads; h++) {
     const label = make(pick("heads"), "label"), box = make(label, "input", { type: "checkbox", value: h });
     label.appendChild(document.createTextNode(` ${h} `));
-    label.style.color = colours[h % colours.length];
+    label.style.borderBottom = `3px solid ${colours[h % colours.length]}`;
     box.addEventListener("change", () => { box.checked ? heads.add(h) : heads.delete(h); draw(); });
     heads.add(h);
   }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neuroling.report.figures import CHANCE, INK, MARKERS, NULL, SERIES, new_axes
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -67,7 +68,7 @@ def plot_by_layer(
             name, (1.01, value), xycoords=("axes fraction", "data"), ha="left", va="center", fontsize=8.5, color=INK,
             annotation_clip=False,
         )  # fmt: skip
-    ax.set_xticks(layer, [str(name) for name in score.layer.values])
+    ax.set_xticks(layer, [str(name) for name in score.layer.to_numpy()])
     ax.set_xlabel("layer (0: embeddings)")
     ax.set_ylabel(label)
     _tidy(ax)
@@ -257,6 +258,50 @@ def plot_mixture(weights: Mapping[str, Floats], centres: Mapping[str, float], ax
     ax.set_xticks(range(max(len(share) for share in weights.values())))
     ax.set_xlabel("layer (0: embeddings); each task's bars to its own largest share")
     _tidy(ax)
+    return ax
+
+
+def plot_by_step(
+    table: pd.DataFrame, score: str, *, control: float, label: str = "score", ax: Axes | None = None
+) -> Axes:
+    """Draw a score at every checkpoint against the perplexity there, joined in the order of steps.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Indexed by step, with the column ``perplexity`` and that of the score.
+    score : str
+        Column to be drawn.
+    control : float
+        What the controls score alone: a dashed line.
+    label : str
+        Name of the score, with its unit.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Perplexity on a logarithmic axis, falling to the right; every point is named by its step.
+    """
+    absent = [name for name in ("perplexity", score) if name not in table]
+    if absent:
+        raise ValueError(f"table: no columns {absent} among {list(table.columns)}.")
+    ax = ax or new_axes()
+    ax.axhline(control, color=CHANCE, linestyle=STYLES[0], linewidth=1.2, label="controls alone")
+    ax.plot(table["perplexity"], table[score], color=SERIES[0], marker=MARKERS[0], linewidth=1.6, label="checkpoints")
+    for step, row in table.iterrows():
+        ax.annotate(
+            f"step {step}", (row["perplexity"], row[score]), (0, 6), textcoords="offset points", fontsize=8.5,
+            color=INK, ha="center",
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.invert_xaxis()
+    ax.set_xlabel("perplexity of held-out text (logarithmic; better to the right)")
+    ax.set_ylabel(label)
+    _tidy(ax)
+    ax.margins(0.12)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=9, borderaxespad=0.2)
     return ax
 
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -13,6 +14,7 @@ from neuroling.report.probing import (
     draw_heads,
     plot_attention,
     plot_by_layer,
+    plot_by_step,
     plot_head_table,
     plot_mixture,
     plot_parse,
@@ -122,3 +124,12 @@ def test_maps_and_mixtures_can_be_drawn():
     assert [text.get_text() for text in axes.texts] == ["expected layer 0.90"]
     with pytest.raises(ValueError, match="for 2 names"):
         plot_attention(["a", "b"], np.ones((3, 3)))
+
+
+def test_checkpoints_are_named_by_step_and_perplexity_falls_to_the_right():
+    table = pd.DataFrame({"perplexity": [900.0, 90.0], "r": [0.1, 0.2]}, index=[0, 400])
+    axes = plot_by_step(table, "r", control=0.15)
+    assert [text.get_text() for text in axes.texts] == ["step 0", "step 400"]
+    assert axes.xaxis_inverted()
+    with pytest.raises(ValueError, match="no columns"):
+        plot_by_step(table, "other", control=0.0)
