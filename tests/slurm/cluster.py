@@ -133,9 +133,9 @@ class Cluster:
         """Names of the nodes that are waiting for work."""
         return sorted(set(self.run("sinfo", "-h", "-N", "-p", "low", "-t", "idle", "-o", "%N", check=False).split()))
 
-    def jobs(self, state: str = "all") -> list[str]:
-        """Numbers of the jobs in a state, such as ``RUNNING``."""
-        return self.run("squeue", "-h", "-t", state, "-o", "%i").split()
+    def jobs(self) -> list[str]:
+        """Numbers of the jobs that wait or are at work."""
+        return self.run("squeue", "-h", "-o", "%i").split()
 
     def logs(self) -> str:
         """Last lines of every daemon's log."""
