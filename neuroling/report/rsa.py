@@ -53,7 +53,7 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
     for place, name in enumerate(names):
         one = score.isel(model=place)
         mean = one.mean("subject") if "subject" in one.dims else one
-        colour, style = SERIES[place % len(SERIES)], STYLES[place // len(SERIES) % len(STYLES)]
+        colour, style = _look(place)
         ax.plot(time, mean.values, color=colour, linestyle=style, linewidth=2, label=name)
         if "subject" in one.dims and one.sizes["subject"] > 1:
             error = one.std("subject", ddof=1) / np.sqrt(one.sizes["subject"])
@@ -77,13 +77,19 @@ def _models_over_time(result: Result) -> xr.DataArray:
     return score
 
 
+def _look(place: int) -> tuple[str, str]:
+    """Give colour and style of a series, told apart up to the product of both."""
+    return SERIES[place % len(SERIES)], STYLES[place // len(SERIES) % len(STYLES)]
+
+
 def _bars(ax: Axes, time: NDArray[Any], significant: xr.DataArray, names: Sequence[str]) -> None:
     low, high = ax.get_ylim()
     step = 0.035 * (high - low)
     for place in range(len(names)):
         inside = significant.isel(model=place).transpose("time").values
         height = low - (place + 1) * step
-        ax.plot(time, np.where(inside, height, np.nan), color=SERIES[place % len(SERIES)], linewidth=3.5)
+        colour, style = _look(place)
+        ax.plot(time, np.where(inside, height, np.nan), color=colour, linestyle=style, linewidth=3.5)
     ax.set_ylim(low - (len(names) + 1) * step, high)
 
 
@@ -292,14 +298,29 @@ def plot_layers(result: Result, ax: Axes | None = None) -> Axes:
         interpolation="nearest",
     )
     if "null_observed" in result.data:
-        inside = (result.null.p_values("max") < SIGNIFICANCE).transpose("model", "time").values.astype(float)
-        if inside.any() and not inside.all():
-            ax.contour(time, np.arange(mean.sizes["model"]), inside, levels=[0.5], colors=INK, linewidths=1.2)
+        inside = (result.null.p_values("max") < SIGNIFICANCE).transpose("model", "time").values
+        _outline(ax, inside, time[0] - step / 2, step)
     ax.set_yticks(range(mean.sizes["model"]), [str(name) for name in mean.model.values], fontsize=8)
     ax.set_xlabel("time (s)")
     ax.figure.colorbar(image, ax=ax, label=result.metric)
     _finish(ax, result.provenance.synthetic)
     return ax
+
+
+def _outline(ax: Axes, inside: NDArray[np.bool_], left: float, step: float) -> None:
+    """Draw the edges between cells (row, column) inside and outside; columns are ``step`` wide from ``left``."""
+    from matplotlib.collections import LineCollection
+
+    padded = np.pad(inside, 1)
+    upright = [
+        [(left + column * step, row - 0.5), (left + column * step, row + 0.5)]
+        for row, column in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
+    ]
+    level = [
+        [(left + column * step, row - 0.5), (left + (column + 1) * step, row - 0.5)]
+        for row, column in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    ]
+    ax.add_collection(LineCollection(upright + level, colors=INK, linewidths=1.4, capstyle="round", clip_on=False))
 
 
 def plot_generalization(result: Result, ax: Axes | None = None) -> Axes:

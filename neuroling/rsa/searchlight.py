@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
+from scipy import sparse, spatial
 
 from neuroling.core.provenance import Provenance, current_versions, now
 from neuroling.core.result import Result
@@ -28,7 +28,7 @@ def neighbours_within(positions: xr.DataArray, radius: float) -> dict[str, list[
     Parameters
     ----------
     positions : xarray.DataArray, dims (channel or voxel, feature)
-        Where each is; see :func:`neuroling.data.eeg.channel_positions` (m).
+        Where each is; see :func:`neuroling.data.eeg.channel_positions` and ``source_positions`` (m).
     radius : float
         In the unit of the positions.
 
@@ -44,15 +44,16 @@ def neighbours_within(positions: xr.DataArray, radius: float) -> dict[str, list[
     axis = next(str(dim) for dim in positions.dims if dim != "feature")
     places = positions.transpose(axis, "feature").values
     names = [str(name) for name in positions.coords[axis].values]
-    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    nearest = np.sort(apart, axis=1)[:, 1] if len(names) > 1 else np.array([np.inf])
+    tree = spatial.cKDTree(places)
+    nearest = tree.query(places, k=2)[0][:, 1]  # infinite where there is no other
     alone = [name for name, distance in zip(names, nearest, strict=True) if not distance <= radius]
     if alone:
         raise ValueError(
             f"radius: {radius:g} leaves {len(alone)} of {len(names)} without a neighbour, first {alone[:5]}; the "
             f"farthest nearest neighbour is {nearest.max():.3g} away."
         )
-    return {name: [names[k] for k in np.flatnonzero(row <= radius)] for name, row in zip(names, apart, strict=True)}
+    near = tree.query_ball_point(places, radius, return_sorted=True)
+    return {name: [names[k] for k in members] for name, members in zip(names, near, strict=True)}
 
 
 def neighbours_from(adjacency: sparse.spmatrix | sparse.sparray, names: Sequence[str]) -> dict[str, list[str]]:
@@ -61,7 +62,8 @@ def neighbours_from(adjacency: sparse.spmatrix | sparse.sparray, names: Sequence
     Parameters
     ----------
     adjacency : sparse matrix, shape (channel, channel)
-        From :func:`mne.channels.find_ch_adjacency` or :func:`mne.spatial_src_adjacency`.
+        From :func:`mne.channels.find_ch_adjacency`, or for surfaces :func:`mne.spatial_src_adjacency`; for sources in a
+        volume see :func:`neighbours_within`.
     names : sequence of str
         Labels in the order of the matrix.
 

@@ -46,12 +46,14 @@ def similarity(
         As in :func:`~neuroling.rsa.dissimilarity.rdms`.
     models : xarray.DataArray, dims (sample, model)
         Models of the pairs of the same items, in any order.
-    distance, over, window, noise, allow_bias
-        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
+    distance : Distance or str, optional
+        Crossnobis where there are repeats, else the correlation distance.
     comparator : Comparator or str, optional
         By default rho-a if some model has ties, else Spearman.
     controls : xarray.DataArray, optional, dims (sample, model)
         Models held constant; Spearman and Pearson have partial forms.
+    over, window, noise, allow_bias
+        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
     ceiling : bool
         Where ``subject`` is the only axis beside time: how well participants agree with the others (``lower``) and with
         all (``upper``). Partial agreement has none, since what controls leave differs from model to model.

@@ -116,7 +116,11 @@ def test_layers_are_a_map_with_what_is_significant_outlined(result):
     ax = rsa.plot_layers(result)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     assert len(ax.images) == 1
-    assert len(ax.collections) >= 1
+    edges = np.concatenate(ax.collections[-1].get_segments())
+    assert (edges[:, 0].min(), edges[:, 0].max()) == pytest.approx(
+        (0.15, 0.35)
+    )  # the third and fourth sample, 0.1 apart
+    assert (edges[:, 1].min(), edges[:, 1].max()) == (-0.5, 0.5)  # of the first model alone
 
 
 def test_models_are_drawn_with_their_condition_number():

@@ -35,6 +35,15 @@ def test_neighbours_lie_within_the_radius_or_next_to_each_other():
     assert neighbours_from(chain, list(near)) == near
 
 
+def test_neighbours_are_those_of_all_distances():
+    rng = np.random.default_rng(6)
+    names = [f"E{place}" for place in range(60)]
+    places = xr.DataArray(rng.random((60, 3)), dims=("channel", "feature"), coords={"channel": names})
+    apart = np.linalg.norm(places.values[:, None] - places.values[None], axis=-1)
+    expected = {name: [names[k] for k in np.flatnonzero(row <= 0.4)] for name, row in zip(names, apart, strict=True)}
+    assert neighbours_within(places, 0.4) == expected
+
+
 def test_a_radius_without_neighbours_is_refused_with_one_that_has():
     with pytest.raises(ValueError, match=r"leaves 4 of 4 without a neighbour.*1 away"):
         neighbours_within(line(4), 0.5)
