@@ -58,5 +58,5 @@ def test_fits_to_people_go_through_evaluate_and_find_the_planted_peak(script, tm
 
 def test_expected_effects_name_rows_of_the_table():
     path = Path(__file__).parents[2] / "analyses" / "expected" / "n400_effects.json"
-    names = {name.partition(": ")[2].rpartition(": ")[2] for name in json.loads(path.read_text())["numbers"]}
+    names = {name.rpartition(": ")[2] for name in json.loads(path.read_text())["numbers"]}
     assert names <= {one.name for one in PHENOMENA} | set(NOT_CARRIED)

@@ -164,3 +164,18 @@ def test_mne_draws_the_evokeds():
 
         figures = mne.viz.plot_compare_evokeds(to_evoked(recording()), picks=["sN400"], show=False, show_sensors=False)
     assert len(figures[0].axes) >= 1
+
+
+DRAWN = {
+    "an evoked response": lambda: to_evoked(recording())["new"][0].plot(picks="misc", show=False),
+    "an image of an evoked response": lambda: to_evoked(recording())["new"][0].plot_image(picks=["sN400"], show=False),
+    "an image of all trials": lambda: to_epochs(recording()).plot_image(picks=["sN400"], evoked=False, show=False)[0],
+}
+
+
+@pytest.mark.parametrize("case", DRAWN, ids=lambda name: name.replace(" ", "_"))
+def test_mne_draws_what_is_simulated(case):
+    import matplotlib as mpl
+
+    with mpl.rc_context({"backend": "Agg"}):
+        assert len(DRAWN[case]().axes) >= 1
