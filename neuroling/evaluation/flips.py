@@ -19,6 +19,13 @@ Array = NDArray[np.floating[Any]]
 BATCH_VALUES = 2**22
 """Statistics of a batch of draws (32 MiB of float64); a heuristic."""
 
+SCATTERED = {
+    "channel": "mne.channels.find_ch_adjacency",
+    "voxel": "neuroling.data.neighbours.neighbours_in_volume",
+    "vertex": "neuroling.data.neighbours.neighbours_on_surface",
+}
+"""Axes on which entry after entry are no neighbours, and what says which are."""
+
 
 @dataclass(frozen=True)
 class FlipTest:
@@ -38,12 +45,13 @@ class FlipTest:
         Axis along which participants lie.
     n_draws : int
         Number of random flips.
-    enhance : {"tfce", "mass", "none"}
+    enhance : {"tfce", "mass", "size", "none"}
         What neighbours add.
     neighbours : tuple of str
-        Axes on which entry after entry are neighbours, and ``"channel"`` where ``adjacency`` is given.
-    adjacency : sparse matrix, optional, shape (channel, channel)
-        Which channels are neighbours.
+        Axes on which entry after entry are neighbours, and one of ``"channel"``, ``"voxel"`` and ``"vertex"`` where
+        ``adjacency`` is given.
+    adjacency : sparse matrix, optional, shape (channel, channel), (voxel, voxel) or (vertex, vertex)
+        Which of them are neighbours; :mod:`neuroling.data.neighbours` knows for volumes and surfaces.
     threshold : float, optional
         t that a position must pass to belong to a cluster; that of p < 0.05 by default.
     two_sided : bool
@@ -52,7 +60,7 @@ class FlipTest:
 
     axis: str = "subject"
     n_draws: int = 1000
-    enhance: Literal["tfce", "mass", "none"] = "tfce"
+    enhance: Literal["tfce", "mass", "size", "none"] = "tfce"
     neighbours: tuple[str, ...] = ("time",)
     adjacency: sparse.spmatrix | sparse.sparray | None = None
     threshold: float | None = None
@@ -117,20 +125,25 @@ class FlipTest:
                 np.concatenate(best) * (sign if not self.two_sided and self.enhance != "tfce" else 1.0), dims="draw"
             ),
             method=self._method(),
-            cluster=label(np.where(observed[1] > 0, cluster, 1.0)) if self.enhance == "mass" else None,
+            cluster=label(np.where(observed[1] > 0, cluster, 1.0)) if self.enhance in ("mass", "size") else None,
             larger_is_better=larger_is_better or self.two_sided or self.enhance == "tfce",
         )
 
     def _method(self) -> str:
         sides = "two-sided" if self.two_sided else "one-sided"
-        what = {"tfce": "threshold-free enhanced t", "mass": "t and masses of its clusters", "none": "t"}[self.enhance]
+        what = {
+            "tfce": "threshold-free enhanced t",
+            "mass": "t and masses of its clusters",
+            "size": "t and sizes of its clusters",
+            "none": "t",
+        }[self.enhance]
         return f"sign flips over {self.axis}, {what} along {' × '.join(self.neighbours)}, {sides}"
 
     def _laid_out(self, scores: xr.DataArray) -> tuple[xr.DataArray, tuple[str, ...], tuple[str, ...]]:
         if self.n_draws < 20:
             raise ValueError(f"n_draws: got {self.n_draws}; at least 20 are needed for p = 0.05 to be possible.")
-        if self.enhance not in ("tfce", "mass", "none"):
-            raise ValueError(f"enhance: got {self.enhance!r}; expected 'tfce', 'mass' or 'none'.")
+        if self.enhance not in ("tfce", "mass", "size", "none"):
+            raise ValueError(f"enhance: got {self.enhance!r}; expected 'tfce', 'mass', 'size' or 'none'.")
         if self.axis not in scores.dims:
             raise ValueError(f"inference: FlipTest({self.axis!r}) needs that axis; the scores have {scores.dims}.")
         if scores.sizes[self.axis] < 5:
@@ -146,9 +159,14 @@ class FlipTest:
         if "split" in scores.dims:
             raise ValueError("inference: the scores have an axis 'split'; average it away first, as Result.score does.")
         near = tuple(str(axis) for axis in self.neighbours if axis in scores.dims)
-        if "channel" in near and self.adjacency is None:
+        scattered = [axis for axis in near if axis in SCATTERED]
+        if scattered and self.adjacency is None:
             raise ValueError(
-                "adjacency: channels are no grid; say which are neighbours, with mne.channels.find_ch_adjacency."
+                f"adjacency: {scattered[0]}s are no grid; say which are neighbours, with {SCATTERED[scattered[0]]}."
+            )
+        if len(scattered) > 1:
+            raise ValueError(
+                f"neighbours: got {near}; one adjacency says which of {scattered} are neighbours, not both."
             )
         family = tuple(str(dim) for dim in scores.dims if dim not in (self.axis, *near))
         return scores.transpose(self.axis, *family, *near), family, near
@@ -175,20 +193,22 @@ class FlipTest:
             plain = np.abs(values) if self.two_sided else values
             if self.enhance == "none":
                 return plain, np.zeros(values.shape)
-            return plain, each_sign(values, lambda rows: clusters.cluster_mass(rows, threshold, label))
+            measure = clusters.cluster_mass if self.enhance == "mass" else clusters.cluster_size
+            return plain, each_sign(values, lambda rows: measure(rows, threshold, label))
 
         return statistic
 
     def _labeller(self, laid: xr.DataArray, near: tuple[str, ...]) -> clusters.Labeller:
-        if len(near) < 2 and "channel" not in near:
+        scattered = next((axis for axis in near if axis in SCATTERED), None)
+        if len(near) < 2 and scattered is None:
             return clusters.chain_labels
-        axes = [
-            self.adjacency if axis == "channel" and self.adjacency is not None else laid.sizes[axis] for axis in near
-        ]
-        if self.adjacency is not None and "channel" in near and self.adjacency.shape[0] != laid.sizes["channel"]:
+        if scattered is not None and self.adjacency is not None and self.adjacency.shape[0] != laid.sizes[scattered]:
             raise ValueError(
-                f"adjacency: it is of {self.adjacency.shape[0]} channels, the scores have {laid.sizes['channel']}."
+                f"adjacency: it is of {self.adjacency.shape[0]} {scattered}s, the scores have {laid.sizes[scattered]}."
             )
+        axes = [
+            self.adjacency if axis == scattered and self.adjacency is not None else laid.sizes[axis] for axis in near
+        ]
         return clusters.graph_labels(clusters.grid_adjacency(*axes))
 
     def _batches(self, signs: Array, n_positions: int) -> Iterator[Array]:

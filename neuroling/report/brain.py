@@ -160,7 +160,7 @@ def _scale(images: Mapping[str, SpatialImage], unit: str, threshold: float, limi
             f"threshold: got {threshold:g} with colours up to {high:g}; expected a number from zero to below that, as "
             "otherwise nothing is drawn."
         )
-    return _Scale(-high if kind == "difference" else 0.0, high, threshold, _colors(kind), unit)
+    return _Scale(-high if kind == "difference" else 0.0, high, threshold, map_colors(kind), unit)
 
 
 def _finite_values(name: str, image: SpatialImage) -> np.ndarray:
@@ -173,8 +173,14 @@ def _finite_values(name: str, image: SpatialImage) -> np.ndarray:
     return finite
 
 
-def _colors(kind: Kind) -> Colormap:
-    """Give pale yellow to dark red for scores (no white, which would vanish on paper), blue to red for differences."""
+def map_colors(kind: Kind) -> Colormap:
+    """Give pale yellow to dark red for scores (no white, which would vanish on paper), blue to red for differences.
+
+    Parameters
+    ----------
+    kind : {"score", "difference"}
+        What is drawn.
+    """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
