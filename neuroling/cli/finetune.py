@@ -125,6 +125,7 @@ def finetune(
     overlap : int
         How many test texts may have been trained on; more are refused.
     """
+    from neuroling.core.files import write_whole
     from neuroling.lm import schedules
     from neuroling.lm.corpora import refuse_overlap
     from neuroling.lm.finetuning import finetune as run
@@ -158,7 +159,7 @@ def finetune(
     )
     scores = score(tuned, tested, long=long)  # type: ignore[arg-type]  # checked above
     told = {"layout": layout, "train": len(learnt), "test": len(tested), "steps": steps, "model": model, "seed": seed}
-    (out / "scores.json").write_text(json.dumps(told | {"scores": scores}, indent=1), encoding="utf-8")
+    write_whole(out / "scores.json", json.dumps(told | {"scores": scores}, indent=1).encode())
     typer.echo(f"{len(tested):,} test texts: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
 
