@@ -166,3 +166,67 @@ def test_a_part_that_fails_tells_why(tmp_path):
 
     with pytest.raises(ValueError, match=r"a smaller unit failed.*none\.nc is not there"):
         measure(["rsa", str(tmp_path / "none.nc"), str(tmp_path / "none.nc"), "-o", str(tmp_path / "out.nc")])
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Features of two layers and matrices of two participants, as `encode` reads them."""
+    rng = np.random.default_rng(0)
+    labels = [f"t{i}" for i in range(40)]
+    features = xr.DataArray(
+        rng.standard_normal((40, 2, 3)),
+        dims=("sample", "layer", "feature"),
+        coords={"sample": labels, "layer": [0, 1]},
+        name="features",
+    )
+    features.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    for subject in ("s1", "s2"):
+        signal = features.isel(layer=0).to_numpy() @ rng.standard_normal((3, 7))
+        np.save(tmp_path / f"{subject}.npy", signal + rng.standard_normal((40, 7)))
+    (tmp_path / "rows.csv").write_text("sample\n" + "\n".join(labels) + "\n")
+    return tmp_path
+
+
+def encode(call, folder, subject, layer, *options):
+    where = ("-x", folder / "x.nc", "--samples", folder / "rows.csv", "-o", folder / subject / layer)
+    unit = ("--unit", f"subject={subject}", "--unit", f"layer={layer}", "--layer", layer)
+    return call("encode", folder / f"{subject}.npy", *where, *unit, *options)
+
+
+def test_tiles_of_many_units_are_gathered_into_one_result(call, recordings):
+    for subject in ("s1", "s2"):
+        for layer in ("0", "1"):
+            answer = encode(call, recordings, subject, layer, "--tiles", "2")
+            assert answer.exit_code == 0, answer.stderr
+    answer = call("gather", *sorted(recordings.glob("s?/?/*.nc")), "-o", recordings / "all.nc")
+    assert answer.exit_code == 0, answer.stderr
+    score = Result.load(recordings / "all.nc").score
+    assert dict(score.sizes) == {"subject": 2, "layer": 2, "voxel": 7}
+    assert float(score.sel(layer="0").mean()) > 0.5 > abs(float(score.sel(layer="1").mean()))
+
+
+def test_a_tile_that_is_missing_stops_the_gathering(call, recordings):
+    encode(call, recordings, "s1", "0", "--tile", "1/2")
+    answer = call("gather", *recordings.glob("s?/?/*.nc"), "-o", recordings / "all.nc")
+    assert answer.exit_code == 1
+    assert "1 of 2 tiles are missing" in answer.stderr
+
+
+def test_a_tile_out_of_range_ends_in_words(call, recordings):
+    answer = encode(call, recordings, "s1", "0", "--tile", "3/2")
+    assert answer.exit_code in (1, 2)
+    assert "3/2" in answer.stderr
+
+
+def test_units_of_another_configuration_are_not_mixed(call, recordings):
+    encode(call, recordings, "s1", "0")
+    encode(call, recordings, "s2", "0", "--folds", "4")
+    answer = call("gather", *recordings.glob("s?/?/*.nc"), "-o", recordings / "all.nc")
+    assert answer.exit_code == 1
+    assert "different configurations" in answer.stderr
+
+
+def test_more_cards_than_there_are_end_in_words(call, recordings):
+    answer = encode(call, recordings, "s1", "0", "--device", "cuda:7")
+    assert answer.exit_code == 1
+    assert "got 'cuda:7'; expected 'auto' or one that exists here" in answer.stderr
