@@ -96,11 +96,11 @@ def band_table(recording: xr.DataArray, *, method: Method = "periodogram") -> pd
     """
     after = recording.isel(time=np.flatnonzero(np.asarray(recording["time"]) > -1e-9)).mean("repeat")
     rows = []
-    for key, places in (
-        pd.DataFrame({name: np.asarray(recording[name]).astype(str) for name in ("kind", "condition")})
-        .groupby(["kind", "condition"], sort=False)
-        .indices.items()
-    ):
+    labels = list(
+        zip(np.asarray(recording["kind"]).astype(str), np.asarray(recording["condition"]).astype(str), strict=True)
+    )
+    for kind, condition in dict.fromkeys(labels):
+        places = [place for place, label in enumerate(labels) if label == (kind, condition)]
         power = spectrum(after.isel(sample=places).mean("sample"), method=method, relative=True)
         frequencies = np.asarray(power["frequency"])
         held = {
@@ -108,5 +108,5 @@ def band_table(recording: xr.DataArray, *, method: Method = "periodogram") -> pd
         }
         found = {"constant": float(power[frequencies == 0].sum())}
         found |= {str(name): float(value) for name, value in band_power(power, held).items()}
-        rows.append({"model": recording.attrs.get("model", ""), "kind": key[0], "condition": key[1], **found})
+        rows.append({"model": recording.attrs.get("model", ""), "kind": kind, "condition": condition, **found})
     return pd.DataFrame(rows)
