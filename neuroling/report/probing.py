@@ -146,7 +146,7 @@ def plot_head_table(
     end = float(np.abs(values).max()) or 1.0
     low, high = (-end, end) if best == "zero" else (float(values.min()), float(values.max()))
     image = ax.imshow(values, cmap="RdBu_r" if best == "zero" else "cividis", vmin=low, vmax=high, aspect="auto")
-    colours = image.cmap(image.norm(values))  # (layer, head, channel)
+    colours = np.asarray(image.cmap(image.norm(values)))  # (layer, head, channel)
     for (row, column), value in np.ndenumerate(values):
         red, green, blue = colours[row, column, :3]
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
