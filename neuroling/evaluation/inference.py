@@ -47,7 +47,7 @@ class Permutation:
         Keep every draw, or only counts and the best of each.
     keep_choices : bool
         Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
-        cost about as much as ten to twenty whole evaluations.
+        cost about as much as 15 to 25 whole evaluations.
     clusters : Clusters, optional
         Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
@@ -194,7 +194,7 @@ class CircularShift:
         Keep every draw, or only counts and the best of each.
     keep_choices : bool
         Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
-        cost about as much as ten to twenty whole evaluations.
+        cost about as much as 15 to 25 whole evaluations.
     clusters : Clusters, optional
         Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """
@@ -266,7 +266,7 @@ class BlockPermutation:
         Keep every draw, or only counts and the best of each.
     keep_choices : bool
         Keep the penalties that were chosen for the recording as it is, and fit only weights anew: a thousand draws then
-        cost about as much as ten to twenty whole evaluations.
+        cost about as much as 15 to 25 whole evaluations.
     clusters : Clusters, optional
         Which positions are neighbours: gives p values of clusters, ``p_values("cluster")``.
     """

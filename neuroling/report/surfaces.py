@@ -114,7 +114,7 @@ def _draw(
 ) -> None:
     from nilearn.plotting import plot_surf
 
-    axes = figure.add_axes(box, projection="3d")
+    axes: Any = figure.add_axes(box, projection="3d")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning)  # averages over triangles without any value
         warnings.filterwarnings("ignore", category=UserWarning, module="nilearn")  # it takes NaN for a mistake
