@@ -62,6 +62,8 @@ _HOME = {
     "LeaveOneOutRidgeCV": "encoding.leave_one_out",
     "BandedRidgeCV": "encoding.banded",
     "DirichletSearch": "encoding.band_search",
+    "GradientSearch": "encoding.band_search",
+    "RandomFeatureRidgeCV": "encoding.random_features",
     "StableVoxels": "encoding.stability",
     "convolve": "encoding.hrf",
     "delay": "encoding.delays",
@@ -95,6 +97,7 @@ __all__ = [
     "FitOnce",
     "FixedRDM",
     "FlipTest",
+    "GradientSearch",
     "HeldOutPermutation",
     "KernelRidgeCV",
     "LabelPermutation",
@@ -107,6 +110,7 @@ __all__ = [
     "Overlapping",
     "Permutation",
     "Provenance",
+    "RandomFeatureRidgeCV",
     "Repeats",
     "Result",
     "ResultFileError",
@@ -165,13 +169,14 @@ if TYPE_CHECKING:
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import NullDistribution, Result, ResultFileError
     from neuroling.core.stimuli import Stimuli
-    from neuroling.encoding.band_search import DirichletSearch
+    from neuroling.encoding.band_search import DirichletSearch, GradientSearch
     from neuroling.encoding.banded import BandedRidgeCV
     from neuroling.encoding.delays import delay
     from neuroling.encoding.downsample import run_by_run, to_volumes
     from neuroling.encoding.hrf import convolve
     from neuroling.encoding.kernel_ridge import KernelRidgeCV
     from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV
+    from neuroling.encoding.random_features import RandomFeatureRidgeCV
     from neuroling.encoding.ridge import Ridge, RidgeCV
     from neuroling.encoding.stability import StableVoxels
     from neuroling.encoding.standardize import Standardized

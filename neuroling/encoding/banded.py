@@ -136,7 +136,7 @@ class BandedRidgeCV(CrossValidated, Linear):
         targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
         found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
-        parts, mean = fit_bands(bands, targets, found.weights, found.alphas)
+        parts, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near)
         coef = np.empty((features.shape[1], targets.values.shape[1]), targets.values.dtype)
         for chosen, part in zip(spaces.values(), parts, strict=True):
             coef[chosen] = part

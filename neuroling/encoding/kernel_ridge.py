@@ -21,10 +21,11 @@ from neuroling.encoding.many_targets import (
     spread,
     widened,
 )
+from neuroling.numerics.designs import Design
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.kernels import Kernel, Linear, Polynomial, RadialBasis
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.penalties import Design, cv_scores
+from neuroling.numerics.penalties import cv_scores
 from neuroling.numerics.refit import fit_dual
 
 KERNELS = ("linear", "rbf", "polynomial")
@@ -134,8 +135,9 @@ class KernelRidgeCV(CrossValidated):
         design = Design.of_kernel(kernel, to_tensor(features, device, torch.float64))
         scores = cv_scores(design, targets, folds, alphas)
         chosen = best_penalties(alphas, scores)
-        dual, mean = fit_dual(design.full_gram(), targets, chosen)
-        offset = mean - design.full_gram().mean(0).cpu().numpy() @ dual  # the mean sample has the mean of the targets
+        gram = design.full_gram()
+        dual, mean = fit_dual(gram, targets, chosen)
+        offset = mean - gram.mean(0).cpu().numpy() @ dual  # the mean sample has the mean of the targets
         self._store(spread(dual, usable), spread(offset.astype(dual.dtype), usable), y.ndim)
         self.X_fit_ = features
         self.cv_scores_ = spread(scores, usable)
@@ -172,18 +174,50 @@ class KernelRidgeCV(CrossValidated):
         self.intercept_ = offset if n_axes == 2 else offset[0]
 
     def _kernel(self, n_features: int) -> Kernel:
-        """Check the numbers of the kernel, and make it."""
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel: got {self.kernel!r}; expected one of {', '.join(KERNELS)}.")
-        gamma = 1 / n_features if self.gamma is None else self.gamma
-        if not isinstance(gamma, numbers.Real) or not 0 < gamma < np.inf:
-            raise ValueError(f"gamma: got {self.gamma!r}; expected a finite number above 0, or None.")
-        if not isinstance(self.degree, numbers.Integral) or self.degree < 1:
-            raise ValueError(f"degree: got {self.degree!r}; expected a whole number of at least 1.")
-        if not isinstance(self.constant, numbers.Real) or not 0 <= self.constant < np.inf:
-            raise ValueError(f"constant: got {self.constant!r}; expected a finite number of at least 0.")
-        if self.kernel == "linear":
-            return Linear()
-        if self.kernel == "rbf":
-            return RadialBasis(float(gamma))
-        return Polynomial(float(gamma), int(self.degree), float(self.constant))
+        return checked_kernel(self.kernel, self.gamma, self.degree, self.constant, n_features)
+
+
+def checked_kernel(kernel: str, gamma: float | None, degree: int, constant: float, n_features: int) -> Kernel:
+    """Check the numbers of a kernel, and make it.
+
+    Parameters
+    ----------
+    kernel : str
+        ``"linear"``, ``"rbf"`` or ``"polynomial"``.
+    gamma : float or None
+        Factor; one over the number of features if None.
+    degree : int
+        Power of the polynomial.
+    constant : float
+        Constant of the polynomial.
+    n_features : int
+        Number of features.
+
+    Returns
+    -------
+    Kernel
+
+    Raises
+    ------
+    ValueError
+        If one of them makes no kernel.
+
+    Examples
+    --------
+    >>> checked_kernel("rbf", None, 3, 1.0, n_features=4)
+    RadialBasis(gamma=0.25)
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel: got {kernel!r}; expected one of {', '.join(KERNELS)}.")
+    factor = 1 / n_features if gamma is None else gamma
+    if not isinstance(factor, numbers.Real) or not 0 < factor < np.inf:
+        raise ValueError(f"gamma: got {gamma!r}; expected a finite number above 0, or None.")
+    if not isinstance(degree, numbers.Integral) or degree < 1:
+        raise ValueError(f"degree: got {degree!r}; expected a whole number of at least 1.")
+    if not isinstance(constant, numbers.Real) or not 0 <= constant < np.inf:
+        raise ValueError(f"constant: got {constant!r}; expected a finite number of at least 0.")
+    if kernel == "linear":
+        return Linear()
+    if kernel == "rbf":
+        return RadialBasis(float(factor))
+    return Polynomial(float(factor), int(degree), float(constant))

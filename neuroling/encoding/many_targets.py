@@ -57,11 +57,12 @@ class CrossValidated(ManyTargets):
         """Which targets (sample, target) can be fitted, by the policy for those that cannot: (target,)."""
         if self.unusable_targets not in POLICIES:
             raise ValueError(f"unusable_targets: got {self.unusable_targets!r}; expected one of {', '.join(POLICIES)}.")
-        finite: NDArray[np.bool_] = np.isfinite(targets.sum(0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite: NDArray[np.bool_] = np.isfinite(targets.sum(0))
         if not finite.all():  # a sum can overflow; only then every value is looked at
             finite = np.isfinite(targets).all(0)
         self.unusable_targets_ = np.flatnonzero(~finite)
-        self.constant_targets_ = np.flatnonzero(finite & (targets == targets[:1]).all(0))
+        self.constant_targets_ = np.flatnonzero(finite & (targets.min(0) == targets.max(0)))
         if len(self.unusable_targets_):
             self._report_unusable(targets)
         if len(self.constant_targets_):

@@ -19,20 +19,12 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.band_gradient import fit_apart
+from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.forms import FoldOperators, HeldOutErrors, held_out_errors
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.penalties import (
-    Design,
-    Fold,
-    FoldOperators,
-    HeldOutErrors,
-    add_up,
-    cv_scores,
-    held_out_errors,
-    plan_passes,
-    r_squared,
-    to_folds,
-)
+from neuroling.numerics.penalties import add_up, cv_scores, plan_passes, r_squared
 from neuroling.numerics.refit import fit_dual, fit_linear
 from neuroling.numerics.ridge import Folds
 
@@ -216,6 +208,7 @@ def fit_bands(
     targets: Targets,
     weights: Float[NDArray[np.floating], "band target"],
     alphas: Float[NDArray[np.floating], " target"],
+    near: Float[NDArray[np.floating], "band target"],
 ) -> tuple[list[Float[NDArray[np.floating], "feature target"]], Float[NDArray[np.float64], " target"]]:
     """Fit every target with its weights of the bands and its penalty.
 
@@ -229,6 +222,8 @@ def fit_bands(
         Weights of the bands; targets that share them are fitted together.
     alphas : ndarray, shape (target,)
         Penalty beside those weights.
+    near : ndarray, shape (band, target)
+        Weights near which those of the targets are, shared by many targets.
 
     Returns
     -------
@@ -237,15 +232,20 @@ def fit_bands(
     mean : ndarray, shape (target,)
         Means of the targets: predictions at the mean features.
     """
-    grams, values = bands.grams() if bands.wide else None, targets.values
-    coef = [np.empty((part.shape[1], values.shape[1]), values.dtype) for part in bands.parts]
+    values = targets.values
+    mean = values.mean(0, dtype=np.float64)
     different, member = np.unique(weights, axis=1, return_inverse=True)
+    if different.shape[1] > np.unique(near, axis=1).shape[1]:  # most have weights of their own
+        with np.errstate(divide="ignore"):
+            return fit_apart(bands.parts, targets, alphas / weights, near), mean
+    grams = bands.grams() if bands.wide else None
+    coef = [np.empty((part.shape[1], values.shape[1]), values.dtype) for part in bands.parts]
     for number, shared in enumerate(different.T):
         chosen = np.flatnonzero(member.reshape(-1) == number)
         few = Targets(values[:, chosen], targets.device, targets.limits)
         for found, part in zip(coef, _fit_alike(bands, grams, few, shared, alphas[chosen]), strict=True):
             found[:, chosen] = part
-    return coef, values.mean(0, dtype=np.float64)
+    return coef, mean
 
 
 def _fit_alike(

@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from neuroling.numerics.designs import factor_dtype, largest_eigenvalue, shifted_cholesky
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.forms import CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
-from neuroling.numerics.penalties import CHOLESKY_COST, EIGEN_COST, factor_dtype, largest_eigenvalue, shifted_cholesky
 from neuroling.numerics.ridge import GRAM_LIMIT, centre, fit_ridge
 
 Solver = Callable[[torch.Tensor, NDArray[np.floating]], torch.Tensor]

@@ -8,7 +8,15 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, LeavePOut
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, LeaveOneOutRidgeCV, Ridge, RidgeCV
+from neuroling.encoding import (
+    BandedRidgeCV,
+    DirichletSearch,
+    KernelRidgeCV,
+    LeaveOneOutRidgeCV,
+    RandomFeatureRidgeCV,
+    Ridge,
+    RidgeCV,
+)
 
 RNG = np.random.default_rng
 LINEAR = [Ridge(device="cpu"), RidgeCV(device="cpu"), RidgeCV(alpha_per_target=False, device="cpu")]
@@ -16,6 +24,7 @@ ESTIMATORS = [
     *LINEAR,
     KernelRidgeCV(device="cpu"),
     LeaveOneOutRidgeCV(device="cpu"),
+    RandomFeatureRidgeCV(n_random=20, device="cpu"),
     BandedRidgeCV(search=DirichletSearch(3), device="cpu"),
 ]
 
@@ -54,7 +63,9 @@ def test_predictions_have_shape_and_dtype_of_the_targets(model, dtype):
         assert (predicted.shape, predicted.dtype) == (y.shape, dtype)
 
 
-@pytest.mark.parametrize("model", [model for model in ESTIMATORS if not isinstance(model, KernelRidgeCV)])
+@pytest.mark.parametrize(
+    "model", [model for model in ESTIMATORS if not isinstance(model, (KernelRidgeCV, RandomFeatureRidgeCV))]
+)
 def test_weights_have_the_shapes_of_scikit_learns_ridge(model):
     X, Y = _data()
     fitted = clone(model).fit(X, Y)

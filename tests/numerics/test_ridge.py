@@ -142,41 +142,6 @@ def test_applying_operators_in_batches_equals_applying_them_one_by_one(monkeypat
         np.testing.assert_allclose(predicted, operator @ Y, atol=1e-13)
 
 
-# --- cross-validation -------------------------------------------------------------------------------------------------
-
-
-def _cv_by_hand(X, Y, folds, alphas):
-    error, baseline = np.zeros((len(alphas), Y.shape[1])), np.zeros(Y.shape[1])
-    for train, test in folds:
-        baseline += ((Y[test] - Y[train].mean(0)) ** 2).sum(0)
-        for row, alpha in enumerate(alphas):
-            coef, intercept = _normal_equations(X[train], Y[train], alpha)
-            error[row] += ((Y[test] - X[test] @ coef - intercept) ** 2).sum(0)
-    return 1 - error / baseline
-
-
-@pytest.mark.parametrize("p", [4, 20])
-@pytest.mark.parametrize("batch", [None, 2])
-def test_cv_scores_equal_a_loop_of_fits(p, batch):
-    X, Y = _data(15, p, q=5)
-    rows = np.arange(15)
-    folds = [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, 4)] + [(rows[:6], rows[9:])]  # a gap
-    alphas = np.array([0.1, 1.0, 100.0])
-    scores = ridge.ridge_cv_scores(X, Y, folds, alphas, batch=batch)
-    np.testing.assert_allclose(scores, _cv_by_hand(X, Y, folds, alphas), rtol=1e-9)
-
-
-def test_planted_signal_scores_near_one_and_a_constant_target_has_no_score():
-    X, _ = _data(40, 3)
-    Y = np.column_stack([X.sum(1), np.full(40, 0.1), RNG(3).standard_normal(40)])
-    rows = np.arange(40)
-    folds = [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, 5)]
-    (scores,) = ridge.ridge_cv_scores(X, Y, folds, np.array([1e-3]))
-    assert scores[0] > 0.999
-    assert np.isnan(scores[1])
-    assert scores[2] < 0.3
-
-
 # --- dtype and offset -------------------------------------------------------------------------------------------------
 
 
@@ -185,15 +150,6 @@ def test_results_have_the_dtype_of_the_targets(dtype):
     X, Y = _data(10, 4)
     coef, intercept = ridge.fit_ridge(X, Y.astype(dtype), np.ones(3))
     assert coef.dtype == intercept.dtype == ridge.predict_ridge(X, coef, intercept).dtype == dtype
-
-
-def test_float32_targets_are_never_promoted(monkeypatch):
-    seen = []
-    product = torch.addmm
-    monkeypatch.setattr(torch, "addmm", lambda *a, **k: seen.append(a[-1].dtype) or product(*a, **k))
-    X, Y = _data(10, 4)
-    ridge.ridge_cv_scores(X, Y.astype(np.float32), [(np.arange(5), np.arange(5, 10))], np.array([1.0, 2.0]))
-    assert seen == [torch.float32, torch.float32]
 
 
 def test_float32_images_at_a_bold_offset_keep_their_digits():
@@ -208,7 +164,6 @@ def test_arguments_are_not_changed():
     X, Y = _data(10, 4)
     before = X.copy(), Y.copy()
     ridge.fit_ridge(X, Y, 1.0)
-    ridge.ridge_cv_scores(X, Y, [(np.arange(5), np.arange(5, 10))], np.array([1.0]))
     np.testing.assert_array_equal((X, Y)[0], before[0])
     np.testing.assert_array_equal(Y, before[1])
 

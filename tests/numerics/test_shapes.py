@@ -20,8 +20,8 @@ ORDERS = np.array([np.arange(8)[::-1]])
 CALLS = {
     "hat_matrix": lambda f: f(X, 1.0),
     "prediction_operator": lambda f: f(X, 1.0, *FOLD),
+    "prediction_operators": lambda f: f(X[:4], X[4:], np.ones(2)),
     "fit_ridge": lambda f: f(X, Y, np.ones(5)),
-    "ridge_cv_scores": lambda f: f(X, Y, [FOLD], np.ones(2)),
     "predict_ridge": lambda f: f(X, np.ones((3, 5)), np.ones(5)),
     "apply_operators": lambda f: list(f(list(OPERATORS), Y)),
     "all_pairs": lambda f: f(4),

@@ -1,0 +1,438 @@
+r"""Held-out errors of ridge, in four forms of which the shape picks one: operators first, targets last.
+
+For one fold and one penalty the held-out prediction is an operator on the training targets,
+
+.. math:: \hat Y_S = P_\alpha Y_T, \qquad P_\alpha = K_{ST} (K_{TT} + \alpha I)^{-1},
+
+with :math:`K` the Gram matrix of the features less their training mean. No target enters it, so all operators of a fold
+are built first and the targets are streamed past them once. There are four ways to the same errors, and
+:func:`choose_form` takes the one with the fewest operations for the shape at hand:
+
+spectrum
+    One eigendecomposition per fold, of the smaller Gram matrix; targets are projected once per fold.
+operators
+    One Cholesky factor per fold and penalty; no projection. For many targets and few folds.
+deletion
+    One Cholesky inverse per penalty for *all* folds, each fold's operator by deletion (see
+    :mod:`neuroling.numerics.pairs`). Where every training set is all that its test set is not.
+residuals
+    One eigendecomposition for all folds and penalties; the residuals of the full fit are divided by the folds' blocks.
+    For many folds of few samples, down to leave-one-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from neuroling.numerics.designs import Design, Fold, factor_dtype, largest_eigenvalue, shifted_cholesky, take
+from neuroling.numerics.kernels import centre_gram, fold_grams
+from neuroling.numerics.ridge import GRAM_LIMIT, decompose
+
+EIGEN_COST = 20.0
+
+CHOLESKY_COST = 0.6
+"""Cost of decompositions in operations of a float32 product, per cubed size; measured on one core, heuristics."""
+
+LEAST_SLACK = 1e-3
+"""Smallest leverage left to a test set for which float32 residuals may be divided by it without losing digits."""
+
+
+class HeldOutErrors(Protocol):
+    """Something that knows the held-out errors of targets for every penalty, in some folds."""
+
+    def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
+        """Add squared errors of targets (sample, target) to ``error`` (alpha, target) and ``baseline`` (target,)."""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        ...
+
+
+@dataclass(frozen=True)
+class FoldOperators:
+    """One fold's held-out predictions as operators; rows are orthogonal to constants.
+
+    Attributes
+    ----------
+    fold : Fold
+        Training and test rows.
+    project : Tensor or None, shape (rank, train)
+        Projects training targets; None leaves them as they are.
+    basis : Tensor or None, shape (test, row)
+        Orthonormal, spans all predictions of the test rows; None: the test rows themselves.
+    operators : tuple of Tensor, each of shape (row, rank) or (row, train)
+        From projected training targets to predictions, one a penalty.
+    """
+
+    fold: Fold
+    project: torch.Tensor | None
+    basis: torch.Tensor | None
+    operators: tuple[torch.Tensor, ...]
+
+    def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
+        """Add this fold's squared errors.
+
+        With many test rows and few features no penalty reaches beyond the span of the test features: what the truth has
+        outside is an error that all share, and penalties are compared inside, on fewer rows.
+
+        Parameters
+        ----------
+        y : Tensor, shape (sample, target)
+            Targets, about centred.
+        error : Tensor, shape (alpha, target)
+            float64, added to.
+        baseline : Tensor, shape (target,)
+            float64, added to: squared errors of the training mean.
+        """
+        seen = take(y, self.fold.train, 0)  # (train, target)
+        truth = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
+        whole = _sum_of_squares(truth)
+        baseline += whole
+        if self.basis is not None:
+            truth = self.basis.T @ truth  # (row, target)
+            error += whole - _sum_of_squares(truth)
+        projected = seen if self.project is None else self.project @ seen
+        left = torch.empty_like(truth)
+        for row, operator in enumerate(self.operators):
+            torch.addmm(truth, operator, projected, alpha=-1, out=left)
+            error[row] += left.square_().sum(0)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        return sum(part.nbytes for part in (*self.operators, self.project, self.basis) if part is not None)
+
+
+@dataclass(frozen=True)
+class BlockResiduals:
+    """All folds at once: residuals of the full fit, divided by the blocks of the folds.
+
+    Attributes
+    ----------
+    tests : tuple of Tensor, each of shape (fold, test)
+        Test rows, folds of one size together.
+    project : Tensor, shape (rank, sample)
+        Projects targets.
+    designs : Tensor, shape (alpha, sample, rank)
+        From projected targets to fitted values, less the mean.
+    inverses : tuple of Tensor, each of shape (alpha, fold, test, test)
+        Inverse of the block of ``I - H`` of every fold.
+    """
+
+    tests: tuple[torch.Tensor, ...]
+    project: torch.Tensor
+    designs: torch.Tensor
+    inverses: tuple[torch.Tensor, ...]
+
+    def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
+        """Add the squared errors of all folds.
+
+        Parameters
+        ----------
+        y : Tensor, shape (sample, target)
+            Targets.
+        error : Tensor, shape (alpha, target)
+            float64, added to.
+        baseline : Tensor, shape (target,)
+            float64, added to.
+        """
+        centred = y - y.mean(0)
+        projected = self.project @ centred
+        total = len(y)
+        for rows in self.tests:
+            kept = total - rows.shape[1]
+            gap = centred[rows]  # (fold, test, target)
+            gap = gap + gap.sum(1, keepdim=True) / kept  # less the mean of the other samples
+            baseline += gap.square_().sum((0, 1))
+        left = torch.empty_like(centred)
+        for row, design in enumerate(self.designs):
+            torch.addmm(centred, design, projected, alpha=-1, out=left)  # residuals of the full fit
+            for rows, inverses in zip(self.tests, self.inverses, strict=True):
+                if rows.shape[1] == 1:
+                    held_out = left[rows[:, 0]].mul_(inverses[row, :, :, 0])
+                else:
+                    held_out = torch.bmm(inverses[row], left[rows]).flatten(0, 1)
+                error[row] += held_out.square_().sum(0)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        return sum(part.nbytes for part in (self.project, self.designs, *self.inverses))
+
+
+def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
+    """Sum over rows: (row, target) -> (target,)."""
+    return values.square().sum(0)
+
+
+Form = Callable[[Design, Sequence[Fold], torch.Tensor, torch.dtype], Iterator[HeldOutErrors]]
+
+
+def choose_form(
+    folds: Sequence[Fold], n_samples: int, rank: int, *, n_alphas: int, n_targets: int, shifted: bool = True
+) -> Form:
+    """Choose the way to held-out errors that takes the fewest operations.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Rows of every fold.
+    n_samples, rank : int
+        Samples, and the largest possible rank of the design.
+    n_alphas, n_targets : int
+        How many penalties and targets.
+    shifted : bool
+        Whether penalties are large enough for a Cholesky factor of the shifted Gram matrix.
+
+    Returns
+    -------
+    callable
+        :func:`by_spectrum`, :func:`by_operators`, :func:`by_deletion` or :func:`by_residuals`.
+
+    Examples
+    --------
+    >>> rows = torch.arange(100)
+    >>> two = [Fold(rows[50:], rows[:50]), Fold(rows[:50], rows[50:])]
+    >>> choose_form(two, 100, 100, n_alphas=10, n_targets=10_000).__name__
+    'by_operators'
+    >>> choose_form(two, 100, 5, n_alphas=10, n_targets=10_000).__name__
+    'by_spectrum'
+    """
+    tests = np.array([len(fold.test) for fold in folds], float)
+    trains = np.array([len(fold.train) for fold in folds], float)
+    ranks = np.minimum(trains, rank)
+    rows = np.minimum(tests, ranks)
+    through = n_alphas * 2 * n_targets  # products with targets, per cell of an operator
+    cost: dict[Form, float] = {
+        by_spectrum: (
+            EIGEN_COST * ranks**3 + 2 * ranks * trains * n_targets + through * rows * ranks + 2 * trains * ranks**2
+        ).sum()
+    }
+    if shifted:
+        factor = n_alphas * (CHOLESKY_COST * trains**3 + 2 * tests * trains**2)
+        cost[by_operators] = (factor + through * tests * trains).sum()
+    if _is_partition(folds, n_samples):
+        small = min(n_samples, rank)
+        cost[by_residuals] = (
+            EIGEN_COST * small**3 + (1 + n_alphas) * 2 * n_samples * small * n_targets + through * (tests**2).sum()
+        ) + n_alphas * (4 * tests**2 * small + 12 * tests**3).sum()  # blocks and their inverses, in float64
+        if shifted:
+            factor = n_alphas * (2 * n_samples**3 + (2 * tests**2 * trains).sum())
+            cost[by_deletion] = factor + through * (tests * trains).sum()
+    return min(cost, key=lambda form: cost[form])
+
+
+def _is_partition(folds: Sequence[Fold], n_samples: int) -> bool:
+    """Whether every training set is all that its test set is not (rows are unique within each)."""
+    for fold in folds:
+        if len(fold.train) + len(fold.test) != n_samples:
+            return False
+        seen = torch.zeros(n_samples, dtype=torch.bool, device=fold.train.device)
+        seen[fold.train] = True
+        seen[fold.test] = True
+        if not bool(seen.all()):
+            return False
+    return True
+
+
+def held_out_errors(
+    design: Design,
+    folds: Sequence[Fold],
+    alphas: Float[NDArray[np.floating], " alpha"],
+    *,
+    n_targets: int,
+    dtype: torch.dtype,
+) -> Iterator[HeldOutErrors]:
+    """Prepare the held-out errors of all folds for any targets, by the form that suits the shape.
+
+    Parameters
+    ----------
+    design : Design
+        Features or Gram matrix.
+    folds : sequence of Fold
+        From :func:`to_folds`.
+    alphas : ndarray, shape (alpha,)
+        Penalties.
+    n_targets : int
+        How many targets will be streamed, in all.
+    dtype : torch.dtype
+        Of the targets, and of every product with them.
+
+    Yields
+    ------
+    HeldOutErrors
+        One per fold, or one for all.
+    """
+    shifted = float(np.min(alphas)) > GRAM_LIMIT * _trace(design)
+    form = choose_form(folds, design.n_samples, design.rank, n_alphas=len(alphas), n_targets=n_targets, shifted=shifted)
+    penalties = torch.as_tensor(np.asarray(alphas, np.float64), device=folds[0].train.device)
+    yield from form(design, folds, penalties, dtype)
+
+
+def _trace(design: Design) -> float:
+    if design.features is not None:
+        return float(design.features.square().sum())
+    gram = design.full_gram()
+    return float(gram.diagonal().sum() - gram.mean() * len(gram))
+
+
+def by_spectrum(
+    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype
+) -> Iterator[HeldOutErrors]:
+    """Decompose every fold's smaller Gram matrix.
+
+    Parameters
+    ----------
+    design : Design
+    folds : sequence of Fold
+    alphas : Tensor, shape (alpha,)
+    dtype : torch.dtype
+
+    Yields
+    ------
+    FoldOperators
+        One a fold.
+    """
+    for fold in folds:
+        spectrum, project, test_design = _spectral_fold(design, fold, float(alphas.min()))
+        basis = None
+        if test_design.shape[0] > test_design.shape[1]:
+            basis, test_design = torch.linalg.qr(test_design)
+            basis = basis.to(dtype)
+        operators = torch.empty(len(alphas), *test_design.shape, dtype=dtype, device=test_design.device)
+        for row, alpha in enumerate(alphas):
+            operators[row] = test_design / (spectrum + alpha)
+        yield FoldOperators(fold, project.to(dtype), basis, operators.unbind())
+
+
+def _spectral_fold(design: Design, fold: Fold, least_alpha: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Spectrum (rank,), projection (rank, train) and test design (test, rank) of a fold."""
+    if design.features is not None:
+        train = design.features[fold.train]
+        mean = train.mean(0)
+        if train.shape[1] < train.shape[0] or design.gram is None:
+            parts = decompose(train - mean, least_alpha)
+            return parts.spectrum, parts.project, (design.features[fold.test] - mean) @ parts.lift
+    gram, across = fold_grams(design.full_gram(), fold.train, fold.test)
+    spectrum, vectors = torch.linalg.eigh(gram)
+    if design.features is not None and least_alpha <= GRAM_LIMIT * float(spectrum[-1]):
+        parts = decompose(train - mean, least_alpha)
+        return parts.spectrum, parts.project, (design.features[fold.test] - mean) @ parts.lift
+    return spectrum.clamp(min=0), vectors.T, across @ vectors
+
+
+def by_operators(
+    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype
+) -> Iterator[HeldOutErrors]:
+    """Factor every fold's Gram matrix anew for every penalty.
+
+    Parameters
+    ----------
+    design : Design
+    folds : sequence of Fold
+    alphas : Tensor, shape (alpha,)
+    dtype : torch.dtype
+
+    Yields
+    ------
+    FoldOperators
+        One a fold.
+    """
+    whole = design.full_gram()
+    for fold in folds:
+        gram, across = fold_grams(whole, fold.train, fold.test)
+        largest = largest_eigenvalue(gram)
+        by_dtype = {kind: (gram.to(kind), across.to(kind)) for kind in {torch.float64, dtype}}
+        operators = torch.empty(len(alphas), *across.shape, dtype=dtype, device=across.device)
+        for row, alpha in enumerate(alphas):
+            train_gram, test_gram = by_dtype[factor_dtype(largest, float(alpha), dtype)]
+            factor = shifted_cholesky(train_gram, float(alpha))
+            operators[row] = torch.cholesky_solve(test_gram.T, factor).T
+        yield FoldOperators(fold, None, None, operators.unbind())
+
+
+def by_deletion(
+    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype
+) -> Iterator[HeldOutErrors]:
+    r"""Invert the full Gram matrix once per penalty and delete each fold from it.
+
+    With :math:`G = (K + \tau 1 1^\top / n + \alpha I)^{-1}` for a centred :math:`K`, the residual maker of the full fit
+    is :math:`\alpha (G - 1 1^\top / (n (\tau + \alpha)))`; :math:`\tau` of the size of an eigenvalue keeps digits.
+
+    Parameters
+    ----------
+    design : Design
+    folds : sequence of Fold
+    alphas : Tensor, shape (alpha,)
+    dtype : torch.dtype
+
+    Yields
+    ------
+    FoldOperators
+        One a fold.
+    """
+    gram = centre_gram(design.full_gram())
+    n_samples = len(gram)
+    level = float(gram.diagonal().mean())
+    gram += level / n_samples
+    largest = largest_eigenvalue(gram)
+    by_dtype = {kind: gram.to(kind) for kind in {torch.float64, dtype}}
+    operators = [
+        torch.empty(len(alphas), len(fold.test), len(fold.train), dtype=dtype, device=gram.device) for fold in folds
+    ]
+    for row, alpha in enumerate(alphas.tolist()):
+        kind = factor_dtype(largest, alpha, dtype)
+        maker = torch.cholesky_inverse(shifted_cholesky(by_dtype[kind], alpha))
+        maker -= 1 / (n_samples * (level + alpha))
+        for fold, found in zip(folds, operators, strict=True):
+            rows = take(maker, fold.test, 0)  # (test, sample)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(take(rows, fold.test, 1)))
+            found[row] = (inverse @ take(rows, fold.train, 1)).add_(1 / len(fold.train)).neg_()
+    yield from (FoldOperators(fold, None, None, found.unbind()) for fold, found in zip(folds, operators, strict=True))
+
+
+def by_residuals(
+    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype
+) -> Iterator[HeldOutErrors]:
+    """Decompose once, and divide residuals of the full fit by the folds' blocks.
+
+    Parameters
+    ----------
+    design : Design
+    folds : sequence of Fold
+    alphas : Tensor, shape (alpha,)
+    dtype : torch.dtype
+
+    Yields
+    ------
+    BlockResiduals or FoldOperators
+        One for all folds; or one a fold, where a block leaves too little residual to divide by.
+    """
+    everything = torch.arange(design.n_samples, device=alphas.device)
+    spectrum, project, fitted = _spectral_fold(design, Fold(everything, everything), float(alphas.min()))
+    sizes = sorted({len(fold.test) for fold in folds})
+    tests = tuple(torch.stack([fold.test for fold in folds if len(fold.test) == size]) for size in sizes)
+    designs = torch.empty(len(alphas), *fitted.shape, dtype=dtype, device=fitted.device)
+    inverses = [
+        torch.empty(len(alphas), *rows.shape, rows.shape[1], dtype=dtype, device=alphas.device) for rows in tests
+    ]
+    for row, alpha in enumerate(alphas.tolist()):
+        shrunken = fitted / (spectrum + alpha)
+        designs[row] = shrunken
+        for rows, found in zip(tests, inverses, strict=True):
+            block = -torch.einsum("ktr,rks->kts", shrunken[rows], project[:, rows]) - 1 / design.n_samples
+            block.diagonal(dim1=1, dim2=2).add_(1)
+            if float(torch.linalg.eigvalsh(block)[:, 0].min()) < LEAST_SLACK:
+                yield from by_spectrum(design, folds, alphas, dtype)
+                return
+            found[row] = torch.linalg.inv(block)
+    yield BlockResiduals(tests, project.to(dtype), designs, tuple(inverses))

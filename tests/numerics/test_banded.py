@@ -1,0 +1,128 @@
+"""Banded ridge: weightings are scored and fitted as ridge on scaled features is, by hand, in both dtypes."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+
+from neuroling.numerics.band_gradient import GradientFold, error_and_gradient
+from neuroling.numerics.banded import Bands, dirichlet_weightings, fit_bands, search_weightings
+from neuroling.numerics.designs import to_folds
+from neuroling.numerics.memory import Limits, Targets
+
+RNG = np.random.default_rng
+CPU = torch.device("cpu")
+ALPHAS = np.array([0.5, 10.0, 200.0])
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}
+SIZES = {"wide": (5, 40), "tall": (3, 4)}
+
+
+def _data(sizes, dtype=np.float64, n=30, q=6):
+    rng = RNG(0)
+    X = rng.standard_normal((n, sum(sizes)))
+    Y = X[:, : sizes[0]] @ rng.standard_normal((sizes[0], q)) + rng.standard_normal((n, q)) + 1
+    return X, Y.astype(dtype)
+
+
+def _bands(X, sizes):
+    return Bands.of(X, np.split(np.arange(X.shape[1]), np.cumsum(sizes)[:-1]), CPU)
+
+
+def _folds(n=30, k=3):
+    rows = np.arange(n)
+    return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, k)]
+
+
+def _score_by_hand(X, Y, sizes, weights, alpha):
+    Y, scaled = Y.astype(np.float64), X * np.sqrt(np.repeat(weights, sizes))
+    error, baseline = 0.0, 0.0
+    for train, test in _folds():
+        error += ((Ridge(alpha).fit(scaled[train], Y[train]).predict(scaled[test]) - Y[test]) ** 2).sum(0)
+        baseline += ((Y[test] - Y[train].mean(0)) ** 2).sum(0)
+    return 1 - error / baseline
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", sorted(SIZES))
+@pytest.mark.parametrize("memory", [None, 75_000])
+def test_every_weighting_is_scored_as_by_hand(shape, dtype, memory):
+    sizes = SIZES[shape]
+    X, Y = _data(sizes, dtype)
+    weightings = dirichlet_weightings(4, 2, (1.0,), RNG(0))
+    targets = Targets(Y, CPU, Limits(memory=memory))
+    scores, weighting, penalty = search_weightings(_bands(X, sizes), targets, _folds(), ALPHAS, weightings)
+    by_hand = np.array([[_score_by_hand(X, Y, sizes, w, alpha) for alpha in ALPHAS] for w in weightings])
+    np.testing.assert_allclose(scores, by_hand.max(1), atol=TOLERANCE[dtype])
+    np.testing.assert_array_equal(weighting, by_hand.max(1).argmax(0))
+    np.testing.assert_array_equal(penalty, by_hand.argmax(1)[weighting, np.arange(6)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", sorted(SIZES))
+@pytest.mark.parametrize("own", [False, True], ids=["shared weights", "weights of their own"])
+def test_weights_are_those_of_ridge_on_scaled_features(shape, dtype, own):
+    sizes = SIZES[shape]
+    X, Y = _data(sizes, dtype)
+    near = np.array([[0.2, 0.8], [0.5, 0.5]])[[0, 0, 1, 1, 0, 1]].T
+    weights = near * np.exp(0.3 * RNG(1).standard_normal(near.shape)) if own else near
+    alphas = ALPHAS[[0, 1, 2, 1, 0, 1]]
+    coef, mean = fit_bands(_bands(X, sizes), Targets(Y, CPU, Limits()), weights, alphas, near)
+    for target in range(6):
+        roots = np.sqrt(np.repeat(weights[:, target], sizes))
+        slow = Ridge(alphas[target]).fit(X * roots, Y[:, target].astype(np.float64)).coef_ * roots
+        np.testing.assert_allclose(np.concatenate(coef)[:, target], slow, atol=TOLERANCE[dtype])
+    np.testing.assert_allclose(mean, Y.mean(0), rtol=1e-6)
+
+
+def test_a_band_of_weight_zero_has_no_weights():
+    X, Y = _data((3, 4))
+    weights = np.tile([[0.0], [1.0]], 6)
+    coef, _ = fit_bands(_bands(X, (3, 4)), Targets(Y, CPU, Limits()), weights, np.ones(6), weights)
+    assert (coef[0] == 0).all()
+
+
+def test_equal_seeds_draw_equal_weightings_and_others_do_not():
+    one, same, other = (dirichlet_weightings(5, 3, (0.1, 1.0), RNG(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one[1:], other[1:])
+
+
+# --- gradient ---------------------------------------------------------------------------------------------------------
+
+
+def _gradient_folds(X, sizes):
+    features = torch.from_numpy(X - X.mean(0))
+    weights = torch.full((sum(sizes),), 0.5, dtype=torch.float64)
+    return [GradientFold.of(features, weights, fold, torch.float64) for fold in to_folds(_folds(), CPU)]
+
+
+@pytest.mark.parametrize("shape", sorted(SIZES))
+def test_the_error_at_any_penalties_is_that_of_refits(shape):
+    sizes = SIZES[shape]
+    X, Y = _data(sizes)
+    theta = torch.from_numpy(RNG(1).standard_normal((2, 6)))
+    error, _ = error_and_gradient(_gradient_folds(X, sizes), sizes, torch.from_numpy(Y), theta, torch.ones(6), 1e-12)
+    for target in range(6):
+        slow = 0.0
+        for train, test in _folds():
+            scaled = X * np.exp(np.repeat(theta[:, target].numpy(), sizes) / 2)
+            slow += (
+                (Ridge(1.0).fit(scaled[train], Y[train, target]).predict(scaled[test]) - Y[test, target]) ** 2
+            ).sum()
+        assert float(error[target]) == pytest.approx(slow, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", sorted(SIZES))
+def test_the_gradient_is_that_of_finite_differences(shape):
+    sizes = SIZES[shape]
+    X, Y = _data(sizes)
+    folds, y, step = _gradient_folds(X, sizes), torch.from_numpy(Y), 1e-5
+    theta = torch.from_numpy(RNG(1).standard_normal((2, 6)))
+    _, gradient = error_and_gradient(folds, sizes, y, theta, torch.ones(6), 1e-13)
+    for band in range(2):
+        moved = torch.zeros_like(theta)
+        moved[band] = step
+        up, down = (
+            error_and_gradient(folds, sizes, y, theta + sign * moved, torch.ones(6), 1e-13)[0] for sign in (1, -1)
+        )
+        np.testing.assert_allclose(gradient[band], (up - down) / (2 * step), rtol=1e-5, atol=1e-5)
