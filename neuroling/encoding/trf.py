@@ -179,6 +179,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
             Itself.
         """
         design = self._design(X, y, groups)
+        self.n_axes_ = np.asarray(y).ndim
         return self._fit_rows(design, np.arange(len(design.groups)))
 
     def predict(self, X: ArrayLike, groups: ArrayLike | None = None) -> Array:
@@ -272,11 +273,10 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         lagged = lay_out(features - features.mean(axis=0), runs, (first, last), device)
         Y = to_tensor(targets - targets.mean(axis=0), device, torch.float64)
         total = moments(lagged, Y, np.arange(len(features)))
-        self.n_axes_ = np.asarray(y).ndim
         return _Design(lagged, Y, np.asarray(groups), total, features.mean(axis=0), targets.mean(axis=0))
 
     def _fit_rows(self, design: _Design, rows: Rows) -> Self:
-        whole = _raw(design, rows)
+        whole = _sums(design, rows)
         folds = [
             self._fold(design, whole, rows, fold=fold, number=number)
             for number, fold in enumerate(self._inner_folds(rows, design.groups[rows]))
@@ -302,14 +302,14 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         train, test = fold
         _check_gap(train, test, design.groups, self._reach(), f"folds: fold {number}")
         outside = np.setdiff1d(rows, train)
-        training = whole.without(_raw(design, outside)) if len(outside) < len(train) else _raw(design, train)
+        training = whole.without(_sums(design, outside)) if len(outside) < len(train) else _sums(design, train)
         scored = test[design.lagged.complete[test]]
         if len(scored) < 3:
             raise ValueError(
                 f"folds: fold {number} has {len(scored)} rows whose lags all lie inside their run; expected at least 3."
             )
         x_mean, y_mean = training.x_sum / training.n, training.y_sum / training.n
-        return centred(training, x_mean, y_mean), centred(_raw(design, scored), x_mean, y_mean)
+        return centred(training, x_mean, y_mean), centred(_sums(design, scored), x_mean, y_mean)
 
     def _store(self, design: _Design, whole: Moments, weights: torch.Tensor) -> None:
         first, last = self._checked_lags()
@@ -324,9 +324,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
 
     def _predicted(self, lagged: Lagged, rows: Rows) -> Array:
         """Predict rows from features counted from the training mean."""
-        blocks = np.concatenate(
-            [self.coef_, np.zeros((len(self.coef_), 1, len(self.lags_)))], axis=1
-        )  # marks: no weight
+        marks = np.zeros((len(self.coef_), 1, len(self.lags_)))  # being inside the run has no weight
+        blocks = np.concatenate([self.coef_, marks], axis=1)  # (channel, feature + 1, lag)
         weights = blocks.transpose(2, 1, 0)[::-1].reshape(lagged.width, -1)
         operator = to_tensor(np.ascontiguousarray(weights), lagged.padded.device)
         found = np.empty((len(rows), len(self.coef_)))
@@ -399,7 +398,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         return alphas.astype(np.float64)
 
 
-def _raw(design: _Design, rows: Rows) -> Moments:
+def _sums(design: _Design, rows: Rows) -> Moments:
     """Sum over rows; what is left out is taken off the whole where that is less work."""
     n = len(design.groups)
     if len(rows) == n:

@@ -137,6 +137,13 @@ def test_evaluates_like_any_model(splits):
     np.testing.assert_allclose(result.score, np.sqrt(0.6), atol=0.06)
 
 
+def test_the_model_handed_in_stays_unfitted():
+    model = TRF((0, 4), alphas=ALPHAS, device="cpu")
+    before = dict(vars(model))
+    evaluate(model, data(3), splits=LeaveOneGroupOut(), metric=pearson)
+    assert vars(model) == before
+
+
 def test_stretches_without_a_gap_are_refused():
     with pytest.raises(ValueError, match=r"split 0 cuts run 0 and trains on 4 rows within the longest lag of 4"):
         evaluate(TRF((0, 4), alphas=ALPHAS, device="cpu"), data(1), splits=ContiguousFolds(3), metric=pearson)
