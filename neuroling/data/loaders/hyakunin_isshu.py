@@ -67,7 +67,7 @@ def load(folder: Path | str | None = None) -> Poems:
         bad = [number for number, verse in zip(table["no"], table[column], strict=True) if not KANA.fullmatch(verse)]
         if bad:
             raise CorruptData(path, f"{column} of poem {bad[0]} (one of {len(bad)})", "hiragana and nothing else")
-    sides = [
+    upper, lower = (
         Stimuli.from_texts(
             table[f"{side}_kana"].tolist(),
             labels=table["no"].tolist(),
@@ -75,8 +75,8 @@ def load(folder: Path | str | None = None) -> Poems:
             written=table[side].tolist(),
         )
         for side in ("upper", "lower")
-    ]
-    return Poems(*sides, synthetic=is_synthetic(folder))
+    )
+    return Poems(upper, lower, is_synthetic(folder))
 
 
 # --- the synthetic twin ----------------------------------------------------------------------------------------------
