@@ -61,8 +61,8 @@ def deviation(found: Sequence[torch.Tensor], exact: Sequence[torch.Tensor]) -> f
 
     Examples
     --------
-    >>> deviation([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -5.0])])
-    0.2
+    >>> deviation([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -8.0])])
+    0.5
     """
     shares = [float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(found, exact, strict=True)]
     return round(max(shares), 12)
