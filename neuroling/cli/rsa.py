@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
+    from neuroling.core.result import Result
+
 
 def rsa(
     ctx: typer.Context,
@@ -78,7 +80,20 @@ def rsa(
         ceiling="subject" in measured.dims,
     )
     shared = {"model_distance": model_distance, "distance": distance, "comparator": comparator, "over": over}
-    finish(result, out, unit, {**shared, "window": window})
+    finish(_one_model(result, unit), out, unit, {**shared, "window": window})
+
+
+def _one_model(result: Result, unit: list[str] | None) -> Result:
+    """Where the unit is a model of its study, its one model needs no axis."""
+    from neuroling.cli.unit_options import labels_of
+    from neuroling.core.result import Result
+
+    if "model" not in labels_of(unit):
+        return result
+    n_models = result.score.sizes["model"]
+    if n_models > 1:
+        raise typer.BadParameter(f"model=… names one, but there are {n_models}; give --layer.", param_hint="--unit")
+    return Result(result.data.isel(model=0, drop=True), result.provenance)
 
 
 def _models(features: xr.DataArray, layer: str | None, distance: str, path: Path) -> xr.DataArray:

@@ -57,15 +57,21 @@ def test_a_unit_carries_its_labels_and_its_configuration(call, files, tmp_path):
     assert (record.unit, record.configuration["window"]) == ({"subject": "s1"}, "3")
 
 
+def test_a_unit_that_is_a_model_of_its_study_has_no_axis_of_models(call, files, tmp_path):
+    call("rsa", *files, "-o", tmp_path / "unit.nc", "--unit", "model=minilm", "--layer", "6")
+    assert "model" not in Result.load(tmp_path / "unit.nc").score.dims
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--unit", "model=minilm"), "names one, but there are 2"),
         (("--layer", "7"), "got '7'"),
         (("--subject", "s3"), "has s1, s2"),
         (("--unit", "subject"), "expected NAME=LABEL"),
         (("--unit", "subject=a", "--unit", "subject=b"), "is given twice"),
     ],
-    ids=["layer", "subject", "label", "twice"],
+    ids=["models", "layer", "subject", "label", "twice"],
 )
 def test_a_unit_that_does_not_exist_ends_in_words(call, files, tmp_path, options, said):
     answer = call("rsa", *files, "-o", tmp_path / "unit.nc", *options)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from neuroling import workflow
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-SNAKEMAKE = ("snakemake>=9.27,<10", "snakemake-executor-plugin-slurm>=2.8,<3", "pygments>=2.15")
 SUBJECTS, LAYERS = ("s18", "s19", "s20"), ("0", "6")
 CONFIG = """\
 subjects: [{subjects}]
@@ -49,21 +47,6 @@ case "$*" in *--subject*)
 esac
 exec {python} -m neuroling.cli "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def snakemake(tmp_path_factory) -> str:
-    """Snakemake from the path, or from an environment of its own made here."""
-    found = shutil.which("snakemake")
-    if found:
-        return found
-    folder = tmp_path_factory.mktemp("snakemake")
-    subprocess.run((sys.executable, "-m", "venv", str(folder)), check=True)
-    command = (str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *SNAKEMAKE)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"Snakemake could not be installed: {done.stderr.strip().splitlines()[-1:]}")
-    return str(folder / "bin" / "snakemake")
 
 
 @pytest.fixture(scope="module")
