@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -47,7 +47,7 @@ def gather(results: Mapping[str, Result]) -> Result:
     if not results:
         raise ValueError("results: none given; expected the units of a study.")
     axes = _axes(results)
-    _check_one_study(results)
+    check_one_study(results)
     values = {axis: sorted({r.provenance.unit[axis] for r in results.values()}, key=_natural) for axis in axes}
     places = _places(results, axes)
     absent = [place for place in product(*values.values()) if place not in places]
@@ -87,25 +87,55 @@ def _axes(results: Mapping[str, Result]) -> list[str]:
     return axes
 
 
-def _check_one_study(results: Mapping[str, Result]) -> None:
+def check_one_study(results: Mapping[str, Result], also: Callable[[Result], Mapping[str, str]] = lambda _: {}) -> None:
+    """Refuse results that different configurations or versions have made.
+
+    Parameters
+    ----------
+    results : mapping of str to Result
+        Name of each (such as its file), and the result.
+    also : callable
+        What else has to be the same in all of them.
+
+    Raises
+    ------
+    ValueError
+        If two differ; the message names both and the first thing that differs.
+    """
     (first, one), *others = results.items()
     for name, other in others:
         for what, a, b in (
-            ("configuration", one.provenance.configuration, other.provenance.configuration),
-            ("version", _versions(one), _versions(other)),
+            ("configurations", one.provenance.configuration, other.provenance.configuration),
+            ("versions", versions_that_count(one.provenance.versions), versions_that_count(other.provenance.versions)),
+            ("recordings", also(one), also(other)),
         ):
-            differing = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-            if differing:
-                key = differing[0]
+            key = first_difference(a, b)
+            if key is not None:
                 raise ValueError(
-                    f"results: {first} and {name} come from different {what}s: {key} is {a.get(key)!r} in one and "
-                    f"{b.get(key)!r} in the other{f' (and {len(differing) - 1} more)' if len(differing) > 1 else ''}. "
-                    "Make the older ones again; they are not mixed."
+                    f"results: {first} and {name} come from different {what}: {key} is {a.get(key)!r} in one and "
+                    f"{b.get(key)!r} in the other. Make the older ones again; they are not mixed."
                 )
 
 
-def _versions(result: Result) -> dict[str, str]:
-    return {name: found for name, found in result.provenance.versions.items() if name not in MACHINE}
+def first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
+    """Name the first key, in alphabetical order, that has another value in the other; None if all agree.
+
+    Parameters
+    ----------
+    one, other : mapping of str to str
+    """
+    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
+
+
+def versions_that_count(versions: Mapping[str, str]) -> dict[str, str]:
+    """Give the versions that can change a number; the nodes of one cluster may differ in their platform.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+        As a provenance holds them.
+    """
+    return {name: found for name, found in versions.items() if name not in MACHINE}
 
 
 def _places(results: Mapping[str, Result], axes: Sequence[str]) -> dict[tuple[str, ...], Result]:

@@ -20,6 +20,7 @@ from neuroling.core.provenance import Provenance, content_hash, current_versions
 from neuroling.core.result import Result, ResultFileError
 from neuroling.core.units import stamp
 from neuroling.evaluation.evaluate import evaluate
+from neuroling.evaluation.gather import check_one_study, first_difference, versions_that_count
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def join_tiles(results: Mapping[str, Result]) -> Result:
     bare = [name for name, result in results.items() if TILE not in result.provenance.unit]
     if bare:
         raise ValueError(f"results: {bare[0]} is no tile of a recording; expected files of evaluate_tiles.")
-    _check_alike(results)
+    check_one_study(results, _of_all)
     ordered = sorted(results, key=lambda name: int(results[name].provenance.unit[TILE]))
     numbers = [int(results[name].provenance.unit[TILE]) for name in ordered]
     of = int(results[ordered[0]].provenance.configuration["tiles"])
@@ -305,9 +306,9 @@ def _is_done(path: Path, expected: Provenance) -> bool:
         ("unit", expected.unit, found.unit),
         ("configuration", expected.configuration, found.configuration),
         ("recording", expected.data, {key: found.data.get(key, "") for key in expected.data}),
-        ("version", _versions(current_versions()), _versions(found.versions)),
+        ("version", versions_that_count(current_versions()), versions_that_count(found.versions)),
     ):
-        key = _first_difference(ours, theirs)
+        key = first_difference(ours, theirs)
         if key is not None:
             raise ValueError(
                 f"folder: {path} was made with another {what}: {key} is {theirs.get(key)!r} there and "
@@ -316,35 +317,10 @@ def _is_done(path: Path, expected: Provenance) -> bool:
     return True
 
 
-def _first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
-    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
-
-
-def _versions(versions: Mapping[str, str]) -> dict[str, str]:
-    """Versions that can change a number; nodes of one cluster may differ in the name of their platform."""
-    return {name: found for name, found in versions.items() if name != "platform"}
-
-
 def _of_all(result: Result) -> dict[str, str]:
     """Give what every tile of a recording says of the whole."""
     about = {key: value for key, value in result.provenance.data.items() if key.endswith("of all tiles")}
     return about | {key: value for key, value in result.provenance.unit.items() if key != TILE}
-
-
-def _check_alike(results: Mapping[str, Result]) -> None:
-    (first, one), *others = results.items()
-    for name, other in others:
-        for what, a, b in (
-            ("configuration", one.provenance.configuration, other.provenance.configuration),
-            ("version", _versions(one.provenance.versions), _versions(other.provenance.versions)),
-            ("recording", _of_all(one), _of_all(other)),
-        ):
-            key = _first_difference(a, b)
-            if key is not None:
-                raise ValueError(
-                    f"results: {first} and {name} are tiles of another {what}: {key} is {a.get(key)!r} in one and "
-                    f"{b.get(key)!r} in the other. Make the older ones again; they are not mixed."
-                )
 
 
 def _evaluated(

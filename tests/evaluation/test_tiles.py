@@ -195,7 +195,7 @@ BAD = {
     "other folds": (other_folds, "made with another configuration: splits is 'ContiguousFolds.*n_splits=4"),
     "other recording": (other_recording, "made with another recording"),
     "other version": (other_version, "made with another version: torch is '1.0' there"),
-    "tiles of two runs": (joined_over_folders, "one and other are tiles of another configuration: seed"),
+    "tiles of two runs": (joined_over_folders, "one and other come from different configurations: seed"),
     "tile twice": (joined_twice, "is a tile that stands twice"),
     "tile missing": (joined_in_part, "1 of 2 tiles are missing, first .1.; finish them, with --tile 1/2"),
     "nothing to join": (lambda *_: join_tiles({}), "none given"),
