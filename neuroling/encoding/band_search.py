@@ -158,7 +158,8 @@ class GradientSearch:
         Returns
         -------
         Found
-            ``scores`` has a row for the start and one for every step.
+            ``scores`` has a row for the best of the random search, one for where the descent starts, which is that
+            point brought within the bounds, and one for every step.
         """
         begun = self.start(bands, targets, folds, alphas)
         bounds = (float(alphas.min()) / self.reach, float(alphas.max()) * self.reach)
@@ -167,4 +168,5 @@ class GradientSearch:
         )
         kept = ~(np.nanmax(scores, 0, initial=-np.inf) > begun.scores.max(0))  # no step was better; or no score
         delta = np.where(kept, begun.weights / begun.alphas, 1 / penalties)  # (band, target)
-        return Found(delta / delta.sum(0), 1 / delta.sum(0), scores, begun.weights)
+        met = np.vstack([begun.scores.max(0), scores])  # the start of a descent may lie below the search's best
+        return Found(delta / delta.sum(0), 1 / delta.sum(0), met, begun.weights)

@@ -194,7 +194,7 @@ def error_and_gradient(
         back = part.new.T @ left  # (feature, target)
         adjoint = system.solve(system.seen @ (spread * back), spread, scale, tolerance)
         cells = spread * inner * (back - system.seen.T @ adjoint)
-        gradient += 2 * torch.stack([block.sum(0) for block in cells.split(list(sizes))])
+        gradient += 2 * torch.stack([block.sum(0) for block in torch.split_with_sizes(cells, list(sizes))])
     return error, gradient
 
 

@@ -140,7 +140,7 @@ def _best(
     scored = ~np.isnan(scores).any(0)
     weighting, penalty = np.zeros(scores.shape[1], np.intp), np.full(scores.shape[1], largest)
     weighting[scored] = scores[:, scored].argmax(0)
-    penalty[scored] = top[weighting[scored], scored.nonzero()[0]]
+    penalty[scored] = top[weighting[scored], np.flatnonzero(scored)]
     return weighting, penalty
 
 
@@ -208,7 +208,7 @@ def fit_bands(
     targets: Targets,
     weights: Float[NDArray[np.floating], "band target"],
     alphas: Float[NDArray[np.floating], " target"],
-    near: Float[NDArray[np.floating], "band target"],
+    near: Float[NDArray[np.float64], "band target"],
 ) -> tuple[list[Float[NDArray[np.floating], "feature target"]], Float[NDArray[np.float64], " target"]]:
     """Fit every target with its weights of the bands and its penalty.
 
@@ -237,7 +237,7 @@ def fit_bands(
     different, member = np.unique(weights, axis=1, return_inverse=True)
     if different.shape[1] > np.unique(near, axis=1).shape[1]:  # most have weights of their own
         with np.errstate(divide="ignore"):
-            return fit_apart(bands.parts, targets, alphas / weights, near), mean
+            return fit_apart(bands.parts, targets, alphas / np.asarray(weights, np.float64), near), mean
     grams = bands.grams() if bands.wide else None
     coef = [np.empty((part.shape[1], values.shape[1]), values.dtype) for part in bands.parts]
     for number, shared in enumerate(different.T):

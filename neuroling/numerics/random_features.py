@@ -57,7 +57,8 @@ class FourierFeatures:
     def __call__(self, X: torch.Tensor) -> torch.Tensor:
         """Map features (sample, feature) to random features (sample, random feature), float64."""
         phases = X @ to_tensor(self.frequencies, X.device)
-        return torch.cat([phases.cos(), phases.sin()], 1) / self.frequencies.shape[1] ** 0.5
+        waves = torch.cat([phases.cos(), phases.sin()], 1)
+        return waves / float(np.sqrt(self.frequencies.shape[1]))
 
 
 def _orthogonal(size: int, rng: np.random.Generator) -> NDArray[np.float64]:

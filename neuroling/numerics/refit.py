@@ -110,12 +110,13 @@ def by_penalty(alphas: Float[NDArray[np.floating], " target"], size: int) -> Ite
     Yields
     ------
     ndarray of int
-        Which targets; penalties descend, so that few different ones meet in one piece.
+        Which targets, those of the smallest penalty first, each piece of one penalty; in their own order where fewer
+        than :data:`MANY` targets share a penalty on average.
 
     Examples
     --------
-    >>> [rows.tolist() for rows in by_penalty(np.array([1.0, 2.0, 1.0]), size=5)]
-    [[0, 2], [1]]
+    >>> [rows.tolist() for rows in by_penalty(np.array([1.0, 2.0, 1.0, 1.0] * 2), size=5)]
+    [[0, 2, 3], [4, 6, 7], [1, 5]]
     """
     if len(np.unique(alphas)) > len(alphas) / MANY:
         yield from np.array_split(np.arange(len(alphas)), -(-len(alphas) // size))

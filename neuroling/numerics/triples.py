@@ -167,9 +167,9 @@ def nested_pairs(
             members = np.flatnonzero(some[:, 0] == first)
             seconds = torch.from_numpy(some[members, 1]).to(gram.device)
             predicted, chosen = _predict_group(triples(makers, first, seconds), residuals, y, first, seconds)
-            predicted = (predicted + mean.to(y.dtype)).cpu().numpy()
-            for place, member in enumerate(members):
-                found[member] = predicted[:, place], chosen[place]
+            shifted = (predicted + mean.to(y.dtype)).cpu().numpy()
+            for place, member in enumerate(members.tolist()):
+                found[member] = shifted[:, place], chosen[place]
         yield from found
 
 

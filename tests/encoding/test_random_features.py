@@ -27,7 +27,7 @@ def _distance(n_random, options, X, Y):
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_more_random_features_come_nearer_to_the_kernel(name):
     few, many = (_distance(number, KERNELS[name], *_data()) for number in (30, 20_000))
-    assert many < 0.03 < few
+    assert many < min(0.03, few / 5)
 
 
 def test_equal_seeds_predict_the_same_and_others_do_not():
