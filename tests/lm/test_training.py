@@ -118,10 +118,11 @@ def test_a_killed_process_leaves_a_run_that_goes_on_to_the_very_bit(tmp_path):
         return done.stdout.split()[-1]
 
     expected = finish(tmp_path / "whole")
-    killed = subprocess.Popen([sys.executable, "-c", script(tmp_path / "cut", 7)], stdout=subprocess.PIPE, text=True)
-    assert any(line.strip() == "7" for line in killed.stdout)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    command = [sys.executable, "-c", script(tmp_path / "cut", 7)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:  # closes the pipe
+        assert any(line.strip() == "7" for line in killed.stdout)
+        killed.send_signal(signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
     assert latest_checkpoint(tmp_path / "cut").name == "step-00000006"
     assert finish(tmp_path / "cut") == expected
 
