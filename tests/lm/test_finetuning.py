@@ -88,7 +88,10 @@ def test_a_broken_pair_of_jsts_is_named(line, message):
 PASSAGE = "the cat sees the dog . the bird follows the child ."
 
 
-def squad(start=PASSAGE.index("follows")):
+START = PASSAGE.index("follows")
+
+
+def squad(start=START):
     answer = {"text": "follows", "answer_start": start}
     return json.dumps(
         {"data": [{"paragraphs": [{"context": PASSAGE, "qas": [{"question": "the bird ?", "answers": [answer]}]}]}]}
