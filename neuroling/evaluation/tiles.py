@@ -30,7 +30,7 @@ TILE = "tile"
 """Label of a tile among those of its unit of work."""
 
 COPIES = 8
-"""How often the values of a tile stand in memory while it is evaluated; a generous heuristic, held by a test."""
+"""How often the values of a tile stand in memory while it is evaluated; a generous heuristic that no test measures."""
 
 
 @dataclass(frozen=True)
