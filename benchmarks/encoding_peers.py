@@ -85,7 +85,8 @@ def compare(name: str, ours: object, theirs: object, Y: Array) -> dict[str, floa
     peer = np.ravel(np.asarray(theirs.cv_scores_, np.float64))
     worst = float(np.abs(score / peer - 1).max())
     print(f"{name}: same penalty in {same:.4%}, largest relative difference of a score {worst:.1e}", flush=True)
-    assert worst < EQUAL and same > SAME_PENALTY, f"{name} differs"
+    assert worst < EQUAL, f"{name}: scores differ"
+    assert same > SAME_PENALTY, f"{name}: penalties differ"
     return {"same penalty": same, "largest relative difference": worst}
 
 
