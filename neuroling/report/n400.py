@@ -278,22 +278,25 @@ def film_of_units(units: Mapping[str, xr.DataArray], *, columns: int = 10, milli
     Returns
     -------
     bytes
-        An animated GIF.
+        An animated GIF; colours span activations from 0 to the highest of all trials.
     """
     from matplotlib.image import AxesImage
     from PIL import Image
 
     if not units:
         raise ValueError("units: empty; expected at least one trial.")
-    figure = _figure(3.2 * len(units), 2.9)
+    figure = _figure(3.2 * len(units) + 0.8, 2.2)
+    axes = np.atleast_1d(figure.subplots(1, len(units)))
+    brightest = max(float(trial.max()) for trial in units.values())
     panels: list[tuple[AxesImage, np.ndarray]] = []
-    for ax, (title, trial) in zip(np.atleast_1d(figure.subplots(1, len(units))), units.items(), strict=True):
+    for ax, (title, trial) in zip(axes, units.items(), strict=True):
         values = trial.transpose("time", "channel").to_numpy()  # (tick, unit)
         padded = np.pad(values, ((0, 0), (0, -values.shape[1] % columns)), constant_values=np.nan)
         frames = padded.reshape(len(values), -1, columns)
-        panels.append((ax.imshow(frames[0], vmin=0, vmax=1, cmap="cividis"), frames))
+        panels.append((ax.imshow(frames[0], vmin=0, vmax=brightest, cmap="cividis"), frames))
         ax.set_title(title, fontsize=9)
         ax.set_axis_off()
+    figure.colorbar(panels[0][0], ax=list(axes), label="activation", shrink=0.8)
     times = next(iter(units.values()))["time"].to_numpy()
     pictures = []
     for tick, time in enumerate(times):
@@ -302,7 +305,7 @@ def film_of_units(units: Mapping[str, xr.DataArray], *, columns: int = 10, milli
         figure.suptitle(f"simulated semantic layer, {1000 * time:+.0f} ms", fontsize=9)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=90, facecolor="white")
-        pictures.append(Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE))
+        pictures.append(Image.open(buffer).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE))
     film = io.BytesIO()
     pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
     return film.getvalue()
