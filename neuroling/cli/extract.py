@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def extract(
+    ctx: typer.Context,
     table: Annotated[Path, typer.Argument(metavar="STIMULI.csv", help="A row a text or word; column `text`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="NetCDF file to be written.")],
     model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, a folder, or a name on the hub.")] = "minilm",
@@ -32,11 +33,14 @@ def extract(
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile the layers first, with torch.compile.")] = False,
     shard: Annotated[str | None, typer.Option(help="I/N: the I-th of N parts, from 1; one a GPU or job.")] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
 ) -> None:
     """Extract features from a table of stimuli; a run that was interrupted goes on where it stopped.
 
     Parameters
     ----------
+    ctx : typer.Context
+        The call itself, which ``--dry-run`` makes again.
     table : pathlib.Path
         CSV or TSV in UTF-8. A column ``sample`` holds labels; other columns as in ``Stimuli``.
     out : pathlib.Path
@@ -49,6 +53,8 @@ def extract(
         ``I/N``; groups are never divided.
     progress : bool
         Show a progress bar.
+    dry_run : bool
+        Print memory in MiB and seconds as JSON instead.
     """
     from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract as run
@@ -63,6 +69,9 @@ def extract(
     how = None if unit == "sentence" else _context(context)
     if unit == "split":
         stimuli = split_words(stimuli, segmenter=japanese_segmenter() if segment == "japanese" else None)
+    if dry_run:
+        _say_needs(ctx, shard)
+        return
     stimuli = _shard(stimuli, shard)
     first, *others = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
@@ -85,6 +94,25 @@ def extract(
     if "deviation_from_float32" in features.attrs:
         typer.echo(f"  deviation from float32: {features.attrs['deviation_from_float32']}")
     features.close()
+
+
+def _say_needs(ctx: typer.Context, shard: str | None) -> None:
+    """Measure a quarter and a half of a shard."""
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.estimate import SHARES, extrapolate
+    from neuroling.cli.unit_options import arguments_again
+
+    n_shards = int((shard or "1/1").partition("/")[2])
+    whole = max(SHARES)
+    with TemporaryDirectory() as folder:
+
+        def part(n: int) -> list[str]:
+            changes = {"shard": f"1/{n_shards * whole // n}", "out": Path(folder) / f"{n}.nc", "dry_run": False}
+            return arguments_again(ctx, progress=False, **changes)
+
+        needs = extrapolate(part, whole)
+    typer.echo(needs.to_json())
 
 
 def read_stimuli(path: Path) -> Stimuli:
@@ -157,12 +185,13 @@ def _shard(stimuli: Stimuli, shard: str | None) -> Stimuli:
     if shard is None:
         return stimuli
     import numpy as np
+    import pandas as pd
 
     first, _, n_parts = shard.partition("/")
     if not (first.isdigit() and n_parts.isdigit() and 1 <= int(first) <= int(n_parts)):
         raise typer.BadParameter(f"got {shard!r}; expected I/N with I from 1 to N.", param_hint="--shard")
     names = stimuli.table["group"] if "group" in stimuli.table else np.arange(len(stimuli))
-    _, group = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+    group, _ = pd.factorize(np.asarray(names, dtype=str))  # numbered as they appear, so that parts follow the table
     sizes = np.bincount(group, weights=[len(text) for text in stimuli.texts])
     middle = np.cumsum(sizes) - sizes / 2
     part = np.minimum((middle / sizes.sum() * int(n_parts)).astype(int), int(n_parts) - 1)[group] + 1

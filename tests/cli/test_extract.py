@@ -120,3 +120,13 @@ def test_an_unpinned_model_fails_in_one_line(call, table, tmp_path):
 
 def test_words_that_look_like_missing_values_stay_words(table):
     assert read_stimuli(table).texts == ["The cat saw the dog.", "NA", "null", "A ship."]
+
+
+def test_shards_follow_the_order_of_the_table(tmp_path):
+    from neuroling.cli.extract import _shard
+
+    path = tmp_path / "twelve.csv"
+    path.write_text("sample,text\n" + "".join(f"s{n},a text\n" for n in range(12)), encoding="utf-8")
+    stimuli = read_stimuli(path)
+    parts = [_shard(stimuli, f"{number}/3").labels.tolist() for number in (1, 2, 3)]
+    assert [label for part in parts for label in part] == stimuli.labels.tolist()

@@ -91,8 +91,9 @@ def test_a_sweep_of_the_simulator(run):
 
 def test_features_in_shards(run, tmp_path):
     pytest.importorskip("transformers", reason="the encoder needs the extra neuroling[minilm]")
-    (tmp_path / "words.csv").write_text("sample,text\na,The cat saw the dog.\nb,A ship sailed.\nc,Rain fell.\n")
+    rows = [f"{name},The cat saw dog number {name}." for name in "abcdefghijkl"]
+    (tmp_path / "words.csv").write_text("\n".join(["sample,text", *rows]) + "\n")
     (tmp_path / "models.csv").write_text("model,source\nsmall,minilm\n")
     out = run("extract", f"table: {tmp_path}/models.csv\nstimuli: {tmp_path}/words.csv\nshards: 2\n")
     with xr.open_dataarray(out / "features" / "small.nc", engine="h5netcdf") as found:
-        assert found.sample.to_numpy().tolist() == ["a", "b", "c"]
+        assert found.sample.to_numpy().tolist() == list("abcdefghijkl")
