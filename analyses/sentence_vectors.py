@@ -54,7 +54,9 @@ def main(
     for name, (objective, rows) in trained.items():
         steps = max(1, min(n_pairs, len(rows)) // batch_size)
         recipe = Recipe(steps, batch_size, 5e-5, steps // 10, schedules.linear, seed=seed)
-        train_sentence_vectors(base, chosen(pairs, rows), objective, recipe, folder=out / name, device="cpu")
+        train_sentence_vectors(
+            base, chosen(pairs, rows), objective, recipe, folder=out / name, max_length=256, device="cpu"
+        )
         folder = latest_checkpoint(out / name)
         assert folder is not None  # noqa: S101 - training has just written it
         cosines[f"MiniLM, {name}"] = compare(held, load_encoder(folder, device="cpu"))
