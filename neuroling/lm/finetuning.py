@@ -216,10 +216,11 @@ def finetune(
     max_length: int | None = None,
     long: Long = "error",
     untrained: bool = False,
+    frozen: bool = False,
     watch: Watch | None = None,
     device: str = "auto",
 ) -> Finetuned:
-    """Put a head on a pretrained model and train all of it.
+    """Put a head on a pretrained model and train all of it, or the head alone.
 
     Parameters
     ----------
@@ -237,6 +238,9 @@ def finetune(
         As for :func:`encode_task`.
     untrained : bool
         Begin with random weights: a control.
+    frozen : bool
+        Train the head alone, so that the score says what the states of the model hold already. Heads need a higher
+        rate than whole models, such as 1e-2.
     watch : callable, optional
         Called after every step.
     device : str
@@ -262,6 +266,8 @@ def finetune(
         config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
         config.num_labels, config.use_cache = task.n_outputs, False
         model = cast("PreTrainedModel", seeded(recipe.seed, partial(_with_head, base, config, task, untrained)))
+    if frozen:
+        model.base_model.requires_grad_(False)
     positions = int(config.max_position_embeddings)
     limit = min(positions, tokenizer.model_max_length) if max_length is None else min(max_length, positions)
     rows = encode_task(task, tokenizer, max_length=limit, long=long)
@@ -280,6 +286,7 @@ def finetune(
             "outputs": task.n_outputs,
             "base": weights,
             "untrained": untrained,
+            "frozen": frozen,
             "max_length": limit,
         },
         watch=watch,

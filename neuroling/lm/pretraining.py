@@ -470,6 +470,51 @@ def assess(
     return Held(loss, float(np.exp(loss)), right / asked, follows_right / follows_asked if follows_asked else np.nan)
 
 
+def unigram_loss(
+    learnt: Tokens,
+    held: Tokens,
+    plan: Pretraining,
+    *,
+    rng: int | np.random.Generator = 0,
+    batch_size: int = 64,
+) -> float:
+    r"""Say what guessing by frequency alone costs on the very tokens that :func:`assess` asks for.
+
+    :math:`-\frac{1}{n} \sum_i \log p(w_i)` with :math:`p(w) = (c_w + 1) / \sum_v (c_v + 1)`, where :math:`c` counts
+    tokens of the text that was learnt from. A model that is no better has learnt no context.
+
+    Parameters
+    ----------
+    learnt, held : Tokens
+        Text that is counted, and text that is asked about.
+    plan, rng, batch_size
+        As for :func:`assess`; with equal ones the same tokens are asked for.
+
+    Returns
+    -------
+    float
+        Nats a token.
+
+    Raises
+    ------
+    ValueError
+        If the two were made by tokenizers of different sizes.
+    """
+    if not np.array_equal(learnt.ordinary, held.ordinary):
+        raise ValueError(
+            f"learnt, held: {len(learnt.ordinary)} and {len(held.ordinary)} ordinary tokens; expected one tokenizer."
+        )
+    generator = np.random.default_rng(rng)
+    counts = np.bincount(np.concatenate(learnt.ids), minlength=int(learnt.ordinary.max()) + 1) + 1.0
+    nats = -np.log(counts / counts.sum())
+    asked = []
+    for start in range(0, len(held), batch_size):
+        rows = np.arange(start, min(start + batch_size, len(held)))
+        labels = draw_batch(held, plan, rows, generator)["labels"].numpy()
+        asked.append(nats[labels[labels != NOT_ASKED]])
+    return float(np.concatenate(asked).mean())
+
+
 def last_model(run: Path) -> Path:
     """Find the folder of a run's last checkpoint.
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from neuroling.lm import scores
 from neuroling.lm.finetuning import encode_task, finetune, score
@@ -193,6 +194,16 @@ def test_ratings_of_pairs_are_learnt(base):
     task = Sentences(*(tuple(p[i] for p in pairs) for i in (0, 1)), np.array([p[2] for p in pairs]), None)
     found = score(finetune(base, task, LEARNING, device="cpu"), task)
     assert found["pearson"] > 0.9
+
+
+def test_a_frozen_model_keeps_its_weights_and_its_head_learns(base):
+    task = Tagged((("the", "cat", "sees"), ("the", "dog", "hears")) * 4, ((0, 1, 2),) * 8, ("D", "N", "V"))
+    recipe = Recipe(steps=40, batch_size=8, learning_rate=1e-1)
+    tuned = finetune(base, task, recipe, frozen=True, device="cpu")
+    whole = finetune(base, task, Recipe(steps=1, batch_size=8, learning_rate=1e-30), device="cpu")
+    before, after = (dict(one.model.base_model.named_parameters()) for one in (whole, tuned))
+    assert all(torch.equal(before[name], after[name]) for name in after)
+    assert score(tuned, task)["accuracy"] == 1.0
 
 
 def test_answers_in_a_passage_are_learnt(base):

@@ -17,6 +17,7 @@ from neuroling.lm.pretraining import (
     last_model,
     pretrain,
     tokenize,
+    unigram_loss,
 )
 from neuroling.lm.training import Recipe, seeded
 from neuroling.lm.wordpiece import train_wordpiece
@@ -81,6 +82,26 @@ def test_a_throw_that_chooses_nothing_still_asks_for_one():
 def test_impossible_shares_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Masking(**options)
+
+
+def test_guessing_by_frequency_costs_the_entropy_of_the_text(tokenizer):
+    corpus = Corpus.of([["the cat sees the dog ."] * 400])
+    tokens = tokenize(corpus, tokenizer, max_length=32)
+    counts = np.array([2, 1, 1, 1, 1])  # the, cat, sees, dog and the point
+    entropy = -(counts / 6 * np.log(counts / 6)).sum()
+    plan = Pretraining(Masking(1.0), next_sentence=False)
+    found = unigram_loss(tokens, tokens, plan)
+    assert found == pytest.approx(entropy, abs=len(tokenizer) / 2400)  # one added to every count
+    assert found == unigram_loss(tokens, tokens, plan, rng=1)  # all are asked for, whatever is drawn
+    some = Pretraining(Masking(0.1), next_sentence=False)
+    assert unigram_loss(tokens, tokens, some) == unigram_loss(tokens, tokens, some)
+    assert unigram_loss(tokens, tokens, some) != unigram_loss(tokens, tokens, some, rng=1)
+
+
+def test_counts_of_another_vocabulary_are_refused(corpus, tokenizer):
+    other = tokenize(corpus, train_wordpiece(corpus.sentences, size=40), max_length=32)
+    with pytest.raises(ValueError, match="expected one tokenizer"):
+        unigram_loss(other, tokenize(corpus, tokenizer, max_length=32), Pretraining())
 
 
 # --- text ---------------------------------------------------------------------------------------------------------
