@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from neuroling.lm.tasks import Task
+    from neuroling.lm.training import Recipe
+
+RATED = ("jsts", "sts-b")
+HIGHEST_RATING = 5.0  # of both
 
 STEPS_OF_WARMUP = 10
 """Warm-up takes one step in so many."""
@@ -100,8 +104,11 @@ def finetune(
     learning_rate: Annotated[float, typer.Option(help="Highest.")] = 5e-5,
     accumulate: Annotated[int, typer.Option(help="Parts of a step; more need less memory.")] = 1,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
+    long: Annotated[str, typer.Option(help="Texts too long: error, truncate or, for squad, windows.")] = "error",
+    shared: Annotated[int, typer.Option(help="Tokens of a passage that neighbouring windows share.")] = 128,
     max_length: Annotated[int | None, typer.Option(help="Fewer positions than the model has.")] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Train the head alone; needs a higher rate.")] = False,
+    siamese: Annotated[bool, typer.Option("--siamese", help="Rate pairs by the cosine of their vectors.")] = False,
     first: Annotated[int | None, typer.Option(help="Train on the first so many only.")] = None,
     overlap: Annotated[int, typer.Option(help="Test texts that may stand in the training file too.")] = 0,
     untrained: Annotated[bool, typer.Option("--untrained", help="Begin with random weights: a control.")] = False,
@@ -120,19 +127,32 @@ def finetune(
         Checkpoints, and ``scores.json``.
     model : str
         Where to begin.
-    epochs, batch_size, learning_rate, accumulate, precision, long, max_length, first, untrained, seed, device
+    epochs, batch_size, learning_rate, accumulate, precision, long, max_length, frozen, first, untrained, seed, device
         As in ``neuroling.lm.finetuning``.
+    shared : int
+        Of ``--long windows``.
+    siamese : bool
+        Read both sentences of a rated pair apart, as in ``neuroling.lm.sentence_vectors``, instead of both at once;
+        what the untrained cosine scores is told as well. Layouts ``jsts`` and ``sts-b``.
     overlap : int
         How many test texts may have been trained on; more are refused.
     """
     from neuroling.core.files import write_whole
     from neuroling.lm import schedules
     from neuroling.lm.corpora import refuse_overlap
+    from neuroling.lm.finetuning import Windows, score
     from neuroling.lm.finetuning import finetune as run
-    from neuroling.lm.finetuning import score
     from neuroling.lm.training import Recipe
 
-    _check_long(long)
+    if siamese and (layout not in RATED or frozen or untrained or long != "error"):
+        raise typer.BadParameter(
+            f"is for {' and '.join(RATED)}, trains whole models and cuts no sentence; got {layout}, frozen {frozen}, "
+            f"untrained {untrained}, long {long}.",
+            param_hint="--siamese",
+        )
+    if long == "windows" and layout != "squad":
+        raise typer.BadParameter(f"windows are for passages (squad); got {layout}.", param_hint="--long")
+    how = Windows(shared) if long == "windows" else _check_long(long, "error, truncate or windows")
     learnt, tested = read_tasks(layout, train, test)
     learnt = learnt.head(first) if first is not None else learnt
     refuse_overlap(learnt.texts, tested.texts, allowed=overlap)
@@ -147,18 +167,23 @@ def finetune(
         precision=precision,  # type: ignore[arg-type]  # checked there
         seed=seed,
     )
-    tuned = run(
-        _folder(model),
-        learnt,
-        recipe,
-        folder=out,
-        max_length=max_length,
-        long=long,  # type: ignore[arg-type]  # checked above
-        untrained=untrained,
-        device=device,
-    )
-    scores = score(tuned, tested, long=long)  # type: ignore[arg-type]  # checked above
-    told = {"layout": layout, "train": len(learnt), "test": len(tested), "steps": steps, "model": model, "seed": seed}
+    if siamese:
+        scores = _rate_by_vectors(_folder(model), learnt, tested, recipe, out, max_length, device)
+    else:
+        tuned = run(
+            _folder(model),
+            learnt,
+            recipe,
+            folder=out,
+            max_length=max_length,
+            long=how,
+            untrained=untrained,
+            frozen=frozen,
+            device=device,
+        )
+        scores = score(tuned, tested, long=how)
+    told = {"layout": layout, "train": len(learnt), "test": len(tested), "model": model, "untrained": untrained}
+    told |= {"frozen": frozen, "siamese": siamese, **recipe.described()}
     write_whole(out / "scores.json", json.dumps(told | {"scores": scores}, indent=1).encode())
     typer.echo(f"{len(tested):,} test texts: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
@@ -200,9 +225,35 @@ def read_tasks(layout: str, *paths: Path) -> list[Task]:
     return [parse_glue(read_text(path), GLUE[layout], what=str(path)) for path in paths]
 
 
-def _check_long(long: str) -> None:
+def _rate_by_vectors(
+    base: Path, learnt: Task, tested: Task, recipe: Recipe, out: Path, max_length: int | None, device: str
+) -> dict[str, float]:
+    """Train cosines on rated pairs; give what they score after and before."""
+    import numpy as np
+
+    from neuroling.lm.pretraining import last_model
+    from neuroling.lm.scores import score_ratings
+    from neuroling.lm.sentence_vectors import RatedPairs, Siamese, cosines_of_pairs, train_sentence_vectors
+    from neuroling.lm.tasks import Sentences
+
+    if not (isinstance(learnt, Sentences) and isinstance(tested, Sentences)):
+        raise TypeError(f"layout: {type(learnt).__name__} are no rated pairs.")
+    pairs, held = (
+        RatedPairs(one.first, one.second or (), np.asarray(one.labels) / HIGHEST_RATING) for one in (learnt, tested)
+    )
+    limit = max_length or 512
+    train_sentence_vectors(base, pairs, Siamese(), recipe, folder=out, max_length=limit, device=device)
+    scores: dict[str, float] = {}
+    for name, folder in (("", last_model(out)), (" before", base)):
+        said = cosines_of_pairs(folder, held.first, held.second, max_length=limit, device=device)
+        scores |= {f"{key}{name}": value for key, value in score_ratings(np.asarray(tested.labels), said).items()}
+    return scores
+
+
+def _check_long(long: str, expected: str = "error or truncate") -> Literal["error", "truncate"]:
     if long not in ("error", "truncate"):
-        raise typer.BadParameter(f"got {long!r}; expected error or truncate.", param_hint="--long")
+        raise typer.BadParameter(f"got {long!r}; expected {expected}.", param_hint="--long")
+    return long  # type: ignore[return-value]  # one of the two
 
 
 def _folder(model: str) -> Path:

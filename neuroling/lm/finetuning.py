@@ -29,22 +29,40 @@ logger = logging.getLogger(__name__)
 LONGEST_ANSWER = 30
 """Tokens of the longest answer that is looked for, as in the published scripts for SQuAD."""
 
-Long = Literal["error", "truncate"]
+
+@dataclass(frozen=True)
+class Windows:
+    """Read passages that are longer than the model in windows, as the published scripts for SQuAD do.
+
+    Every window holds the question and a stretch of the passage. A model is trained on all of them, to point at the
+    first token where the answer is not whole; of the answers that it gives, that with the highest sum of scores counts.
+
+    Attributes
+    ----------
+    shared : int
+        Tokens of the passage that two neighbours share. An answer that has no more of them stands whole in one.
+    """
+
+    shared: int = 128  # as there
+
+
+Long = Literal["error", "truncate"] | Windows
 
 
 class Rows(NamedTuple):
-    """An encoded task: columns of one array a text, offsets of tokens (spans), words that have tokens (tags)."""
+    """An encoded task: columns of one array a row, the text of each, offsets (spans), words that have tokens (tags)."""
 
     columns: dict[str, list[NDArray[Any]]]
+    texts: list[int]
     offsets: list[list[tuple[int, int]]] = []  # noqa: RUF012 - never changed
     words: list[NDArray[np.int64]] = []  # noqa: RUF012 - as above
 
     def batch(self, rows: NDArray[np.int64], pad_id: int) -> dict[str, Tensor]:
-        """Put texts together, filled up to the longest.
+        """Put rows together, filled up to the longest.
 
         Parameters
         ----------
-        rows : numpy.ndarray, (text,)
+        rows : numpy.ndarray, (row,)
             Which.
         pad_id : int
             Filler of ``input_ids``.
@@ -77,55 +95,80 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerFast, *, max_length: i
         Of the model.
     max_length : int
         Positions of the model, or fewer.
-    long : {"error", "truncate"}
-        What becomes of texts that have more tokens. Words and answers that are cut off count as wrong.
+    long : {"error", "truncate"} or Windows
+        What becomes of texts that have more tokens. Words and answers that are cut off count as wrong. Windows are for
+        passages; one of them is a row.
 
     Returns
     -------
     Rows
         ``labels`` is one number a text; one a token for tags, at the first piece of every word; ``span`` holds first
-        and last token of an answer, 0 and 0 where it was cut off.
+        and last token of an answer, 0 and 0 where it was cut off or is not in the window.
 
     Raises
     ------
     ValueError
-        If texts are too long.
+        If texts are too long, or questions leave a window no room for more than what it shares.
     """
     texts: tuple[Any, ...] = (task.words,) if isinstance(task, Tagged) else _sides(task)
     options = {"is_split_into_words": isinstance(task, Tagged), "return_offsets_mapping": isinstance(task, Spans)}
     read = tokenizer(*(list(side) for side in texts), verbose=False, **options)
     lengths = np.array([len(row) for row in read["input_ids"]])
     if lengths.max() > max_length:
-        too_long = np.flatnonzero(lengths > max_length)
-        if long == "error":
-            raise ValueError(
-                f"task: {len(too_long)} of {len(lengths)} texts have more than {max_length} tokens (first at "
-                f"{too_long[:5].tolist()}, the longest has {lengths.max()}), and the model has no more positions. "
-                "Shorten them or pass long='truncate'."
-            )
-        logger.warning("%d of %d texts are cut to %d tokens.", len(too_long), len(lengths), max_length)
-        cut = "only_second" if isinstance(task, Spans) else "longest_first"
-        read = tokenizer(*(list(side) for side in texts), truncation=cut, max_length=max_length, **options)
+        options |= _shortened(task, tokenizer, lengths, max_length, long)
+        read = tokenizer(*(list(side) for side in texts), max_length=max_length, **options)
     names = [name for name in ("input_ids", "token_type_ids", "attention_mask") if name in read]
     columns = {name: [np.array(row) for row in read[name]] for name in names}
+    places = list(read.get("overflow_to_sample_mapping", range(len(task))))
     if isinstance(task, Sentences):
         columns["labels"] = [np.asarray(label) for label in task.labels]
-        return Rows(columns)
-    words = [read.word_ids(row) for row in range(len(task))]
+        return Rows(columns, places)
     if isinstance(task, Tagged):
+        words = [read.word_ids(row) for row in range(len(task))]
         columns["labels"] = [_tags_of_pieces(a, b) for a, b in zip(words, task.tags, strict=True)]
         whole = [np.array(sorted({word for word in row if word is not None}), dtype=np.int64) for row in words]
-        return Rows(columns, words=whole)
-    sequences = [read.sequence_ids(row) for row in range(len(task))]
+        return Rows(columns, places, words=whole)
+    sequences = [read.sequence_ids(row) for row in range(len(places))]
     offsets = [
         [span if side == 1 else (-1, -1) for span, side in zip(spans, sides, strict=True)]
         for spans, sides in zip(read["offset_mapping"], sequences, strict=True)
     ]
     columns["span"] = [
-        _tokens_of_answer(spans, start, start + len(answers[0]))
-        for spans, start, answers in zip(offsets, task.starts, task.answers, strict=True)
+        _tokens_of_answer(spans, *_ends_of_answer(task, text)) for spans, text in zip(offsets, places, strict=True)
     ]
-    return Rows(columns, offsets)
+    return Rows(columns, places, offsets)
+
+
+def _shortened(
+    task: Task, tokenizer: PreTrainedTokenizerFast, lengths: NDArray[np.int64], max_length: int, long: Long
+) -> dict[str, Any]:
+    """Say how the tokenizer is to shorten texts, or refuse to."""
+    too_long = np.flatnonzero(lengths > max_length)
+    found = (
+        f"{len(too_long)} of {len(lengths)} texts have more than {max_length} tokens (first at "
+        f"{too_long[:5].tolist()}, the longest has {lengths.max()})"
+    )
+    if long == "error":
+        windows = "long=Windows(), " if isinstance(task, Spans) else ""
+        raise ValueError(
+            f"task: {found}, and the model has no more positions. Shorten them or pass {windows}long='truncate'."
+        )
+    if not isinstance(long, Windows):
+        logger.warning("%d of %d texts are cut to %d tokens.", len(too_long), len(lengths), max_length)
+        return {"truncation": "only_second" if isinstance(task, Spans) else "longest_first"}
+    if not isinstance(task, Spans):
+        raise ValueError(  # noqa: TRY004 - what is wrong is the pair of them
+            f"long: got {long} and {type(task).__name__}, of which {found}; only passages are read in windows."
+        )
+    questions = tokenizer(list(task.questions), add_special_tokens=False, verbose=False)["input_ids"]
+    longest = max(map(len, questions))
+    room = max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
+    if not 0 <= long.shared < room:
+        raise ValueError(
+            f"long: windows share {long.shared} tokens, and beside the longest question ({longest} tokens) "
+            f"{max(0, room)} of the {max_length} are left for a passage; expected fewer shared ones, and at least 0."
+        )
+    return {"truncation": "only_second", "stride": long.shared, "return_overflowing_tokens": True}
 
 
 def _sides(task: Sentences | Spans) -> tuple[tuple[str, ...], ...]:
@@ -142,9 +185,17 @@ def _tags_of_pieces(words: list[int | None], tags: tuple[int, ...]) -> NDArray[n
     )
 
 
+def _ends_of_answer(task: Spans, text: int) -> tuple[int, int]:
+    """Say where the first answer begins and ends, without blanks around it, which no token covers."""
+    answer = task.answers[text][0]
+    start = task.starts[text] + len(answer) - len(answer.lstrip())
+    return start, start + len(answer.strip())
+
+
 def _tokens_of_answer(offsets: list[tuple[int, int]], start: int, end: int) -> NDArray[np.int64]:
     inside = [place for place, (a, b) in enumerate(offsets) if a >= 0 and a < end and b > start]
-    return np.array([inside[0], inside[-1]] if inside and offsets[inside[-1]][1] >= end else [0, 0])
+    whole = inside and offsets[inside[0]][0] <= start and offsets[inside[-1]][1] >= end
+    return np.array([inside[0], inside[-1]] if whole else [0, 0])
 
 
 @dataclass(frozen=True)
@@ -234,7 +285,7 @@ def finetune(
         Where checkpoints go.
     max_length : int, optional
         Fewer positions than the model has.
-    long : {"error", "truncate"}
+    long : {"error", "truncate"} or Windows
         As for :func:`encode_task`.
     untrained : bool
         Begin with random weights: a control.
@@ -276,7 +327,7 @@ def finetune(
     curves = train(
         model,
         lambda places, _: rows.batch(places, pad_id),
-        len(task),
+        len(rows.texts),
         TaskLoss(isinstance(task, Sentences) and task.names is None),
         recipe,
         folder=folder,
@@ -337,7 +388,7 @@ def answer(tuned: Finetuned, task: Task, *, long: Long = "error", batch_size: in
         From :func:`finetune`.
     task : Sentences, Tagged or Spans
         Of the same kind; its labels are not looked at.
-    long : {"error", "truncate"}
+    long : {"error", "truncate"} or Windows
         As for :func:`encode_task`.
     batch_size : int
         Texts at once.
@@ -352,19 +403,24 @@ def answer(tuned: Finetuned, task: Task, *, long: Long = "error", batch_size: in
     lengths = np.array([len(row) for row in rows.columns["input_ids"]])
     order = np.argsort(-lengths, kind="stable")  # texts of about one length together
     answers: list[Any] = [None] * len(task)
+    best = np.full(len(task), -np.inf)
     with torch.no_grad():
-        for start in range(0, len(task), batch_size):
+        for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             batch = {name: one.to(tuned.model.device) for name, one in rows.batch(places, pad_id).items()}
             outputs = tuned.model(**_inputs(batch))
             for row, place in enumerate(places.tolist()):
-                answers[place] = _said(task, rows, outputs, row, place)
+                text = rows.texts[place]
+                if isinstance(task, Spans):
+                    worth, (first, behind) = _best_span(rows, outputs, row, place)
+                    if worth > best[text]:  # the best of all windows
+                        best[text], answers[text] = worth, task.passages[text][first:behind]
+                else:
+                    answers[text] = _said(task, rows, outputs, row, place)
     return answers
 
 
-def _said(task: Task, rows: Rows, outputs: Any, row: int, place: int) -> Any:
-    if isinstance(task, Spans):
-        return _best_span(task, rows, outputs, row, place)
+def _said(task: Sentences | Tagged, rows: Rows, outputs: Any, row: int, place: int) -> Any:
     logits = outputs.logits[row].float().cpu().numpy()  # (token, class), (class,) or (1,)
     if isinstance(task, Sentences):
         return float(logits[0]) if task.names is None else int(logits.argmax())
@@ -375,7 +431,8 @@ def _said(task: Task, rows: Rows, outputs: Any, row: int, place: int) -> Any:
     return said
 
 
-def _best_span(task: Spans, rows: Rows, outputs: Any, row: int, place: int) -> str:
+def _best_span(rows: Rows, outputs: Any, row: int, place: int) -> tuple[float, tuple[int, int]]:
+    """Find the best answer in a row: its score, and where it begins and ends in the passage."""
     offsets = rows.offsets[place]
     inside = np.array([a >= 0 and b > a for a, b in offsets])
     starts, ends = (
@@ -387,7 +444,7 @@ def _best_span(task: Spans, rows: Rows, outputs: Any, row: int, place: int) -> s
     span = places[None, :] - places[:, None]
     worth = np.where((span >= 0) & (span < LONGEST_ANSWER), worth, -np.inf)
     first, last = np.unravel_index(int(worth.argmax()), worth.shape)
-    return task.passages[place][offsets[int(first)][0] : offsets[int(last)][1]]
+    return float(worth[first, last]), (offsets[int(first)][0], offsets[int(last)][1])
 
 
 def score(tuned: Finetuned, task: Task, *, long: Long = "error", batch_size: int = 32) -> dict[str, float]:

@@ -17,6 +17,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy, normalize, pad
 
 from neuroling.lm.checkpoints import file_sha256
 from neuroling.lm.training import Objective, Recipe, Watch, seeded, train
+from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -252,6 +253,63 @@ def train_sentence_vectors(
         device=device,
     )
     return model, curves
+
+
+@torch.no_grad()
+def cosines_of_pairs(
+    folder: Path,
+    first: Sequence[str],
+    second: Sequence[str],
+    *,
+    max_length: int = 128,
+    batch_size: int = 64,
+    device: str = "auto",
+) -> NDArray[np.float64]:
+    """Give the cosine of both sides of every pair, as :class:`Siamese` trains it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A checkpoint of :func:`train_sentence_vectors`, or the model that it began with.
+    first, second : sequence of str
+        The two sides.
+    max_length : int
+        Tokens of the longest sentence; longer ones are refused.
+    batch_size : int
+        Pairs at once; those of about one length are read together.
+    device : str
+        As for ``resolve_device``.
+
+    Returns
+    -------
+    numpy.ndarray, (pair,)
+        From -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        For sides of different numbers, half of a pair that is missing, or sentences that are too long.
+    """
+    from transformers import AutoTokenizer
+
+    pairs = RatedPairs(first, second, np.zeros(len(first)))
+    tokenizer = cast(
+        "PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    )
+    place = resolve_device(device)
+    model = _read(folder).to(place).train(False)
+    limit = min(max_length, int(cast("PreTrainedModel", model).config.max_position_embeddings))
+    columns = {side: _tokens(side, getattr(pairs, side), tokenizer, limit) for side in SIDES}
+    longest = np.array([[len(ids) for ids in columns[side]] for side in SIDES]).max(0)
+    order = np.argsort(-longest, kind="stable")
+    found = np.empty(len(pairs))
+    for start in range(0, len(pairs), batch_size):
+        rows = order[start : start + batch_size]
+        batch = _batch(rows, columns, np.asarray(pairs.similarity), int(tokenizer.pad_token_id or 0))
+        batch = {name: column.to(place) for name, column in batch.items()}
+        one, other = (encode_batch(model, batch, side) for side in SIDES)
+        found[rows] = cosine_similarity(one, other).double().cpu().numpy()
+    return found
 
 
 def _read(base: Path) -> nn.Module:

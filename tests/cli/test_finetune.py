@@ -46,6 +46,63 @@ def test_fine_tuning_writes_its_scores(pretrained, tmp_path):
     assert set(found["scores"]) == {"accuracy", "f1", "matthews"}
 
 
+RATED = '{{"sentence1": "{}", "sentence2": "{}", "label": {}}}\n'
+
+
+def rated(tmp_path):
+    rows = [("the cat sees", "the cat sees", 5), ("the dog", "the child likes the cat", 0.5), ("the dog", "the cat", 3)]
+    for name, mark in (("train", "."), ("test", "")):
+        text = "".join(RATED.format(a + mark, b + mark, rating) for a, b, rating in rows)
+        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
+    return ["--train", tmp_path / "train.json", "--test", tmp_path / "test.json", "--out", tmp_path / "out"]
+
+
+def test_vectors_of_pairs_are_trained_and_compared_with_those_before(pretrained, tmp_path):
+    options = ["--model", pretrained[0], "--epochs", 4, "--batch-size", 3, "--learning-rate", 1e-2, "--device", "cpu"]
+    done = invoke("-q", "finetune", "jsts", *rated(tmp_path), *options, "--siamese")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert set(found["scores"]) == {"pearson", "spearman", "pearson before", "spearman before"}
+    assert found["scores"]["pearson"] != found["scores"]["pearson before"]
+    assert (found["siamese"], found["learning_rate"], found["steps"]) == (True, 1e-2, 4)
+
+
+def test_a_head_alone_can_be_trained(pretrained, tmp_path):
+    files = tables(tmp_path)
+    done = invoke("-q", "finetune", "sst-2", *files, "--model", pretrained[0], "--device", "cpu", "--frozen")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["frozen"] is True
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "message"),
+    [
+        ("sst-2", ["--siamese"], "is for jsts and sts-b"),
+        ("sst-2", ["--long", "windows"], "windows are for passages"),
+        ("sst-2", ["--long", "never"], "expected error, truncate or windows"),
+    ],
+    ids=["siamese", "windows", "long"],
+)
+def test_options_that_do_not_go_together_are_refused(pretrained, tmp_path, layout, options, message):
+    done = invoke("-q", "finetune", layout, *tables(tmp_path), "--model", pretrained[0], "--device", "cpu", *options)
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.replace("│", " ").split())
+
+
+def test_long_passages_are_read_in_windows(pretrained, tmp_path):
+    passage = "the dog likes the child . " * 8 + "the cat sees the dog ."
+    for name, question in (("train", "the cat ?"), ("test", "the dog ?")):
+        qas = [{"question": question, "answers": [{"text": "sees", "answer_start": passage.index("sees")}]}]
+        content = {"data": [{"paragraphs": [{"context": passage, "qas": qas}]}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    files = ["--train", tmp_path / "train.json", "--test", tmp_path / "test.json", "--out", tmp_path / "out"]
+    options = ["--model", pretrained[0], "--device", "cpu", "--epochs", 2, "--learning-rate", 1e-2]
+    assert invoke("-q", "finetune", "squad", *files, *options).exit_code == 1  # too long
+    done = invoke("-q", "finetune", "squad", *files, *options, "--long", "windows", "--shared", 4)
+    assert done.exit_code == 0, done.output
+    assert set(json.loads((tmp_path / "out" / "scores.json").read_text())["scores"]) == {"exact", "f1"}
+
+
 def test_a_test_that_was_trained_on_is_refused(pretrained, tmp_path):
     files = tables(tmp_path, test="the cat sees\t1\n")
     done = invoke("-q", "finetune", "sst-2", *files, "--model", pretrained[0])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuroling.lm import scores
-from neuroling.lm.finetuning import encode_task, finetune, score
+from neuroling.lm.finetuning import Finetuned, Windows, answer, encode_task, finetune, score
 from neuroling.lm.masking import NOT_ASKED
 from neuroling.lm.tasks import (
     GLUE,
@@ -166,6 +166,82 @@ def test_texts_longer_than_the_positions_are_refused(tokenizer):
         encode_task(task, tokenizer, max_length=4)
 
 
+FILLER = "the dog likes the child . "
+LONG_PASSAGE = FILLER * 3 + "the bird follows the cat . " + FILLER * 2
+LONG = Spans(("the bird ?",), (LONG_PASSAGE,), (("follows",),), (LONG_PASSAGE.index("follows"),))
+
+
+@pytest.mark.parametrize("shared", [0, 1, 5])
+def test_windows_cover_every_token_of_a_passage_and_share_what_was_asked_for(tokenizer, shared):
+    whole = encode_task(LONG, tokenizer, max_length=100).offsets[0]
+    passage = [span for span in whole if span != (-1, -1)]
+    rows = encode_task(LONG, tokenizer, max_length=16, long=Windows(shared))
+    windows = [[span for span in one if span != (-1, -1)] for one in rows.offsets]
+    assert rows.texts == [0] * len(windows)
+    assert max(len(ids) for ids in rows.columns["input_ids"]) == 16
+    joined = windows[0] + [span for one in windows[1:] for span in one[shared:]]
+    assert joined == passage
+
+
+def test_only_windows_that_hold_the_whole_answer_point_at_it(tokenizer):
+    rows = encode_task(LONG, tokenizer, max_length=16, long=Windows(4))
+    start, end = LONG.starts[0], LONG.starts[0] + len("follows")
+    for offsets, (first, last) in zip(rows.offsets, rows.columns["span"], strict=True):
+        covered = any(a <= start < b for a, b in offsets) and any(a < end <= b for a, b in offsets)
+        assert bool(first) == covered
+        if covered:
+            assert (offsets[first][0], offsets[last][1]) == (start, end)
+    assert any(first for first, _ in rows.columns["span"])
+
+
+def test_passages_that_fit_are_read_at_once(tokenizer):
+    task = parse_squad(squad())
+    plain, windows = (encode_task(task, tokenizer, max_length=32, long=long) for long in ("error", Windows(2)))
+    assert windows.texts == [0]
+    assert np.array_equal(plain.columns["input_ids"][0], windows.columns["input_ids"][0])
+
+
+def test_blanks_around_an_answer_do_not_hide_it(tokenizer):
+    task = Spans(("the bird ?",), (PASSAGE,), ((" follows ",),), (START - 1,))
+    rows = encode_task(task, tokenizer, max_length=32)
+    assert (
+        rows.columns["span"][0].tolist()
+        == encode_task(parse_squad(squad()), tokenizer, max_length=32).columns["span"][0].tolist()
+    )
+
+
+def test_windows_that_share_more_than_there_is_room_for_are_refused(tokenizer):
+    with pytest.raises(ValueError, match="windows share 12 tokens, and beside the longest question"):
+        encode_task(LONG, tokenizer, max_length=16, long=Windows(12))
+    with pytest.raises(ValueError, match="only passages are read in windows"):
+        encode_task(parse_glue(SST, GLUE["sst-2"]), tokenizer, max_length=4, long=Windows(1))
+
+
+class Pointing(torch.nn.Module):
+    """Likes one token, the more the nearer it stands to the middle of what is read."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, liked):
+        super().__init__()
+        self.liked = liked
+
+    def forward(self, input_ids, **_):
+        from types import SimpleNamespace
+
+        near = -(torch.arange(input_ids.shape[1]) - 8.0).abs()
+        logits = torch.where(input_ids == self.liked, 20 + near, torch.tensor(-5.0))
+        return SimpleNamespace(start_logits=logits, end_logits=logits)
+
+
+def test_the_best_of_all_windows_is_the_answer(tokenizer):
+    model = Pointing(tokenizer.convert_tokens_to_ids("follows"))
+    tuned = Finetuned(model, tokenizer, 16, {})
+    assert answer(tuned, LONG, long=Windows(4)) == ["follows"]
+    assert answer(tuned, LONG, long="truncate") != ["follows"]  # it stands behind the cut
+    assert score(tuned, LONG, long=Windows(4)) == {"exact": 1.0, "f1": 1.0}
+
+
 # --- runs: what was planted is learnt -----------------------------------------------------------------------------
 
 LEARNING = Recipe(steps=40, batch_size=8, learning_rate=1e-2)
@@ -210,6 +286,12 @@ def test_answers_in_a_passage_are_learnt(base):
     task = parse_squad(squad())
     task = Spans(task.questions * 4, task.passages * 4, task.answers * 4, task.starts * 4)
     assert score(finetune(base, task, LEARNING, device="cpu"), task) == {"exact": 1.0, "f1": 1.0}
+
+
+def test_answers_in_long_passages_are_learnt_in_windows(base):
+    task = Spans(*(part * 4 for part in (LONG.questions, LONG.passages, LONG.answers, LONG.starts)))
+    tuned = finetune(base, task, LEARNING, max_length=16, long=Windows(4), device="cpu")
+    assert score(tuned, task, long=Windows(4)) == {"exact": 1.0, "f1": 1.0}
 
 
 def test_a_seed_gives_the_same_curve_and_an_untrained_model_another(base):

@@ -15,6 +15,7 @@ from neuroling.lm.sentence_vectors import (
     Contrastive,
     RatedPairs,
     Siamese,
+    cosines_of_pairs,
     encode_batch,
     train_sentence_vectors,
 )
@@ -160,3 +161,18 @@ def test_pairs_that_are_none_are_refused(first, second, similarity, message):
 def test_what_cannot_be_learnt_from_is_named(base, given, objective, recipe, message):
     with pytest.raises(ValueError, match=message):
         train_sentence_vectors(base, given, objective, recipe, device="cpu")
+
+
+def test_cosines_of_pairs_are_those_of_their_vectors(base):
+    given = pairs()
+    found = cosines_of_pairs(base, given.first, given.second, batch_size=7, device="cpu")
+    texts = sorted({*given.first, *given.second})
+    vectors = extract(Stimuli.from_texts(texts), load_encoder(base, device="cpu"), layers=-1, normalise=True)
+    by_text = dict(zip(texts, vectors.values[:, 0], strict=True))
+    expected = [by_text[a] @ by_text[b] for a, b in zip(given.first, given.second, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_pairs_too_long_to_be_rated_are_named(base):
+    with pytest.raises(ValueError, match="first: 1 sentences are longer than 12 tokens, first in row 1"):
+        cosines_of_pairs(base, ["cat", "cat " * 20], ["dog", "dog"], device="cpu")
