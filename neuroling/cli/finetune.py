@@ -28,7 +28,7 @@ def pretrain(
     vocabulary: Annotated[int, typer.Option(help="Pieces of words, special tokens included.")] = 8000,
     cased: Annotated[bool, typer.Option("--cased", help="Keep case and accents; needed for Japanese.")] = False,
     max_length: Annotated[int, typer.Option(help="Positions.")] = 128,
-    long: Annotated[str, typer.Option(help="Sentences too long: error or truncate.")] = "error",
+    long: Annotated[str, typer.Option(help="Sentences too long: error, truncate or split.")] = "error",
     ratio: Annotated[float, typer.Option(help="Share of tokens to be guessed.")] = 0.15,
     whole_words: Annotated[bool, typer.Option("--whole-words", help="Hide whole words.")] = False,
     next_sentence: Annotated[bool, typer.Option("--next-sentence/--no-next-sentence", help="Second task.")] = True,
@@ -64,7 +64,8 @@ def pretrain(
     from neuroling.lm.training import Recipe
     from neuroling.lm.wordpiece import train_wordpiece
 
-    _check_long(long)
+    if long not in ("error", "truncate", "split"):
+        raise typer.BadParameter(f"got {long!r}; expected error, truncate or split.", param_hint="--long")
     corpus = Corpus.of(document for path in texts for document in parse_corpus(read_text(path)).documents)
     tokenizer = train_wordpiece(corpus.sentences, size=vocabulary, lowercase=not cased, max_length=max_length)
     recipe = Recipe(
@@ -86,7 +87,7 @@ def pretrain(
         recipe,
         size=size,
         max_length=max_length,
-        long=long,  # type: ignore[arg-type]  # checked above
+        long=long,  # type: ignore[arg-type]  # one of the three
         folder=out,
         device=device,
     )
@@ -152,7 +153,7 @@ def finetune(
         )
     if long == "windows" and layout != "squad":
         raise typer.BadParameter(f"windows are for passages (squad); got {layout}.", param_hint="--long")
-    how = Windows(shared) if long == "windows" else _check_long(long, "error, truncate or windows")
+    how = Windows(shared) if long == "windows" else _check_long(long)
     learnt, tested = read_tasks(layout, train, test)
     learnt = learnt.head(first) if first is not None else learnt
     refuse_overlap(learnt.texts, tested.texts, allowed=overlap)
@@ -250,9 +251,9 @@ def _rate_by_vectors(
     return scores
 
 
-def _check_long(long: str, expected: str = "error or truncate") -> Literal["error", "truncate"]:
+def _check_long(long: str) -> Literal["error", "truncate"]:
     if long not in ("error", "truncate"):
-        raise typer.BadParameter(f"got {long!r}; expected {expected}.", param_hint="--long")
+        raise typer.BadParameter(f"got {long!r}; expected error, truncate or windows.", param_hint="--long")
     return long  # type: ignore[return-value]  # one of the two
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -157,7 +159,7 @@ def tokenize(
     tokenizer: PreTrainedTokenizerFast,
     *,
     max_length: int = 128,
-    long: Literal["error", "truncate"] = "error",
+    long: Literal["error", "truncate", "split"] = "error",
 ) -> Tokens:
     """Turn sentences into tokens.
 
@@ -169,12 +171,14 @@ def tokenize(
         With a mask token.
     max_length : int
         Longest sequence, the three special tokens of a pair included.
-    long : {"error", "truncate"}
-        What becomes of a sentence that is longer.
+    long : {"error", "truncate", "split"}
+        What becomes of a sentence that is longer: it is refused, cut off, or read as several that follow each other,
+        parted between words where a word is not longer than a sequence itself.
 
     Returns
     -------
     Tokens
+        One entry a sentence, or a part of one.
 
     Raises
     ------
@@ -196,15 +200,36 @@ def tokenize(
     if too_long and long == "error":
         raise ValueError(
             f"corpus: {len(too_long)} sentences have more than {room} tokens (first at {too_long[:5]}, the longest has "
-            f"{max(map(len, ids))}), and sequences may have {max_length}. Split them, raise max_length, or pass "
-            "long='truncate'."
+            f"{max(map(len, ids))}), and sequences may have {max_length}. Raise max_length, or pass "
+            "long='split' or long='truncate'."
         )
-    if too_long:
+    if too_long and long == "truncate":
         logger.warning("%d of %d sentences are cut to %d tokens.", len(too_long), len(ids), room)
     special = (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
     ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
     document = np.repeat(np.arange(len(corpus.documents)), [len(one) for one in corpus.documents])
-    return Tokens([row[:room] for row in ids], [row[:room] for row in words], document, special, ordinary, max_length)
+    parts = [_parts(row, room) if long == "split" else [slice(0, room)] for row in words]
+    return Tokens(
+        [row[part] for row, chosen in zip(ids, parts, strict=True) for part in chosen],
+        [row[part] - row[part.start] for row, chosen in zip(words, parts, strict=True) for part in chosen],
+        np.repeat(document, [len(chosen) for chosen in parts]),
+        special,
+        ordinary,
+        max_length,
+    )
+
+
+def _parts(words: NDArray[np.int64], room: int) -> list[slice]:
+    """Part a sentence between words into stretches that fit; a word that does not fit is parted itself."""
+    parts, start = [], 0
+    while start < len(words):
+        stop = min(start + room, len(words))
+        if stop < len(words):
+            first = int(np.searchsorted(words, words[stop]))  # of the word that would be torn
+            stop = first if first > start else stop
+        parts.append(slice(start, stop))
+        start = stop
+    return parts
 
 
 def draw_batch(
@@ -335,7 +360,7 @@ def pretrain(
     size: str | Size = "tiny",
     max_length: int = 128,
     dropout: float = 0.1,
-    long: Literal["error", "truncate"] = "error",
+    long: Literal["error", "truncate", "split"] = "error",
     folder: Path | None = None,
     watch: Watch | None = None,
     device: str = "auto",
@@ -360,7 +385,7 @@ def pretrain(
         Positions.
     dropout : float
         As for :func:`bert_config`.
-    long : {"error", "truncate"}
+    long : {"error", "truncate", "split"}
         As for :func:`tokenize`.
     folder : pathlib.Path, optional
         Where checkpoints go.
@@ -395,11 +420,16 @@ def pretrain(
         recipe,
         folder=folder,
         describe=partial(_describe, config, tokenizer),
-        configuration={**told, "plan": asdict(plan), "text": corpus.fingerprint, "vocabulary": len(tokenizer)},
+        configuration={**told, "plan": asdict(plan), "text": corpus.fingerprint, "vocabulary": _fingerprint(tokenizer)},
         watch=watch,
         device=device,
     )
     return model, curves
+
+
+def _fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
+    """SHA-256 of all pieces and their numbers: a run that goes on with other numbers would learn nonsense."""
+    return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
 
 
 def _describe(config: BertConfig, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -34,7 +34,8 @@ def train_wordpiece(
     Returns
     -------
     transformers.PreTrainedTokenizerFast
-        Puts ``[CLS]`` before and ``[SEP]`` behind a text.
+        Puts ``[CLS]`` before and ``[SEP]`` behind a text. The same text gives the same pieces under the same numbers
+        in every process.
 
     Raises
     ------
@@ -52,19 +53,26 @@ def train_wordpiece(
 
     if not any(sentence.strip() for sentence in sentences):
         raise ValueError("sentences: hold no text; expected some to learn pieces from.")
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL[1]))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    learner = Tokenizer(models.WordPiece(unk_token=SPECIAL[1]))
+    learner.normalizer, learner.pre_tokenizer = normalizer, splitter
+    # the trainer numbers letters inside words in an order that differs between processes, and ties follow numbers;
+    # naming them first, sorted, fixes both
+    words = {word for one in sentences for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(one))}
+    inside = sorted({f"##{letter}" for word in words for letter in word[1:]})
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, min_frequency=min_count, special_tokens=list(SPECIAL), show_progress=False
+        vocab_size=size, min_frequency=min_count, special_tokens=[*SPECIAL, *inside], show_progress=False
     )
-    tokenizer.train_from_iterator(sentences, trainer)
-    if tokenizer.get_vocab_size() > size:  # the trainer never drops a special token or a character
+    learner.train_from_iterator(sentences, trainer)
+    vocabulary = learner.get_vocab()
+    if len(vocabulary) > size:  # the trainer never drops a special token or a character
         raise ValueError(
             f"size: got {size}; the {len(SPECIAL)} special tokens and the characters of the text alone need "
-            f"{tokenizer.get_vocab_size()}."
+            f"{len(vocabulary)}."
         )
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL[1]))
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, splitter, decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

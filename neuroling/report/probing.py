@@ -262,18 +262,27 @@ def plot_mixture(weights: Mapping[str, Floats], centres: Mapping[str, float], ax
 
 
 def plot_by_step(
-    table: pd.DataFrame, score: str, *, control: float, label: str = "score", ax: Axes | None = None
+    table: pd.DataFrame,
+    score: str,
+    *,
+    against: str = "step",
+    controls: Mapping[str, float] | None = None,
+    label: str = "score",
+    ax: Axes | None = None,
 ) -> Axes:
-    """Draw a score at every checkpoint against the perplexity there, joined in the order of steps.
+    """Draw a score at every checkpoint of one or more runs: points are runs, the line is their mean.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Indexed by step, with the column ``perplexity`` and that of the score.
+        A row a checkpoint, with the columns ``step``, ``perplexity`` and that of the score.
     score : str
         Column to be drawn.
-    control : float
-        What the controls score alone: a dashed line.
+    against : {"step", "perplexity"}
+        What runs across. Steps are on a logarithmic axis with room for step 0. Perplexity is too, falls to the right,
+        and the means are joined and named by step.
+    controls : mapping of str to float, optional
+        What is scored without the model: dashed lines.
     label : str
         Name of the score, with its unit.
     ax : matplotlib.axes.Axes, optional
@@ -282,27 +291,73 @@ def plot_by_step(
     Returns
     -------
     matplotlib.axes.Axes
-        Perplexity on a logarithmic axis, falling to the right; every point is named by its step.
+        Bars are one standard deviation over runs, where there are several.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"step": [0, 10, 0, 10], "perplexity": [99, 9, 90, 8], "r": [0.1, 0.2, 0.0, 0.3]})
+    >>> plot_by_step(table, "r", controls={"length": 0.1}).get_xlabel()
+    'steps of pre-training'
     """
-    absent = [name for name in ("perplexity", score) if name not in table]
+    absent = [name for name in ("step", "perplexity", score) if name not in table]
     if absent:
         raise ValueError(f"table: no columns {absent} among {list(table.columns)}.")
+    if against not in ("step", "perplexity"):
+        raise ValueError(f"against: got {against!r}; expected 'step' or 'perplexity'.")
     ax = ax or new_axes()
-    ax.axhline(control, color=CHANCE, linestyle=STYLES[0], linewidth=1.2, label="controls alone")
-    ax.plot(table["perplexity"], table[score], color=SERIES[0], marker=MARKERS[0], linewidth=1.6, label="checkpoints")
-    for step, row in table.iterrows():
-        ax.annotate(
-            f"step {step}", (row["perplexity"], row[score]), (0, 6), textcoords="offset points", fontsize=8.5,
-            color=INK, ha="center",
-        )  # fmt: skip
-    ax.set_xscale("log")
-    ax.invert_xaxis()
-    ax.set_xlabel("perplexity of held-out text (logarithmic; better to the right)")
+    for place, (name, value) in enumerate((controls or {}).items()):
+        ax.axhline(value, color=CHANCE, linestyle=STYLES[place % len(STYLES)], linewidth=1.2, label=name)
+    middle = table.groupby("step")[["perplexity", score]].mean()
+    spread = table.groupby("step")[score].std(ddof=1) if table["step"].duplicated().any() else None
+    across = middle.index.to_numpy(float) if against == "step" else middle["perplexity"].to_numpy()
+    ax.plot(table[against], table[score], ".", color=SERIES[0], alpha=0.45, markersize=5)
+    ax.errorbar(
+        across, middle[score], spread, color=SERIES[0], marker=MARKERS[0], linewidth=1.6, capsize=3, label="checkpoints"
+    )
+    if against == "step":
+        later = middle.index[middle.index > 0]
+        ax.set_xscale("symlog", linthresh=float(later.min()) if len(later) else 1.0)
+        ax.set_xticks(across, [f"{step:,}" for step in middle.index])
+        ax.minorticks_off()
+        ax.set_xlabel("steps of pre-training")
+    else:
+        for step, row in middle.iterrows():
+            ax.annotate(
+                f"{step:,}", (row["perplexity"], row[score]), (4, 7), textcoords="offset points", fontsize=8, color=INK
+            )
+        ax.set_xscale("log")
+        ax.invert_xaxis()
+        ax.set_xlabel("perplexity of held-out text (better to the right; named by step)")
     ax.set_ylabel(label)
     _tidy(ax)
-    ax.margins(0.12)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize=9, borderaxespad=0.2)
+    ax.margins(0.08, 0.12)
     return ax
+
+
+def draw_training(table: pd.DataFrame, score: str, *, controls: Mapping[str, float], label: str = "score") -> Figure:
+    """Draw a score against steps and against perplexity, side by side.
+
+    Parameters
+    ----------
+    table, score, controls, label
+        As for :func:`plot_by_step`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    plot_by_step(table, score, controls=controls, label=label, ax=left)
+    plot_by_step(table, score, against="perplexity", controls=controls, label="", ax=right)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+    return figure
 
 
 def _arc(ax: Axes, a: int, b: int, side: int, **style: Any) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from neuroling.lm.checkpoints import checkpoints
+from neuroling.lm.checkpoints import CheckpointError, checkpoints
 from neuroling.lm.corpora import Corpus, find_overlap, parse_corpus, refuse_overlap
 from neuroling.lm.masking import NOT_ASKED, Masking, mask_tokens
 from neuroling.lm.pretraining import (
@@ -20,7 +23,7 @@ from neuroling.lm.pretraining import (
     unigram_loss,
 )
 from neuroling.lm.training import Recipe, seeded
-from neuroling.lm.wordpiece import train_wordpiece
+from neuroling.lm.wordpiece import SPECIAL, train_wordpiece
 
 MASK, N = 4, 100
 IDS = np.random.default_rng(0).integers(5, N, (400, 50))
@@ -126,6 +129,42 @@ def test_a_vocabulary_too_small_for_its_special_tokens_is_refused():
         train_wordpiece(["a cat sat on a mat"], size=6)
 
 
+VOCABULARY = """
+import hashlib, json
+from neuroling.lm.wordpiece import SPECIAL, train_wordpiece
+words = [f"{a}{b}{c}n{d}" for a in "abk" for b in "eiou" for c in "lmrst" for d in "xyz"]
+vocabulary = train_wordpiece([" ".join(words), " ".join(words)], size=90).get_vocab()
+print(hashlib.sha256(json.dumps(sorted(vocabulary.items())).encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow  # a process of its own each: 3 s
+def test_pieces_and_their_numbers_are_the_same_in_every_process():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(3)
+    }
+    assert len(found) == 1
+
+
+def test_pieces_are_numbered_by_what_they_are_before_how_often(tokenizer):
+    vocabulary = tokenizer.get_vocab()
+    letters = sorted((piece for piece in vocabulary if piece.startswith("##") and len(piece) == 3), key=vocabulary.get)
+    assert letters == sorted(letters)
+    assert [vocabulary[piece] for piece in SPECIAL] == list(range(5))
+
+
+def test_a_run_is_not_gone_on_with_under_other_numbers(corpus, tokenizer, tmp_path):
+    other = train_wordpiece(corpus.sentences[:20], size=200, max_length=32)
+    assert other.get_vocab() != tokenizer.get_vocab()
+    options = {"size": Size(1, 16, 2), "max_length": 32, "folder": tmp_path, "device": "cpu"}
+    pretrain(corpus, tokenizer, Pretraining(), Recipe(1, 2), **options)
+    with pytest.raises(CheckpointError, match="another configuration: vocabulary"):
+        pretrain(corpus, other, Pretraining(), Recipe(1, 2), **options)
+
+
 def test_the_tokenizer_marks_both_halves_of_a_pair(tokenizer):
     read = tokenizer("the cat", "the dog")
     assert read["token_type_ids"] == [0, 0, 0, 0, 1, 1, 1]
@@ -179,6 +218,28 @@ def test_sentences_longer_than_the_positions_are_refused_or_cut_when_asked(corpu
     with pytest.raises(ValueError, match="40 sentences have more than 3 tokens"):
         tokenize(corpus, tokenizer, max_length=6)
     assert max(map(len, tokenize(corpus, tokenizer, max_length=6, long="truncate").ids)) == 3
+
+
+def test_long_sentences_are_parted_between_words_and_nothing_is_lost(tokenizer):
+    corpus = Corpus.of([["the cat sees the dog .", "the bird ."], ["catdog dogcat birdcat ."]])
+    whole = tokenize(corpus, tokenizer, max_length=32)
+    parted = tokenize(corpus, tokenizer, max_length=7, long="split")
+    assert max(map(len, parted.ids)) <= 4
+    assert np.concatenate(parted.ids).tolist() == np.concatenate(whole.ids).tolist()
+    starts = [row[0] for row in parted.words]
+    assert starts == [0] * len(parted)  # words of every part are counted from 0
+    torn = [tokenizer.convert_ids_to_tokens(int(row[0])).startswith("##") for row in parted.ids]
+    assert not any(torn)
+    assert parted.document.tolist() == sorted(parted.document.tolist())
+    assert int((parted.document == 0).sum()) == 3
+
+
+def test_a_word_longer_than_a_sequence_is_parted_itself(tokenizer):
+    corpus = Corpus.of([["dogdogdog the cat"]])
+    whole = tokenize(corpus, tokenizer, max_length=32)
+    parted = tokenize(corpus, tokenizer, max_length=5, long="split")
+    assert max(map(len, parted.ids)) <= 2
+    assert np.concatenate(parted.ids).tolist() == whole.ids[0].tolist()
 
 
 def test_the_loss_is_that_of_transformers_own(corpus, tokenizer):

@@ -12,6 +12,7 @@ from neuroling.report.attention_page import AttentionText, write_attention_page
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.probing import (
     draw_heads,
+    draw_training,
     plot_attention,
     plot_by_layer,
     plot_by_step,
@@ -126,10 +127,32 @@ def test_maps_and_mixtures_can_be_drawn():
         plot_attention(["a", "b"], np.ones((3, 3)))
 
 
+RUNS = pd.DataFrame({"step": [0, 400, 0, 400], "perplexity": [900.0, 90.0, 1100.0, 110.0], "r": [0.1, 0.2, 0.2, 0.4]})
+
+
 def test_checkpoints_are_named_by_step_and_perplexity_falls_to_the_right():
-    table = pd.DataFrame({"perplexity": [900.0, 90.0], "r": [0.1, 0.2]}, index=[0, 400])
-    axes = plot_by_step(table, "r", control=0.15)
-    assert [text.get_text() for text in axes.texts] == ["step 0", "step 400"]
+    axes = plot_by_step(RUNS, "r", against="perplexity", controls={"length": 0.15})
+    assert [text.get_text() for text in axes.texts] == ["0", "400"]
     assert axes.xaxis_inverted()
     with pytest.raises(ValueError, match="no columns"):
-        plot_by_step(table, "other", control=0.0)
+        plot_by_step(RUNS, "other")
+    with pytest.raises(ValueError, match="got 'time'"):
+        plot_by_step(RUNS, "r", against="time")
+
+
+def test_runs_are_points_and_bars_are_their_standard_deviation():
+    axes = plot_by_step(RUNS, "r")
+    bars = axes.collections[0].get_segments()
+    assert bars[0][:, 1].tolist() == pytest.approx([0.15 - 0.05 * 2**0.5, 0.15 + 0.05 * 2**0.5])
+    assert axes.lines[0].get_ydata().tolist() == RUNS["r"].tolist()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "400"]
+
+
+def test_one_run_has_no_bars():
+    assert not plot_by_step(RUNS.iloc[:2], "r").collections
+
+
+def test_training_is_drawn_against_steps_and_perplexity():
+    figure = draw_training(RUNS, "r", controls={"length": 0.15})
+    assert [axes.get_xlabel()[:10] for axes in figure.axes] == ["steps of p", "perplexity"]
+    assert figure_to_png(figure).startswith(b"\x89PNG")
