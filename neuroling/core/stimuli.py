@@ -94,7 +94,8 @@ class Stimuli:
     @property
     def texts(self) -> list[str]:
         """Texts in the order of the table."""
-        return list(self.table["text"])
+        texts: list[str] = self.table["text"].tolist()
+        return texts
 
     @property
     def fingerprint(self) -> str:
@@ -102,8 +103,8 @@ class Stimuli:
         digest = hashlib.sha256()
         for name, column in self.table.reset_index().items():
             digest.update(f"{name}\x1f{column.dtype}\x1e".encode())
-            for value in column:
-                digest.update(f"{type(value).__name__}\x1f{value!r}\x1e".encode("utf-8", "surrogatepass"))
+            entries = "".join(f"{type(value).__name__}\x1f{value!r}\x1e" for value in column.tolist())
+            digest.update(entries.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
     def coords(self, *columns: str) -> Mapping[str, tuple[str, np.ndarray]]:

@@ -43,6 +43,8 @@ class Passage:
 
     Attributes
     ----------
+    text : RunningText
+        What was tokenised.
     ids : ndarray of int, shape (token,)
         Token ids.
     rows : ndarray of int, shape (word,)
@@ -53,6 +55,7 @@ class Passage:
         First token of each word, and the one behind its last; both -1 for a word without any.
     """
 
+    text: RunningText
     ids: NDArray[np.int64]
     rows: NDArray[np.intp]
     word: NDArray[np.intp]
@@ -114,15 +117,12 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
 def _column(words: Stimuli, name: str, stacklevel: int) -> list[str] | None:
     if name not in words.table:
         return None
-    column = words.table[name].tolist()
-    wrong = [
-        (label, type(value).__name__)
-        for label, value in zip(words.labels, column, strict=True)
-        if not isinstance(value, str)
-    ]
+    column, labels = words.table[name].tolist(), words.labels.tolist()
+    wrong = [row for row, value in enumerate(column) if not isinstance(value, str)]
     if wrong:
-        raise TypeError(f"{name}: {len(wrong)} entries are not str, first {wrong[:5]} (label, type).")
-    return tidy_gaps(column, words.labels.tolist(), stacklevel=stacklevel + 1)
+        first = [(labels[row], type(column[row]).__name__) for row in wrong[:5]]
+        raise TypeError(f"{name}: {len(wrong)} entries are not str, first {first} (label, type).")
+    return tidy_gaps(column, labels, stacklevel=stacklevel + 1)
 
 
 def stretches(words: Stimuli) -> list[tuple[int, int]]:
@@ -240,7 +240,7 @@ def _passage(encoder: Encoder, text: RunningText, ids: list[int], offsets: NDArr
     begins, stop = np.full(n_words, -1, dtype=np.intp), np.full(n_words, -1, dtype=np.intp)
     begins[word[::-1]] = piece[::-1]
     stop[word] = piece + 1
-    return Passage(np.asarray(ids, dtype=np.int64), text.rows, word, piece, begins, stop)
+    return Passage(text, np.asarray(ids, dtype=np.int64), text.rows, word, piece, begins, stop)
 
 
 def owners(

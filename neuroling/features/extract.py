@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import Missing, Passage, Shared, running_texts, tokenise
+from neuroling.features.alignment import Missing, Passage, Shared, tokenise
 from neuroling.features.cache import remember
 from neuroling.features.context import Context, Whole
 from neuroling.features.encoder import Encoder
@@ -378,13 +378,11 @@ def plan_words(
             row = passage.rows[word]
             readings.append(Reading(ids, piece - stretch.start + len(before), row))
             left[row] = passage.first[word] - stretch.start
-    return Plan(readings, _words_key(words, context, missing, shared), _words_notes(context, passages), left)
+    return Plan(readings, _words_key(passages, context, missing, shared), _words_notes(context, passages), left)
 
 
-def _words_key(words: Stimuli, context: Context, missing: str, shared: str) -> dict[str, object]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said already by tokenise
-        texts = running_texts(words)
+def _words_key(passages: list[Passage], context: Context, missing: str, shared: str) -> dict[str, object]:
+    texts = [passage.text for passage in passages]
     spans = [[text.text, text.starts.tolist(), text.stops.tolist()] for text in texts]
     return {"passages": spans, "context": _described(context), "missing": missing, "shared": shared}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -58,7 +58,13 @@ class Passes:
 
 
 def states_of(
-    model: PreTrainedModel, passes: Passes, ids: torch.Tensor, layers: Sequence[int], **inputs: object
+    model: PreTrainedModel,
+    passes: Passes,
+    ids: torch.Tensor,
+    layers: Sequence[int],
+    *,
+    keep: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    **inputs: object,
 ) -> list[torch.Tensor]:
     """Run a model once and give the states of chosen layers.
 
@@ -72,24 +78,33 @@ def states_of(
         Token ids.
     layers : sequence of int
         0 (embeddings) to the number of layers, in any order.
+    keep : callable, optional
+        What is kept of the states of a layer, such as their pooled form: called as soon as a layer is done, so that its
+        states make room for those of the next.
     **inputs : object
         Further arguments of the model.
 
     Returns
     -------
     list of torch.Tensor, shape (row, token, unit)
-        One a layer asked for. They equal transformers' ``hidden_states``: the last one is after the final norm where
-        the model has one.
+        One a layer asked for, or what ``keep`` makes of it. They equal transformers' ``hidden_states``: the last one is
+        after the final norm where the model has one.
     """
     n_layers = int(model.config.num_hidden_layers)
     if passes.blocks is None:
         found = model(input_ids=ids, output_hidden_states=True, **inputs, **_no_cache(model)).hidden_states
-        return [found[layer] for layer in layers]
+        return [found[layer] if keep is None else keep(found[layer]) for layer in layers]
     kept: dict[int, torch.Tensor] = {}
-    with _watching(model.get_submodule(passes.blocks), layers, n_layers, kept):
+
+    def take(layer: int, state: torch.Tensor) -> None:
+        kept[layer] = state if keep is None else keep(state)
+        if layer == max(layers) < n_layers:
+            raise _EnoughError
+
+    with _watching(model.get_submodule(passes.blocks), set(layers) - {n_layers}, take):
         try:
             output = model(input_ids=ids, **inputs, **_no_cache(model))
-            kept[n_layers] = output.last_hidden_state
+            take(n_layers, output.last_hidden_state)
         except _EnoughError:
             pass
     return [kept[layer] for layer in layers]
@@ -100,32 +115,24 @@ def _no_cache(model: PreTrainedModel) -> dict[str, object]:
 
 
 @contextmanager
-def _watching(
-    blocks: torch.nn.Module, layers: Sequence[int], n_layers: int, kept: dict[int, torch.Tensor]
-) -> Iterator[None]:
-    """Keep what goes into the first block and what comes out of the wanted ones; stop behind the highest of them."""
-    highest = max(layers)
-    wanted = set(layers) - {n_layers}
+def _watching(blocks: torch.nn.Module, layers: set[int], take: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
+    """Hand over what goes into the first block and what comes out of the wanted ones."""
 
     def before(_module: torch.nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         state = args[0] if args else kwargs["hidden_states"]
         assert isinstance(state, torch.Tensor)  # noqa: S101 - for the type checker
-        kept[0] = state
-        if highest == 0:
-            raise _EnoughError
+        take(0, state)
 
     def after(layer: int, output: object) -> None:
-        kept[layer] = output if isinstance(output, torch.Tensor) else output[0]  # type: ignore[index]  # a tuple
-        if layer == highest:
-            raise _EnoughError
+        take(layer, output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
 
     children = list(blocks.children())
     handles = [
         children[layer - 1].register_forward_hook(lambda _m, _i, output, layer=layer: after(layer, output))
-        for layer in wanted
+        for layer in layers
         if layer > 0
     ]
-    if 0 in wanted:
+    if 0 in layers:
         handles.append(children[0].register_forward_pre_hook(before, with_kwargs=True))
     try:
         yield

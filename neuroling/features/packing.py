@@ -19,6 +19,10 @@ COMPILED = "neuroling_packed_compiled"
 UNSUPPORTED = ("softcap", "s_aux", "sinks", "position_bias", "head_mask")
 """Arguments of attention functions that would change the numbers and are not implemented here."""
 
+SHORT = range(20, 112)
+"""Tokens of sequences that attend faster on a CPU by plain products than by the fused kernel: 1.0 to 1.7 times as fast,
+for heads of 32 and of 64 units; 0.6 of it at 180 tokens and at 10."""
+
 Run = tuple[int, int, int]
 
 
@@ -167,19 +171,22 @@ def attend(
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[-1])  # (1, token, head, unit)
     maps = []
     for start, rows, length in layout.runs:
+        stretch = slice(start, start + rows * length)
         q, k, v = (_run_of(tensor, start, rows, length) for tensor in (query, key, value))
         mask = _window_mask(length, sliding_window, causal, query.device)
-        attended = scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            scale=scaling,
-            is_causal=causal and mask is None,
-            enable_gqa=q.shape[1] != k.shape[1],
-        )
-        stretch = slice(start, start + rows * length)
-        out[0, stretch].view(rows, length, query.shape[1], value.shape[-1]).copy_(attended.transpose(1, 2))
+        if mask is None and not causal and _is_short(query, key, length):
+            _attend_short(query, key, value, scaling, stretch, length, out)
+        else:
+            attended = scaled_dot_product_attention(
+                q,
+                k,
+                v,
+                attn_mask=mask,
+                scale=scaling,
+                is_causal=causal and mask is None,
+                enable_gqa=q.shape[1] != k.shape[1],
+            )
+            out[0, stretch].view(rows, length, query.shape[1], value.shape[-1]).copy_(attended.transpose(1, 2))
         if layout.keep_maps:
             maps.append(_weights(q, k, scaling, mask, causal))
     if layout.keep_heads:
@@ -187,6 +194,31 @@ def attend(
     if layout.keep_maps:
         layout.maps.append(maps)
     return out, None
+
+
+def _is_short(query: torch.Tensor, key: torch.Tensor, length: int) -> bool:
+    """Whether sequences of a length are better off with plain products: no gradients, float32 on a CPU, equal heads."""
+    plain = query.device.type == "cpu" and query.dtype == torch.float32 and query.shape[1] == key.shape[1]
+    return plain and length in SHORT and not torch.is_grad_enabled()
+
+
+def _attend_short(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    stretch: slice,
+    length: int,
+    out: torch.Tensor,
+) -> None:
+    """Attend within each sequence of a run by itself, its map written out whole."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    ignored = query.new_zeros(1)
+    for start in range(stretch.start, stretch.stop, length):
+        own = slice(start, start + length)
+        q, k, v = (tensor[0, :, own] for tensor in (query, key, value))  # (head, token, unit)
+        scores = torch.baddbmm(ignored, q, k.transpose(1, 2), beta=0, alpha=scale)
+        out[0, own] = torch.bmm(scores.softmax(-1), v).transpose(0, 1)
 
 
 def _run_of(tensor: torch.Tensor, start: int, rows: int, length: int) -> torch.Tensor:

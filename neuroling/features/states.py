@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -19,6 +19,8 @@ from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import deal
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
+Keep = Callable[[torch.Tensor], torch.Tensor]
+"""What is kept of the states of a layer, shape (token, unit)."""
 
 UNKNOWN_SHARE = 0.05
 """Share of unknown tokens above which a text is probably not in the encoder's language; a rule of thumb."""
@@ -26,6 +28,11 @@ UNKNOWN_SHARE = 0.05
 CPU_BYTES = 12 * 2**20
 """Bytes of a pack behind a layer's expansion to four times its width, in float32; on a CPU more fall out of the caches,
 and fewer starve the matrix products. 1,024 tokens for BERT-base and 2,048 for MiniLM, the fastest of 384 to 4,096."""
+
+KEPT_BYTES = 31 * 2**20
+"""Bytes of a block that is had and given back before reading. Linux' allocator keeps free memory up to twice the
+largest block given back (of at most 32 MiB), and so the pages that one layer leaves to the next; else each layer has
+its pages made anew, 30,000 to 100,000 of them in 60 sentences at BERT-base's shape, 5 to 15 % of the time."""
 
 CPU_TOKENS = (512, 4096)
 """Fewest and most tokens of a pack on a CPU."""
@@ -168,12 +175,22 @@ def hidden_states(
     StatePack
         On the encoder's device, in an order of its own: ``rows`` says which sequences.
     """
+    for rows in _planned(encoder, sequences, batch_tokens, progress):
+        yield from _run(encoder, sequences, rows, layers, gradients=gradients)
+
+
+def _planned(
+    encoder: Encoder,
+    sequences: Sequence[Sequence[int] | NDArray[np.int64]],
+    batch_tokens: int | None,
+    progress: bool,
+) -> Iterable[NDArray[np.intp]]:
     from tqdm.auto import tqdm
 
     budget = default_tokens(encoder) if batch_tokens is None else batch_tokens
     packs = plan_packs([len(sequence) for sequence in sequences], budget, encoder.passes.batching)
-    for rows in tqdm(packs, desc=encoder.name, unit="pack", disable=not progress):
-        yield from _run(encoder, sequences, rows, layers, gradients)
+    shown: Iterable[NDArray[np.intp]] = tqdm(packs, desc=encoder.name, unit="pack", disable=not progress)
+    return shown
 
 
 def _run(
@@ -181,13 +198,18 @@ def _run(
     sequences: Sequence[Sequence[int] | NDArray[np.int64]],
     rows: NDArray[np.intp],
     layers: Sequence[int],
-    gradients: bool,
+    *,
+    gradients: bool = False,
+    keeping: Callable[[NDArray[np.intp], NDArray[np.intp]], Keep] | None = None,
 ) -> Iterator[StatePack]:
+    """Run a pack, or its halves; ``keeping`` takes rows and starts of what is run and says what is kept of states."""
     chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
     lengths = [len(sequence) for sequence in chosen]
+    starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
+    keep = None if keeping is None else keeping(rows, starts)
     try:
         with torch.enable_grad() if gradients else torch.inference_mode():
-            states = _states(encoder, chosen, lengths, layers)
+            states = _states(encoder, chosen, lengths, layers, keep)
     except torch.OutOfMemoryError as error:
         if len(rows) == 1:
             raise ValueError(
@@ -196,30 +218,33 @@ def _run(
             ) from error
         half = len(rows) // 2
     else:
-        starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
         yield StatePack(rows, starts, states)
         return
     for part in (rows[:half], rows[half:]):
-        yield from _run(encoder, sequences, part, layers, gradients)
+        yield from _run(encoder, sequences, part, layers, gradients=gradients, keeping=keeping)
 
 
 def _states(
-    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int]
+    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int], keep: Keep | None
 ) -> list[torch.Tensor]:
-    """Give the states of sequences end to end, shape (token, unit), one a layer."""
+    """Give the states of sequences end to end, shape (token, unit), or what is kept of them; one a layer."""
     passes = encoder.passes
     longest = passes.longest_packed
-    if len(set(lengths)) == 1:
-        found = states_of(encoder.model, passes, torch.stack(sequences).to(encoder.device), layers)
-        return [state.reshape(-1, state.shape[-1]) for state in found]
-    if passes.batching != "packed" or (longest is not None and max(lengths) > longest):
-        parts = [_states(encoder, [sequence], [len(sequence)], layers) for sequence in sequences]
-        return [torch.cat(states) for states in zip(*parts, strict=True)]
+
+    def flat(state: torch.Tensor) -> torch.Tensor:
+        tokens = state.reshape(-1, state.shape[-1])
+        return tokens if keep is None else keep(tokens)
+
+    fits = passes.batching == "packed" and (longest is None or max(lengths) <= longest)
+    if not fits and len(set(lengths)) == 1:
+        return states_of(encoder.model, passes, torch.stack(sequences).to(encoder.device), layers, keep=flat)
+    if not fits:
+        parts = [_states(encoder, [sequence], [len(sequence)], layers, None) for sequence in sequences]
+        return [flat(torch.cat(states)) for states in zip(*parts, strict=True)]
     with packed(Layout.of(lengths)):
         positions = pack_inputs(passes, lengths, encoder.device)
         ids = torch.cat(sequences)[None].to(encoder.device)  # (1, token)
-        found = states_of(encoder.model, passes, ids, layers, position_ids=positions)
-    return [state[0] for state in found]
+        return states_of(encoder.model, passes, ids, layers, keep=flat, position_ids=positions)
 
 
 def embed(
@@ -270,12 +295,22 @@ def embed(
 
     hands = deal([len(sequence) for sequence in sequences], len(encoders))
     stop = Event()
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)
 
     def work(encoder: Encoder, hand: NDArray[np.intp]) -> None:
         own = [sequences[number] for number in hand]
-        show = progress and encoder is encoders[0]
-        for pack in hidden_states(encoder, own, layers=layers, batch_tokens=batch_tokens, progress=show):
-            _collect(pack, [takers[number] for number in hand[pack.rows]], values, pool, normalise)
+
+        def taken(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> _Taken:
+            return _Taken.of(starts, [takers[number] for number in hand[rows]])
+
+        def keeping(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> Keep:
+            return taken(rows, starts).pooler(encoder.device, pool, normalise)
+
+        for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
+            for pack in _run(encoder, own, planned, layers, keeping=keeping):
+                row = taken(pack.rows, pack.starts).row
+                for layer, pooled in enumerate(pack.states):
+                    values[layer, row] = pooled.cpu().numpy()
             if stop.is_set():
                 return
 
@@ -292,18 +327,24 @@ def embed(
     return values.transpose(1, 0, 2)
 
 
-def _collect(
-    pack: StatePack, takers: list[list[Reading]], values: NDArray[np.float32], pool: Pool, normalise: bool
-) -> None:
-    """Pool what is taken from the sequences of a pack into rows of ``values``, shape (layer, row, unit)."""
-    pairs = [(start, reading) for start, own in zip(pack.starts, takers, strict=True) for reading in own]
-    token = np.concatenate([start + reading.piece for start, reading in pairs])
-    row, segment = np.unique(np.concatenate([reading.row for _, reading in pairs]), return_inverse=True)
-    with torch.inference_mode():
-        for layer, states in enumerate(pack.states):
-            pooled = pool_pieces(states, token, segment, len(row), pool)  # (row, unit)
-            pooled = torch.nn.functional.normalize(pooled, dim=-1) if normalise else pooled
-            values[layer, row] = pooled.cpu().numpy()
+@dataclass(frozen=True)
+class _Taken:
+    """Which tokens of a pack are taken, the segment that each belongs to, and the row that each segment fills."""
+
+    token: NDArray[np.intp]
+    segment: NDArray[np.intp]
+    row: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, starts: NDArray[np.intp], takers: list[list[Reading]]) -> _Taken:
+        pairs = [(start, reading) for start, own in zip(starts, takers, strict=True) for reading in own]
+        token = np.concatenate([start + reading.piece for start, reading in pairs])
+        row, segment = np.unique(np.concatenate([reading.row for _, reading in pairs]), return_inverse=True)
+        return cls(token, segment, row)
+
+    def pooler(self, device: torch.device, pool: Pool, normalise: bool) -> Keep:
+        pooled = _pooler(self.token, self.segment, len(self.row), pool, device)
+        return (lambda states: torch.nn.functional.normalize(pooled(states), dim=-1)) if normalise else pooled
 
 
 def pool_pieces(
@@ -332,37 +373,55 @@ def pool_pieces(
     >>> pool_pieces(states, np.array([0, 1, 2]), np.array([0, 0, 1]), 2, "mean").tolist()
     [[2.0], [8.0]]
     """
+    return _pooler(token, segment, n_segments, pool, states.device)(states)
+
+
+def _pooler(
+    token: NDArray[np.intp], segment: NDArray[np.intp], n_segments: int, pool: Pool, device: torch.device
+) -> Keep:
+    """Sort tokens into segments once, for the states of any layer."""
     order = np.argsort(segment, kind="stable")
     token, segment = token[order], segment[order]
     begins = np.searchsorted(segment, np.arange(n_segments))
     counts = np.diff(np.append(begins, len(segment)))
-    device = states.device
     if pool in ("first", "last"):
-        chosen = token[begins] if pool == "first" else token[begins + counts - 1]
-        return states[torch.as_tensor(chosen, device=device)].float()
+        chosen = torch.as_tensor(token[begins] if pool == "first" else token[begins + counts - 1], device=device)
+        return lambda states: states[chosen].float()
     if pool == "mean" and len(np.unique(token)) == len(token):
-        return _mean_of_whole(states, token, segment, counts)
-    taken = states[torch.as_tensor(token, device=device)].float()  # (pair, unit)
-    where = torch.as_tensor(segment, device=device)
+        return _mean_of_whole(token, segment, counts, device)
+    source, where = torch.as_tensor(token, device=device), torch.as_tensor(segment, device=device)
     if pool == "max":
-        empty = taken.new_full((n_segments, taken.shape[1]), -torch.inf)
-        return empty.scatter_reduce_(0, where[:, None].expand_as(taken), taken, "amax")
+        return lambda states: _highest(states[source].float(), where, n_segments)
     weight = np.ones(len(segment)) if pool == "mean" else np.arange(len(segment)) - np.repeat(begins, counts) + 1.0
     total = np.add.reduceat(weight, begins)
-    share = torch.as_tensor(weight / total[segment], device=device, dtype=torch.float32)
-    return taken.new_zeros(n_segments, taken.shape[1]).index_add_(0, where, taken * share[:, None])
+    share = torch.as_tensor(weight / total[segment], device=device, dtype=torch.float32)[:, None]
+
+    def mean(states: torch.Tensor) -> torch.Tensor:
+        sums = torch.zeros(n_segments, states.shape[1], device=device)
+        return sums.index_add_(0, where, states[source].float() * share)
+
+    return mean
+
+
+def _highest(taken: torch.Tensor, where: torch.Tensor, n_segments: int) -> torch.Tensor:
+    empty = taken.new_full((n_segments, taken.shape[1]), -torch.inf)
+    return empty.scatter_reduce_(0, where[:, None].expand_as(taken), taken, "amax")
 
 
 def _mean_of_whole(
-    states: torch.Tensor, token: NDArray[np.intp], segment: NDArray[np.intp], counts: NDArray[np.intp]
-) -> torch.Tensor:
+    token: NDArray[np.intp], segment: NDArray[np.intp], counts: NDArray[np.intp], device: torch.device
+) -> Keep:
     """Average in one pass over the states, those of no segment falling into a row of their own."""
-    target = np.full(len(states), len(counts), dtype=np.int64)
-    target[token] = segment
-    where = torch.as_tensor(target, device=states.device)
-    sums = torch.zeros(len(counts) + 1, states.shape[1], device=states.device)
-    sums.index_add_(0, where, states.float())
-    return sums[:-1] / torch.as_tensor(counts, device=states.device, dtype=torch.float32)[:, None]
+    divisor = torch.as_tensor(counts, device=device, dtype=torch.float32)[:, None]
+
+    def mean(states: torch.Tensor) -> torch.Tensor:
+        target = np.full(len(states), len(counts), dtype=np.int64)
+        target[token] = segment
+        sums = torch.zeros(len(counts) + 1, states.shape[1], device=device)
+        sums.index_add_(0, torch.as_tensor(target, device=device), states.float())
+        return sums[:-1] / divisor
+
+    return mean
 
 
 def warn_of_unknown(

@@ -135,6 +135,27 @@ def test_words_of_a_batch_equal_words_alone(family: Callable[[str], Encoder], na
             start = end
 
 
+@pytest.mark.parametrize("length", [19, 20, 64, 111, 112])
+def test_short_sequences_attend_as_the_fused_kernel_does(length: int) -> None:
+    lengths = [length, length, 7]
+    query, key, value = torch.randn(3, 1, 4, sum(lengths), 8, generator=torch.Generator().manual_seed(0)).unbind()
+    with torch.inference_mode(), packing.packed(packing.Layout.of(lengths)):
+        found, _ = packing.attend(torch.nn.Module(), query, key, value, None, scaling=0.3)  # (1, token, head, unit)
+    for stretch in (slice(length), slice(length, 2 * length), slice(2 * length, None)):
+        q, k, v = (tensor[:, :, stretch] for tensor in (query, key, value))
+        expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=0.3)
+        torch.testing.assert_close(found[:, stretch].transpose(1, 2), expected)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2"])
+def test_a_text_alone_has_the_very_states_that_it_has_among_others(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    long = " ".join(["the cat saw a dog ."] * 4)
+    alone_, among = (extract(Stimuli.from_texts(texts), encoder).values for texts in ([long], [long, *TEXTS]))
+    np.testing.assert_array_equal(alone_[0], among[0])
+
+
 def test_a_model_used_by_itself_still_attends_as_usual(family: Callable[[str], Encoder]) -> None:
     encoder = family("bert")
     assert encoder.model.config._attn_implementation == ATTENTION
