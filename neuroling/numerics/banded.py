@@ -117,7 +117,7 @@ def search_weightings(
     grams = bands.grams() if bands.wide else None
     scores, top = np.empty((len(weightings), n_targets)), np.empty((len(weightings), n_targets), np.int32)
     plan = plan_passes(_design(bands, grams, weightings[0]), targets, rows, len(alphas))
-    at_once = max(1, plan.operators_at_once // (len(rows) * len(alphas)))
+    at_once = max(1, min(plan.operators_at_once, plan.fresh_operators) // (len(rows) * len(alphas)))
     for start in range(0, len(weightings), at_once):
         some = slice(start, start + at_once)
         if plan.operators_at_once < len(rows) * len(alphas):  # not even one weighting fits: penalties in parts
@@ -130,6 +130,7 @@ def search_weightings(
             curves = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
             curves = curves.reshape(-1, len(alphas), curves.shape[1])
             scores[some, tile], top[some, tile] = curves.max(1), curves.argmax(1)
+        del parts  # before the next are made
     return scores, *_best(scores, top, int(np.argmax(alphas)))
 
 
@@ -186,8 +187,8 @@ def merge_weightings(each: Sequence[Sequence[HeldOutErrors]]) -> list[HeldOutErr
         parts = [part for part in same_fold if isinstance(part, FoldOperators) and part.project is None]
         if len(parts) < len(each):
             return []
-        operators = tuple(operator for part in parts for operator in part.operators)
-        joined.append(FoldOperators(parts[0].fold, None, None, operators))
+        stacks = tuple(stack for part in parts for stack in part.stacks)
+        joined.append(FoldOperators(parts[0].fold, None, None, stacks))
     return joined
 
 
@@ -197,7 +198,7 @@ def _add_up(
     """Squared errors (weighting and alpha, target) and those of the training means (target,)."""
     if len(parts) == 1:
         first = parts[0][0]
-        n_operators = len(first.operators) if isinstance(first, FoldOperators) else n_alphas
+        n_operators = first.n_operators if isinstance(first, FoldOperators) else n_alphas
         return add_up(parts[0], y, n_operators)
     errors, baselines = zip(*(add_up(part, y, n_alphas) for part in parts), strict=True)
     return torch.cat(errors), baselines[0]

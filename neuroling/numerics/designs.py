@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from neuroling.numerics.device import room
 from neuroling.numerics.kernels import Kernel, Linear
 from neuroling.numerics.ridge import Folds
 
@@ -140,12 +141,32 @@ def take(matrix: torch.Tensor, rows: torch.Tensor, axis: int) -> torch.Tensor:
     >>> take(torch.arange(6).reshape(2, 3), torch.tensor([0, 2]), axis=1).tolist()
     [[0, 2], [3, 5]]
     """
-    breaks = (torch.nonzero(rows[1:] != rows[:-1] + 1).flatten() + 1).tolist()
-    if len(breaks) > SLABS:
+    cut = slabs(rows)
+    if len(cut) > SLABS:
         return matrix.index_select(axis, rows)
-    starts = [0, *breaks, len(rows)]
-    slabs = [matrix.narrow(axis, int(rows[start]), stop - start) for start, stop in pairwise(starts)]
-    return slabs[0] if len(slabs) == 1 else torch.cat(slabs, axis)
+    parts = [matrix.narrow(axis, slab.start, slab.stop - slab.start) for slab in cut]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
+
+
+def slabs(rows: torch.Tensor) -> list[slice]:
+    """Cut row numbers into stretches that run on.
+
+    Parameters
+    ----------
+    rows : Tensor of int, shape (chosen,)
+
+    Returns
+    -------
+    list of slice
+
+    Examples
+    --------
+    >>> slabs(torch.tensor([0, 1, 4, 5]))
+    [slice(0, 2, None), slice(4, 6, None)]
+    """
+    breaks = (torch.nonzero(rows[1:] != rows[:-1] + 1).flatten() + 1).tolist()
+    bounds = pairwise([0, *breaks, len(rows)])
+    return [slice(first := int(rows[start]), first + stop - start) for start, stop in bounds]
 
 
 def largest_eigenvalue(gram: torch.Tensor) -> float:
@@ -188,20 +209,64 @@ def factor_dtype(largest: float, alpha: float, dtype: torch.dtype) -> torch.dtyp
     return dtype if largest <= FLOAT32_CONDITION * alpha else torch.float64
 
 
-def shifted_cholesky(gram: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Factor a Gram matrix with the penalty on its diagonal.
+class ShiftedGram:
+    """Cholesky factors of a Gram matrix with any penalty on its diagonal, each in the precision that it needs.
+
+    It keeps copies of its own, two a precision in use, and writes over them: whatever :meth:`factor` or :meth:`inverse`
+    gave is gone at the next call.
 
     Parameters
     ----------
     gram : Tensor, shape (sample, sample)
-    alpha : float
-
-    Returns
-    -------
-    Tensor, shape (sample, sample)
-        Lower triangular.
+        Symmetric, positive semi-definite, float64.
+    dtype : torch.dtype
+        Of the targets; the precision of well-conditioned factors.
     """
-    shifted = gram.clone()
-    shifted.diagonal().add_(alpha)
-    factor: torch.Tensor = torch.linalg.cholesky(shifted)
-    return factor
+
+    def __init__(self, gram: torch.Tensor, dtype: torch.dtype) -> None:
+        self._gram = gram
+        self._dtype = dtype
+        self._largest = largest_eigenvalue(gram)
+        self._rooms: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def factor(self, alpha: float) -> torch.Tensor:
+        """Factor the matrix with a penalty on its diagonal.
+
+        Parameters
+        ----------
+        alpha : float
+
+        Returns
+        -------
+        Tensor, shape (sample, sample)
+            Lower triangular, of the dtype that :func:`factor_dtype` takes.
+        """
+        kind = factor_dtype(self._largest, alpha, self._dtype)
+        if ("shifted", kind) not in self._rooms:
+            self._room("shifted", kind).copy_(self._gram)
+        shifted = self._room("shifted", kind)
+        shifted.diagonal().copy_(self._gram.diagonal() + alpha)
+        found: torch.Tensor = torch.linalg.cholesky(shifted, out=self._room("factor", kind))
+        return found
+
+    def inverse(self, alpha: float) -> torch.Tensor:
+        """Invert the matrix with a penalty on its diagonal, by its factor.
+
+        Parameters
+        ----------
+        alpha : float
+
+        Returns
+        -------
+        Tensor, shape (sample, sample)
+            Of the same dtype.
+        """
+        factor = self.factor(alpha)
+        found: torch.Tensor = torch.cholesky_inverse(factor, out=self._room("inverse", factor.dtype))
+        return found
+
+    def _room(self, use: str, kind: torch.dtype) -> torch.Tensor:
+        """Memory for one use, by columns, as LAPACK has it."""
+        if (use, kind) not in self._rooms:
+            self._rooms[use, kind] = room(*self._gram.shape, dtype=kind, device=self._gram.device).mT
+        return self._rooms[use, kind]

@@ -72,3 +72,31 @@ def to_tensor(array: NDArray[np.generic], device: torch.device, dtype: torch.dty
     if not array.flags.writeable or any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="), copy=True, order="C")
     return torch.from_numpy(array).to(device=device, dtype=dtype)
+
+
+def room(*shape: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Give memory whose values are arbitrary, for many large results one after the other.
+
+    On a CPU it is numpy's, which asks Linux for huge pages: the first touch of torch's own memory costs about a second
+    in 500 MB, and again for every tensor of more than 32 MiB.
+
+    Parameters
+    ----------
+    *shape : int
+        Size of every axis.
+    dtype : torch.dtype
+        float32 or float64.
+    device : torch.device
+
+    Returns
+    -------
+    Tensor, of that shape
+
+    Examples
+    --------
+    >>> room(2, 3, dtype=torch.float32, device=torch.device("cpu")).shape
+    torch.Size([2, 3])
+    """
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(shape, np.float32 if dtype == torch.float32 else np.float64))

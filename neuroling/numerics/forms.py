@@ -31,7 +31,8 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import Design, Fold, factor_dtype, largest_eigenvalue, shifted_cholesky, take
+from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, slabs, take
+from neuroling.numerics.device import room
 from neuroling.numerics.kernels import centre_gram, fold_grams
 from neuroling.numerics.ridge import GRAM_LIMIT, decompose
 
@@ -39,6 +40,11 @@ EIGEN_COST = 20.0
 
 CHOLESKY_COST = 0.6
 """Cost of decompositions in operations of a float32 product, per cubed size; measured on one core, heuristics."""
+
+PRODUCT_ROWS = 1024
+PRODUCT_VALUES = 2**20
+"""Rows of stacked operators in one product, and values that it gives on a CPU: high products are faster by some
+percent, and what they give is squared and added up while it is in the cache. Measured on one core, heuristics."""
 
 LEAST_SLACK = 1e-3
 """Smallest leverage left to a test set for which float32 residuals may be divided by it without losing digits."""
@@ -69,14 +75,14 @@ class FoldOperators:
         Projects training targets; None leaves them as they are.
     basis : Tensor or None, shape (test, row)
         Orthonormal, spans all predictions of the test rows; None: the test rows themselves.
-    operators : tuple of Tensor, each of shape (row, rank) or (row, train)
-        From projected training targets to predictions, one a penalty.
+    stacks : tuple of Tensor, each of shape (penalty, row, rank) or (penalty, row, train)
+        From projected training targets to predictions, penalties after penalties.
     """
 
     fold: Fold
     project: torch.Tensor | None
     basis: torch.Tensor | None
-    operators: tuple[torch.Tensor, ...]
+    stacks: tuple[torch.Tensor, ...]
 
     def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
         """Add this fold's squared errors.
@@ -101,15 +107,39 @@ class FoldOperators:
             truth = self.basis.T @ truth  # (row, target)
             error += whole - _sum_of_squares(truth)
         projected = seen if self.project is None else self.project @ seen
-        left = torch.empty_like(truth)
-        for row, operator in enumerate(self.operators):
-            torch.addmm(truth, operator, projected, alpha=-1, out=left)
-            error[row] += left.square_().sum(0)
+        at_once, wide = self._product_shape(*truth.shape, cached=truth.device.type == "cpu")
+        left = room(at_once * len(truth) * wide, dtype=truth.dtype, device=truth.device)
+        for first in range(0, truth.shape[1], wide):
+            some = slice(first, first + wide)
+            self._add_products(projected[:, some].contiguous(), truth[:, some], error[:, some], left, at_once)
+
+    def _product_shape(self, n_rows: int, n_targets: int, *, cached: bool) -> tuple[int, int]:
+        """How many penalties one product takes, and how many targets where its result should stay in a cache."""
+        at_once = min(max(1, PRODUCT_ROWS // n_rows), max(map(len, self.stacks)))
+        return at_once, min(n_targets, max(1, PRODUCT_VALUES // (at_once * n_rows))) if cached else n_targets
+
+    def _add_products(
+        self, projected: torch.Tensor, truth: torch.Tensor, error: torch.Tensor, memory: torch.Tensor, at_once: int
+    ) -> None:
+        """Add the squared errors of a few targets; predictions go into the same memory, some penalties at a time."""
+        done = 0
+        for stack in self.stacks:
+            for operators in stack.split(at_once):
+                left = memory[: len(operators) * truth.numel()].view(-1, truth.shape[1])
+                torch.mm(operators.flatten(0, 1), projected, out=left)
+                left = left.unflatten(0, operators.shape[:2])  # (penalty, row, target)
+                error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
+                done += len(operators)
+
+    @property
+    def n_operators(self) -> int:
+        """Number of penalties, those of all weightings."""
+        return sum(map(len, self.stacks))
 
     @property
     def n_bytes(self) -> int:
         """Bytes held."""
-        return sum(part.nbytes for part in (*self.operators, self.project, self.basis) if part is not None)
+        return sum(part.nbytes for part in (*self.stacks, self.project, self.basis) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -308,10 +338,10 @@ def by_spectrum(
         if test_design.shape[0] > test_design.shape[1]:
             basis, test_design = torch.linalg.qr(test_design)
             basis = basis.to(dtype)
-        operators = torch.empty(len(alphas), *test_design.shape, dtype=dtype, device=test_design.device)
+        operators = room(len(alphas), *test_design.shape, dtype=dtype, device=test_design.device)
         for row, alpha in enumerate(alphas):
             operators[row] = test_design / (spectrum + alpha)
-        yield FoldOperators(fold, project.to(dtype), basis, operators.unbind())
+        yield FoldOperators(fold, project.to(dtype), basis, (operators,))
 
 
 def _spectral_fold(design: Design, fold: Fold, least_alpha: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -350,14 +380,12 @@ def by_operators(
     whole = design.full_gram()
     for fold in folds:
         gram, across = fold_grams(whole, fold.train, fold.test)
-        largest = largest_eigenvalue(gram)
-        by_dtype = {kind: (gram.to(kind), across.to(kind)) for kind in {torch.float64, dtype}}
-        operators = torch.empty(len(alphas), *across.shape, dtype=dtype, device=across.device)
-        for row, alpha in enumerate(alphas):
-            train_gram, test_gram = by_dtype[factor_dtype(largest, float(alpha), dtype)]
-            factor = shifted_cholesky(train_gram, float(alpha))
-            operators[row] = torch.cholesky_solve(test_gram.T, factor).T
-        yield FoldOperators(fold, None, None, operators.unbind())
+        shifted = ShiftedGram(gram, dtype)
+        operators = room(len(alphas), *across.shape, dtype=dtype, device=across.device)
+        for row, alpha in enumerate(alphas.tolist()):
+            factor = shifted.factor(alpha)
+            operators[row] = torch.cholesky_solve(across.T.to(factor.dtype), factor).T
+        yield FoldOperators(fold, None, None, (operators,))
 
 
 def by_deletion(
@@ -384,20 +412,35 @@ def by_deletion(
     n_samples = len(gram)
     level = float(gram.diagonal().mean())
     gram += level / n_samples
-    largest = largest_eigenvalue(gram)
-    by_dtype = {kind: gram.to(kind) for kind in {torch.float64, dtype}}
-    operators = [
-        torch.empty(len(alphas), len(fold.test), len(fold.train), dtype=dtype, device=gram.device) for fold in folds
-    ]
+    shifted = ShiftedGram(gram, dtype)
+    operators = [_training_means(len(alphas), fold, dtype) for fold in folds]
+    cuts = [slabs(fold.train) for fold in folds]
     for row, alpha in enumerate(alphas.tolist()):
-        kind = factor_dtype(largest, alpha, dtype)
-        maker = torch.cholesky_inverse(shifted_cholesky(by_dtype[kind], alpha))
+        maker = shifted.inverse(alpha)
         maker -= 1 / (n_samples * (level + alpha))
-        for fold, found in zip(folds, operators, strict=True):
-            rows = take(maker, fold.test, 0)  # (test, sample)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(take(rows, fold.test, 1)))
-            found[row] = (inverse @ take(rows, fold.train, 1)).add_(1 / len(fold.train)).neg_()
-    yield from (FoldOperators(fold, None, None, found.unbind()) for fold, found in zip(folds, operators, strict=True))
+        for fold, found, cut in zip(folds, operators, cuts, strict=True):
+            _delete(maker, fold, cut, found[row])
+    yield from (FoldOperators(fold, None, None, (found,)) for fold, found in zip(folds, operators, strict=True))
+
+
+def _delete(maker: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
+    """Take a fold's operator (test, train), less what is there, from the inverse (sample, sample) for all samples."""
+    rows = take(maker, fold.test, 0)  # (test, sample)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(take(rows, fold.test, 1)))
+    if maker.dtype != found.dtype or len(cut) > SLABS:
+        found -= inverse @ take(rows, fold.train, 1)
+        return
+    done = 0
+    for slab in cut:  # without a copy
+        width = slab.stop - slab.start
+        found[:, done : done + width].addmm_(inverse, rows[:, slab], alpha=-1)
+        done += width
+
+
+def _training_means(n_alphas: int, fold: Fold, dtype: torch.dtype) -> torch.Tensor:
+    """Operators (alpha, test, train) that take away the mean of the training targets."""
+    n_test, n_train = len(fold.test), len(fold.train)
+    return room(n_alphas, n_test, n_train, dtype=dtype, device=fold.train.device).fill_(-1 / n_train)
 
 
 def by_residuals(

@@ -16,6 +16,10 @@ from neuroling.numerics.forms import HeldOutErrors, held_out_errors
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge import Folds
 
+FRESH_BYTES = 2**28
+"""Bytes of operators that are held at a time where there is a choice: memory that was never touched costs a second in
+700 MB, memory that is used again nothing. A heuristic."""
+
 OPERATOR_SHARE = 0.6
 """Share of the memory that operators may fill; the rest is for the targets that pass them."""
 
@@ -82,6 +86,7 @@ def cv_scores(
             error[chosen, tile] += found_error.cpu().numpy()
             if chosen.start == 0:
                 baseline[tile] += found_baseline.cpu().numpy()
+        del prepared  # before the next are made
     return r_squared(error, baseline, Y)
 
 
@@ -94,10 +99,13 @@ class Plan(NamedTuple):
         Pairs of a fold and a penalty whose operators are held together.
     tile : int
         Targets that pass them at a time.
+    fresh_operators : int
+        How many fill :data:`FRESH_BYTES`.
     """
 
     operators_at_once: int
     tile: int
+    fresh_operators: int
 
 
 def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alphas: int) -> Plan:
@@ -129,7 +137,7 @@ def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alpha
     at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
     held = min(at_once, len(folds) * n_alphas) * per_operator
     tile = targets.tile_size(fixed=fixed + held, per_target=_tile_bytes(folds, n_alphas, targets.values))
-    return Plan(at_once, tile)
+    return Plan(at_once, tile, FRESH_BYTES // per_operator)
 
 
 def add_up(prepared: Sequence[HeldOutErrors], y: torch.Tensor, n_alphas: int) -> tuple[torch.Tensor, torch.Tensor]:

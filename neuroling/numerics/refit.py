@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import factor_dtype, largest_eigenvalue, shifted_cholesky
+from neuroling.numerics.designs import ShiftedGram
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.forms import CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.kernels import centre_gram
@@ -172,13 +172,13 @@ def _by_spectrum(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
 
 
 def _by_factors(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
-    largest = largest_eigenvalue(gram)
+    shifted = ShiftedGram(gram, dtype)
     kept: dict[float, torch.Tensor] = {}  # the factor in use; targets come gathered by penalty
 
     def factor_of(alpha: float) -> torch.Tensor:
         if alpha not in kept:
             kept.clear()
-            kept[alpha] = shifted_cholesky(gram.to(factor_dtype(largest, alpha, dtype)), alpha)
+            kept[alpha] = shifted.factor(alpha)
         return kept[alpha]
 
     def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from neuroling.numerics import penalties
 from neuroling.numerics.designs import Design, factor_dtype, to_folds
@@ -204,13 +205,26 @@ def test_voxels_choose_the_penalty_that_explicit_refits_choose(n, p, dtype):
     assert (gap < TOLERANCE[dtype]).all()
 
 
-def test_float32_targets_are_never_promoted(monkeypatch):
-    seen = []
-    product = torch.addmm
-    monkeypatch.setattr(torch, "addmm", lambda *a, **k: seen.append(a[2].dtype) or product(*a, **k))
-    X, Y = _data(40, 60, dtype=np.float32)
-    _scores(X, Y, _partition(40, 4), np.array([1.0, 2.0]))
-    assert set(seen) == {torch.float32}
+class _Products(TorchFunctionMode):
+    """Remembers the dtypes of all products with as many columns as there are targets."""
+
+    def __init__(self, n_targets):
+        super().__init__()
+        self.n_targets, self.seen = n_targets, []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if "mm" in func.__name__ and found.shape[-1] == self.n_targets:
+            self.seen.append(found.dtype)
+        return found
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_float32_targets_are_never_promoted(form):
+    X, Y = _data(40, 60, q=7, dtype=np.float32)
+    with _Products(7) as products:
+        _errors(form, Design.linear(torch.from_numpy(X).double()), _partition(40, 4), np.array([1.0, 2.0]), Y)
+    assert set(products.seen) == {torch.float32}
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
