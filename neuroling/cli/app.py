@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -105,7 +106,21 @@ def options(
 ) -> None:
     """Language models against the brain: encoding, RSA and N400 simulation through one evaluation call."""
     allocation.keep_to_allocation()
+    _warn_in_a_line(ctx)
     _log_to_stderr(ctx, logging.WARNING if quiet else logging.DEBUG if verbose or debug else logging.INFO)
+
+
+def _warn_in_a_line(ctx: typer.Context) -> None:
+    """Show what a warning says, without the line of source that gave it, until the command ends."""
+    before = warnings.formatwarning
+
+    def only_said(message: Warning | str, category: type[Warning], *where: Any) -> str:
+        if issubclass(category, UserWarning):
+            return f"neuroling: warning: {' '.join(str(message).split())}\n"
+        return before(message, category, *where)
+
+    warnings.formatwarning = only_said  # type: ignore[assignment]  # the rest of the place is passed on as it comes
+    ctx.call_on_close(lambda: setattr(warnings, "formatwarning", before))
 
 
 def _log_to_stderr(ctx: typer.Context, level: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -284,8 +286,41 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
         raise ValueError(
             f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
             f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
-            f"{list(only_recording[:5])}). Select the common ones by label on both sides with .sel(sample=…)."
+            f"{list(only_recording[:5])}). {_near(only_features, only_recording)}Select the common ones by "
+            "label on both sides with .sel(sample=…)."
         )
+
+
+def _near(ours: Iterable[object], theirs: Iterable[object]) -> str:
+    near = near_pairs(ours, theirs)
+    return f"{len(near)} differ only in case, blanks, accents' form or type, first {near[:5]}. " if near else ""
+
+
+def near_pairs(ours: Iterable[object], theirs: Iterable[object]) -> list[tuple[object, object]]:
+    """Pair labels of two tables that differ only in case, in blanks, in the form of their accents, or in their type.
+
+    Parameters
+    ----------
+    ours, theirs : iterable
+        Labels that stand in one table alone.
+
+    Returns
+    -------
+    list of (ours, theirs)
+
+    Examples
+    --------
+    >>> near_pairs(["Cat", "dog"], ["cat ", "cow"])
+    [('Cat', 'cat ')]
+    >>> near_pairs([1, 2], ["2", "3"])
+    [(2, '2')]
+    """
+    plain = {_plain(label): label for label in theirs}
+    return [(label, plain[_plain(label)]) for label in ours if _plain(label) in plain]
+
+
+def _plain(label: object) -> str:
+    return " ".join(unicodedata.normalize("NFKC", str(label)).split()).casefold()
 
 
 def _check_values(name: str, array: xr.DataArray, *axes: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from neuroling.core.stimuli import Stimuli
 
@@ -103,31 +103,6 @@ def _warn_of_changes(
 ) -> None:
     _warn("were put into composed form (NFC)", texts, composed, labels, stacklevel + 1)
     _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel + 1)
-
-
-def near_pairs(ours: Iterable[object], theirs: Iterable[object]) -> list[tuple[object, object]]:
-    """Pair labels of two tables that differ only in case, in blanks or in the form of their accents.
-
-    Parameters
-    ----------
-    ours, theirs : iterable
-        Labels that stand in one table alone.
-
-    Returns
-    -------
-    list of (ours, theirs)
-
-    Examples
-    --------
-    >>> near_pairs(["Cat", "dog"], ["cat ", "cow"])
-    [('Cat', 'cat ')]
-    """
-    plain = {_plain(label): label for label in theirs if isinstance(label, str)}
-    return [(label, plain[_plain(label)]) for label in ours if isinstance(label, str) and _plain(label) in plain]
-
-
-def _plain(label: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", label).split()).casefold()
 
 
 def warn_of_repeats(stimuli: Stimuli, *, stacklevel: int = 2) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from neuroling.core.align import near_pairs
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.hygiene import near_pairs
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

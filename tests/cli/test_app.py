@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -52,6 +53,20 @@ def test_logging_is_left_as_it_was_found(call, scripts):
     before = (logger.level, list(logger.handlers))
     call("--verbose", "run", "counting")
     assert (logger.level, list(logger.handlers)) == before
+
+
+def test_a_warning_is_one_line_that_shows_no_source(call, scripts):
+    shown = "print(warnings.formatwarning('cut\\nshort', UserWarning, 'some.py', 7), end='')"
+    (scripts / "warned.py").write_text(f"import warnings\n\n\ndef main() -> None:\n    {shown}\n")
+    assert call("run", "warned").stdout == "neuroling: warning: cut short\n"
+
+
+def test_other_warnings_and_other_programs_are_left_as_they_were(call, scripts):
+    before = warnings.formatwarning
+    shown = "print(warnings.formatwarning('old', DeprecationWarning, 'some.py', 7, ''), end='')"
+    (scripts / "warned.py").write_text(f"import warnings\n\n\ndef main() -> None:\n    {shown}\n")
+    assert "some.py:7: DeprecationWarning: old" in call("run", "warned").stdout
+    assert warnings.formatwarning is before
 
 
 def test_the_command_line_starts_without_heavy_packages():

@@ -130,6 +130,20 @@ AT_THE_GATE = [
     ),
     ("labels of another type", X.assign_coords(sample=range(6)), Y, ValueError, r"sample labels differ: 6 of 6"),
     (
+        "numbers as text",
+        X.assign_coords(sample=range(6)),
+        Y.assign_coords(sample=[str(row) for row in range(6)]),
+        ValueError,
+        r"6 differ only in case, blanks, accents' form or type, first \[\(0, '0'\)",
+    ),
+    (
+        "labels in another case",
+        X.assign_coords(sample=[word.upper() + " " for word in WORDS]),
+        Y,
+        ValueError,
+        r"6 differ only in case, .* first \[\('W0 ', 'w0'\)",
+    ),
+    (
         "missing labels",
         X,
         Y.assign_coords(sample=[0, 1, 2, 3, 4, np.nan]),
