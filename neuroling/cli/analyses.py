@@ -19,11 +19,14 @@ HANDS_ON: dict[str, object] = {
 }
 """What follows the name belongs to the script, ``--help`` included."""
 
+DRY_RUN = "--dry-run"
+"""The one option after the name that is not the script's own: it asks what the call will need."""
+
 
 def run(
     ctx: typer.Context, name: Annotated[str | None, typer.Argument(metavar="NAME [OPTIONS OF THE SCRIPT]")] = None
 ) -> None:
-    """Run a published analysis; `run NAME --help` shows the options of its script.
+    """Run a published analysis; `run NAME --help` shows the options of its script, `--dry-run` measures the call.
 
     Parameters
     ----------
@@ -40,9 +43,23 @@ def run(
         close = difflib.get_close_matches(name, scripts, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise typer.BadParameter(f"no analysis is called {name!r}.{hint}\n\n{_listing(scripts)}", param_hint="NAME")
+    if DRY_RUN in ctx.args:
+        _say_needs(name, [word for word in ctx.args if word != DRY_RUN])
+        return
     status = _execute(name, load(name, scripts[name]), list(ctx.args))
     if isinstance(status, int) and status:
         raise typer.Exit(status)
+
+
+def _say_needs(name: str, arguments: list[str]) -> None:
+    """Make the call once, its output thrown away: nobody but the script knows what part of it grows."""
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.estimate import measure
+
+    with TemporaryDirectory() as place:
+        needs = measure(["run", name, *arguments, "--out", str(Path(place) / "unit.nc")])  # the last --out counts
+    typer.echo(needs.to_json())
 
 
 def folder() -> Path:
@@ -143,7 +160,9 @@ def _listing(scripts: dict[str, Path]) -> str:
         return "No analyses are installed."
     width = max(map(len, scripts))
     lines = [f"  {name:<{width}}  {_described(path)}" for name, path in scripts.items()]
-    return "\n".join(["Usage: neuroling run NAME [OPTIONS OF THE SCRIPT]", "", "Analyses:", *lines])
+    usage = "Usage: neuroling run NAME [OPTIONS OF THE SCRIPT] [--dry-run]"
+    dry_run = "With --dry-run the call is made once, its result thrown away, and its memory and time printed as JSON."
+    return "\n".join([usage, "", dry_run, "", "Analyses:", *lines])
 
 
 def _described(path: Path) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +14,20 @@ SHARES = (4, 2)
 
 COPIES = 3
 """How often values stand in memory that are read and not only passed through: as read, aligned, and in a new type."""
+
+RSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10
+"""The system counts the largest resident memory in bytes on macOS and in KiB elsewhere."""
+
+WATCH = """\
+import os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+if status:
+    os._exit(1)
+print(usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+"""
+"""What a small process of its own does. A process starts with the largest memory of the one that started it on its
+account (Linux), so that a big parent would be measured instead of a smaller child."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +39,17 @@ class Needs:
     memory_mb : float
         Largest resident memory in MiB.
     seconds : float
-        Time from start to end, loading included, with the threads that it was given.
+        Time from start to end, loading included, with the threads that it was given and whoever else was at work.
+    cpu_seconds : float
+        Time that its threads were at work, together; others on the machine hardly change it.
     """
 
     memory_mb: float
     seconds: float
+    cpu_seconds: float
 
     def to_json(self) -> str:
-        """Write both as one line of JSON, rounded to what can be known."""
+        """Write them as one line of JSON, rounded to what can be known."""
         return json.dumps({name: round(value, 1) for name, value in asdict(self).items()})
 
 
@@ -56,18 +71,20 @@ def measure(arguments: Sequence[str]) -> Needs:
         If the run fails; with its last line.
     """
     before = time.perf_counter()
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-        child = subprocess.Popen(  # noqa: S603 - our own command with our own arguments
-            [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments], stdout=subprocess.DEVNULL, stderr=said
-        )
-        _, status, usage = os.wait4(child.pid, 0)  # the only way to its own largest memory
-        seconds = time.perf_counter() - before
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            said.seek(0)
-            lines = said.read().strip().splitlines() or ["It said nothing."]
-            raise ValueError(f"--dry-run: a smaller unit failed. {lines[-1]}")
-    return Needs(usage.ru_maxrss / 1024, seconds)
+    command = [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own command with our own arguments
+        [sys.executable, "-I", "-S", "-c", WATCH, *command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    seconds = time.perf_counter() - before
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"It said nothing and ended with {done.returncode}."]
+        raise ValueError(f"--dry-run: what was to be measured failed. {lines[-1]}")
+    largest, cpu_seconds = done.stdout.split()
+    return Needs(float(largest) / RSS_PER_MB, seconds, float(cpu_seconds))
 
 
 def extrapolate(arguments_of: Callable[[int], Sequence[str]], whole: int, *, bytes_each: float | None = None) -> Needs:
@@ -103,5 +120,8 @@ def extrapolate(arguments_of: Callable[[int], Sequence[str]], whole: int, *, byt
         more_mb = max(0.0, at_large.memory_mb - at_small.memory_mb) * further
     else:
         more_mb = COPIES * bytes_each * (whole - large) / 2**20
-    seconds = at_large.seconds + max(0.0, at_large.seconds - at_small.seconds) * further
-    return Needs(max(at_small.memory_mb, at_large.memory_mb) + more_mb, seconds)
+    return Needs(
+        max(at_small.memory_mb, at_large.memory_mb) + more_mb,
+        at_large.seconds + max(0.0, at_large.seconds - at_small.seconds) * further,
+        at_large.cpu_seconds + max(0.0, at_large.cpu_seconds - at_small.cpu_seconds) * further,
+    )

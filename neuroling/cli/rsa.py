@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from neuroling.core.result import Result
 
 
+RECORDING = "a recording (sample, [repeat,] channel, [time, subject])"
+
+
 def rsa(
     ctx: typer.Context,
     features: Annotated[Path, typer.Argument(metavar="FEATURES.nc", help="As `extract` writes them.")],
@@ -59,14 +62,15 @@ def rsa(
     from neuroling.cli.unit_options import finish, read_array, selected
     from neuroling.rsa.similarity import similarity
 
-    measured = read_array(recording, "a recording")
     if dry_run:
-        _say_needs(ctx, measured)
+        _say_needs(ctx, recording)
         return
-    if subject is not None:
-        measured = selected(measured, "subject", subject, recording)
-    if first_times is not None:
-        measured = measured.isel(time=slice(first_times))
+
+    def part(whole: xr.DataArray) -> xr.DataArray:
+        chosen = whole if subject is None else selected(whole, "subject", subject, recording)
+        return chosen if first_times is None else chosen.isel(time=slice(first_times))
+
+    measured = read_array(recording, RECORDING, part)
     models = _models(
         read_array(features, "features, as `neuroling extract` writes them"), layer, model_distance, features
     )
@@ -109,18 +113,18 @@ def _models(features: xr.DataArray, layer: str | None, distance: str, path: Path
     return stack_models(*(rdm.assign_coords(model=[label]) for rdm, label in zip(each, labels, strict=True)))
 
 
-def _say_needs(ctx: typer.Context, measured: xr.DataArray) -> None:
+def _say_needs(ctx: typer.Context, recording: Path) -> None:
+    """Measure the unit on a quarter and a half of the times."""
     from tempfile import TemporaryDirectory
 
     from neuroling.cli.estimate import extrapolate
-    from neuroling.cli.unit_options import arguments_again
+    from neuroling.cli.unit_options import arguments_again, open_array
 
-    if "time" not in measured.dims:
+    with open_array(recording, RECORDING) as found:
+        sizes = dict(found.sizes)
+    if "time" not in sizes:
         raise ValueError("--dry-run: there is no axis 'time' of which a part could be measured; run it instead.")
     with TemporaryDirectory() as folder:
         changes = {"out": Path(folder) / "part.nc", "dry_run": False}
-        n_times = measured.sizes["time"]
-        needs = extrapolate(
-            lambda n: arguments_again(ctx, first_times=n, **changes), n_times, bytes_each=measured.nbytes / n_times
-        )
+        needs = extrapolate(lambda n: arguments_again(ctx, first_times=n, **changes), sizes["time"])
     typer.echo(needs.to_json())

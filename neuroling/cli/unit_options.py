@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from neuroling.core.result import Result
 
 
-def read_array(path: Path, what: str) -> xr.DataArray:
-    """Read one labelled array from a NetCDF file.
+def open_array(path: Path, what: str) -> xr.DataArray:
+    """Open a NetCDF file with one labelled array, whose values are not read before they are needed.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ def read_array(path: Path, what: str) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
+        To be closed.
 
     Raises
     ------
@@ -40,9 +41,40 @@ def read_array(path: Path, what: str) -> xr.DataArray:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected {what}.")
     try:
-        return xr.load_dataarray(path, engine="h5netcdf")
+        return xr.open_dataarray(path, engine="h5netcdf")
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: does not read as one labelled array ({error}); expected {what}.") from error
+
+
+def read_array(path: Path, what: str, part: Callable[[xr.DataArray], xr.DataArray] | None = None) -> xr.DataArray:
+    """Read one labelled array from a NetCDF file, or a part of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    what : str
+        What it should hold, for the message.
+    part : callable, optional
+        Takes what is wanted of the array, so that nothing else is read.
+
+    Returns
+    -------
+    xarray.DataArray
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is no NetCDF file with one array, or damaged.
+    """
+    with open_array(path, what) as found:
+        wanted = found if part is None else part(found)
+        try:
+            return wanted.load()
+        except OSError as error:
+            raise ValueError(f"{path}: its values cannot be read ({error}); expected {what}.") from error
 
 
 def selected(array: xr.DataArray, axis: str, label: str, path: Path) -> xr.DataArray:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -121,57 +119,6 @@ def test_networks_that_cannot_read_end_in_words(call, tmp_path):
     answer = call(*(word for word in N400 if word != "--allow-unlearned"), "-o", tmp_path / "unit.nc")
     assert answer.exit_code == 1
     assert not (tmp_path / "unit.nc").exists()
-
-
-@pytest.mark.slow
-def test_a_dry_run_tells_memory_and_time_within_a_quarter(tmp_path):
-    """The estimate against the unit itself, both in processes of their own."""
-    from neuroling.cli.estimate import measure
-
-    rng = np.random.default_rng(0)
-    n, v = 1500, 8000
-    labels = [f"t{i}" for i in range(n)]
-    features = rng.standard_normal((n, 800)).astype("f4")
-    coords = {"sample": labels}
-    xr.DataArray(features, dims=("sample", "feature"), coords=coords, name="f").to_netcdf(
-        tmp_path / "x.nc", engine="h5netcdf"
-    )
-    np.save(tmp_path / "y.npy", rng.standard_normal((n, v)).astype("f4"))
-    (tmp_path / "samples.csv").write_text("sample,time_index\n" + "".join(f"t{i},{i}\n" for i in range(n)))
-    call = ["encode", str(tmp_path / "y.npy"), "-x", str(tmp_path / "x.nc"), "--samples", str(tmp_path / "samples.csv")]
-    needs = json.loads(_said([*call, "-o", str(tmp_path / "dry"), "--dry-run"]))
-    found = measure([*call, "-o", str(tmp_path / "whole")])
-    assert needs["memory_mb"] == pytest.approx(found.memory_mb, rel=0.25)
-    assert needs["seconds"] == pytest.approx(found.seconds, rel=0.25)
-
-
-def _said(arguments: list[str]) -> str:
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def test_a_unit_too_small_to_be_divided_says_so():
-    from neuroling.cli.estimate import extrapolate
-
-    with pytest.raises(ValueError, match="too small to measure parts"):
-        extrapolate(lambda _: [], 1)
-
-
-def test_what_grows_is_drawn_out_and_what_does_not_is_counted_once(monkeypatch):
-    from neuroling.cli import estimate
-
-    monkeypatch.setattr(estimate, "measure", lambda words: estimate.Needs(100 + 2 * int(words[0]), 10 + int(words[0])))
-    assert estimate.extrapolate(lambda n: [str(n)], 64) == estimate.Needs(228, 74)
-
-
-def test_a_part_that_fails_tells_why(tmp_path):
-    from neuroling.cli.estimate import measure
-
-    with pytest.raises(ValueError, match=r"a smaller unit failed.*none\.nc is not there"):
-        measure(["rsa", str(tmp_path / "none.nc"), str(tmp_path / "none.nc"), "-o", str(tmp_path / "out.nc")])
 
 
 @pytest.fixture

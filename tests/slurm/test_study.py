@@ -30,7 +30,6 @@ subjects: [{subjects}]
 layers: [{layers}]
 options: --twin --n-shifts 20
 threads: 1
-mem_mb: 1200
 of_subject: {{{own}}}
 """
 
@@ -38,7 +37,9 @@ of_subject: {{{own}}}
 # there is something to kill.
 WRAPPER = """\
 #!/bin/sh
-case "$*" in *--subject*)
+case "$*" in
+*--dry-run*) ;;
+*--subject*)
     echo "$$ ${{SLURM_JOB_ID:-none}} ${{SLURM_RESTART_COUNT:-0}} $*" >> {log}
     case "$*" in *"--subject s18 --layer 0"*)
         if [ ! -e {once} ]; then touch {once}; echo "fails at the first try" >&2; exit 1; fi ;;
