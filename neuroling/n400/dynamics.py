@@ -90,6 +90,36 @@ def rest(layers: Sequence[Layer], n_trials: int) -> State:
     return State(silent, silent, bank, tuple(unit - 1 for unit in silent))
 
 
+def start(layers: Sequence[Layer], n_trials: int, *, rate: float, blank: int) -> State:
+    """Give the state that trials start from: all units silent, then so many ticks of nothing.
+
+    Banks are not silent while nothing is shown: their biases keep them at a level of their own. Nothing tells trials
+    apart in a blank, so that it is computed for one of them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the bottom up.
+    n_trials : int
+        How many trials share the state.
+    rate : float
+        Of the excitatory units, as in :func:`step`.
+    blank : int
+        Ticks of nothing; 0 gives :func:`rest`.
+
+    Returns
+    -------
+    State
+    """
+    if blank == 0:
+        return rest(layers, n_trials)
+    state = rest(layers, 1)
+    for _ in range(blank):
+        state = step(layers[0].bias, state, layers, rate, None)  # without input, the bias is all that is seen
+    drive, activation, bank, _ = (tuple(part.expand(-1, n_trials, -1) for part in parts) for parts in state)
+    return State(drive, activation, bank, rest(layers, n_trials).clock)
+
+
 def project(weights: Tensors, letters: torch.Tensor) -> torch.Tensor:
     """Bring input patterns to the first layer, bias included.
 

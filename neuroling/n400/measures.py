@@ -186,6 +186,47 @@ def count_peaks(curve: xr.DataArray, *, prominence: float = 0.1) -> int:
     return len(signal.find_peaks(values, prominence=prominence * np.ptp(values))[0])
 
 
+def rebound(recording: xr.DataArray) -> xr.DataArray:
+    r"""Measure how far a response that has peaked rises again: 0 for a single hump that only falls.
+
+    With :math:`p` the tick of the greatest value,
+
+    .. math:: \max_{p \le s \le t} (x_t - x_s) / x_p
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (\*, time)
+        ERPs, positive and counted from their baseline; cut them to the span that is asked about.
+
+    Returns
+    -------
+    xarray.DataArray, dims (\*,)
+        Share of the peak. A response that is still rising at its end has its peak there, hence 0: look at the latency
+        of the peak too.
+
+    Raises
+    ------
+    ValueError
+        If a response has no positive peak.
+
+    Examples
+    --------
+    >>> wave = xr.DataArray([0.0, 1.0, 0.2, 0.5], dims="time", coords={"time": [0.0, 0.1, 0.2, 0.3]})
+    >>> round(float(rebound(wave)), 3)
+    0.3
+    """
+    _times(recording)
+    axis = recording.dims.index("time")
+    values = np.moveaxis(np.asarray(recording, dtype=np.float64), axis, -1)
+    tops = values.max(axis=-1)
+    if not (tops > 0).all():
+        raise ValueError(f"recording: {int((tops <= 0).sum())} responses have no positive peak; take off a baseline.")
+    after = np.arange(values.shape[-1]) >= values.argmax(axis=-1)[..., None]
+    lowest = np.minimum.accumulate(np.where(after, values, np.inf), axis=-1)  # since the peak
+    rises = np.where(after, values - np.where(after, lowest, 0.0), 0.0).max(axis=-1)
+    return recording.isel(time=0, drop=True).copy(data=rises / tops).rename("rebound")
+
+
 def fractional_latency(
     recording: xr.DataArray,
     window: Window = N400_WINDOW,

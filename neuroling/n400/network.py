@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.n400.alpha import LAYERS
-from neuroling.n400.dynamics import Layer, Tensors, arrange, project, rest, step
+from neuroling.n400.dynamics import Layer, Tensors, arrange, project, start, step
 from neuroling.n400.lexicon import Lexicon
 from neuroling.n400.loss import cross_entropy, cross_entropy_of_logits
 from neuroling.numerics.device import resolve_device, to_tensor
@@ -100,7 +100,11 @@ class Training:
     decay : float
         Share that the forward weights lose each epoch.
     ticks : int
-        Length of a training trial.
+        Ticks that a string is on in a training trial.
+    blank : int
+        Ticks of nothing before it, and before the first string of every trial of an experiment. With 0, trials start
+        with all inhibitory units silent, as they never are again: what comes after a blank then meets a network in a
+        state that it was not trained from, and answers with a wave of many units before it reads (``docs/n400.md``).
     error_from : int
         First tick that counts.
     autoencoding : float
@@ -114,6 +118,7 @@ class Training:
     learning_rate: float = 0.03
     decay: float = 0.001
     ticks: int = 20
+    blank: int = 0
     error_from: int = 4
     autoencoding: float = 20.0
     frequency_weighted: bool = True
@@ -124,6 +129,8 @@ class Training:
                 f"training: got {self}; expected epochs of 1 or more, a positive learning_rate, 0 <= decay < 1 and "
                 "autoencoding of 0 or more."
             )
+        if self.blank < 0:
+            raise ValueError(f"blank: got {self.blank}; expected 0 ticks or more.")
         if not 0 <= self.error_from < self.ticks:
             raise ValueError(f"error_from: got {self.error_from}; expected 0 to {self.ticks - 1}, within the trial.")
 
@@ -194,13 +201,15 @@ class Network:
             self.loss[:, rows],
         )
 
-    def accuracy(self, device: str = "auto") -> NDArray[np.float64]:
-        """Say how many known items are read right: every semantic unit on its own side of one half.
+    def accuracy(self, device: str = "auto", *, blank: int | None = None) -> NDArray[np.float64]:
+        """Say how many known items are read right by the end of a trial: every semantic unit on its own side of 0.5.
 
         Parameters
         ----------
         device : str
             Where to compute.
+        blank : int, optional
+            Ticks of nothing before each item, by default as many as in training.
 
         Returns
         -------
@@ -209,9 +218,11 @@ class Network:
         """
         weights, layers = on_device(self.weights, self.architecture, device)
         letters, meaning = _targets(self.lexicon, layers[0])
-        state, seen = rest(layers, letters.shape[1]), project(weights, letters)
+        rate = self.architecture.rate
+        state = start(layers, letters.shape[1], rate=rate, blank=self.training.blank if blank is None else blank)
+        seen = project(weights, letters)
         for _ in range(self.training.ticks):
-            state = step(seen, state, layers, self.architecture.rate, None)
+            state = step(seen, state, layers, rate, None)
         right = (state.activation[-1] > 0.5) == (meaning > 0.5)
         return np.asarray(right.all(dim=2).double().mean(dim=1).cpu().numpy())
 
@@ -368,7 +379,8 @@ def _loss(
     layers = arrange(weights, rates)
     letters, meaning = _targets(lexicon, layers[0])
     weight = _item_weights(lexicon, training).to(letters) / letters.shape[1]
-    state, seen = rest(layers, letters.shape[1]), project(weights, letters)
+    state = start(layers, letters.shape[1], rate=architecture.rate, blank=training.blank)
+    seen = project(weights, letters)
     spelled, read = [], []
     for tick in range(training.ticks):
         state = step(seen, state, layers, architecture.rate, None)

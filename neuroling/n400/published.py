@@ -6,11 +6,13 @@ The curves are those of the alpha model in figure 2 of Laszlo and Armstrong (201
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.n400.measures import Window, mean_amplitude, spectrum
+from neuroling.n400.measures import Window, mean_amplitude, rebound, spectrum
 
 ONSET_TICK = 20
 WINDOW_TICKS = (26, 31)
@@ -107,7 +109,9 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
         By type: first and second amplitude and their ratio; the published ratio; people's first presentation and
         repetition effect (microvolts); how much later the published peak comes (ticks), and, once the published curves
         are moved by that much, correlations over ticks with the simulated ones, both presentations and their
-        difference; share of power at 0 Hz gained from first to second presentation, simulated and published.
+        difference; how far responses rise again after their peak (``rebound``), first and second presentation, over as
+        many ticks past the peak as the published curves last; share of power at 0 Hz gained from first to second
+        presentation, simulated and published.
     """
     theirs = curves()
     rows = {}
@@ -127,6 +131,7 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
             "r, first": _correlation(ours["new"], other["new"], later),
             "r, second": _correlation(ours["repeated"], other["repeated"], later),
             "r, difference": _correlation(ours["new"] - ours["repeated"], other["new"] - other["repeated"], later),
+            **_rebounds(ours, other),
             "0 Hz gained": _dc_share(ours["repeated"]) - _dc_share(ours["new"]),
             "published 0 Hz gained": float(DC_POWER.loc[kind, "second"] - DC_POWER.loc[kind, "first"]) / 50.3,
         }
@@ -139,6 +144,22 @@ def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataAr
         raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
     mean = recording.isel(sample=np.flatnonzero(chosen)).mean(["sample", "repeat"])
     return mean.isel(time=np.flatnonzero(np.asarray(mean["time"]) > -1e-9))  # from the onset of the target
+
+
+def _rebounds(ours: Mapping[str, xr.DataArray], theirs: Mapping[str, xr.DataArray]) -> dict[str, float]:
+    """Rebounds of both presentations, ours over no more ticks past the peak than the published curves have."""
+    found: dict[str, float] = {}
+    for label, name in (("first", "new"), ("second", "repeated")):
+        left = theirs[name].sizes["time"] - int(np.argmax(_risen(theirs[name]).to_numpy()))
+        curve = ours[name].isel(time=slice(0, int(np.argmax(ours[name].to_numpy())) + left))
+        found |= {f"rebound, {label}": float(rebound(curve))}
+        found |= {f"published rebound, {label}": float(rebound(_risen(theirs[name])))}
+    return found
+
+
+def _risen(curve: xr.DataArray) -> xr.DataArray:
+    """Leave out what is still left of the prime, up to the lowest tick of the first six."""
+    return curve.isel(time=slice(int(np.argmin(curve.to_numpy()[:6])), None))
 
 
 def _correlation(ours: xr.DataArray, other: xr.DataArray, later: int) -> float:

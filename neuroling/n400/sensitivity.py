@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import LAYERS, Alpha, Mode
-from neuroling.n400.dynamics import Layer, State, project, rest, step
+from neuroling.n400.dynamics import Layer, State, project, start, step
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import KINDS
 from neuroling.n400.network import Network, on_device
@@ -226,7 +226,9 @@ def _amplitudes(
     tensors, layers = on_device(weights, networks[0].architecture, device)
     sweep = _Sweep(networks, tensors, layers, _grid(alpha, parameters, n, layers[0].bias), len(parameters))
     contexts = [list(part.table["context"]) for part in trials]
-    state, _ = sweep.show(contexts, timing.shown, rest(layers, len(contexts[0])))
+    rate, before = networks[0].architecture.rate, networks[0].training.blank
+    state = start(layers, len(contexts[0]), rate=rate, blank=before)
+    state, _ = sweep.show(contexts, timing.shown, state)
     found, passed = {}, 0
     for blank in blanks:
         state, _ = sweep.show(None, blank - passed, state)
@@ -349,10 +351,9 @@ def _check_networks(networks: Sequence[Network]) -> None:
     if not networks:
         raise ValueError("networks: empty; expected at least one.")
     shapes = [{name: values.shape[1:] for name, values in network.weights.items()} for network in networks]
-    if any(shape != shapes[0] for shape in shapes) or any(
-        one.architecture != networks[0].architecture for one in networks
-    ):
-        raise ValueError("networks: they differ in sizes or rates; sweep each by itself.")
+    kinds = {(one.architecture, one.training.blank) for one in networks}
+    if any(shape != shapes[0] for shape in shapes) or len(kinds) > 1:
+        raise ValueError("networks: they differ in sizes, rates or training blank; sweep each by itself.")
 
 
 def _check(

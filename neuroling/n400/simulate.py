@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.dynamics import Layer, State, project, rest, step
+from neuroling.n400.dynamics import Layer, State, project, start, step
 from neuroling.n400.experiments import Timing, check_items
 from neuroling.n400.linking import Link, semantic_activation
 from neuroling.n400.network import Network, on_device
@@ -37,7 +37,7 @@ def simulate(
 ) -> xr.DataArray:
     """Run an experiment on every simulated participant.
 
-    Every trial starts from rest. Trials that share a context share its simulation.
+    Every trial starts as those of training did. Trials that share a context share its simulation.
 
     Parameters
     ----------
@@ -187,8 +187,8 @@ def run(
     for length in np.unique(lengths):
         rows = np.flatnonzero(lengths == length)
         rows = rows[np.argsort(contexts[rows].astype(str), kind="stable")]  # equal contexts go into one batch
-        for start in range(0, len(rows), size):
-            trials = rows[start : start + size]
+        for first in range(0, len(rows), size):
+            trials = rows[first : first + size]
             yield trials, runner.present(experiment, trials, contexts[trials])
 
 
@@ -219,7 +219,8 @@ class _Runner:
 
     def _through(self, contexts: NDArray[np.str_]) -> tuple[State, torch.Tensor]:
         """Show contexts; give the state after them and the last ticks before the target."""
-        timing, state = self.timing, rest(self.layers, len(contexts))
+        timing, rate, blank = self.timing, self.network.architecture.rate, self.network.training.blank
+        state = start(self.layers, len(contexts), rate=rate, blank=blank)
         before = self._blank_trace(len(contexts), timing.before)
         strings = [context.split() for context in contexts]
         if not strings[0]:

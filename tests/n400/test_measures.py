@@ -14,6 +14,7 @@ from neuroling.n400.measures import (
     fwhm_window,
     mean_amplitude,
     peak,
+    rebound,
     spectrum,
 )
 
@@ -179,3 +180,29 @@ def test_mne_draws_what_is_simulated(case):
 
     with mpl.rc_context({"backend": "Agg"}):
         assert len(DRAWN[case]().axes) >= 1
+
+
+def test_single_hump_does_not_rise_again():
+    assert float(rebound(gaussian(centre=0.37))) == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.6])
+def test_second_hump_is_measured_from_the_trough(share):
+    two = wave(np.exp(-(((TIMES - 0.2) / 0.03) ** 2)) + share * np.exp(-(((TIMES - 0.6) / 0.03) ** 2)))
+    assert float(rebound(two)) == pytest.approx(share, abs=1e-3)
+
+
+def test_rise_before_the_peak_is_no_rebound():
+    two = wave(0.5 * np.exp(-(((TIMES - 0.2) / 0.03) ** 2)) + np.exp(-(((TIMES - 0.6) / 0.03) ** 2)))
+    assert float(rebound(two)) == pytest.approx(0, abs=1e-6)
+
+
+def test_rebound_does_not_depend_on_scale_and_keeps_the_other_axes():
+    data = abs(recording()) + 0.1
+    np.testing.assert_allclose(rebound(3 * data), rebound(data))
+    assert rebound(data).dims == ("sample", "repeat")
+
+
+def test_response_without_a_positive_peak_has_no_rebound():
+    with pytest.raises(ValueError, match="1 responses have no positive peak"):
+        rebound(wave(-np.ones(len(TIMES))))

@@ -104,6 +104,32 @@ def test_participants_can_be_picked(network):
     np.testing.assert_array_equal(picked.weights["hidden.bias"], network.weights["hidden.bias"][[2, 0]])
 
 
+def test_blank_before_training_trials_is_where_simulated_trials_start(lexicon):
+    """A network taught after a blank reads the first string of a trial as it did in training."""
+    taught = train(lexicon, participants=2, rng=0, training=Training(epochs=4, blank=9), device="cpu")
+    one, other = lexicon.known[:2]
+    timing = Timing(shown=taught.training.ticks, blank=0, target=2, before=1)
+    trials = experiment(lexicon, [(other, one, "new")], name="one")
+    last = simulate_units(taught, trials, alpha=None, timing=timing, device="cpu").isel(time=0, sample=0)
+    for participant in range(2):
+        shown = [None] * 9 + [lexicon.spell([one])[0]] * taught.training.ticks
+        plain = semantic_trace(taught, participant, shown, None)[-1]
+        np.testing.assert_allclose(last.isel(repeat=participant), plain, atol=1e-5)
+
+
+def test_blank_before_training_trials_changes_what_is_learned(lexicon):
+    one, other = (
+        train(lexicon, participants=1, rng=0, training=Training(epochs=4, blank=blank), device="cpu")
+        for blank in (0, 14)
+    )
+    assert one.loss[0, 0] != other.loss[0, 0]
+
+
+def test_accuracy_can_be_asked_after_another_blank(network):
+    long, longer = (network.accuracy("cpu", blank=blank) for blank in (200, 300))
+    np.testing.assert_array_equal(long, longer)  # inhibition has settled by then
+
+
 def test_one_context_serves_many_trials(network):
     trials = repetition(network.lexicon, rng=0)
     assert trials.table["context"].nunique() == len(trials) / 2
@@ -121,6 +147,7 @@ BAD = {
     "a negative range of weights": (lambda: Architecture(to_bank_range=-1), "0 or more"),
     "a NaN bias": (lambda: Architecture(bias=float("nan")), "finite number"),
     "a NaN weight of the letters": (lambda: Training(autoencoding=float("nan")), "autoencoding of 0 or more"),
+    "a negative blank": (lambda: Training(blank=-1), "0 ticks or more"),
     "an error after the trial": (lambda: Training(error_from=20), "within the trial"),
 }
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.n400.summary import band_table, pool_lexicons, shape_table
+from neuroling.n400.measures import rebound
+from neuroling.n400.published import curves
+from neuroling.n400.summary import SINGLE_PEAKED, band_table, pool_lexicons, rebounds, shape_table
 
 TIMES = np.arange(-4, 40) * 0.02
 
@@ -51,3 +53,44 @@ def test_bands_of_a_slow_wave_lie_low():
 def test_bands_that_the_ticks_do_not_resolve_are_left_out():
     slow = repetition().assign_coords(kind=("sample", ["word", "word"]))
     assert "beta" not in band_table(slow.isel(time=slice(None, None, 2)))
+
+
+def two_humps(second):
+    """Ten readers whose response comes again at so large a share, give or take a hundredth."""
+    shares = second + np.tile([-0.01, 0.01], 5)
+    early, late = (np.exp(-((TIMES - centre) ** 2) / (2 * 0.04**2)) for centre in (0.2, 0.6))
+    values = early + shares[None, :, None] * late
+    coords = {"sample": ["a"], "condition": ("sample", ["new"]), "repeat": range(10), "time": TIMES}
+    return xr.DataArray(values, dims=("sample", "repeat", "time"), coords=coords)
+
+
+@pytest.mark.parametrize(("second", "single"), [(0.05, 1), (0.3, 0)])
+def test_response_that_comes_again_is_not_single_peaked(second, single):
+    found = rebounds(two_humps(second))
+    assert found["rebound"] == pytest.approx(second, abs=0.005)
+    assert found["rebound low"] < second < found["rebound high"]
+    assert found["single-peaked"] == single
+
+
+def test_one_reader_rising_again_is_not_hidden_by_the_mean():
+    humps = two_humps(0.4)
+    shifted = humps.copy(data=np.stack([np.roll(one, place, axis=-1) for place, one in enumerate(humps[0])])[None])
+    assert rebounds(shifted)["rebound"] > 0.3
+
+
+def test_lexicons_have_readers_of_their_own():
+    pooled = pool_lexicons([two_humps(0.02), two_humps(0.5)])
+    assert rebounds(pooled)["rebound"] == pytest.approx(0.26, abs=0.01)
+
+
+def test_rebound_of_one_reader_is_refused():
+    with pytest.raises(ValueError, match="two or more"):
+        rebounds(two_humps(0.1).isel(repeat=[0]))
+
+
+def test_published_first_presentations_pass_the_bar_and_second_ones_do_not():
+    theirs = curves()
+    rises = {
+        name: rebound(theirs.sel(sample=f"word, {name}").isel(time=slice(4, None))) for name in ("new", "repeated")
+    }
+    assert float(rises["new"]) < SINGLE_PEAKED < float(rises["repeated"])
