@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,26 +21,48 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 KINDS = ("word", "acronym", "pseudoword", "illegal")
+
+
+class Look(NamedTuple):
+    """How cells of one verdict look: fill, text, and the mark that says the same without colours."""
+
+    fill: str
+    ink: str
+    mark: str
+    hatch: str = ""
+
+
+NOT_ASKED = "not asked"
+"""Verdict of cells that the table has no row for: people, of whom no data are at hand."""
+
 VERDICTS = {
-    "as people": "#14507d",
-    "as people, but negligible": "#a9c4d8",
-    "undecided": "#e8e6e0",
-    "absent": "#ffffff",
-    "reversed, but negligible": "#eac3ae",
-    "reversed": "#c2571a",
-    "not as people": "#c2571a",
-    "not defined": "#c9ced3",
-    "not carried": "#c9ced3",
+    "as people": Look("#14507d", "white", "Y"),
+    "as people, but negligible": Look("#a9c4d8", INK, "y"),
+    "undecided": Look("#f2ecd8", INK, "?"),
+    "absent": Look("#ffffff", INK, "0"),
+    "reversed, but negligible": Look("#f3cfb3", INK, "r"),
+    "reversed": Look("#b94f14", "white", "R"),
+    "not as people": Look("#6f2c7c", "white", "N"),
+    "not defined": Look("#98a0a8", INK, "d"),
+    "not carried": Look("#dde1e5", INK, "–"),
+    NOT_ASKED: Look("#ffffff", INK, "n/a", "////"),
 }
-"""Colour of each verdict; the words stand in the cells too, in short."""
+"""Blue, orange and purple differ for all common kinds of colour blindness, and in lightness from the light fills."""
 
-SHORT = {
-    "absent": "0",
-    "undecided": "?",
-    "not defined": "n/d",
-    "not carried": "–",
+
+EXPLAINED = {
+    "as people": "as people",
+    "as people, but negligible": "as people, but smaller than 2 % of the mean amplitude",
+    "undecided": "undecided: neither significant nor shown to be small",
+    "absent": "absent: shown to be smaller than 2 %; people show it",
+    "reversed, but negligible": "reversed, but smaller than 2 %",
+    "reversed": "reversed: the other way than people",
+    "not as people": "not as people: an effect where people show none",
+    "not defined": "not defined: the link needs the meaning of every item",
+    "not carried": "not carried: the model lacks what it needs",
+    NOT_ASKED: "not asked: no data of people on this are at hand",
 }
-
+"""Legend of the effect table."""
 
 LEAST_SCALE = 2.0
 """Per cent of the mean amplitude that the colours of a map span at least: below it, effects count as absent."""
@@ -87,24 +110,28 @@ def plot_effect_table(table: pd.DataFrame) -> Axes:
     Parameters
     ----------
     table : pandas.DataFrame
-        From :func:`neuroling.n400.effects.effect_table`.
+        From :func:`neuroling.n400.effects.effect_table`; pairs of phenomenon and hypothesis without a row are drawn as
+        not asked.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Cells hold the effect as a percentage of the mean amplitude, positive where as in people.
+        Cells hold the mark of their verdict (:data:`VERDICTS`) and the effect as a percentage of the mean amplitude,
+        positive where as in people.
     """
     phenomena, hypotheses = list(dict.fromkeys(table["phenomenon"])), list(dict.fromkeys(table["hypothesis"]))
-    figure = _figure(3.6 + 1.05 * len(hypotheses), 2.4 + 0.34 * len(phenomena))
+    figure = _figure(3.6 + 1.05 * len(hypotheses), 2.6 + 0.34 * len(phenomena))
     ax = figure.add_subplot()
-    for cell in table.to_dict("records"):
-        row, column = phenomena.index(cell["phenomenon"]), hypotheses.index(cell["hypothesis"])
+    cells = {(cell["phenomenon"], cell["hypothesis"]): cell for cell in table.to_dict("records")}
+    used = set()
+    for (row, phenomenon), (column, hypothesis) in product(enumerate(phenomena), enumerate(hypotheses)):
+        cell = cells.get((phenomenon, hypothesis), {"verdict": NOT_ASKED})
         verdict = str(cell["verdict"]).partition(":")[0]
-        colour = VERDICTS[verdict]
-        ax.add_patch(_patch(column, row, colour))
+        used.add(verdict)
+        ax.add_patch(_patch(column, row, VERDICTS[verdict]))
         text = _cell_text(verdict, cell.get("relative", np.nan), cell.get("t", np.nan))
-        dark = colour in (VERDICTS["as people"], VERDICTS["reversed"])
-        ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else INK)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if VERDICTS[verdict].hatch else None
+        ax.text(column, row, text, ha="center", va="center", fontsize=8, color=VERDICTS[verdict].ink, bbox=behind)
     ax.set_xlim(-0.5, len(hypotheses) - 0.5)
     ax.set_ylim(len(phenomena) - 0.5, -0.5)
     ax.set_xticks(range(len(hypotheses)), [name.replace(": ", ":\n") for name in hypotheses], rotation=40, ha="left")
@@ -114,9 +141,8 @@ def plot_effect_table(table: pd.DataFrame) -> Axes:
     ax.tick_params(length=0, labelsize=8)
     for side in ax.spines.values():
         side.set_visible(False)
-    used = [name for name in VERDICTS if table["verdict"].str.partition(":")[0].eq(name).any()]
-    handles = [_patch(0, 0, VERDICTS[name], name) for name in used]
-    figure.legend(handles=handles, loc="outside lower left", ncol=4, frameon=False, fontsize=8)
+    handles = [_patch(0, 0, look, f"{look.mark}  {EXPLAINED[name]}") for name, look in VERDICTS.items() if name in used]
+    figure.legend(handles=handles, loc="outside lower left", ncol=2, frameon=False, fontsize=8)
     ax.set_xlabel("effect in per cent of the mean amplitude, positive as in people; [what people show]", fontsize=8)
     return ax
 
@@ -356,17 +382,18 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _cell_text(verdict: str, relative: float, t: float) -> str:
-    """Write per cent of the amplitude, else t (people have no amplitude to relate to), else the verdict in short."""
+    """Write the mark and per cent of the amplitude, or t (people have no amplitude to relate to), or the mark alone."""
+    mark = VERDICTS[verdict].mark
     if not pd.isna(relative):
-        return "0.0" if abs(relative) < 0.0005 else f"{100 * relative:+.1f}"
-    return SHORT.get(verdict, "") if pd.isna(t) else f"t {t:.1f}"
+        return f"{mark} 0.0" if abs(relative) < 0.0005 else f"{mark} {100 * relative:+.1f}"
+    return mark if pd.isna(t) else f"{mark} t {t:.1f}"
 
 
-def _patch(column: float, row: float, colour: str, label: str | None = None) -> Rectangle:
+def _patch(column: float, row: float, look: Look, label: str | None = None) -> Rectangle:
     from matplotlib.patches import Rectangle
 
-    look: dict[str, Any] = {"facecolor": colour, "edgecolor": "#8a9199", "linewidth": 0.5, "label": label}
-    return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, **look)
+    drawn: dict[str, Any] = {"facecolor": look.fill, "edgecolor": "#8a9199", "linewidth": 0.5, "label": label}
+    return Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, hatch=look.hatch or None, **drawn)
 
 
 def _diverging() -> Colormap:

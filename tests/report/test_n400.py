@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from PIL import Image
 
+from neuroling.n400.effects import Effect
 from neuroling.report.figures import figure_to_png
 from neuroling.report.n400 import (
+    EXPLAINED,
     KINDS,
+    NOT_ASKED,
+    VERDICTS,
     film_of_units,
     plot_effect_table,
     plot_fit,
@@ -76,7 +81,47 @@ def test_four_panels_say_that_they_are_simulated():
 
 def test_effect_table_writes_per_cent_and_marks_what_is_not_carried():
     texts = [text.get_text() for text in plot_effect_table(effects()).texts]
-    assert texts == ["+7.0", "+0.1", "–", "–"]
+    assert texts == ["Y +7.0", "0 +0.1", "–", "–"]
+
+
+def test_no_two_verdicts_look_alike():
+    looks = list(VERDICTS.values())
+    assert len({look.mark for look in looks}) == len(looks)
+    assert len({(look.fill, look.hatch) for look in looks}) == len(looks)
+
+
+@pytest.mark.parametrize("verdict", sorted(VERDICTS), ids=lambda name: name.replace(" ", "_"))
+def test_text_can_be_read_on_its_fill(verdict):
+    """Contrast of at least 4.5 to 1, as the web's accessibility guidelines ask."""
+    look = VERDICTS[verdict]
+    light, dark = sorted((luminance(look.fill), luminance(look.ink)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def luminance(colour):
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_every_verdict_of_the_model_has_a_look():
+    made = [measured(p, size).verdict(people) for p in (0.01, 0.5) for size in (1, -1) for people in ("larger", "none")]
+    assert set(made) <= set(VERDICTS) == set(EXPLAINED)
+
+
+def measured(p, size):
+    return Effect.measured(estimate=size, low=size - 1, high=size + 1, t=2.0, df=9, p=p)
+
+
+def test_pair_without_a_row_is_drawn_as_not_asked():
+    ax = plot_effect_table(effects().iloc[:3])
+    assert ax.texts[3].get_text() == VERDICTS[NOT_ASKED].mark
+    assert any("not asked" in text.get_text() for text in ax.figure.legends[0].get_texts())
+
+
+def test_legend_explains_every_verdict_in_the_table_and_no_other():
+    labels = [text.get_text() for text in plot_effect_table(effects()).figure.legends[0].get_texts()]
+    assert [label[0] for label in labels] == ["Y", "0", "–"]
 
 
 def test_units_are_drawn_with_their_mean():
@@ -130,7 +175,7 @@ def test_fit_is_drawn_as_the_difference_of_conditions():
 
 def test_cell_of_people_without_an_amplitude_shows_its_t():
     table = effects().assign(t=[3.2, 1.0, 4.5, np.nan], relative=[0.07, 0.001, np.nan, np.nan])
-    assert [text.get_text() for text in plot_effect_table(table).texts][2:] == ["t 4.5", "–"]
+    assert [text.get_text() for text in plot_effect_table(table).texts][2:] == ["– t 4.5", "–"]
 
 
 def test_film_has_a_frame_for_every_tick():
