@@ -124,10 +124,10 @@ class FoldOperators:
         """Add the squared errors of a few targets; predictions go into the same memory, some penalties at a time."""
         done = 0
         for stack in self.stacks:
-            for operators in stack.split(at_once):
+            for operators in torch.split(stack, at_once):
                 left = memory[: len(operators) * truth.numel()].view(-1, truth.shape[1])
                 torch.mm(operators.flatten(0, 1), projected, out=left)
-                left = left.unflatten(0, operators.shape[:2])  # (penalty, row, target)
+                left = left.view(-1, *truth.shape)  # (penalty, row, target)
                 error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
                 done += len(operators)
 
