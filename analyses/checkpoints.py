@@ -1,10 +1,12 @@
-"""Does a language model predict people better as it learns? Every checkpoint of a run, scored on two recordings.
+"""Does a language model predict people better as it learns? Every checkpoint of three runs, scored on two recordings.
 
-Data: text of the English Web Treebank (development part) to learn from, its test part to be guessed, CC BY-SA 4.0;
-Brennan et al. (2016), the mean of 27 people listening to Alice; Nieuwland et al. (2018), mean amplitudes at 160 nouns.
+Data: sentences of the English Web Treebank (development part) and titles of imaging articles to learn from, the
+treebank's test part to be guessed, CC BY-SA 4.0 and ODbL; Brennan et al. (2016), the mean of 27 people listening to
+Alice, 6 regions, CC BY 4.0; Nieuwland et al. (2018), mean amplitudes at 160 nouns, MIT.
 Claim, from larger models: scores rise with training and follow perplexity. Expected here: little of the kind. A BERT of
-two layers on 25,000 words learns not much more than how frequent words are. The controls are what the question rests
-on: word rate alone, word length alone, and step 0, which has random weights.
+two layers on 190,000 words learns some syntax and no knowledge of the world. The controls are what the question rests
+on: word rate or word length alone, the surprisal of trigrams counted in the same text, and step 0, which has random
+weights; for the nouns also how many people guessed them.
 """
 
 from pathlib import Path
@@ -16,118 +18,174 @@ import typer
 import xarray as xr
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
-from transformers import BertForPreTraining
+from transformers import BertForPreTraining, PreTrainedTokenizerFast
 
-from neuroling import ContiguousFolds, RidgeCV, Stimuli, align, convolve, evaluate, load_encoder, pearson
+from neuroling import BandedRidgeCV, ContiguousFolds, Stimuli, align, convolve, evaluate, load_encoder, pearson
 from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016, nieuwland2018
+from neuroling.data.loaders import alice2016, neurosynth, nieuwland2018
 from neuroling.data.loaders import ud_english_ewt as ewt
+from neuroling.data.tables import read_table
+from neuroling.encoding.band_search import DirichletSearch
 from neuroling.encoding.drift import remove_drift
+from neuroling.evaluation.variance import columns_of
 from neuroling.features.context import Overlapping
-from neuroling.features.controls import word_length
 from neuroling.features.extract import extract
 from neuroling.features.language import load_language_model
+from neuroling.features.ngram import fit_ngram
 from neuroling.features.story import word_rate
 from neuroling.features.surprisal import surprisal
 from neuroling.features.text import concatenate
 from neuroling.features.words import words_at
 from neuroling.lm import schedules
 from neuroling.lm.checkpoints import checkpoints
-from neuroling.lm.corpora import Corpus, find_overlap
-from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokenize
+from neuroling.lm.corpora import Corpus, find_overlap, refuse_overlap
+from neuroling.lm.masking import Masking
+from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokenize, unigram_loss
 from neuroling.lm.training import Recipe
 from neuroling.lm.wordpiece import train_wordpiece
-from neuroling.report.figures import axes_to_png
-from neuroling.report.probing import plot_by_step
+from neuroling.report.expected import compare_with_expected
+from neuroling.report.figures import figure_to_png
+from neuroling.report.probing import draw_training
 
+EXPECTED = Path(__file__).parent / "expected" / "checkpoints.json"
 ALPHAS = np.logspace(-2, 6, 17)
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
 MAX_LENGTH = 64
-PLAN = Pretraining(next_sentence=False)
+TAUGHT = Pretraining(Masking(0.4), next_sentence=False)  # in so few steps more is learnt than from 15 %
+ASKED = Pretraining(next_sentence=False)  # perplexity is of the usual 15 %
+DEFAULTS = {"steps": 1600, "seeds": 3}
+SCORES = {"Alice": "Alice: held-out r, mean of 6 regions", "N400": "N400 at nouns: held-out r"}
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the run, table and figures.")] = Path("results/checkpoints"),
-    steps: Annotated[int, typer.Option(help="Steps of 32 sentences.")] = 400,
-    every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 100,
-    seed: Annotated[int, typer.Option(help="Seed of the run and of the twins.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for runs, table and figures.")] = Path("results/checkpoints"),
+    steps: Annotated[int, typer.Option(help="Steps; scored at 1/32, 1/16 … of them.")] = DEFAULTS["steps"],
+    seeds: Annotated[int, typer.Option(help="Runs.")] = DEFAULTS["seeds"],
 ) -> pd.DataFrame:
     """Pre-train, score every checkpoint, and draw scores against steps and perplexity."""
     out.mkdir(parents=True, exist_ok=True)
-    learnt, held = real_or_twin(
-        "ud_english_ewt",
-        lambda folder: (ewt.load(folder, "dev"), ewt.load(folder, "test")),
-        lambda: (ewt.twin(200, seed, "dev"), ewt.twin(60, seed, "test")),
-    )
-    seen = set(find_overlap(held.sentences.texts, learnt.sentences.texts))
-    kept = [text for place, text in enumerate(learnt.sentences.texts) if place not in seen]
-    if not kept:
-        raise ValueError("text: every sentence to learn from is in the text to be guessed.")
-    tokenizer = train_wordpiece(kept, size=4000, max_length=MAX_LENGTH)
-    tokens = tokenize(Corpus.of([held.sentences.texts]), tokenizer, max_length=MAX_LENGTH, long="truncate")
-    recipe = Recipe(steps, 32, 2e-3, steps // 10, schedules.linear, seed=seed, save_every=every)
-    shared = {"size": Size(2, 64, 2), "max_length": MAX_LENGTH, "dropout": 0.0, "long": "truncate", "device": "cpu"}
-    text = Corpus.of([kept])
-    first = Recipe(1, 32, 1e-30, 0, schedules.constant, seed=seed)  # one step of no length: random weights
-    pretrain(text, tokenizer, PLAN, first, folder=out / "start", **shared)
-    pretrain(text, tokenizer, PLAN, recipe, folder=out / "run", **shared)
-    folders = {0: checkpoints(out / "start")[1], **checkpoints(out / "run")}
-    story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(6, 160, rng=seed))
+    learnt, held = texts()
+    story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(6, 160, rng=0))
     nouns, amplitudes = nieuwland2018.by_sentence(
-        *real_or_twin("nieuwland2018_n400", nieuwland2018.load, lambda: nieuwland2018.twin(rng=seed))
+        *real_or_twin("nieuwland2018_n400", nieuwland2018.load, lambda: nieuwland2018.twin(rng=0))
     )
-    synthetic = any(array.attrs["synthetic"] for array in (learnt.heads, story.recording, amplitudes))
-    controls = {"Alice": alice_score(story, None), "N400": n400_score(nouns, amplitudes, None)}
+    synthetic = any(array.attrs["synthetic"] for array in (held.heads, story.recording, amplitudes))
+    counted = fit_ngram(Stimuli.from_texts(learnt.sentences, labels=range(len(learnt.sentences))), order=3)
+    targets = noun_words(nouns)
+    refuse_overlap(learnt.sentences, nouns.table["text"].tolist())
+    controls = {
+        "Alice": {
+            "word rate": alice_score(story, None),
+            "word rate and trigrams": alice_score(story, surprisal(story.words, counted)),
+        },
+        "N400": {
+            "length": n400_score(nouns, amplitudes, None),
+            "length and trigrams": n400_score(nouns, amplitudes, surprisal(targets, counted).to_numpy()),
+            "length and people's guesses": n400_score(nouns, amplitudes, nouns.table[["cloze"]].to_numpy()),
+        },
+    }
+    tokenizer = train_wordpiece(learnt.sentences, size=4000, max_length=MAX_LENGTH)
+    read = {"max_length": MAX_LENGTH, "long": "split"}  # nothing is cut off
+    tokens = tokenize(Corpus.of([held.sentences.texts]), tokenizer, **read)
+    frequent = float(np.exp(unigram_loss(tokenize(learnt, tokenizer, **read), tokens, ASKED)))
     rows = []
-    for step, folder in folders.items():
-        model = BertForPreTraining.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        row = {"step": step, "perplexity": assess(model, tokens, PLAN, rng=0).perplexity}
-        row |= {"Alice": alice_score(story, folder), "N400": n400_score(nouns, amplitudes, folder)}
-        rows.append(row)
-        print(f"{'SYNTHETIC ' * synthetic}{ {name: round(value, 4) for name, value in row.items()} }", flush=True)
-    table = pd.DataFrame(rows).set_index("step")
-    table.to_csv(out / "table.csv")
-    print(f"controls alone: { {name: round(value, 4) for name, value in controls.items()} }")
-    for name, value in controls.items():
-        axes = plot_by_step(table, name, control=value, label=f"{name}: held-out r")
-        (out / f"{name}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+    for seed in range(seeds):
+        for step, folder in run(learnt, tokenizer, out, steps, seed).items():
+            model = BertForPreTraining.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            row = {"seed": seed, "step": step, "perplexity": assess(model, tokens, ASKED).perplexity}
+            row["Alice"] = alice_score(story, states(story, folder))
+            masked = load_language_model(folder, "masked", device="cpu")
+            row["N400"] = n400_score(nouns, amplitudes, surprisal(targets, masked).to_numpy())
+            rows.append(row)
+            print(f"{'SYNTHETIC ' * synthetic}{ {name: round(value, 4) for name, value in row.items()} }", flush=True)
+    table = pd.DataFrame(rows)
+    table.to_csv(out / "table.csv", index=False)
+    print(f"perplexity of guessing by frequency: {frequent:.0f}; controls: {controls}")
+    for name, label in SCORES.items():
+        figure = draw_training(table, name, controls=controls[name], frequent=frequent, label=label)
+        (out / f"{name}.png").write_bytes(figure_to_png(figure, synthetic=synthetic))
+    if not synthetic and {"steps": steps, "seeds": seeds} == DEFAULTS:
+        compare_with_expected(numbers(table, controls) | {"perplexity by frequency": frequent}, EXPECTED)
     return table
 
 
-def alice_score(story: alice2016.AliceStory, folder: Path | None) -> float:
-    """Predict the mean of all participants from word rate, beside the last layer of a checkpoint or alone."""
+def texts() -> tuple[Corpus, ewt.Treebank]:
+    """Load the text to learn from, without what is to be guessed, and the treebank to be guessed."""
+    dev, held = real_or_twin(
+        "ud_english_ewt",
+        lambda folder: (ewt.load(folder, "dev"), ewt.load(folder, "test")),
+        lambda: (ewt.twin(200, 0, "dev"), ewt.twin(60, 1, "test")),
+    )
+    titles = real_or_twin(
+        "neurosynth_v7",
+        lambda folder: [one for one in read_table(folder / neurosynth.METADATA, ["title"])["title"].str.strip() if one],
+        lambda: list(neurosynth.twin(300, rng=0)[0].texts),
+    )
+    given = [*dev.sentences.texts, *titles]
+    seen = set(find_overlap(held.sentences.texts, given))
+    n_dev = len(dev.sentences.texts)
+    story = [text for place, text in enumerate(given[:n_dev]) if place not in seen]
+    alone = [[text] for place, text in enumerate(given[n_dev:], start=n_dev) if place not in seen]
+    return Corpus.of([story, *alone] if story else alone), held
+
+
+def run(learnt: Corpus, tokenizer: PreTrainedTokenizerFast, out: Path, steps: int, seed: int) -> dict[int, Path]:
+    """Pre-train, and give the checkpoints at no step, at 1/32 of all steps, and at every doubling."""
+    shared = {"size": Size(2, 64, 2), "max_length": MAX_LENGTH, "dropout": 0.0, "long": "split", "device": "cpu"}
+    first = Recipe(1, 16, 1e-30, 0, schedules.constant, seed=seed)  # one step of no length: random weights
+    pretrain(learnt, tokenizer, TAUGHT, first, folder=out / f"start-{seed}", **shared)
+    every = max(1, steps // 32)
+    recipe = Recipe(steps, 16, 2e-3, steps // 10, schedules.linear, seed=seed, save_every=every)
+    pretrain(learnt, tokenizer, TAUGHT, recipe, folder=out / f"run-{seed}", **shared)
+    found = checkpoints(out / f"run-{seed}")
+    doubled = {every * 2**n for n in range(6)} | {steps}
+    return {0: checkpoints(out / f"start-{seed}")[1]} | {step: found[step] for step in found if step in doubled}
+
+
+def states(story: alice2016.AliceStory, folder: Path) -> xr.DataArray:
+    """Read the story in overlapping stretches that the model can hold, and give the last layer."""
+    context = Overlapping(20, tokens=MAX_LENGTH - 4)
+    encoder = load_encoder(folder, device="cpu")
+    found = extract(story.words, encoder, layers=-1, unit="word", context=context, shared="both")
+    return found.isel(layer=0, drop=True)
+
+
+def alice_score(story: alice2016.AliceStory, extra: xr.DataArray | None) -> float:
+    """Predict the mean of all participants from word rate, beside other features or alone; a penalty each."""
     tr_s = story.recording.attrs["tr_s"]
     filtered = remove_drift(story.recording, tr_s)
     scaled = (filtered - filtered.mean("sample")) / filtered.std("sample")
     recording = scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
     samples = recording.sample.to_numpy()
     spaces = {"rate": word_rate(story.words)}
-    if folder is not None:
-        encoder = load_encoder(folder, device="cpu")
-        states = extract(
-            story.words, encoder, layers=-1, unit="word", context=Overlapping(20, tokens=MAX_LENGTH - 4), shared="both"
-        ).isel(layer=0, drop=True)
-        spaces["layer"] = (states - states.mean("sample")).assign_attrs(states.attrs)
+    if extra is not None:
+        spaces["extra"] = (extra - extra.mean("sample")).assign_attrs(extra.attrs)
     spread = {
         name: remove_drift(convolve(words, recording.onset, labels=samples), tr_s) for name, words in spaces.items()
     }
-    model, folds = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP)), ContiguousFolds(5, gap=GAP)
-    features = concatenate(spread, train=samples)
-    return float(evaluate(model, align(features, recording), splits=folds, metric=pearson).score.mean())
+    folds = ContiguousFolds(4, gap=GAP)
+    model = BandedRidgeCV(columns_of(spread), ALPHAS, search=DirichletSearch(10), folds=folds)
+    data = align(concatenate(spread, train=samples), recording)
+    return float(evaluate(model, data, splits=ContiguousFolds(5, gap=GAP), metric=pearson).score.mean())
 
 
-def n400_score(nouns: Stimuli, amplitudes: xr.DataArray, folder: Path | None) -> float:
-    """Predict the amplitude at each noun from its length, beside its surprisal for a checkpoint or alone."""
-    table = nouns.table
-    texts = [f"{row.context} {row.article} {row.noun}" for row in table.itertuples()]
-    spans = [[(len(text) - len(noun), len(text))] for text, noun in zip(texts, table["noun"], strict=True)]
-    words = words_at(Stimuli.from_texts(texts, labels=range(len(texts))), spans)
-    columns = [word_length(words).to_numpy()]
-    if folder is not None:
-        masked = load_language_model(folder, "masked", device="cpu")
-        columns.append(surprisal(words, masked).to_numpy())
-    values = np.concatenate(columns, axis=1)
-    standard = (values - values.mean(0)) / values.std(0)
-    data = align(nouns.features(standard), amplitudes)
-    metric = pearson.pooled()
-    return float(evaluate(LinearRegression(), data, splits=GroupKFold(10), metric=metric).score.mean())
+def noun_words(nouns: Stimuli) -> Stimuli:
+    """Give the nouns as words of their sentences, which end with them."""
+    found = list(zip(nouns.table["text"], nouns.table["noun"], strict=True))
+    sentences = Stimuli.from_texts([text for text, _ in found], labels=range(len(found)))
+    return words_at(sentences, [[(len(text) - len(noun), len(text))] for text, noun in found])
+
+
+def n400_score(nouns: Stimuli, amplitudes: xr.DataArray, extra: np.ndarray | None) -> float:
+    """Predict the amplitude at each noun from its length, beside other features or alone."""
+    length = nouns.table[["noun"]].map(len).to_numpy(dtype=float)
+    values = length if extra is None else np.concatenate([length, extra], axis=1)
+    data = align(nouns.features((values - values.mean(0)) / values.std(0)), amplitudes)
+    return float(evaluate(LinearRegression(), data, splits=GroupKFold(10), metric=pearson.pooled()).score.mean())
+
+
+def numbers(table: pd.DataFrame, controls: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Name the numbers that are expected: controls, and means over runs at every step."""
+    found = {f"{name}, {what}": value for name, part in controls.items() for what, value in part.items()}
+    means = table.groupby("step")[["perplexity", *SCORES]].mean()
+    return found | {f"{name}, step {step}": float(row[name]) for step, row in means.iterrows() for name in means}

@@ -300,6 +300,8 @@ def plot_by_step(
     >>> plot_by_step(table, "r", controls={"length": 0.1}).get_xlabel()
     'steps of pre-training'
     """
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     absent = [name for name in ("step", "perplexity", score) if name not in table]
     if absent:
         raise ValueError(f"table: no columns {absent} among {list(table.columns)}.")
@@ -317,7 +319,7 @@ def plot_by_step(
     )
     if against == "step":
         later = middle.index[middle.index > 0]
-        ax.set_xscale("symlog", linthresh=float(later.min()) if len(later) else 1.0)
+        ax.set_xscale("symlog", linthresh=float(later.min()) if len(later) else 1.0, linscale=0.3)
         ax.set_xticks(across, [f"{step:,}" for step in middle.index])
         ax.minorticks_off()
         ax.set_xlabel("steps of pre-training")
@@ -327,6 +329,9 @@ def plot_by_step(
                 f"{step:,}", (row["perplexity"], row[score]), (4, 7), textcoords="offset points", fontsize=8, color=INK
             )
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.invert_xaxis()
         ax.set_xlabel("perplexity of held-out text (better to the right; named by step)")
     ax.set_ylabel(label)
@@ -335,13 +340,22 @@ def plot_by_step(
     return ax
 
 
-def draw_training(table: pd.DataFrame, score: str, *, controls: Mapping[str, float], label: str = "score") -> Figure:
+def draw_training(
+    table: pd.DataFrame,
+    score: str,
+    *,
+    controls: Mapping[str, float],
+    frequent: float | None = None,
+    label: str = "score",
+) -> Figure:
     """Draw a score against steps and against perplexity, side by side.
 
     Parameters
     ----------
     table, score, controls, label
         As for :func:`plot_by_step`.
+    frequent : float, optional
+        Perplexity of guessing by frequency: an upright line, left of which nothing is learnt but that.
 
     Returns
     -------
@@ -355,6 +369,12 @@ def draw_training(table: pd.DataFrame, score: str, *, controls: Mapping[str, flo
     left, right = figure.subplots(1, 2, sharey=True)
     plot_by_step(table, score, controls=controls, label=label, ax=left)
     plot_by_step(table, score, against="perplexity", controls=controls, label="", ax=right)
+    if frequent is not None:
+        right.axvline(frequent, color=NULL, linewidth=1.2)
+        right.annotate(
+            "by frequency", (frequent, 0.98), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            rotation=90, ha="right", va="top", fontsize=8, color=INK,
+        )  # fmt: skip
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     return figure

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuroling.report.expected import read_expected
+
 ANALYSES = Path(__file__).parents[2] / "analyses"
 
 
@@ -60,8 +62,18 @@ def test_training_on_pairs_moves_the_score_of_vectors(tmp_path, on_the_twin):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:stimuli.*unknown to:UserWarning")
-def test_every_checkpoint_has_a_perplexity_and_two_scores(tmp_path, on_the_twin):
-    table = on_the_twin("checkpoints").main(tmp_path, steps=60, every=30)
-    assert table.index.tolist() == [0, 30, 60]
-    assert table["perplexity"].is_monotonic_decreasing
+def test_every_checkpoint_has_a_perplexity_and_two_scores(tmp_path, capsys, on_the_twin):
+    table = on_the_twin("checkpoints").main(tmp_path, steps=64, seeds=2)
+    assert table.loc[table["seed"] == 0, "step"].tolist() == [0, 2, 4, 8, 16, 32, 64]
+    assert (table.groupby("seed")["perplexity"].diff().dropna() < 0).all()
     assert np.isfinite(table[["Alice", "N400"]]).all(axis=None)
+    assert not np.array_equal(*(table.loc[table["seed"] == seed, "perplexity"] for seed in (0, 1)))
+    assert "SYNTHETIC {'seed': 0, 'step': 64" in capsys.readouterr().out
+    assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in ("Alice", "N400"))
+
+
+def test_what_is_expected_of_checkpoints_has_every_step_and_control():
+    expected = read_expected(ANALYSES / "expected" / "checkpoints.json")
+    steps = {name.rpartition(" ")[2] for name in expected if name.startswith("N400, step")}
+    assert steps == {"0", "50", "100", "200", "400", "800", "1600"}
+    assert expected["perplexity, step 1600"].value < expected["perplexity by frequency"].value

@@ -153,6 +153,7 @@ def test_one_run_has_no_bars():
 
 
 def test_training_is_drawn_against_steps_and_perplexity():
-    figure = draw_training(RUNS, "r", controls={"length": 0.15})
+    figure = draw_training(RUNS, "r", controls={"length": 0.15}, frequent=300.0)
     assert [axes.get_xlabel()[:10] for axes in figure.axes] == ["steps of p", "perplexity"]
+    assert figure.axes[1].texts[-1].get_text() == "by frequency"
     assert figure_to_png(figure).startswith(b"\x89PNG")
