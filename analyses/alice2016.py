@@ -32,7 +32,7 @@ from neuroling import (
     partition_variance,
     pearson,
 )
-from neuroling.core.units import stamp
+from neuroling.core.units import save_unit, stamp
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016, ud_english_ewt
 from neuroling.encoding.controls import smoothed_identity
@@ -78,7 +78,7 @@ def main(
             story, recording, subject, layer, gap=gap, cache=cache, null=CircularShift(n_shifts), seed=seed
         )
         out.parent.mkdir(parents=True, exist_ok=True)
-        result.save(out)
+        save_unit(result, out)
         return result
     out.mkdir(parents=True, exist_ok=True)
     spaces = feature_spaces(story, recording, out / "cache", seed)

@@ -140,4 +140,7 @@ def _log_to_stderr(ctx: typer.Context, level: int) -> None:
 
 
 def _one_line(failure: BaseException) -> str:
-    return " ".join(str(failure).split()) or type(failure).__name__
+    said = str(failure)
+    if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
+        said = f"{failure.filename}: {failure.strerror}"  # without the system's number
+    return " ".join(said.split()) or type(failure).__name__

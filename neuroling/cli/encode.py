@@ -76,7 +76,7 @@ def encode(
     dry_run : bool
         Print memory in MiB and seconds of a tile as JSON instead.
     """
-    from neuroling.cli.unit_options import labels_of
+    from neuroling.cli.unit_options import check_place, labels_of
     from neuroling.encoding.ridge import RidgeCV
     from neuroling.evaluation.metrics import pearson
     from neuroling.evaluation.tiles import evaluate_tiles
@@ -86,6 +86,7 @@ def encode(
     if dry_run:
         _say_needs(ctx, _tiles(tile, tiles)[0], source)
         return
+    check_place(out)
     splitter = _splitter(folds, gap)
     paths = evaluate_tiles(
         RidgeCV(_penalties(penalties), folds=splitter, device=device),
@@ -119,6 +120,8 @@ def read_samples(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; expected a table with a row a sample.")
     separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
     try:
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")

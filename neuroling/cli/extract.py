@@ -56,6 +56,7 @@ def extract(
     dry_run : bool
         Print memory in MiB and seconds as JSON instead.
     """
+    from neuroling.cli.unit_options import check_place
     from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract as run
     from neuroling.features.sharing import on_devices
@@ -72,6 +73,7 @@ def extract(
     if dry_run:
         _say_needs(ctx, shard)
         return
+    check_place(out.parent)
     stimuli = _shard(stimuli, shard)
     first, *others = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
@@ -136,6 +138,8 @@ def read_stimuli(path: Path) -> Stimuli:
 
     from neuroling.core.stimuli import Stimuli
 
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; expected a table with a row a text or word.")
     raw = path.read_bytes()
     try:
         raw.decode("utf-8")

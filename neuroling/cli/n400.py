@@ -47,14 +47,15 @@ def n400(
     dry_run : bool
         Print memory in MiB and seconds as JSON instead.
     """
-    from neuroling.cli.unit_options import finish
+    from neuroling.cli.unit_options import begin, finish
 
     if dry_run:
         _say_needs(ctx, participants)
         return
-    result = _simulated(participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device)
     shared = {"participants": participants, "lag": lag, "letters": letters, "epochs": epochs, "metric": METRIC}
-    finish(result, out, unit, shared)
+    record = begin(out, unit, shared)
+    result = _simulated(participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device)
+    finish(result, out, record)
 
 
 def _simulated(

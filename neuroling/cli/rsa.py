@@ -59,12 +59,14 @@ def rsa(
     dry_run : bool
         Print memory in MiB and seconds as JSON instead.
     """
-    from neuroling.cli.unit_options import finish, read_array, selected
+    from neuroling.cli.unit_options import begin, finish, read_array, selected
     from neuroling.rsa.similarity import similarity
 
     if dry_run:
         _say_needs(ctx, recording)
         return
+    shared = {"model_distance": model_distance, "distance": distance, "comparator": comparator, "over": over}
+    record = begin(out, unit, {**shared, "window": window})
 
     def part(whole: xr.DataArray) -> xr.DataArray:
         chosen = whole if subject is None else selected(whole, "subject", subject, recording)
@@ -83,8 +85,7 @@ def rsa(
         window=window,
         ceiling="subject" in measured.dims,
     )
-    shared = {"model_distance": model_distance, "distance": distance, "comparator": comparator, "over": over}
-    finish(_one_model(result, unit), out, unit, {**shared, "window": window})
+    finish(_one_model(result, unit), out, record)
 
 
 def _one_model(result: Result, unit: list[str] | None) -> Result:

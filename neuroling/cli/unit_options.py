@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
 
+    from neuroling.core.provenance import Provenance
     from neuroling.core.result import Result
 
 
@@ -131,7 +133,63 @@ def labels_of(unit: Sequence[str] | None) -> dict[str, str]:
     return labels
 
 
-def finish(result: Result, out: Path, unit: Sequence[str] | None, configuration: Mapping[str, object]) -> None:
+def check_place(folder: Path) -> None:
+    """Refuse a folder that cannot be written to before any work is done; whether it is full nobody knows before.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where output will stand; what is missing of it will be made, if that is possible.
+
+    Raises
+    ------
+    OSError
+        If the folder, or the one in which it would be made, cannot be written to or is none.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file; choose a folder for the output.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{there} cannot be written to; choose another place for the output.")
+
+
+def begin(out: Path, unit: Sequence[str] | None, configuration: Mapping[str, object]) -> Provenance:
+    """Say which unit is about to be done, and refuse a place that would not take its result before any work is done.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        File to be written.
+    unit : sequence of str or None
+        Its labels, as given on the command line.
+    configuration : mapping
+        Options that all units of the study share; those that are None are left out.
+
+    Returns
+    -------
+    Provenance
+        With the unit and its configuration, for :func:`finish`.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written to.
+    ValueError
+        If another unit, configuration or version made what stands there, or it is no result.
+    """
+    from neuroling.core.provenance import Provenance
+    from neuroling.core.units import refuse_another
+
+    shared = {name: str(value) for name, value in configuration.items() if value is not None}
+    record = Provenance(unit=labels_of(unit), configuration=shared)
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent} is not there; make the folder, or choose another place for the output.")
+    check_place(out.parent)
+    refuse_another(out, record)
+    return record
+
+
+def finish(result: Result, out: Path, record: Provenance) -> None:
     """Stamp a result, save it and say what came out.
 
     Parameters
@@ -140,15 +198,12 @@ def finish(result: Result, out: Path, unit: Sequence[str] | None, configuration:
         Outcome of the unit.
     out : pathlib.Path
         File to be written.
-    unit : sequence of str or None
-        Its labels, as given on the command line.
-    configuration : mapping
-        Options that all units of the study share; those that are None are left out.
+    record : Provenance
+        What :func:`begin` gave.
     """
-    from neuroling.core.units import stamp
+    from neuroling.core.units import save_unit, stamp
 
-    shared = {name: str(value) for name, value in configuration.items() if value is not None}
-    stamp(result, labels_of(unit), shared).save(out)
+    save_unit(stamp(result, record.unit, record.configuration), out)
     typer.echo(f"{out}\n{result.summary()}")
 
 

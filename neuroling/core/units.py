@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroling.core.result import Result
+from neuroling.core.provenance import Provenance, current_versions
+from neuroling.core.result import Result, ResultFileError
 
 PARTIAL = ".*.partial"
 """Names under which files are written until they are whole; those of a writer that was killed stay behind."""
+
+MACHINE = ("platform",)
+"""Versions that may differ between nodes of one cluster."""
 
 
 def unit_rng(seed: int, labels: Mapping[str, str]) -> np.random.Generator:
@@ -80,6 +84,110 @@ def stamp(result: Result, labels: Mapping[str, str], configuration: Mapping[str,
     return Result(
         result.data, replace(result.provenance, unit=dict(labels), configuration=dict(sorted(configuration.items())))
     )
+
+
+def first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
+    """Name the first key, in alphabetical order, that has another value in the other; None if all agree.
+
+    Parameters
+    ----------
+    one, other : mapping of str to str
+    """
+    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
+
+
+def versions_that_count(versions: Mapping[str, str]) -> dict[str, str]:
+    """Give the versions that can change a number; the nodes of one cluster may differ in their platform.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+        As a provenance holds them.
+    """
+    return {name: found for name, found in versions.items() if name not in MACHINE}
+
+
+def check_same_unit(path: Path, ours: Provenance, theirs: Provenance) -> None:
+    """Refuse to take a file for, or replace it by, what another unit, configuration, recording or version makes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for the message.
+    ours : Provenance
+        What is about to be written; its versions are those of this process. Options, data and seed count as far as
+        they are given.
+    theirs : Provenance
+        What stands there.
+
+    Raises
+    ------
+    ValueError
+        If they differ; the message names the first thing that does.
+    """
+    for what, now, there in (
+        ("unit", ours.unit, theirs.unit),
+        ("configuration", ours.configuration, theirs.configuration),
+        ("option", ours.options, _among(ours.options, theirs.options)),
+        ("seed", {"seed": ours.seed} if ours.seed else {}, {"seed": theirs.seed} if ours.seed else {}),
+        ("recording", ours.data, _among(ours.data, theirs.data)),
+        ("version", versions_that_count(current_versions()), versions_that_count(theirs.versions)),
+    ):
+        key = first_difference(now, there)
+        if key is not None:
+            raise ValueError(
+                f"out: {path} was made with another {what}: {key} is {there.get(key)!r} there and {now.get(key)!r} "
+                "now. Choose another place, or remove what stands there."
+            )
+
+
+def _among(keys: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    return {key: values.get(key, "") for key in keys}
+
+
+def refuse_another(path: Path, ours: Provenance) -> None:
+    """Refuse to write where anything but an earlier result of this very unit stands.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to be written.
+    ours : Provenance
+        As for :func:`check_same_unit`.
+
+    Raises
+    ------
+    ValueError
+        If something else stands there, a damaged result included.
+    """
+    if not path.exists():
+        return
+    try:
+        theirs = Result.load(path).provenance
+    except ResultFileError as error:
+        raise ValueError(f"out: {path} is no whole result; choose another place, or remove it. ({error})") from error
+    check_same_unit(path, ours, theirs)
+
+
+def save_unit(result: Result, path: Path) -> None:
+    """Save the result of a unit; a file of the same unit is replaced, anything else that stands there is kept.
+
+    Parameters
+    ----------
+    result : Result
+        Stamped with its unit by :func:`stamp`.
+    path : pathlib.Path
+        File to be written.
+
+    Raises
+    ------
+    ValueError
+        If something else stands there.
+    OSError
+        If it cannot be written; what stood there is untouched.
+    """
+    refuse_another(path, result.provenance)
+    result.save(path)
 
 
 def leftovers(folder: Path, older_than_s: float) -> Iterator[Path]:

@@ -9,10 +9,8 @@ from itertools import product
 
 from neuroling.core.axes import check_axes
 from neuroling.core.result import Result
+from neuroling.core.units import first_difference, versions_that_count
 from neuroling.evaluation.compare import combine
-
-MACHINE = ("platform",)
-"""Versions that may differ between nodes of one cluster."""
 
 
 def gather(results: Mapping[str, Result]) -> Result:
@@ -115,27 +113,6 @@ def check_one_study(results: Mapping[str, Result], also: Callable[[Result], Mapp
                     f"results: {first} and {name} come from different {what}: {key} is {a.get(key)!r} in one and "
                     f"{b.get(key)!r} in the other. Make the older ones again; they are not mixed."
                 )
-
-
-def first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
-    """Name the first key, in alphabetical order, that has another value in the other; None if all agree.
-
-    Parameters
-    ----------
-    one, other : mapping of str to str
-    """
-    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
-
-
-def versions_that_count(versions: Mapping[str, str]) -> dict[str, str]:
-    """Give the versions that can change a number; the nodes of one cluster may differ in their platform.
-
-    Parameters
-    ----------
-    versions : mapping of str to str
-        As a provenance holds them.
-    """
-    return {name: found for name, found in versions.items() if name not in MACHINE}
 
 
 def _places(results: Mapping[str, Result], axes: Sequence[str]) -> dict[tuple[str, ...], Result]:

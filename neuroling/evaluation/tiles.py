@@ -16,11 +16,11 @@ import xarray as xr
 from neuroling.core.align import align
 from neuroling.core.axes import targets_of
 from neuroling.core.protocols import Predictor, TargetSource
-from neuroling.core.provenance import Provenance, content_hash, current_versions
+from neuroling.core.provenance import Provenance, content_hash
 from neuroling.core.result import Result, ResultFileError
-from neuroling.core.units import stamp
+from neuroling.core.units import check_same_unit, stamp
 from neuroling.evaluation.evaluate import evaluate
-from neuroling.evaluation.gather import check_one_study, first_difference, versions_that_count
+from neuroling.evaluation.gather import check_one_study
 
 logger = logging.getLogger(__name__)
 
@@ -302,18 +302,7 @@ def _is_done(path: Path, expected: Provenance) -> bool:
     except ResultFileError as error:
         logger.warning("Making a tile again: %s", error)
         return False
-    for what, ours, theirs in (
-        ("unit", expected.unit, found.unit),
-        ("configuration", expected.configuration, found.configuration),
-        ("recording", expected.data, {key: found.data.get(key, "") for key in expected.data}),
-        ("version", versions_that_count(current_versions()), versions_that_count(found.versions)),
-    ):
-        key = first_difference(ours, theirs)
-        if key is not None:
-            raise ValueError(
-                f"folder: {path} was made with another {what}: {key} is {theirs.get(key)!r} there and "
-                f"{ours.get(key)!r} now. Choose another folder, or remove the old tiles."
-            )
+    check_same_unit(path, expected, found)
     return True
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 128 * 2**20
 """Values held in memory at a time; a block of rows is computed, written and forgotten."""
+
+LABEL_BYTES = 2**20
+"""Room for labels and HDF5's own tables beside the values, which with checksums take 2 % more at most; generous."""
 
 Compute = Callable[[list[Reading], int, bool], NDArray[np.float32]]
 
@@ -62,6 +67,13 @@ def write_layers(
     -------
     xarray.DataArray, dims (sample, layer, feature)
         Values are read from the file when they are used.
+
+    Raises
+    ------
+    ValueError
+        If other features stand under the name.
+    OSError
+        If the folder cannot be written to, or there is not room enough.
     """
     key = content_key(description)
     if path.exists():
@@ -74,12 +86,26 @@ def write_layers(
     path.parent.mkdir(parents=True, exist_ok=True)
     row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
     blocks = list(_blocks(readings, max(1, block_bytes // row_bytes)))
+    _check_room(partial, row_bytes * template.sizes["sample"])
     _fill(partial, template.assign_attrs(content_key=key), blocks, compute, progress)
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)
     _notes_of(partial).unlink(missing_ok=True)
     return open_layers(path)
+
+
+def _check_room(partial: Path, value_bytes: int) -> None:
+    """Refuse to begin what cannot end: where HDF5 runs out of space, it takes the whole process with it."""
+    free = shutil.disk_usage(partial.parent).free + (partial.stat().st_size if partial.exists() else 0)
+    needed = value_bytes + value_bytes // 50 + LABEL_BYTES
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"{needed / 2**20:.1f} MiB are needed and {free / 2**20:.1f} are free; make room or choose another place. "
+            "Nothing was written",
+            str(partial.with_suffix("")),
+        )
 
 
 def open_layers(path: Path) -> xr.DataArray:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,3 +132,15 @@ def test_shards_follow_the_order_of_the_table(tmp_path):
     stimuli = read_stimuli(path)
     parts = [_shard(stimuli, f"{number}/3").labels.tolist() for number in (1, 2, 3)]
     assert [label for part in parts for label in part] == stimuli.labels.tolist()
+
+
+def test_a_disk_without_room_is_refused_before_any_work(call, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**19))
+    answer = call("--quiet", "extract", table, "-o", tmp_path / "f.nc", "-l", "6", "--device", "cpu", "--no-progress")
+    assert (answer.exit_code, "1.0 MiB are needed and 0.5 are free" in answer.stderr) == (1, True)
+    assert list(tmp_path.glob("f.nc*")) == []
+
+
+def test_a_missing_table_is_named(call, tmp_path):
+    answer = call("--quiet", "extract", tmp_path / "none.csv", "-o", tmp_path / "f.nc")
+    assert (answer.exit_code, "none.csv is not there; expected a table" in answer.stderr) == (1, True)

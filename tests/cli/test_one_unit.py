@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -94,7 +98,47 @@ def test_a_file_of_another_kind_is_named(call, files, tmp_path):
 def test_a_missing_folder_ends_in_words(call, files, tmp_path):
     answer = call("rsa", *files, "-o", tmp_path / "nowhere" / "unit.nc")
     assert answer.exit_code == 1
-    assert "cannot write the result" in answer.stderr
+    assert "nowhere is not there; make the folder" in answer.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(call, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)  # root may write everywhere
+    answer = call("rsa", *files, "-o", tmp_path / "unit.nc")
+    assert (answer.exit_code, "cannot be written to" in answer.stderr) == (1, True)
+
+
+def test_a_file_where_a_folder_should_be_is_named(call, recordings):
+    answer = call("encode", recordings / "s1.npy", "-x", recordings / "x.nc", "--samples", recordings / "rows.csv",
+                  "--layer", "0", "-o", recordings / "x.nc")  # fmt: skip
+    assert (answer.exit_code, "x.nc is a file; choose a folder" in answer.stderr) == (1, True)
+
+
+def test_a_disk_that_is_full_leaves_what_stood_there(call, files, tmp_path, monkeypatch):
+    out = tmp_path / "unit.nc"
+    call("rsa", *files, "-o", out)
+    before = out.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = call("rsa", *files, "-o", out)
+    assert answer.stderr.startswith(f"neuroling: {out}: cannot write the result (No space left on device)")
+    assert (answer.exit_code, [path.name for path in tmp_path.glob("*unit*")]) == (1, ["unit.nc"])
+    assert out.read_bytes() == before
+
+
+def test_the_file_of_another_unit_is_refused(call, files, tmp_path):
+    call("rsa", *files, "-o", tmp_path / "unit.nc", "--subject", "s1", "--unit", "subject=s1")
+    answer = call("rsa", *files, "-o", tmp_path / "unit.nc", "--subject", "s2", "--unit", "subject=s2")
+    assert answer.exit_code == 1
+    assert "was made with another unit: subject is 's1' there and 's2' now" in answer.stderr
+
+
+def test_labels_are_checked_before_networks_are_trained(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("neuroling.n400.cohort.teach", None)
+    answer = call(*N400, "-o", tmp_path / "unit.nc", "--unit", "model")
+    assert (answer.exit_code, "expected NAME=LABEL" in answer.stderr) == (2, True)
 
 
 N400 = ("n400", "--participants", "2", "--epochs", "2", "--allow-unlearned", "--device", "cpu")
