@@ -35,9 +35,7 @@ ALIKE = 0.7  # of 1: pairs from 3.5 points are taken to mean the same
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder for models, figure and result.")] = Path("results/sentence_vectors"),
-    n_pairs: Annotated[int, typer.Option(help="Pairs of one pass; all 12,451 take an hour on a core.")] = DEFAULTS[
-        "n_pairs"
-    ],
+    n_pairs: Annotated[int, typer.Option(help="Pairs of one pass.")] = DEFAULTS["n_pairs"],
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = DEFAULTS["batch_size"],
     seed: Annotated[int, typer.Option(help="Seed of the draw, of training and of the twin.")] = DEFAULTS["seed"],
 ) -> Result:
