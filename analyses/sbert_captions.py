@@ -93,10 +93,10 @@ def draw_map(captions: Stimuli, encoder: Encoder, path: Path, seed: int) -> dict
     method, places = flatten(vectors, seed)
     trust = trustworthiness(vectors, places, n_neighbors=5, metric="cosine")
     apart = silhouette_score(vectors, group, metric="cosine")
-    figure, axes = plt.subplots(figsize=(7, 6))
+    figure, axes = plt.subplots(figsize=(7.5, 6), layout="constrained")
     for name in GROUPS:
         axes.scatter(*places[group == name].T, label=name)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(f"Made-up captions, {encoder.name}, {method}: trustworthiness {trust:.2f}, silhouette {apart:.2f}")
     axes.set_xticks([])
     axes.set_yticks([])
