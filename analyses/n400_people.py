@@ -33,7 +33,7 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet2018, vanvliet_wordpairs
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.cohort import teach
-from neuroling.n400.cue_target import cue_target_matrices, tree_features
+from neuroling.n400.cue_target import cue_target_matrices, teach_spellings, tree_features
 from neuroling.n400.experiments import semantic_priming
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
 from neuroling.n400.network import Network
@@ -135,9 +135,9 @@ def nouns(alpha: Alpha, lexicons: int, n_draws: int, seed: int, allow_unlearned:
     between = 1 - kinds @ kinds.T
     models = {"category": square(between, names), "MiniLM": square(1 - vectors @ vectors.T, names)}
     for meaning, semantics in shared.items():
+        networks = teach_spellings(semantics, rng=seed, lexicons=lexicons)
         for dynamics, chosen in (("alpha model", alpha), ("ERP model", None)):
-            options = {"lexicons": lexicons, "rng": seed, "allow_unlearned": allow_unlearned}
-            matrices = cue_target_matrices(semantics, names, alpha=chosen, **options)
+            matrices = cue_target_matrices(networks, names, alpha=chosen, rng=seed, allow_unlearned=allow_unlearned)
             for link in matrices["model"].to_numpy():
                 values = matrices.sel(model=link).to_series()
                 cells = zip(matrices["cue"].to_numpy(), matrices["target"].to_numpy(), strict=True)

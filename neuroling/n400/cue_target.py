@@ -93,16 +93,52 @@ def spelled(semantics: ArrayLike, *, rng: int | np.random.Generator) -> Lexicon:
     return Lexicon(table, meanings, two_of_five())
 
 
-def cue_target_matrices(
+def teach_spellings(
     semantics: ArrayLike,
+    *,
+    rng: int | np.random.Generator,
+    lexicons: int = 24,
+    participants: int = 4,
+    training: Training | None = None,
+    device: str = "auto",
+) -> list[Network]:
+    """Teach the same meanings in several random spellings, each to participants of its own.
+
+    Parameters
+    ----------
+    semantics : array-like, shape (word, unit)
+        Meanings, such as :func:`tree_features`.
+    rng : int or numpy.random.Generator
+        Source of spellings and weights.
+    lexicons, participants : int
+        Spellings of the words, and simulated participants for each.
+    training : Training, optional
+        500 epochs by default, enough for a few words.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    list of Network
+    """
+    if lexicons < 1:
+        raise ValueError(f"lexicons: got {lexicons}; expected 1 or more.")
+    networks = []
+    for generator in np.random.default_rng(rng).spawn(lexicons):
+        of_strings, of_weights = generator.spawn(2)
+        lexicon = spelled(semantics, rng=of_strings)
+        usual = training or Training(epochs=500)
+        networks.append(train(lexicon, participants=participants, rng=of_weights, training=usual, device=device))
+    return networks
+
+
+def cue_target_matrices(
+    networks: Sequence[Network],
     names: Sequence[str],
     *,
     alpha: Alpha | None,
     rng: int | np.random.Generator,
     links: Sequence[Link] = LINKS,
-    lexicons: int = 24,
-    participants: int = 4,
-    training: Training | None = None,
     allow_unlearned: bool = False,
     device: str = "auto",
 ) -> xr.DataArray:
@@ -110,20 +146,16 @@ def cue_target_matrices(
 
     Parameters
     ----------
-    semantics : array-like, shape (word, unit)
-        Meanings, such as :func:`tree_features`.
+    networks : sequence of Network
+        From :func:`teach_spellings`; the same serve for both dynamics.
     names : sequence of str
         What the words are.
     alpha : Alpha or None
         Alpha model or ERP model.
     rng : int or numpy.random.Generator
-        Source of spellings and weights.
+        Source of the order of the words.
     links : sequence of Link
         Linking hypotheses.
-    lexicons, participants : int
-        Spellings of the words, and simulated participants for each.
-    training : Training, optional
-        500 epochs by default, enough for a few words.
     allow_unlearned, device
         As in ``simulate``.
 
@@ -134,29 +166,21 @@ def cue_target_matrices(
         ``target`` are sample coordinates; labels as in ``a → b``), means over participants and lexicons. The mean of
         every target and of every cue is taken off in each lexicon: strings differ whatever goes before them.
     """
-    if lexicons < 1:
-        raise ValueError(f"lexicons: got {lexicons}; expected 1 or more.")
-    if len(set(names)) != len(np.asarray(semantics)) or len(names) != len(np.asarray(semantics)):
+    if len(networks) == 0:
+        raise ValueError("networks: empty; expected at least one, from teach_spellings.")
+    counts = {len(network.lexicon.items) for network in networks}
+    if counts != {len(names)} or len(set(names)) != len(names):
         raise ValueError(
-            f"names: got {len(names)}, {len(set(names))} of them different, for {len(np.asarray(semantics))} meanings; "
+            f"names: got {len(names)}, {len(set(names))} of them different, for lexicons of {sorted(counts)} words; "
             "expected one each."
         )
     total = np.zeros((len(links), len(names), len(names)))
-    for generator in np.random.default_rng(rng).spawn(lexicons):
-        of_strings, of_weights, of_trials = generator.spawn(3)
-        lexicon = spelled(semantics, rng=of_strings)
-        network = train(
-            lexicon,
-            participants=participants,
-            rng=of_weights,
-            training=training or Training(epochs=500),
-            device=device,
-        )
-        options: dict[str, object] = {"alpha": alpha, "allow_unlearned": allow_unlearned, "device": device}
-        total += _one_lexicon(network, links, of_trials, options)
+    options: dict[str, object] = {"alpha": alpha, "allow_unlearned": allow_unlearned, "device": device}
+    for network, generator in zip(networks, np.random.default_rng(rng).spawn(len(networks)), strict=True):
+        total += _one_lexicon(network, links, generator, options)
     pairs = list(permutations(range(len(names)), 2))
     cue, target = ([names[place] for place in side] for side in zip(*pairs, strict=True))
-    values = np.array([[matrix[pair] for pair in pairs] for matrix in total / lexicons])
+    values = np.array([[matrix[pair] for pair in pairs] for matrix in total / len(networks)])
     return xr.DataArray(
         values,
         dims=("model", "sample"),
@@ -166,7 +190,13 @@ def cue_target_matrices(
             "cue": ("sample", cue),
             "target": ("sample", target),
         },
-        attrs={"simulated": 1, "synthetic": 1, "alpha": str(alpha), "lexicons": lexicons, "participants": participants},
+        attrs={
+            "simulated": 1,
+            "synthetic": 1,
+            "alpha": str(alpha),
+            "lexicons": len(networks),
+            "participants": networks[0].n_participants,
+        },
         name="simulated N400",
     )
 

@@ -32,7 +32,11 @@ def limited(drive, clock, alpha):
 
 
 def semantic_trace(network, participant, shown, alpha):
-    """Semantic layer, shape (tick, unit), of one participant who sees one pattern a tick (None for a blank)."""
+    """Semantic layer, shape (tick, unit), of one participant who sees one pattern a tick (None for a blank).
+
+    Before them comes the blank of training trials, from silence and without any envelope; it is not returned.
+    """
+    blank = network.training.blank
     w = {name: values[participant].astype(np.float64) for name, values in network.weights.items()}
     architecture = network.architecture
     rates = architecture.bank_rates()
@@ -41,7 +45,7 @@ def semantic_trace(network, participant, shown, alpha):
     bank = {name: np.zeros(len(rate)) for name, rate in zip(LAYERS, rates, strict=True)}
     clock = {name: [None] * len(drive[name]) for name in LAYERS}
     trace = []
-    for pattern in shown:
+    for tick, pattern in enumerate([None] * blank + list(shown)):
         letters = np.zeros(network.lexicon.n_units) if pattern is None else pattern
         old_active, old_bank = dict(active), {name: values.copy() for name, values in bank.items()}
         for place, name in enumerate(LAYERS):
@@ -51,8 +55,8 @@ def semantic_trace(network, participant, shown, alpha):
             inhibition = logistic(w[f"{name}.bank_bias"][0] + old_active[name] @ w[f"{name}.to_bank"])
             bank[name] = old_bank[name] + rates[place] * (inhibition - old_bank[name])
             active[name] = drive[name].copy()
-            if alpha is not None and name in alpha.layers:
+            if alpha is not None and tick >= blank and name in alpha.layers:
                 for unit in range(len(drive[name])):
                     active[name][unit], clock[name][unit] = limited(drive[name][unit], clock[name][unit], alpha)
         trace.append(active["semantics"].copy())
-    return np.array(trace)
+    return np.array(trace[blank:])

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import pdist, squareform
 
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.cue_target import cue_target_matrices, spelled, tree_features
+from neuroling.n400.cue_target import cue_target_matrices, spelled, teach_spellings, tree_features
 from neuroling.n400.linking import semantic_activation, semantic_update
 from neuroling.n400.network import Training
 
@@ -41,13 +41,17 @@ def test_equal_seeds_spell_alike_and_different_ones_do_not():
     assert one == same != other
 
 
-def matrices(seed=0, **options):
-    names = list("abcd")
-    links = (semantic_activation, semantic_update)
-    arguments = {"lexicons": 2, "participants": 2, "training": Training(epochs=3), "links": links, "device": "cpu"}
+def taught(seed=0, lexicons=2):
     features = tree_features(VECTORS[:4])
+    options = {"lexicons": lexicons, "participants": 2, "training": Training(epochs=3), "device": "cpu"}
+    return teach_spellings(features, rng=seed, **options)
+
+
+def matrices(seed=0, **options):
+    links = (semantic_activation, semantic_update)
+    networks = taught(seed, **options)
     return cue_target_matrices(
-        features, names, alpha=Alpha(8), rng=seed, allow_unlearned=True, **{**arguments, **options}
+        networks, list("abcd"), alpha=Alpha(8), rng=seed, links=links, allow_unlearned=True, device="cpu"
     )
 
 
@@ -75,9 +79,10 @@ BAD = {
     "words that are alike": (lambda: tree_features(np.ones((3, 2))), "nothing tells them apart"),
     "no feature": (lambda: tree_features(VECTORS, n_features=0), "1 or more"),
     "too many words": (lambda: spelled(np.eye(126), rng=0), "2 to 125 words"),
-    "a name too few": (lambda: cue_target_matrices(np.eye(3), ["a", "b"], alpha=None, rng=0), "one each"),
-    "a name twice": (lambda: cue_target_matrices(np.eye(2), ["a", "a"], alpha=None, rng=0), "one each"),
-    "no lexicon": (lambda: cue_target_matrices(np.eye(2), ["a", "b"], alpha=None, rng=0, lexicons=0), "lexicons"),
+    "a name too few": (lambda: cue_target_matrices(taught(), list("abc"), alpha=None, rng=0), "one each"),
+    "a name twice": (lambda: cue_target_matrices(taught(), list("abca"), alpha=None, rng=0), "one each"),
+    "no lexicon": (lambda: teach_spellings(np.eye(2), rng=0, lexicons=0), "lexicons"),
+    "no network": (lambda: cue_target_matrices([], ["a", "b"], alpha=None, rng=0), "at least one"),
 }
 
 

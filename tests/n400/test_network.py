@@ -112,7 +112,7 @@ def test_blank_before_training_trials_is_where_simulated_trials_start(lexicon):
     trials = experiment(lexicon, [(other, one, "new")], name="one")
     last = simulate_units(taught, trials, alpha=None, timing=timing, device="cpu").isel(time=0, sample=0)
     for participant in range(2):
-        shown = [None] * 9 + [lexicon.spell([one])[0]] * taught.training.ticks
+        shown = [lexicon.spell([one])[0]] * taught.training.ticks
         plain = semantic_trace(taught, participant, shown, None)[-1]
         np.testing.assert_allclose(last.isel(repeat=participant), plain, atol=1e-5)
 
