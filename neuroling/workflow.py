@@ -171,7 +171,8 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
     """
     place = Path(table)
     if not place.is_file():
-        raise FileNotFoundError(f"{place} is not there; expected the table of a study, a row a unit.")
+        given = f"{place} is not there" if str(table) else "table: the configuration names none"
+        raise FileNotFoundError(f"{given}; expected the table of a study, a row a unit.")
     with place.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream, delimiter="\t" if place.suffix.lower() in (".tsv", ".txt") else ",")
         columns = list(reader.fieldnames or ())
@@ -204,6 +205,40 @@ def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequenc
         missing = [row[name] for name in files if not Path(row[name]).exists()]
         if missing:
             raise FileNotFoundError(f"{place}: row {number} names {missing[0]}, which is not there.")
+
+
+def read_list(config: Mapping[str, object], name: str, default: Sequence[object] = ()) -> list[str]:
+    """Read a list of labels, such as participants, from the configuration of a workflow.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake gives it.
+    name : str
+        Its key.
+    default : sequence
+        What counts where the key is absent.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If it is absent without a default, no list, empty, or names one twice.
+
+    Examples
+    --------
+    >>> read_list({"layers": [0, 6]}, "layers")
+    ['0', '6']
+    """
+    found = config.get(name, default)
+    labels = [str(label) for label in found] if isinstance(found, list | tuple) else []
+    if not labels or len(set(labels)) < len(labels):
+        given = "nothing" if name not in config else repr(found)
+        raise ValueError(f"{name}: the configuration has {given}; expected a list of at least one, each once.")
+    return labels
 
 
 def requests(estimate: str | Path, attempt: int = 1) -> dict[str, int]:

@@ -104,6 +104,31 @@ def test_a_missing_table_is_an_error(tmp_path):
         read(tmp_path / "none.csv")
 
 
+def test_a_table_that_the_configuration_does_not_name_is_asked_for():
+    with pytest.raises(FileNotFoundError, match="the configuration names none; expected the table of a study"):
+        read("")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, "has nothing"),
+        ({"layers": []}, r"has \[\]"),
+        ({"layers": "s18"}, "has 's18'"),
+        ({"layers": 8}, "has 8"),
+        ({"layers": [4, "4"]}, r"has \[4, '4'\]"),
+    ],
+    ids=["absent", "empty", "text", "number", "twice"],
+)
+def test_a_list_that_is_none_is_refused(config, said):
+    with pytest.raises(ValueError, match=f"layers: the configuration {said}; expected a list"):
+        workflow.read_list(config, "layers")
+
+
+def test_an_absent_list_may_have_a_default():
+    assert workflow.read_list({}, "seeds", default=[0]) == ["0"]
+
+
 def test_requests_leave_a_margin_and_grow_with_every_attempt(tmp_path):
     (tmp_path / "e.json").write_text('{"memory_mb": 1000.0, "seconds": 600.0}')
     first, second = (workflow.requests(tmp_path / "e.json", attempt) for attempt in (1, 2))
