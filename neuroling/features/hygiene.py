@@ -93,6 +93,8 @@ def tidy_gaps(texts: Sequence[str], labels: Sequence[object], *, stacklevel: int
 
 def _tidied(texts: Sequence[str], labels: Sequence[object]) -> tuple[list[str], list[str]]:
     """Give texts in composed form, and these without invisible characters."""
+    if all(text.isascii() and text.isprintable() for text in set(texts)):  # as most are: nothing to put right
+        return list(texts), list(texts)
     _refuse(texts, labels)
     composed = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
     return composed, [text if text.isascii() else text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
@@ -177,6 +179,8 @@ def _refuse_long(texts: Sequence[str], labels: Sequence[object]) -> None:
 
 
 def _warn(what: str, before: Sequence[str], after: Sequence[str], labels: Sequence[object], stacklevel: int) -> None:
+    if list(before) == list(after):
+        return
     changed = [label for label, old, new in zip(labels, before, after, strict=True) if old != new]
     if changed:
         warnings.warn(f"stimuli: {len(changed)} texts {what} (first labels {changed[:5]}).", stacklevel=stacklevel + 1)

@@ -291,7 +291,11 @@ def embed(
         takers[number].append(reading)
     sequences = [own[0].ids for own in takers]
     width = int(encoders[0].model.config.hidden_size)
-    values = np.full((len(layers), n_rows, width), np.nan, dtype=np.float32)
+    values = np.empty((len(layers), n_rows, width), dtype=np.float32)
+    unread = np.ones(n_rows, dtype=bool)
+    for reading in readings:
+        unread[reading.row] = False
+    values[:, unread] = np.nan
 
     hands = deal([len(sequence) for sequence in sequences], len(encoders))
     stop = Event()
