@@ -19,7 +19,7 @@ from neuroling.n400.effects import PHENOMENA, Hypothesis, effect_table, first_wi
 from neuroling.n400.experiments import repetition
 from neuroling.n400.linking import semantic_activation
 from neuroling.n400.network import Network
-from neuroling.n400.published import against_published
+from neuroling.n400.published import against_published, item_orders
 from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
 from neuroling.n400.sensitivity import sensitivity as swept
 from neuroling.n400.simulate import simulate, simulate_units
@@ -80,11 +80,13 @@ def report(networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_un
     sweep = swept(networks[0], alpha=alpha, rng=seed, time_constants=SWEEP["time_constants"], blanks=BLANKS)
     word = trials[0].table.query("kind == 'word'").index[:2]  # one word, new and repeated
     units = simulate_units(networks[0], trials[0].subset(list(word)), alpha=alpha)
+    beside = against_published(fatigued, window)
     tables = {
         "effects": effects,
         "shape": pd.concat([shape_table(fatigued), shape_table(control)]),
         "bands": pd.concat([band_table(fatigued), band_table(control)]),
-        "against_published": against_published(fatigued, window).reset_index(),
+        "against_published": beside.reset_index(),
+        "item_orders": item_orders(beside).reset_index(),
         "sensitivity": sweep,
         "accuracy": pd.DataFrame({str(place): network.accuracy() for place, network in enumerate(networks)}),
     }

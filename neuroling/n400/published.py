@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from neuroling.n400.measures import Window, mean_amplitude, rebound, spectrum
 
@@ -136,6 +137,61 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
             "published 0 Hz gained": float(DC_POWER.loc[kind, "second"] - DC_POWER.loc[kind, "first"]) / 50.3,
         }
     return pd.DataFrame(rows).T.rename_axis("kind")
+
+
+def item_orders(table: pd.DataFrame) -> pd.DataFrame:
+    """Set the order of the four item types beside the published model's and people's, from the largest down.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`against_published`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a measure: N400 of first presentations, size of the repetition effect, and 0 Hz power gained on
+        repetition. Orders of the simulation, the published model and people as text (people's relative power was not
+        digitised), and Kendall's tau of the simulation with both; NaN where there is nothing to compare with.
+
+    Examples
+    --------
+    >>> model = curves().expand_dims(repeat=2).transpose("sample", "repeat", "time")
+    >>> item_orders(against_published(model, (0.252, 0.462)))["with the published model"].tolist()[:2]
+    [1.0, 1.0]
+    """
+    first, last = (tick - ONSET_TICK for tick in WINDOW_TICKS)
+    means = curves().isel(time=slice(first, last + 1)).mean("time").to_numpy().reshape(-1, 2)  # (kind, presentation)
+    published = pd.DataFrame(means, index=PEOPLE.index, columns=["first", "second"])
+    power = DC_POWER["second"] - DC_POWER["first"]
+    sides = {
+        "N400, first presentations": (table["first"], published["first"], -PEOPLE["first"]),
+        "repetition effect": (
+            table["first"] - table["second"],
+            published["first"] - published["second"],
+            PEOPLE["repetition"],
+        ),
+        "0 Hz power gained": (table["0 Hz gained"], power, None),
+    }
+    return pd.DataFrame({name: _compared(*values) for name, values in sides.items()}).T.rename_axis("measure")
+
+
+def _compared(ours: pd.Series, published: pd.Series, people: pd.Series | None) -> dict[str, object]:
+    return {
+        "simulated": _order(ours),
+        "published model": _order(published),
+        "people": "not digitised" if people is None else _order(people),
+        "with the published model": _tau(ours, published),
+        "with people": float("nan") if people is None else _tau(ours, people),
+    }
+
+
+def _tau(one: pd.Series, other: pd.Series) -> float:
+    return float(stats.kendalltau(one[PEOPLE.index].astype(float), other[PEOPLE.index]).statistic)
+
+
+def _order(values: pd.Series) -> str:
+    return " > ".join(values.astype(float).sort_values(ascending=False).index)
 
 
 def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataArray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neuroling.n400 import sensitivity as module
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import Timing, repetition
-from neuroling.n400.published import against_published
+from neuroling.n400.published import against_published, item_orders
 from neuroling.n400.sensitivity import as_text, diagnose, sensitivity
 from neuroling.n400.simulate import simulate
 
@@ -133,6 +134,20 @@ def test_published_curves_are_set_beside_a_simulation(network):
     np.testing.assert_allclose(table["ratio"], table["second"] / table["first"])
     assert table["published ratio"].between(0.7, 0.9).all()
     assert (table["published 0 Hz gained"] > 0).all()
+
+
+def like_people(sign=1.0):
+    """Amplitudes that order as people's N400s do, or the reverse."""
+    first = sign * pd.Series({"word": 4.0, "pseudoword": 3.0, "illegal": 2.0, "acronym": 1.0})
+    drop = sign * pd.Series({"word": 0.4, "pseudoword": 0.3, "acronym": 0.2, "illegal": 0.1})
+    return pd.DataFrame({"first": first, "second": first - drop, "0 Hz gained": drop})
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_orders_of_item_types_are_set_beside_peoples(sign):
+    orders = item_orders(like_people(sign))
+    assert orders["with people"].to_list()[:2] == [sign, sign]
+    assert orders.loc["repetition effect", "people"] == "word > pseudoword > acronym > illegal"
 
 
 def test_missing_type_is_refused(network):
