@@ -144,8 +144,8 @@ def pearson_of_operators(
             at_once = max(1, PRODUCT_VALUES // (len(rows[0]) * len(tile)))
             for first in range(0, len(orders), at_once):
                 some = slice(first, first + at_once)
-                product, length = _moments(centred, values, train[some], test[some])
-                scale = (length.square() * varied[some]).sqrt()
+                product, square = _moments(centred, values, train[some], test[some])
+                scale = (square * varied[some]).sqrt()
                 found[some, tile] = torch.where(scale > 0, product / scale, torch.nan).cpu().numpy()
     return found
 
@@ -153,13 +153,13 @@ def pearson_of_operators(
 def _moments(
     operator: torch.Tensor, values: torch.Tensor, train: torch.Tensor, test: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum products of truths with predictions, and take the length of predictions: (draw, target) each."""
+    """Sum products of truths with predictions, and squares of predictions: (draw, target) each."""
     shape = (len(train), values.shape[1])
-    moved = values[train.T.reshape(-1)].view(train.shape[1], -1)  # (train, draw · target)
+    moved = values.index_select(0, train.T.reshape(-1)).view(train.shape[1], -1)  # (train, draw · target)
     predicted = operator @ moved  # (test, draw · target)
-    length = torch.linalg.vector_norm(predicted, dim=0)
-    product = predicted.mul_(values[test.T.reshape(-1)].view(test.shape[1], -1)).sum(0)
-    return product.view(shape), length.view(shape)
+    truth = values.index_select(0, test.T.reshape(-1)).view(test.shape[1], -1)
+    product = truth.mul_(predicted).sum(0)
+    return product.view(shape), predicted.square_().sum(0).view(shape)
 
 
 def two_vs_two_of_relabelings(
