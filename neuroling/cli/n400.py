@@ -133,6 +133,9 @@ def _say_needs(ctx: typer.Context, participants: int) -> None:
     from neuroling.cli.unit_options import arguments_again
 
     with TemporaryDirectory() as folder:
-        changes = {"out": Path(folder) / "part.nc", "dry_run": False}
-        needs = extrapolate(lambda n: arguments_again(ctx, participants=n, **changes), participants)
+
+        def part(n: int) -> list[str]:
+            return arguments_again(ctx, participants=n, out=Path(folder) / f"{n}.nc", dry_run=False)
+
+        needs = extrapolate(part, participants)
     typer.echo(needs.to_json())

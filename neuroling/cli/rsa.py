@@ -126,6 +126,9 @@ def _say_needs(ctx: typer.Context, recording: Path) -> None:
     if "time" not in sizes:
         raise ValueError("--dry-run: there is no axis 'time' of which a part could be measured; run it instead.")
     with TemporaryDirectory() as folder:
-        changes = {"out": Path(folder) / "part.nc", "dry_run": False}
-        needs = extrapolate(lambda n: arguments_again(ctx, first_times=n, **changes), sizes["time"])
+
+        def part(n: int) -> list[str]:
+            return arguments_again(ctx, first_times=n, out=Path(folder) / f"{n}.nc", dry_run=False)
+
+        needs = extrapolate(part, sizes["time"])
     typer.echo(needs.to_json())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuroling.cli import estimate
 from neuroling.core.result import Result
 from neuroling.rsa.models import model_rdms
 from neuroling.rsa.similarity import similarity
@@ -162,6 +163,45 @@ def test_the_same_seed_gives_the_same_unit_and_another_one_does_not(call, tmp_pa
 def test_networks_that_cannot_read_end_in_words(call, tmp_path):
     answer = call(*(word for word in N400 if word != "--allow-unlearned"), "-o", tmp_path / "unit.nc")
     assert answer.exit_code == 1
+    assert not (tmp_path / "unit.nc").exists()
+
+
+@pytest.fixture
+def parts(call, monkeypatch):
+    """Commands that a dry run measures, made in this process."""
+    made = []
+
+    def measure(words):
+        answer = call(*words)
+        assert answer.exit_code == 0, answer.stderr
+        made.append(words)
+        return estimate.Needs(100.0, 10.0, 1.0)
+
+    monkeypatch.setattr(estimate, "measure", measure)
+    return made
+
+
+def test_a_dry_run_of_rsa_runs_a_quarter_and_a_half_of_the_times(call, files, tmp_path, parts):
+    answer = call("rsa", *files, "-o", tmp_path / "unit.nc", "--layer", "6", "--subject", "s2", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert [words[words.index("--first-times") + 1] for words in parts] == ["5", "10"]
+
+
+def test_a_dry_run_of_a_sweep_runs_a_quarter_and_a_half_of_the_participants(call, tmp_path, parts):
+    answer = call(*N400, "--participants", "4", "-o", tmp_path / "unit.nc", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert [words[words.index("--participants") + 1] for words in parts] == ["1", "2"]
+
+
+def test_a_dry_run_of_encoding_runs_a_quarter_and_a_half_of_the_targets(call, recordings, parts):
+    np.save(recordings / "s1.npy", np.random.default_rng(0).standard_normal((40, 8)))
+    answer = encode(call, recordings, "s1", "0", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert [words[words.index("--tile") + 1] for words in parts] == ["1/4", "1/2"]
+
+
+def test_a_dry_run_writes_nothing(call, files, tmp_path, parts):
+    call("rsa", *files, "-o", tmp_path / "unit.nc", "--dry-run")
     assert not (tmp_path / "unit.nc").exists()
 
 
