@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import xarray as xr
 
 from neuroling.core.result import NullDistribution, Result
 from neuroling.report.brain import glass_brain
+from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, new_axes, plot_null, plot_points
 from neuroling.report.html import Block, Callout, Figure, Section, Table, Text, write_report
 
@@ -42,6 +43,8 @@ class MatchingStudy:
         Published figures.
     methods : str
         How it was done; blank lines part paragraphs.
+    controls : ControlSet
+        Which variants are controls of which kind; a report without them says so.
     """
 
     title: str
@@ -54,6 +57,7 @@ class MatchingStudy:
     least_size: int
     anchors: pd.DataFrame
     methods: str
+    controls: ControlSet = field(default_factory=ControlSet)
 
 
 def participant_table(study: MatchingStudy) -> pd.DataFrame:
@@ -138,8 +142,15 @@ def write_matching_report(study: MatchingStudy, folder: Path) -> Path:
     for name, figure in pictures.items():
         (folder / f"{name}.png").write_bytes(figure.png)
     scores = Table(participant_table(study), TABLE)
+    means = {"model": study.result, **study.variants}
     sections = [
         Section("What came out", [Callout("result", _headline(study)), scores, pictures["participants"]]),
+        controls_section(
+            study.controls,
+            {name: float(found.score.mean()) for name, found in means.items()},
+            score="Mean accuracy",
+            synthetic=record.synthetic,
+        ),
         Section("Published figures", [Table(study.anchors, "For comparison, on the authors' data.")]),
         Section("The null of the mean", [pictures["null"]]),
         Section("Voxels that are predicted", _cluster_blocks(study, folder)),

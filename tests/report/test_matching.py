@@ -1,5 +1,7 @@
 """The leave-two-out report: nulls of participants and of their mean, clusters by size."""
 
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import xarray as xr
 from neuroling.core.provenance import Provenance
 from neuroling.core.result import NullDistribution, Result
 from neuroling.evaluation.compare import combine
+from neuroling.report.controls import ControlSet
 from neuroling.report.matching import MatchingStudy, clusters, participant_table, write_matching_report
 
 
@@ -69,3 +72,14 @@ def test_the_report_marks_synthetic_data_and_lists_clusters(study, tmp_path):
     assert "clusters of at least 10 contiguous voxels" in page
     assert (tmp_path / "correlation_P1.nii.gz").is_file()
     assert (tmp_path / "clusters.png").is_file()
+
+
+def test_controls_that_were_not_run_stand_in_the_report(study, tmp_path):
+    page = write_matching_report(study, tmp_path).read_text(encoding="utf-8")
+    assert "Not run: word rate, position, length, frequency, smoothed identity, untrained network" in page
+
+
+def test_a_control_stands_with_its_mean_accuracy(study, tmp_path):
+    with_control = replace(study, controls=ControlSet({"length": "published"}))
+    page = write_matching_report(with_control, tmp_path).read_text(encoding="utf-8")
+    assert "Not run: word rate, position, frequency" in page
