@@ -24,7 +24,7 @@ from neuroling.encoding.many_targets import (
 from neuroling.numerics.designs import Design
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.kernels import Kernel, Linear, Polynomial, RadialBasis
-from neuroling.numerics.memory import Targets
+from neuroling.numerics.memory import TILE_TARGETS, Targets
 from neuroling.numerics.penalties import cv_scores
 from neuroling.numerics.refit import fit_dual
 
@@ -137,7 +137,9 @@ class KernelRidgeCV(CrossValidated):
         chosen = best_penalties(alphas, scores)
         gram = design.full_gram()
         dual, mean = fit_dual(gram, targets, chosen)
-        offset = mean - gram.mean(0).cpu().numpy() @ dual  # the mean sample has the mean of the targets
+        centre = gram.mean(0).cpu().numpy()
+        tiles = [slice(start, start + TILE_TARGETS) for start in range(0, dual.shape[1], TILE_TARGETS)]
+        offset = mean - np.concatenate([centre @ dual[:, tile] for tile in tiles])  # the mean sample has their mean
         self._store(spread(dual, usable), spread(offset.astype(dual.dtype), usable), y.ndim)
         self.X_fit_ = features
         self.cv_scores_ = spread(scores, usable)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_X_y
 from neuroling.encoding.many_targets import ALPHAS, FLOATS, Splits, columns, floating
 from neuroling.encoding.ridge import RidgeCV, is_partition
 from neuroling.numerics.device import resolve_device, to_tensor
+from neuroling.numerics.memory import Targets
 from neuroling.numerics.triples import PenaltyTooSmallError, nested_pairs
 
 
@@ -104,7 +105,8 @@ class LeaveOneOutRidgeCV(RidgeCV):
         features = to_tensor(X, resolve_device(self.device), torch.float64)
         centred = features - features.mean(0)
         pairs = np.array([test for _, test in splits])
-        found = nested_pairs(centred @ centred.T, Y, pairs, alphas)
+        allowed = Targets(Y, features.device, self._limits()).allowed
+        found = nested_pairs(centred @ centred.T, Y, pairs, alphas, allowed=allowed)
         try:
             first = next(found)
         except PenaltyTooSmallError:

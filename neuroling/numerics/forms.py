@@ -111,7 +111,7 @@ class FoldOperators:
         left = room(at_once * len(truth) * wide, dtype=truth.dtype, device=truth.device)
         for first in range(0, truth.shape[1], wide):
             some = slice(first, first + wide)
-            self._add_products(projected[:, some].contiguous(), truth[:, some], error[:, some], left, at_once)
+            self._add_products(projected[:, some], truth[:, some], error[:, some], left, at_once)
 
     def _product_shape(self, n_rows: int, n_targets: int, *, cached: bool) -> tuple[int, int]:
         """How many penalties one product takes, and how many targets where its result should stay in a cache."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.kernels import centre_gram
+from neuroling.numerics.memory import tile_size
 from neuroling.numerics.ridge import GRAM_LIMIT, centre
 
 PAIRS_AT_ONCE = 128
@@ -131,6 +132,8 @@ def nested_pairs(
     Y: Float[NDArray[np.floating], "sample target"],
     pairs: Int[NDArray[np.integer], "pair 2"],
     alphas: Float[NDArray[np.floating], " alpha"],
+    *,
+    allowed: int | None = None,
 ) -> Iterator[tuple[Float[NDArray[np.floating], "2 target"], Int[NDArray[np.integer], " target"]]]:
     """Predict both samples of every pair, with the penalty of every target chosen by leave-one-out among the others.
 
@@ -144,6 +147,9 @@ def nested_pairs(
         Held-out samples of every fold; fast where consecutive pairs share their first sample.
     alphas : ndarray, shape (alpha,)
         Penalties.
+    allowed : int, optional
+        Bytes that may be used beside targets and what is yielded; no bound by default. With too few for the residuals
+        of all targets those are made anew for every some pairs, a stretch of targets at a time.
 
     Yields
     ------
@@ -156,21 +162,51 @@ def nested_pairs(
     ------
     PenaltyTooSmallError
         As :func:`residual_makers`.
+    MemoryError
+        If not even one target fits.
     """
-    y, mean = centre(to_tensor(Y, gram.device))
     makers = residual_makers(gram, alphas)
-    residuals = torch.stack([maker.to(y.dtype) @ y for maker in makers])  # (alpha, sample, target)
-    for start in range(0, len(pairs), PAIRS_AT_ONCE):
-        some = pairs[start : start + PAIRS_AT_ONCE]
-        found: list[tuple[NDArray[np.floating], NDArray[np.integer]]] = [None] * len(some)  # type: ignore[list-item]
-        for first in np.unique(some[:, 0]).tolist():
-            members = np.flatnonzero(some[:, 0] == first)
-            seconds = torch.from_numpy(some[members, 1]).to(gram.device)
-            predicted, chosen = _predict_group(triples(makers, first, seconds), residuals, y, first, seconds)
-            shifted = (predicted + mean.to(y.dtype)).cpu().numpy()
-            for place, member in enumerate(members.tolist()):
-                found[member] = shifted[:, place], chosen[place]
-        yield from found
+    pairs_at_once, size = _plan(Y, len(alphas), len(pairs), allowed)
+    stretches = [slice(start, start + size) for start in range(0, Y.shape[1], size)]
+    kept = _residuals(makers, Y) if len(stretches) == 1 else None
+    for start in range(0, len(pairs), pairs_at_once):
+        some = pairs[start : start + pairs_at_once]
+        predicted = np.empty((len(some), 2, Y.shape[1]), Y.dtype)
+        chosen = np.empty((len(some), Y.shape[1]), np.int16)
+        for stretch in stretches:
+            residuals, y, mean = kept or _residuals(makers, Y[:, stretch])
+            for first in np.unique(some[:, 0]).tolist():
+                members = np.flatnonzero(some[:, 0] == first)
+                seconds = torch.from_numpy(some[members, 1]).to(gram.device)
+                found, best = _predict_group(triples(makers, first, seconds), residuals, y, first, seconds)
+                predicted[members, :, stretch] = (found + mean).transpose(0, 1).cpu().numpy()
+                chosen[members, stretch] = best
+            del residuals, y
+        yield from zip(predicted, chosen, strict=True)
+
+
+def _residuals(makers: torch.Tensor, Y: NDArray[np.floating]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Residuals (alpha, sample, target) of the fits to all rows, centred targets (sample, target), and means."""
+    y, mean = centre(to_tensor(np.ascontiguousarray(Y), makers.device))
+    residuals = y.new_empty(len(makers), *y.shape)
+    for maker, found in zip(makers, residuals, strict=True):
+        torch.mm(maker.to(y.dtype), y, out=found)
+    return residuals, y, mean.to(y.dtype)
+
+
+def _plan(Y: NDArray[np.floating], n_alphas: int, n_pairs: int, allowed: int | None) -> tuple[int, int]:
+    """How many pairs are predicted at a time, for how many targets."""
+    n_samples, n_targets = Y.shape
+    pairs_at_once = min(PAIRS_AT_ONCE, max(n_pairs, 1))
+    if allowed is None:
+        return pairs_at_once, max(n_targets, 1)
+    pairs_at_once = max(1, min(pairs_at_once, allowed // 4 // (n_targets * (2 * Y.itemsize + 2))))
+    pair_bytes = pairs_at_once * n_targets * (2 * Y.itemsize + 2)
+    coefficients = 16 * 8 * n_alphas * min(n_samples, pairs_at_once) * n_samples
+    tile = (n_alphas * n_samples + 12 * pairs_at_once) * TILE * Y.itemsize
+    fixed = pair_bytes + coefficients + min(tile, allowed // 4)
+    per_target = (n_alphas + 3) * n_samples * Y.itemsize + 4 * pairs_at_once * Y.itemsize
+    return pairs_at_once, tile_size(max(n_targets, 1), fixed=fixed, per_target=per_target, allowed=allowed)
 
 
 def _predict_group(

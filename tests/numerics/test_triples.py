@@ -68,3 +68,19 @@ def test_a_penalty_without_digits_is_refused():
     X, Y = _data(7, 3)
     with pytest.raises(PenaltyTooSmallError, match=r"alphas: 1.0e-12 is below"):
         next(nested_pairs(torch.from_numpy(X @ X.T), Y, all_pairs(7), np.array([1e-12])))
+
+
+@pytest.mark.parametrize("allowed", [30_000, 60_000, 1_000_000])
+def test_little_memory_changes_nothing(allowed):
+    X, Y = _data(7, 3, q=90)
+    gram, pairs = torch.from_numpy(X @ X.T), all_pairs(7)
+    whole = list(nested_pairs(gram, Y, pairs, ALPHAS))
+    for (one, few), (other, chosen) in zip(nested_pairs(gram, Y, pairs, ALPHAS, allowed=allowed), whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+        np.testing.assert_array_equal(few, chosen)
+
+
+def test_memory_for_no_target_is_a_sentence():
+    X, Y = _data(7, 3)
+    with pytest.raises(MemoryError, match="max_memory: 100 bytes are allowed, but"):
+        next(nested_pairs(torch.from_numpy(X @ X.T), Y, all_pairs(7), ALPHAS, allowed=100))
