@@ -18,8 +18,8 @@ BATCH_BYTES = 2**25
 """Weighted ranks held at once (32 MiB); a heuristic."""
 
 FEWEST_ITEMS = 14
-"""Items below which tests err in more than 7 % of null studies at 5 %: 10 % with 10 items, 7 to 9 % with 12, 6 % with 14
-(1,500 simulations each of people who share a geometry)."""
+"""Items below which tests err in more than 7 % of null studies at 5 %: 10 % with 10 items, 7 to 9 % with 12, 6 % with
+14 (1,500 simulations each of people who share a geometry)."""
 
 MEASURES = {"spearman": rdm_compare.spearman, "pearson": rdm_compare.pearson}
 """Comparators that can be weighted."""
