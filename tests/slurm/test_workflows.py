@@ -51,19 +51,44 @@ def features(tmp_path):
     return array
 
 
-def test_rsa_over_participants_and_models(run, features, tmp_path):
-    rng = np.random.default_rng(1)
-    rows = []
-    for subject in ("s1", "s2"):
-        values = rng.standard_normal((40, 3, 8, 16))
-        coords = {"sample": features.sample, "time": np.arange(16) / 100}
-        recording = xr.DataArray(values, dims=("sample", "repeat", "channel", "time"), coords=coords, name="recording")
-        recording.to_netcdf(tmp_path / f"{subject}.nc", engine="h5netcdf")
-        rows.append(f"{subject},minilm,{tmp_path}/features.nc,{tmp_path}/{subject}.nc")
+@pytest.fixture
+def people(features, tmp_path):
+    """Recordings of two participants, and the table of their study."""
+    rows = [
+        f"{subject},minilm,{tmp_path}/features.nc,{record(tmp_path, subject, features)}" for subject in ("s1", "s2")
+    ]
     (tmp_path / "study.csv").write_text("\n".join(["subject,model,features,recording", *rows]) + "\n")
-    out = run("rsa", f"table: {tmp_path}/study.csv\noptions: --layer 6\n")
+    return tmp_path / "study.csv"
+
+
+def record(folder: Path, subject: str, features: xr.DataArray, seed: int = 1) -> Path:
+    values = np.random.default_rng([seed, *subject.encode()]).standard_normal((40, 3, 8, 16))
+    coords = {"sample": features.sample, "time": np.arange(16) / 100}
+    recording = xr.DataArray(values, dims=("sample", "repeat", "channel", "time"), coords=coords, name="recording")
+    recording.to_netcdf(folder / f"{subject}.nc", engine="h5netcdf")
+    return folder / f"{subject}.nc"
+
+
+def test_rsa_over_participants_and_models(run, people):
+    out = run("rsa", f"table: {people}\noptions: --layer 6\n")
     table = pd.read_csv(out / "results" / "table.csv")
     assert (set(table.subject), set(table.model), len(table)) == ({"s1", "s2"}, {"minilm"}, 32)
+
+
+def test_new_data_of_the_first_participant_leave_the_others_as_they_are(run, features, people):
+    """The estimate is of the first participant, but nothing is made again because of it."""
+    out = run("rsa", f"table: {people}\noptions: --layer 6\n")
+    before = made(out / "results")
+    record(out, "s1", features, seed=2)
+    run("rsa", f"table: {people}\noptions: --layer 6\n")
+    after = made(out / "results")
+    assert {name for name in before if after[name] > before[name]} == {"s1/minilm.nc"}
+
+
+def made(results: Path) -> dict[str, int]:
+    """When the estimate and the units were made."""
+    names = ("estimate.json", "s1/minilm.nc", "s2/minilm.nc")
+    return {name: (results / name).stat().st_mtime_ns for name in names}
 
 
 def test_encoding_over_participants_layers_and_tiles(run, features, tmp_path):
