@@ -241,6 +241,37 @@ def read_list(config: Mapping[str, object], name: str, default: Sequence[object]
     return labels
 
 
+def read_file(config: Mapping[str, object], name: str) -> str:
+    """Read the name of a file that is there from the configuration of a workflow.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake gives it.
+    name : str
+        Its key.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    FileNotFoundError
+        If the key is absent, or no file has that name.
+
+    Examples
+    --------
+    >>> read_file({"stimuli": __file__}, "stimuli") == __file__
+    True
+    """
+    found = config.get(name)
+    if not isinstance(found, str) or not Path(found).is_file():
+        given = "nothing" if found is None else repr(found)
+        raise FileNotFoundError(f"{name}: the configuration has {given}; expected the name of a file that is there.")
+    return found
+
+
 def requests(estimate: str | Path, attempt: int = 1) -> dict[str, int]:
     """Turn the estimate of a unit, as ``--dry-run`` writes it, into what to ask of the cluster.
 

@@ -129,6 +129,12 @@ def test_an_absent_list_may_have_a_default():
     assert workflow.read_list({}, "seeds", default=[0]) == ["0"]
 
 
+@pytest.mark.parametrize(("config", "given"), [({}, "has nothing"), ({"stimuli": "absent.csv"}, "has 'absent.csv'")])
+def test_a_file_that_is_not_there_is_named(config, given):
+    with pytest.raises(FileNotFoundError, match=f"stimuli: the configuration {given}; expected"):
+        workflow.read_file(config, "stimuli")
+
+
 def test_requests_leave_a_margin_and_grow_with_every_attempt(tmp_path):
     (tmp_path / "e.json").write_text('{"memory_mb": 1000.0, "seconds": 600.0}')
     first, second = (workflow.requests(tmp_path / "e.json", attempt) for attempt in (1, 2))
