@@ -9,7 +9,7 @@ import pytest
 
 from neuroling.data.errors import DataNotFound
 from neuroling.data.fetch import locate
-from neuroling.report.expected import compare_with_expected
+from neuroling.report.expected import compare_with_expected, read_expected
 
 ANALYSES = Path(__file__).parents[2] / "analyses"
 
@@ -53,5 +53,18 @@ def test_the_ablation_runs_on_twins_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "real_or_twin", lambda name, load, twin: twin())
     table = module.main(tmp_path, steps=3, seeds=2, vocabulary=1500)
     assert set(table["condition"]) == set(module.CONDITIONS)
-    assert table["tagged right"].between(0, 1).all()
+    assert table[["head alone", "tagged right"]].apply(lambda column: column.between(0, 1)).all(axis=None)
+    assert set(table.loc[table["steps"] == 0, "condition"]) == set(module.STARTS)
+    assert len(list(tmp_path.glob("*.png"))) == len(module.FIGURES) * len(module.MEASURES)
+    assert len(module.numbers(table)) == table[list(module.MEASURES)].notna().sum().sum()
     assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_is_expected_of_the_ablation_has_every_run():
+    module = script("bert_ablation")
+    expected = read_expected(module.EXPECTED)
+    seeds, steps = range(module.DEFAULTS["seeds"]), module.DEFAULTS["steps"]
+    runs = {f"{name}, seed {seed}, step {steps}" for name in module.CONDITIONS for seed in seeds}
+    starts = {f"{name}, seed {seed}, step 0" for name in module.STARTS for seed in seeds}
+    assert {name.partition(":")[0] for name in expected} == runs | starts
+    assert len(expected) == len(runs) * len(module.MEASURES) + len(starts) * 2
