@@ -41,6 +41,9 @@ EIGEN_COST = 20.0
 CHOLESKY_COST = 0.6
 """Cost of decompositions in operations of a float32 product, per cubed size; measured on one core, heuristics."""
 
+CALL_COST = 1e7
+"""What the calls around one small factor cost, in operations of a float32 product: about 0.1 ms; a heuristic."""
+
 PRODUCT_ROWS = 1024
 PRODUCT_VALUES = 2**20
 """Rows of stacked operators in one product, and values that it gives on a CPU: high products are faster by some
@@ -48,6 +51,11 @@ percent, and what they give is squared and added up while it is in the cache. Me
 
 LEAST_SLACK = 1e-3
 """Smallest leverage left to a test set for which float32 residuals may be divided by it without losing digits."""
+
+LIKELY_SLACK = 1e-2
+FEW_FOLDS = 10
+"""Mean leverage left at which that is likely to hold, and folds that are decomposed one by one at little loss, so that
+residuals are not tried in vain. Heuristics."""
 
 
 class HeldOutErrors(Protocol):
@@ -208,7 +216,14 @@ Form = Callable[[Design, Sequence[Fold], torch.Tensor, torch.dtype], Iterator[He
 
 
 def choose_form(
-    folds: Sequence[Fold], n_samples: int, rank: int, *, n_alphas: int, n_targets: int, shifted: bool = True
+    folds: Sequence[Fold],
+    n_samples: int,
+    rank: int,
+    *,
+    n_alphas: int,
+    n_targets: int,
+    shifted: bool = True,
+    slack: float = 1.0,
 ) -> Form:
     """Choose the way to held-out errors that takes the fewest operations.
 
@@ -222,6 +237,9 @@ def choose_form(
         How many penalties and targets.
     shifted : bool
         Whether penalties are large enough for a Cholesky factor of the shifted Gram matrix.
+    slack : float
+        Guess of what the fit with the least penalty leaves over of a sample. Where it is too little to divide by, and
+        folds are few, residuals are not tried.
 
     Returns
     -------
@@ -242,22 +260,29 @@ def choose_form(
     ranks = np.minimum(trains, rank)
     rows = np.minimum(tests, ranks)
     through = n_alphas * 2 * n_targets  # products with targets, per cell of an operator
+    each = len(folds) * n_alphas
     cost: dict[Form, float] = {
-        by_spectrum: (
+        by_spectrum: CALL_COST * (5 * len(folds) + 0.2 * each)
+        + (
             EIGEN_COST * ranks**3 + 2 * ranks * trains * n_targets + through * rows * ranks + 2 * trains * ranks**2
         ).sum()
     }
     if shifted:
         factor = n_alphas * (CHOLESKY_COST * trains**3 + 2 * tests * trains**2)
-        cost[by_operators] = (factor + through * tests * trains).sum()
+        cost[by_operators] = CALL_COST * each + (factor + through * tests * trains).sum()
     if _is_partition(folds, n_samples):
         small = min(n_samples, rank)
-        cost[by_residuals] = (
-            EIGEN_COST * small**3 + (1 + n_alphas) * 2 * n_samples * small * n_targets + through * (tests**2).sum()
-        ) + n_alphas * (4 * tests**2 * small + 12 * tests**3).sum()  # blocks and their inverses, in float64
+        if slack >= LIKELY_SLACK or len(folds) > FEW_FOLDS:
+            cost[by_residuals] = (
+                CALL_COST * (5 + 3 * n_alphas)
+                + EIGEN_COST * small**3
+                + (1 + n_alphas) * 2 * n_samples * small * n_targets
+                + through * (tests**2).sum()
+                + n_alphas * (4 * tests**2 * small + 12 * tests**3).sum()  # blocks and their inverses, in float64
+            )
         if shifted:
             factor = n_alphas * (2 * n_samples**3 + (2 * tests**2 * trains).sum())
-            cost[by_deletion] = factor + through * (tests * trains).sum()
+            cost[by_deletion] = CALL_COST * (n_alphas + each) + factor + through * (tests * trains).sum()
     return min(cost, key=lambda form: cost[form])
 
 
@@ -302,8 +327,16 @@ def held_out_errors(
     HeldOutErrors
         One per fold, or one for all.
     """
-    shifted = float(np.min(alphas)) > GRAM_LIMIT * _trace(design)
-    form = choose_form(folds, design.n_samples, design.rank, n_alphas=len(alphas), n_targets=n_targets, shifted=shifted)
+    least, level = float(np.min(alphas)), _trace(design) / design.n_samples
+    form = choose_form(
+        folds,
+        design.n_samples,
+        design.rank,
+        n_alphas=len(alphas),
+        n_targets=n_targets,
+        shifted=least > GRAM_LIMIT * level * design.n_samples,
+        slack=least / (level + least) if design.rank == design.n_samples else 1.0,
+    )
     penalties = torch.as_tensor(np.asarray(alphas, np.float64), device=folds[0].train.device)
     yield from form(design, folds, penalties, dtype)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.designs import ShiftedGram
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import CHOLESKY_COST, EIGEN_COST
+from neuroling.numerics.forms import CALL_COST, CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
 from neuroling.numerics.ridge import GRAM_LIMIT, centre, fit_ridge
@@ -156,7 +156,8 @@ def _factors_pay(alphas: NDArray[np.floating], size: int) -> bool:
     """Whether a Cholesky factor a penalty takes less than one eigendecomposition."""
     different = len(np.unique(alphas))
     saved = 2 * len(alphas) / size  # one product of two is saved; in units of the cubed size
-    return different <= len(alphas) / MANY + 1 and different * CHOLESKY_COST <= EIGEN_COST + saved
+    factor = CHOLESKY_COST + 3 * CALL_COST / size**3
+    return different <= len(alphas) / MANY + 1 and different * factor <= EIGEN_COST + saved
 
 
 def _by_spectrum(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
