@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -52,7 +53,7 @@ def teach(
     if letters not in TRAINING:
         raise ValueError(f"letters: got {letters!r}; expected one of {tuple(TRAINING)}.")
     usual = TRAINING[letters]
-    training = usual if epochs is None else Training(epochs=epochs, autoencoding=usual.autoencoding)
+    training = usual if epochs is None else replace(usual, epochs=epochs)
     networks = []
     for number in range(lexicons):
         of_lexicon, of_weights = np.random.default_rng([rng, number]).spawn(2)

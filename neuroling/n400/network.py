@@ -37,7 +37,9 @@ class Architecture:
     fast, slow : tuple of int
         Fast and slow inhibitory units of orthography, hidden layer and semantics.
     rate, fast_rate, slow_rate : float
-        Share of the way to its target that a unit goes in a tick: excitatory, fast and slow inhibitory.
+        Share of the way to its target that a unit goes in a tick: excitatory, fast and slow inhibitory. Fast
+        inhibition is as fast as excitation. Where it is faster (1.0), it cuts the response short before the right
+        units are on, and these bring about a second rise (decision 0028).
     forward_range, to_bank_range, from_bank_range : float
         Upper ends of the uniform initial weights, divided by the square root of the number of sources, by that number,
         and by the size of the bank.
@@ -50,7 +52,7 @@ class Architecture:
     fast: tuple[int, int, int] = (4, 10, 10)
     slow: tuple[int, int, int] = (4, 10, 10)
     rate: float = 0.3
-    fast_rate: float = 1.0
+    fast_rate: float = 0.3
     slow_rate: float = 0.2
     forward_range: float = 1.0
     to_bank_range: float = 3.0
@@ -118,7 +120,7 @@ class Training:
     learning_rate: float = 0.03
     decay: float = 0.001
     ticks: int = 20
-    blank: int = 0
+    blank: int = 14
     error_from: int = 4
     autoencoding: float = 20.0
     frequency_weighted: bool = True
