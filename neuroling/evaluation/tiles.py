@@ -30,7 +30,7 @@ TILE = "tile"
 """Label of a tile among those of its unit of work."""
 
 COPIES = 8
-"""How often the values of a tile stand in memory while it is evaluated; a generous heuristic that no test measures."""
+"""How often the values of a tile stand in memory while it is evaluated; a heuristic that a slow test holds."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,8 @@ def evaluate_tiles(
     unusable : {"refuse", "score as NaN"}
         What becomes of targets that are constant or not finite.
     memory_bytes : float, optional
-        Evaluate a tile in smaller stretches where its values would need more.
+        Evaluate a tile in smaller stretches where its values would need more. Beside it stand the tile itself and, for
+        a null that fits every draw anew, up to about 200 MB of draws side by side.
     **options
         As in :func:`~neuroling.evaluation.evaluate.evaluate`: ``splits``, ``metric``, ``ceiling``, ``inference``.
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +114,45 @@ def test_smaller_stretches_are_said_once(features, source, tmp_path, caplog):
     caplog.set_level("INFO", "neuroling")
     tiled(features, source, tmp_path, tiles=Tile.all(2), memory_bytes=10_000)
     assert sum("Memory: every tile" in message for message in caplog.messages) == 1
+
+
+PEAK = """
+import numpy as np
+from pathlib import Path
+from neuroling import CircularShift, ContiguousFolds, Ridge, Stimuli, pearson
+from neuroling.data.sources import ArraySource
+from neuroling.evaluation.tiles import Tile, evaluate_tiles
+
+def memory(field):
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return 1024 * int(line.split()[1])
+
+folder, kept, n = Path({folder!r}), {kept!r}, 400
+rng, stimuli = np.random.default_rng(0), Stimuli.from_texts([f"volume {{i}}" for i in range(n)])
+features = stimuli.features(rng.standard_normal((n, 30)))
+coords = {{"sample": stimuli.labels, "time_index": np.arange(n)}}
+values = rng.standard_normal((n, 40_000), dtype=np.float32)
+null = {{"none": None, "kept": CircularShift(20, minimum=5, keep_draws=False, keep_choices=True),
+        "anew": CircularShift(20, minimum=5, keep_draws=False)}}[kept]
+options = {{"tiles": [Tile(1, 1)], "splits": ContiguousFolds(4, gap=2), "metric": pearson}}
+options |= {{"seed": 0, "inference": null}}
+model = Ridge(1.0, device="cpu")
+evaluate_tiles(model, features, ArraySource(values[:, :50], coords), folder / "warm", **options)
+before = memory("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+evaluate_tiles(model, features, ArraySource(values, coords), folder / "whole", memory_bytes=48e6, **options)
+print(memory("VmHWM") - before - values.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of memory are reset on Linux only")
+@pytest.mark.parametrize(("kept", "beside"), [("none", 0), ("kept", 0), ("anew", 200e6)])
+def test_the_bound_on_memory_is_kept(tmp_path, kept, beside):
+    """Beside one copy of the tile and the bound, a null that fits anew may stack draws."""
+    script = PEAK.format(folder=str(tmp_path), kept=kept)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 48e6 + beside
 
 
 def with_bad(source):
