@@ -5,7 +5,9 @@ After Devlin et al. (2019), sections 5.1 to 5.3, at a scale that a laptop trains
 of 8 sequences, AdamW with warm-up. Published with BERT-base: masked beats left to right; next-sentence prediction helps
 a little; larger is better. Measured here: how many nats a guess of a held-out token is better than guessing by
 frequency, and the share of words of the treebank's test part tagged right by a head alone on frozen states and after
-fine-tuning of the whole, each beside random weights. Seeds give the error bars: differences smaller than those are none.
+fine-tuning of the whole, each beside random weights. Seeds give the error bars: differences smaller than those are
+none. Expected here: what is asked of more tokens learns more, from left to right most of all; only that and 50 % masks
+gain in fine-tuning too; next sentences cost and bring nothing.
 """
 
 from collections.abc import Iterator
@@ -201,7 +203,7 @@ def draw(table: pd.DataFrame, title: str, measure: str) -> "Axes":
     axes = plot_ablation(last, measure, label=MEASURES[measure])
     base = table[(table["steps"] == 0) & (table["condition"] == "15 %")][measure].mean() if measure != "gain" else 0.0
     axes.axhline(base, color="#8a9199", linestyle="--", label="by frequency" if measure == "gain" else "random weights")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1))
     return axes
 
 
