@@ -3,6 +3,7 @@
 from html import unescape
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -39,6 +40,17 @@ def test_titles_predict_the_maps_of_the_twin(script, tmp_path):
     assert (result.p_values().sel(model="MiniLM") < 0.05).all()
     page = check_outputs(tmp_path, {"glass_brain.png", "stat_map.png", "models.png", "correlation_minilm.nii.gz"})
     assert "tf-idf" in page
+    check_banded(accuracy, tmp_path)
+
+
+def check_banded(accuracy, out):
+    """A weighting a voxel does what one penalty for both spaces does, and its weights are shares."""
+    both, banded = accuracy["tf-idf + MiniLM"], accuracy["tf-idf + MiniLM, banded"]
+    assert banded > both - 0.05
+    weights = nibabel.load(out / "weight_of_minilm.nii.gz").get_fdata()
+    inside = weights[np.isfinite(weights) & (weights != 0)]
+    assert 0 <= inside.min() < inside.max() <= 1
+    assert len(np.unique(inside)) > 3
 
 
 def test_late_articles_can_be_held_out_instead(script, tmp_path):
