@@ -39,10 +39,12 @@ from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
 from neuroling.n400.network import Network
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.simulate import simulate
+from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_fit
 from neuroling.rsa.pairs import FixedRDM
 
+EXPECTED = Path(__file__).parent / "expected" / "n400_people.json"
 CHANNELS = ["Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4"]  # centro-parietal, as in wordpairs_eeg
 EPOCH = slice(0.0, 0.72)  # s
 CONSTANTS = (6.0, 8.0, 10.0, 14.0, np.inf)  # T in ticks; the last one is the ERP model
@@ -71,7 +73,18 @@ def main(
     print(pd.DataFrame({"r": matrices.score.to_series(), "p": matrices.p_values().to_series()}).round(3).to_string())
     if sensitivity:
         print(as_text(diagnose([network], alpha=Alpha(time_constant), rng=seed)))
+    synthetic = scores.provenance.synthetic or matrices.provenance.synthetic
+    if (participants, lexicons, time_constant, epochs, synthetic) == (24, 24, 8.0, None, False):
+        compare_with_expected(numbers(scores, parameters, matrices), EXPECTED)
     return parameters
+
+
+def numbers(scores: Result, parameters: pd.DataFrame, matrices: Result) -> dict[str, float]:
+    """Name what is held against the expected numbers."""
+    found = {f"{name}, held-out r": value for name, value in scores.score.to_series().items()}
+    found |= {", ".join(name): value for name, value in parameters["estimate"].items()}
+    found |= {f"nouns, {name}": value for name, value in matrices.score.squeeze().to_series().items()}
+    return {str(name): float(value) for name, value in found.items()}
 
 
 def waveforms(
@@ -87,6 +100,7 @@ def waveforms(
     times, unrelated = erps["time"].to_numpy(), (erps["condition"] == "unrelated").to_numpy()
     simulated = {constant: primed(network, constant, unrelated, seed, allow_unlearned) for constant in CONSTANTS}
     features = simulated_features(simulated).assign_coords(sample=erps["sample"].to_numpy())
+    features = features.assign_attrs(synthetic=0)  # a model of people's recordings is no twin of them
     coded = stimuli.features(np.where(unrelated, 0.5, -0.5)[:, None], ["unrelated"])
     ticks = next(iter(simulated.values()))["time"].to_numpy()
     asked = {"alpha function": (AlphaResponse(times), coded), "simulated N400": (SimulatedERP(ticks, times), features)}
