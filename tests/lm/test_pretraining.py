@@ -141,9 +141,7 @@ print(hashlib.sha256(json.dumps(sorted(vocabulary.items())).encode()).hexdigest(
 @pytest.mark.slow  # a process of its own each: 3 s
 def test_pieces_and_their_numbers_are_the_same_in_every_process():
     found = {
-        subprocess.run(
-            [sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True
-        ).stdout
+        subprocess.run([sys.executable, "-c", VOCABULARY], check=True, capture_output=True, text=True).stdout
         for _ in range(3)
     }
     assert len(found) == 1
