@@ -84,7 +84,8 @@ def fit_linear(
     features = features - x_mean
     dual = features.shape[1] >= features.shape[0]
     if not _factors_pay(alphas, min(features.shape)) or alphas.min() <= GRAM_LIMIT * float(features.square().sum()):
-        return fit_ridge(X, targets.values, alphas, device=targets.device, batch=targets.limits.batch)
+        batch = targets.limits.batch or TILE_TARGETS
+        return fit_ridge(X, targets.values, alphas, device=targets.device, batch=batch)
     solve = shifted_solver(features @ features.T if dual else features.T @ features, alphas, targets.dtype)
     across = features.T.to(targets.dtype)  # (feature, sample)
     coef = np.empty((X.shape[1], targets.values.shape[1]), targets.values.dtype)
