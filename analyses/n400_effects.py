@@ -151,8 +151,8 @@ def people(trials: pd.DataFrame) -> pd.DataFrame:
     for one in SENTENCE_PHENOMENA[:3] + SENTENCE_PHENOMENA[6:7]:
         chosen = trials[trials["condition"] == one.among] if one.among else trials
         x, covariates = one.predictor or "uncloze", [name for name in one.covariates if chosen[name].std() > 0]
-        if x not in chosen:
-            continue
+        if x not in chosen or not chosen[x].std() > 0:
+            continue  # nothing to estimate, as with the frequencies of a twin's made-up words
         numbers = chosen[[x, *covariates]].apply(lambda column: (column - column.mean()) / column.std())
         fit = mixed_model(chosen.assign(**numbers), "n400", [x, *covariates], random_effects(chosen, x))
         found = fit.to_dataframe().loc[x]

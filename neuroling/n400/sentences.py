@@ -290,9 +290,8 @@ def _judged(size: float, error: float, df: float, mean: float) -> Effect:
     """Make an effect of an estimate; without any error it is what it is."""
     half = float(stats.t.ppf(0.975, df)) * error
     t = size / error if error > 0 else float(np.inf * np.sign(size)) if size else 0.0
-    smaller = (
-        (EQUIVALENCE * mean - abs(size)) / error if error > 0 else np.inf * np.sign(EQUIVALENCE * mean - abs(size))
-    )
+    room = EQUIVALENCE * mean - abs(size)
+    smaller = room / error if error > 0 else float(np.inf if room >= 0 else -np.inf)
     relative = [value / mean if mean > 0 else 0.0 for value in (size, size - half, size + half)]
     return Effect(
         estimate=size,

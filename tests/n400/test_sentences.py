@@ -143,3 +143,9 @@ def test_bad_input_is_answered_by_a_sentence(case):
     call, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_values_that_are_all_zero_have_no_effect_and_are_absent():
+    found = over_items(np.zeros(4), 0.0)
+    assert (found.t, found.relative) == (0.0, 0.0)
+    assert found.verdict("larger") == "absent"
