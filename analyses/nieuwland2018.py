@@ -96,9 +96,7 @@ def numbers(correlations: Result, fits: Result) -> dict[str, float]:
 
 def predictors(nouns: pd.DataFrame, language_model: Path | None) -> tuple[pd.DataFrame, str]:
     """Describe each noun in its sentence."""
-    texts = [
-        f"{context} {article} {noun}" for context, article, noun in nouns[["context", "article", "noun"]].to_numpy()
-    ]
+    texts = (nouns["context"] + " " + nouns["noun"]).tolist()  # a context ends with the article
     sentences = Stimuli.from_texts(texts, labels=range(len(texts)))
     targets = words_at(
         sentences, [[(len(text) - len(noun), len(text))] for text, noun in zip(texts, nouns["noun"], strict=True)]
@@ -137,12 +135,10 @@ def leave_item_out(nouns: pd.DataFrame, row: int) -> float:
     """Surprisal (bits) of a noun from trigrams that have never seen its item."""
     others = nouns[nouns["item"] != nouns["item"].iloc[row]]
     model = fit_ngram(
-        Stimuli.from_texts(
-            (others["context"] + " " + others["article"] + " " + others["noun"]).tolist(), labels=range(len(others))
-        )
+        Stimuli.from_texts((others["context"] + " " + others["noun"]).tolist(), labels=range(len(others)))
     )
     here = nouns.iloc[row]
-    words = f"{here['context']} {here['article']} {here['noun']}".split()
+    words = f"{here['context']} {here['noun']}".split()
     return float(surprisal(Stimuli.from_texts(words, labels=range(len(words))), model).to_numpy()[-1, 0])
 
 
