@@ -423,7 +423,7 @@ def _mean_of_whole(
         target[token] = segment
         sums = torch.zeros(len(counts) + 1, states.shape[1], device=device)
         sums.index_add_(0, torch.as_tensor(target, device=device), states.float())
-        return sums[:-1] / divisor
+        return sums[:-1].div_(divisor)
 
     return mean
 
