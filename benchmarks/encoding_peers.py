@@ -3,8 +3,8 @@
     python benchmarks/encoding_peers.py PART [--voxels N] [--json FILE]      PART: story, ridge, shapes, nested, banded
 
 Scores of the penalties chosen are held against the peer's. Times are CPU seconds of one process, beside the *floor*:
-the products that no exact search can do without, at the rate of float32 products of the same shape, measured before and
-after each of our rounds (median). The peer runs once. Exits with 1 if a bar is missed.
+the products that no exact search can do without, at the mean rate of float32 products of the same shape, measured
+before and after each of our rounds, of which the median counts. The peer runs once. Exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
