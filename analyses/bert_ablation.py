@@ -65,6 +65,7 @@ FIGURES = {
 }
 BY_STEPS = ["Direction", "Size"]  # drawn from random weights to the last step
 STARTS = ["15 %", "left to right", "1 layer of 32", "2 layers of 128"]
+UNSETTLED = {"5 %": ["head alone", "tagged right"]}  # so little is learnt that chance decides: not expected
 MEASURES = {
     "gain": "nats a token below guessing by frequency",
     "head alone": "words tagged right, head on frozen states",
@@ -235,10 +236,10 @@ def write(out: Path, table: pd.DataFrame, texts: Texts, options: dict[str, int])
 
 
 def numbers(table: pd.DataFrame) -> dict[str, float]:
-    """Name the numbers that are expected: every measure of every run at every step."""
+    """Name the numbers that are expected: every settled measure of every run at every step."""
     return {
         f"{row['condition']}, seed {row['seed']}, step {row['steps']}: {measure}": float(row[measure])
         for _, row in table.iterrows()
         for measure in MEASURES
-        if pd.notna(row[measure])
+        if pd.notna(row[measure]) and measure not in UNSETTLED.get(row["condition"], [])
     }
