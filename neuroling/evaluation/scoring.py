@@ -26,6 +26,13 @@ from neuroling.core.protocols import (
 from neuroling.evaluation.heldout import HeldOut, fit_split, held_out, predict_splits
 from neuroling.evaluation.metrics import Metric, apply, lay_out, pearson, similarity, two_vs_two
 from neuroling.numerics import pairs as pair_algebra
+from neuroling.numerics.moments import (
+    MomentSplit,
+    moments_pay,
+    orthonormal_design,
+    pearson_of_moments,
+    weights_on_moments,
+)
 from neuroling.numerics.relabel import pearson_of_operators, pearson_of_relabelings, two_vs_two_of_relabelings
 
 STACKED_VALUES = 2**22
@@ -238,14 +245,35 @@ class Scorer:
         y = self.data.y_mean.values.reshape(self.data.n_samples, -1)  # (sample, target)
         shape = [self.data.y.sizes[dim] for dim in self.metric.kept(self.dims)]
         fitted = [(split, self._operators(split)) for split in self.splits]
+        few = self._as_moments(fitted, len(orders))
         batch = max(1, STACKED_VALUES // y.shape[1])
         for start in range(0, len(orders), batch):
             some = orders[start : start + batch]
-            total = np.zeros((len(some), y.shape[1]))
-            for (train, test), parts in fitted:
-                total += pearson_of_operators(parts, y, (train, test), some)
-            for values in total / len(fitted):
+            if few is not None:
+                scores = pearson_of_moments(*few, y, some)
+            else:
+                scores = np.mean([pearson_of_operators(parts, y, split, some) for split, parts in fitted], axis=0)
+            for values in scores:
                 yield self._label(values.reshape(shape))
+
+    def _as_moments(
+        self, fitted: Sequence[tuple[Split, Sequence[LinearPart]]], n_draws: int
+    ) -> tuple[list[MomentSplit], NDArray[np.float64]] | None:
+        """Write operators as weights on the recording's products with features, where that is possible and pays."""
+        x = self.data.x.values
+        if x.ndim != 2 or not moments_pay(1 + x.shape[1], self.splits, n_draws):
+            return None
+        design = orthonormal_design(x)
+        splits = []
+        for (train, test), parts in fitted:
+            weights = weights_on_moments([part.operator for part in parts], design[train])
+            if weights is None:
+                return None
+            which = np.empty(sum(len(part.targets) for part in parts), np.intp)
+            for number, part in enumerate(parts):
+                which[part.targets] = number
+            splits.append(MomentSplit(train, test, weights, which))
+        return splits, design
 
     def _operators(self, split: Split) -> Sequence[LinearPart]:
         """Fit one split and take its operators, or say why there are none."""

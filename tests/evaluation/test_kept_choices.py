@@ -39,6 +39,15 @@ def test_a_fixed_penalty_gives_the_draws_of_refitting(make_data, p):
     np.testing.assert_allclose(*draws, atol=1e-10)
 
 
+def test_few_features_and_many_draws_go_by_moments_and_give_the_same(make_data, monkeypatch):
+    data, null = make_data(400, 3, phi=0.3, signal=0.3, voxel=3), CircularShift(120, keep_choices=True)
+    fast = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
+    monkeypatch.setattr("neuroling.evaluation.scoring.pearson_of_moments", None)  # would fail if it were asked
+    monkeypatch.setattr("neuroling.evaluation.scoring.moments_pay", lambda *_: False)
+    slow = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
+    np.testing.assert_allclose(fast, slow, atol=1e-10)
+
+
 def test_chosen_penalties_are_those_of_the_recording_as_it_is(make_data):
     """Each voxel and fold is refitted with the penalty that it chose, one Ridge a penalty, and correlated plainly."""
     data = make_data(80, 5, phi=0.3, signal=0.5, voxel=6)

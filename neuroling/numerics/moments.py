@@ -1,0 +1,238 @@
+r"""Many relabelings of a recording, scored from its products with a few features: its moments.
+
+A prediction that is linear in a recording, and looks at it through the columns :math:`B` of a design alone, is
+:math:`W B_{train}^\top y_{train}`. The sums :math:`B_a^\top y_a` over stretches of samples that all splits treat alike
+are made once for a draw; what a split trains on is the sum of all less what it leaves out. A draw then costs
+:math:`2 n q` operations for its moments and as many for its predictions, where operators of (test, train) samples cost
+:math:`2 n_{test} n_{train}` in every split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+Rows = Int[NDArray[np.integer], " row"]
+
+EXACT = 1e-9
+"""What an operator may differ from its product with the design, relative to its largest entry."""
+
+LONGEST = 10.0
+"""Length of weights above which rounding errors of moments in float32 would show in predictions. A heuristic."""
+
+VALUES_AT_ONCE = 2**19
+"""Values of a target's draws, 2 MB in float32: they stay in a second-level cache. A heuristic."""
+
+TARGETS_AT_ONCE = 512
+"""Targets whose variances are held at once, for every split and draw."""
+
+CALL = 4e6
+"""Operations that go by while one split of one target is started. A heuristic."""
+
+
+class MomentSplit(NamedTuple):
+    """One split of a model: which weights on moments predict the test rows of which target."""
+
+    train: Rows
+    test: Rows
+    weights: Sequence[Float[NDArray[np.float64], "test moment"]]
+    which: Int[NDArray[np.integer], " target"]
+
+
+def orthonormal_design(X: Float[NDArray[np.floating], "sample feature"]) -> Float[NDArray[np.float64], "sample moment"]:
+    """Give a constant and the left singular vectors of centred features: their columns, without their scales.
+
+    Examples
+    --------
+    >>> orthonormal_design(np.array([[1.0, 2.0], [3.0, 6.0], [5.0, 10.0]])).round(2).tolist()  # of rank one
+    [[0.58, -0.71], [0.58, 0.0], [0.58, 0.71]]
+    """
+    centred = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64)
+    left, spectrum, _ = np.linalg.svd(centred, full_matrices=False)
+    scores = left[:, spectrum > spectrum.max(initial=0.0) * max(X.shape) * np.finfo(float).eps]
+    return np.column_stack([np.full(len(X), len(X) ** -0.5), scores])
+
+
+def weights_on_moments(
+    operators: Sequence[Float[NDArray[np.floating], "test train"]], design: Float[NDArray[np.float64], "train moment"]
+) -> list[Float[NDArray[np.float64], "test moment"]] | None:
+    """Write operators as weights on moments of the training rows, where they are.
+
+    Parameters
+    ----------
+    operators : sequence of ndarray, shape (test, train)
+        What predicts test rows from training rows.
+    design : ndarray, shape (train, moment)
+        Training rows of :func:`orthonormal_design`.
+
+    Returns
+    -------
+    list of ndarray of shape (test, moment), or None
+        None where some operator sees more of a recording than these moments, or would magnify their rounding errors.
+
+    Examples
+    --------
+    >>> design = np.array([[1.0, -1.0], [1.0, 1.0], [1.0, 3.0]])
+    >>> weights_on_moments([design[:1] @ design.T], design)[0].round(9).tolist()
+    [[1.0, -1.0]]
+    >>> weights_on_moments([np.eye(3)], design) is None
+    True
+    """
+    solve = np.linalg.pinv(design.T @ design, hermitian=True)
+    found = []
+    for operator in operators:
+        weights = operator @ design @ solve
+        wrong = np.abs(weights @ design.T - operator).max()
+        if wrong > EXACT * np.abs(operator).max() or np.linalg.norm(weights, axis=1).max() > LONGEST:
+            return None
+        found.append(weights)
+    return found
+
+
+def moments_pay(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_draws: int) -> bool:
+    """Say whether moments need fewer operations than operators of (test, train) samples, calls included.
+
+    Parameters
+    ----------
+    n_moments : int
+        Columns of the design.
+    splits : sequence of tuple of ndarray, shapes (train,) and (test,)
+        Row numbers.
+    n_draws : int
+        Relabelings.
+
+    Examples
+    --------
+    >>> halves = [(np.arange(200), np.arange(200, 400)), (np.arange(200, 400), np.arange(200))]
+    >>> moments_pay(40, halves, 1000), moments_pay(300, halves, 1000)
+    (True, False)
+    """
+    n_samples = 1 + max(int(rows.max(initial=0)) for split in splits for rows in split)
+    at_once = min(n_draws, max(1, VALUES_AT_ONCE // n_samples))
+    tested = sum(len(test) for _, test in splits)
+    moments = 2 * n_moments * (n_samples + tested) + len(splits) * CALL / at_once
+    return moments < sum(2 * len(train) * len(test) for train, test in splits)
+
+
+def pearson_of_moments(
+    splits: Sequence[MomentSplit],
+    design: Float[NDArray[np.float64], "sample moment"],
+    Y: Float[NDArray[np.floating], "sample target"],
+    orders: Int[NDArray[np.integer], "draw sample"],
+) -> Float[NDArray[np.float64], "draw target"]:
+    r"""Correlate held-out rows with their predictions under many orders of the recording, nothing fitted.
+
+    One target at a time, so that all its draws stay in the processor's cache whatever its penalties:
+    :math:`r = \hat y^\top y / \sqrt{\hat y^\top \hat y \; y_c^\top y_c}` with centred predictions :math:`\hat y`.
+
+    Parameters
+    ----------
+    splits : sequence of MomentSplit
+        Weights on moments of the training rows.
+    design : ndarray, shape (sample, moment)
+        Columns of the moments.
+    Y : ndarray, shape (sample, target)
+        Recording; its dtype is that of the products.
+    orders : ndarray of int, shape (draw, sample)
+        In draw ``d`` row ``i`` holds what was recorded in row ``orders[d, i]``.
+
+    Returns
+    -------
+    ndarray, shape (draw, target)
+        Mean over splits; NaN where either side is constant in one of them.
+
+    Examples
+    --------
+    >>> design = np.array([[0.5, -1.5], [0.5, -0.5], [0.5, 0.5], [0.5, 1.5]])
+    >>> line = MomentSplit(np.arange(2), np.arange(2, 4), [design[2:] @ np.array([[1.0, 0], [0, 1]])], np.array([0]))
+    >>> Y, orders = np.array([[0.0], [1.0], [2.0], [4.0]]), np.array([[0, 1, 2, 3], [0, 1, 3, 2]])
+    >>> pearson_of_moments([line], design, Y, orders).round(3).tolist()
+    [[1.0], [-1.0]]
+    """
+    found = np.empty((len(orders), Y.shape[1]))
+    at_once = max(1, VALUES_AT_ONCE // len(Y))
+    columns = torch.from_numpy(np.ascontiguousarray((Y - Y.mean(axis=0)).T))  # (target, sample)
+    plan = _Plan(splits, torch.from_numpy(design).to(columns.dtype))
+    for start in range(0, len(orders), at_once):
+        plan.correlate(columns, orders[start : start + at_once], found[start : start + at_once])
+    return found
+
+
+class _Plan:
+    """Rows sorted into stretches that every split treats alike, and weights as tensors."""
+
+    def __init__(self, splits: Sequence[MomentSplit], design: torch.Tensor) -> None:
+        self.trained, self.by_stretch, sizes = _stretches(splits, len(design))
+        ends = np.cumsum(sizes).tolist()
+        self.stretches = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
+        self.design = [design[torch.from_numpy(self.by_stretch[rows])].T.contiguous() for rows in self.stretches]
+        place = np.empty(len(design), np.int64)
+        place[self.by_stretch] = np.arange(len(design))
+        self.tests = [_slice_or_rows(place[split.test]) for split in splits]
+        self.n_tested = [len(split.test) for split in splits]
+        centred = ([one - one.mean(axis=0) for one in split.weights] for split in splits)
+        self.weights = [[torch.from_numpy(one).to(design.dtype) for one in ones] for ones in centred]
+        self.which = [split.which.tolist() for split in splits]
+
+    def correlate(self, columns: torch.Tensor, orders: NDArray[np.integer], found: NDArray[np.float64]) -> None:
+        """Correlate all targets (target, sample) in some orders (draw, sample): means over splits, (draw, target)."""
+        rows = torch.from_numpy(orders[:, self.by_stretch].T.astype(np.int32))  # (sorted sample, draw)
+        moved = columns.new_empty(rows.numel())
+        moments = columns.new_empty(len(self.stretches), len(self.design[0]), rows.shape[1])
+        for start in range(0, len(columns), TARGETS_AT_ONCE):
+            some = columns[start : start + TARGETS_AT_ONCE]
+            for target, (values, spread) in enumerate(zip(some, self._spread(some, rows), strict=True), start):
+                torch.index_select(values, 0, rows.view(-1), out=moved)
+                recorded = moved.view(rows.shape)
+                for part, stretch, sums in zip(self.design, self.stretches, moments, strict=True):
+                    torch.mm(part, recorded[stretch], out=sums)
+                found[:, target] = self._scores(target, recorded, moments, spread).mean(0).numpy()
+
+    def _scores(self, target: int, recorded: torch.Tensor, moments: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Correlate one target in every split: (split, draw)."""
+        whole = moments.sum(0)
+        product, square = torch.empty_like(spread), torch.empty_like(spread)
+        for number, test in enumerate(self.tests):
+            predicted = self.weights[number][self.which[number][target]] @ self._sums(number, moments, whole)
+            torch.sum(recorded[test] * predicted, 0, out=product[number])
+            torch.sum(predicted.square_(), 0, out=square[number])
+        scale = square.mul_(spread).sqrt_()
+        return torch.where(scale > 0, product / scale, torch.nan)
+
+    def _sums(self, number: int, moments: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+        """Sum the moments that a split trains on, or take the others from the whole: (moment, draw)."""
+        inside, outside = np.flatnonzero(self.trained[:, number]), np.flatnonzero(~self.trained[:, number])
+        if len(outside) < len(inside):
+            return whole - (moments[outside[0]] if len(outside) == 1 else moments[outside].sum(0))
+        return moments[inside].sum(0)
+
+    def _spread(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Sum squares of the centred test rows: (target, split, draw)."""
+        found = columns.new_empty(len(columns), len(self.tests), rows.shape[1])
+        squares = columns.square()
+        for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
+            tested = columns.new_zeros(columns.shape[1], rows.shape[1]).scatter_(0, rows[test].long(), 1.0)
+            found[:, number] = squares @ tested - (columns @ tested).square() / n_tested
+        return found
+
+
+def _slice_or_rows(rows: NDArray[np.int64]) -> slice | torch.Tensor:
+    """Give consecutive rows as a slice, which copies nothing."""
+    first = int(rows[0])
+    return slice(first, first + len(rows)) if np.all(np.diff(rows) == 1) else torch.from_numpy(rows)
+
+
+def _stretches(
+    splits: Sequence[MomentSplit], n_samples: int
+) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
+    """Group samples by the splits that train on them: (stretch, split) of each, samples by stretch, sizes."""
+    trains = np.zeros((n_samples, len(splits)), bool)
+    for number, split in enumerate(splits):
+        trains[split.train, number] = True
+    kinds, of_sample, sizes = np.unique(trains, axis=0, return_inverse=True, return_counts=True)
+    return kinds, np.argsort(of_sample.reshape(-1), kind="stable"), sizes
