@@ -25,7 +25,7 @@ from neuroling.numerics.designs import Design
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.kernels import Kernel, Linear, Polynomial, RadialBasis
 from neuroling.numerics.memory import TILE_TARGETS, Targets
-from neuroling.numerics.penalties import cv_scores
+from neuroling.numerics.penalties import cv_fit
 from neuroling.numerics.refit import fit_dual
 
 KERNELS = ("linear", "rbf", "polynomial")
@@ -132,14 +132,11 @@ class KernelRidgeCV(CrossValidated):
         kernel, folds = self._kernel(features.shape[1]), self._inner_folds(features, y, groups)
         usable, device = self._usable(columns(y)), resolve_device(self.device)
         targets = Targets(of_usable(columns(y), usable), device, limits)
-        design = Design.of_kernel(kernel, to_tensor(features, device, torch.float64))
-        scores = cv_scores(design, targets, folds, alphas)
+        design = Design.of_kernel(kernel, to_tensor(features, device))
+        scores, kept = cv_fit(design, targets, folds, alphas)
         chosen = best_penalties(alphas, scores)
-        gram = design.full_gram()
-        dual, mean = fit_dual(gram, targets, chosen)
-        centre = gram.mean(0).cpu().numpy()
-        tiles = [slice(start, start + TILE_TARGETS) for start in range(0, dual.shape[1], TILE_TARGETS)]
-        offset = mean - np.concatenate([centre @ dual[:, tile] for tile in tiles])  # the mean sample has their mean
+        dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
+        offset = mean if design.features is not None else mean - _at_the_mean_sample(design, dual)
         self._store(spread(dual, usable), spread(offset.astype(dual.dtype), usable), y.ndim)
         self.X_fit_ = features
         self.cv_scores_ = spread(scores, usable)
@@ -177,6 +174,13 @@ class KernelRidgeCV(CrossValidated):
 
     def _kernel(self, n_features: int) -> Kernel:
         return checked_kernel(self.kernel, self.gamma, self.degree, self.constant, n_features)
+
+
+def _at_the_mean_sample(design: Design, dual: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Weighted kernel values (target,) of the mean sample, which must be predicted by the mean of the targets."""
+    centre = design.full_gram().mean(0).cpu().numpy()
+    tiles = [slice(start, start + TILE_TARGETS) for start in range(0, dual.shape[1], TILE_TARGETS)]
+    return np.concatenate([centre @ dual[:, tile] for tile in tiles])
 
 
 def checked_kernel(kernel: str, gamma: float | None, degree: int, constant: float, n_features: int) -> Kernel:

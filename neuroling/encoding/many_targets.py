@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from neuroling.numerics.memory import Limits
+from neuroling.numerics.penalties import best_rows
 
 logger = logging.getLogger(__name__)
 
@@ -134,10 +135,7 @@ def best_penalties(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> 
     >>> best_penalties(np.array([1.0, 9.0]), np.array([[0.5, np.nan], [0.5, np.nan]]))
     array([1., 9.])
     """
-    scored = ~np.isnan(scores).any(0)
-    best = np.full(scores.shape[1], alphas.argmax())
-    best[scored] = scores[:, scored].argmax(0)
-    return alphas[best]
+    return alphas[best_rows(scores, without=int(alphas.argmax()))]
 
 
 def spread(values: NDArray[np.floating], usable: NDArray[np.bool_]) -> NDArray[np.floating]:

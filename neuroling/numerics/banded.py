@@ -26,7 +26,7 @@ from neuroling.numerics.forms import FoldOperators, HeldOutErrors, held_out_erro
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.penalties import add_up, cv_scores, plan_passes, r_squared
 from neuroling.numerics.refit import fit_dual, fit_linear
-from neuroling.numerics.ridge import Folds
+from neuroling.numerics.ridge import Folds, centre
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def search_weightings(
             continue
         parts = _prepare(bands, grams, weightings[some], rows, alphas, targets)
         for tile, y in targets.tiles(plan.tile):
-            error, baseline = (found.cpu().numpy() for found in _add_up(parts, y, len(alphas)))
+            error, baseline = (found.cpu().numpy() for found in _add_up(parts, centre(y)[0], len(alphas)))
             curves = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
             curves = curves.reshape(-1, len(alphas), curves.shape[1])
             scores[some, tile], top[some, tile] = curves.max(1), curves.argmax(1)
@@ -262,8 +262,7 @@ def _fit_alike(
         cuts = np.cumsum([part.shape[1] for part in bands.parts])[:-1]
         roots = np.sqrt(weights).astype(coef.dtype)
         return [root * part for root, part in zip(roots, np.split(coef, cuts), strict=True)]
-    gram = _design(bands, grams, weights).full_gram()
-    dual, _ = fit_dual(gram, targets, alphas)
+    dual, _ = fit_dual(_design(bands, grams, weights), targets, alphas)
     solution = to_tensor(dual, targets.device)
     return [
         ((weight * part.T).to(solution.dtype) @ solution).cpu().numpy()

@@ -21,6 +21,9 @@ would lose two digits more (measured on 2,400 training samples of 3,072 features
 
 POWER_STEPS = 12
 
+FACTOR_SIZE = 320
+"""Largest matrix that is inverted by its Cholesky factor at once; larger ones by blocks. A heuristic."""
+
 SLABS = 8
 """Largest number of runs of rows that are copied one after the other; a heuristic."""
 
@@ -47,8 +50,10 @@ class Design:
         Parameters
         ----------
         features : Tensor, shape (sample, feature)
+            In any precision; the design is in float64.
         """
-        centred = features - features.mean(0)
+        centred = features.to(torch.float64, copy=True)
+        centred -= centred.mean(0)
         wide = centred.shape[1] >= centred.shape[0]
         return cls(centred @ centred.T if wide else None, centred)
 
@@ -62,7 +67,10 @@ class Design:
             Gives inner products.
         features : Tensor, shape (sample, feature)
         """
-        return cls.linear(features) if isinstance(kernel, Linear) else cls(kernel(features, features), None)
+        if isinstance(kernel, Linear):
+            return cls.linear(features)
+        features = features.to(torch.float64)
+        return cls(kernel(features, features), None)
 
     @property
     def n_samples(self) -> int:
@@ -209,6 +217,47 @@ def factor_dtype(largest: float, alpha: float, dtype: torch.dtype) -> torch.dtyp
     return dtype if largest <= FLOAT32_CONDITION * alpha else torch.float64
 
 
+def invert(matrix: torch.Tensor) -> None:
+    r"""Invert a symmetric, positive definite matrix in its own memory, nearly all by matrix products.
+
+    With blocks :math:`A, B, D` (both diagonal ones and the one below), :math:`U = A^{-1} B^\top` and the Schur
+    complement :math:`S = D - B U`, the blocks of the inverse are :math:`A^{-1} + U S^{-1} U^\top`, :math:`-S^{-1}
+    U^\top` and :math:`S^{-1}`; :math:`A` and :math:`S` are inverted likewise, small ones by Cholesky factors. That is
+    4/3 of a cubed size in multiplications and additions, a third more than LAPACK's way, at the speed of products.
+
+    Source: Higham (2002), Accuracy and Stability of Numerical Algorithms, 2nd edition, chapters 10 and 14.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (row, row)
+        Written over.
+
+    Examples
+    --------
+    >>> matrix = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+    >>> invert(matrix)
+    >>> (3 * matrix).round().tolist()
+    [[2.0, -1.0], [-1.0, 2.0]]
+    """
+    if len(matrix) <= FACTOR_SIZE:
+        matrix.copy_(torch.cholesky_inverse(torch.linalg.cholesky(matrix)))
+        return
+    half = len(matrix) // 2
+    first, across, below, last = (
+        matrix[:half, :half],
+        matrix[:half, half:],
+        matrix[half:, :half],
+        matrix[half:, half:],
+    )
+    invert(first)
+    torch.mm(first, below.mT, out=across)
+    last.addmm_(below, across, alpha=-1)
+    invert(last)
+    torch.mm(last, across.mT, out=below).neg_()
+    first.addmm_(across, below, alpha=-1)
+    across.copy_(below.mT)
+
+
 class ShiftedGram:
     """Cholesky factors of a Gram matrix with any penalty on its diagonal, each in the precision that it needs.
 
@@ -250,7 +299,7 @@ class ShiftedGram:
         return found
 
     def inverse(self, alpha: float) -> torch.Tensor:
-        """Invert the matrix with a penalty on its diagonal, by its factor.
+        """Invert the matrix with a penalty on its diagonal.
 
         Parameters
         ----------
@@ -259,10 +308,12 @@ class ShiftedGram:
         Returns
         -------
         Tensor, shape (sample, sample)
-            Of the same dtype.
+            Of the dtype that :func:`factor_dtype` takes.
         """
-        factor = self.factor(alpha)
-        found: torch.Tensor = torch.cholesky_inverse(factor, out=self._room("inverse", factor.dtype))
+        kind = factor_dtype(self._largest, alpha, self._dtype)
+        found = self._room("inverse", kind).mT.copy_(self._gram)  # by rows
+        found.diagonal().copy_(self._gram.diagonal() + alpha)
+        invert(found)
         return found
 
     def _room(self, use: str, kind: torch.dtype) -> torch.Tensor:

@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, slabs, take
+from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, invert, slabs, take
 from neuroling.numerics.device import room
 from neuroling.numerics.kernels import centre_gram, fold_grams
 from neuroling.numerics.ridge import GRAM_LIMIT, decompose
@@ -48,6 +48,9 @@ PRODUCT_ROWS = 1024
 PRODUCT_VALUES = 2**20
 """Rows of stacked operators in one product, and values that it gives on a CPU: high products are faster by some
 percent, and what they give is squared and added up while it is in the cache. Measured on one core, heuristics."""
+
+DELETED_ROWS = 128
+"""Rows of an operator that are made at a time where they cannot be made in place, so that copies are small."""
 
 LEAST_SLACK = 1e-3
 """Smallest leverage left to a test set for which float32 residuals may be divided by it without losing digits."""
@@ -85,12 +88,16 @@ class FoldOperators:
         Orthonormal, spans all predictions of the test rows; None: the test rows themselves.
     stacks : tuple of Tensor, each of shape (penalty, row, rank) or (penalty, row, train)
         From projected training targets to predictions, penalties after penalties.
+    blocks : tuple of (Tensor or None), each of shape (test, test)
+        For every penalty the block of the fold in the residual maker of the full fit, over the penalty, where the form
+        has it in the precision of the targets; see :mod:`neuroling.numerics.kept`. Empty if not asked for.
     """
 
     fold: Fold
     project: torch.Tensor | None
     basis: torch.Tensor | None
     stacks: tuple[torch.Tensor, ...]
+    blocks: tuple[torch.Tensor | None, ...] = ()
 
     def add_errors(self, y: torch.Tensor, error: torch.Tensor, baseline: torch.Tensor) -> None:
         """Add this fold's squared errors.
@@ -139,6 +146,28 @@ class FoldOperators:
                 error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
                 done += len(operators)
 
+    def residuals(self, y: torch.Tensor, number: int) -> torch.Tensor:
+        """Give held-out residuals for one penalty, where targets are not projected.
+
+        Parameters
+        ----------
+        y : Tensor, shape (sample, target)
+            Targets, about centred.
+        number : int
+            Which of the penalties.
+
+        Returns
+        -------
+        Tensor, shape (test, target)
+        """
+        seen = take(y, self.fold.train, 0)  # (train, target)
+        truth = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
+        for stack in self.stacks:
+            if number < len(stack):
+                return truth.addmm_(stack[number], seen, alpha=-1)
+            number -= len(stack)
+        raise IndexError(number)
+
     @property
     def n_operators(self) -> int:
         """Number of penalties, those of all weightings."""
@@ -147,7 +176,7 @@ class FoldOperators:
     @property
     def n_bytes(self) -> int:
         """Bytes held."""
-        return sum(part.nbytes for part in (*self.stacks, self.project, self.basis) if part is not None)
+        return sum(part.nbytes for part in (*self.stacks, *self.blocks, self.project, self.basis) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -306,6 +335,7 @@ def held_out_errors(
     *,
     n_targets: int,
     dtype: torch.dtype,
+    keep_blocks: bool = False,
 ) -> Iterator[HeldOutErrors]:
     """Prepare the held-out errors of all folds for any targets, by the form that suits the shape.
 
@@ -321,6 +351,8 @@ def held_out_errors(
         How many targets will be streamed, in all.
     dtype : torch.dtype
         Of the targets, and of every product with them.
+    keep_blocks : bool
+        Whether to keep what gives the weights of samples too, where the form has it.
 
     Yields
     ------
@@ -338,12 +370,16 @@ def held_out_errors(
         slack=least / (level + least) if design.rank == design.n_samples else 1.0,
     )
     penalties = torch.as_tensor(np.asarray(alphas, np.float64), device=folds[0].train.device)
-    yield from form(design, folds, penalties, dtype)
+    if form is by_deletion:
+        yield from by_deletion(design, folds, penalties, dtype, keep_blocks=keep_blocks)
+    else:
+        yield from form(design, folds, penalties, dtype)
 
 
 def _trace(design: Design) -> float:
+    """Trace of the centred Gram matrix."""
     if design.features is not None:
-        return float(design.features.square().sum())
+        return float(torch.linalg.vector_norm(design.features)) ** 2
     gram = design.full_gram()
     return float(gram.diagonal().sum() - gram.mean() * len(gram))
 
@@ -422,7 +458,7 @@ def by_operators(
 
 
 def by_deletion(
-    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype
+    design: Design, folds: Sequence[Fold], alphas: torch.Tensor, dtype: torch.dtype, *, keep_blocks: bool = False
 ) -> Iterator[HeldOutErrors]:
     r"""Invert the full Gram matrix once per penalty and delete each fold from it.
 
@@ -435,6 +471,8 @@ def by_deletion(
     folds : sequence of Fold
     alphas : Tensor, shape (alpha,)
     dtype : torch.dtype
+    keep_blocks : bool
+        Whether to keep the blocks of :class:`FoldOperators`, for penalties whose inverse has the targets' precision.
 
     Yields
     ------
@@ -447,21 +485,29 @@ def by_deletion(
     gram += level / n_samples
     shifted = ShiftedGram(gram, dtype)
     operators = [_training_means(len(alphas), fold, dtype) for fold in folds]
+    blocks: list[list[torch.Tensor | None]] = [[] for _ in folds]
     cuts = [slabs(fold.train) for fold in folds]
     for row, alpha in enumerate(alphas.tolist()):
         maker = shifted.inverse(alpha)
         maker -= 1 / (n_samples * (level + alpha))
-        for fold, found, cut in zip(folds, operators, cuts, strict=True):
-            _delete(maker, fold, cut, found[row])
-    yield from (FoldOperators(fold, None, None, (found,)) for fold, found in zip(folds, operators, strict=True))
+        for fold, found, cut, kept in zip(folds, operators, cuts, blocks, strict=True):
+            rows = take(maker, fold.test, 0)  # (test, sample)
+            block = take(rows, fold.test, 1)
+            _delete(rows, block, fold, cut, found[row])
+            if keep_blocks:
+                kept.append(block.clone() if maker.dtype == dtype else None)
+    for fold, found, kept in zip(folds, operators, blocks, strict=True):
+        yield FoldOperators(fold, None, None, (found,), tuple(kept))
 
 
-def _delete(maker: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
-    """Take a fold's operator (test, train), less what is there, from the inverse (sample, sample) for all samples."""
-    rows = take(maker, fold.test, 0)  # (test, sample)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(take(rows, fold.test, 1)))
-    if maker.dtype != found.dtype or len(cut) > SLABS:
-        found -= inverse @ take(rows, fold.train, 1)
+def _delete(rows: torch.Tensor, block: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
+    """Take a fold's operator (test, train), less what is there, from its rows (test, sample) and block (test, test)."""
+    inverse = block.clone()
+    invert(inverse)
+    if rows.dtype != found.dtype or len(cut) > SLABS:
+        for first in range(0, len(rows), DELETED_ROWS):
+            some = slice(first, first + DELETED_ROWS)
+            found[some] -= take(inverse[some] @ rows, fold.train, 1)
         return
     done = 0
     for slab in cut:  # without a copy

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.forms import HeldOutErrors, held_out_errors
+from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.ridge import Folds
+from neuroling.numerics.ridge import Folds, centre
 
 FRESH_BYTES = 2**28
 """Bytes of operators that are held at a time where there is a choice: memory that was never touched costs a second in
@@ -52,7 +53,7 @@ def ridge_cv_scores(
     ndarray, shape (alpha, target)
         float64; NaN for a target that is constant over samples.
     """
-    return cv_scores(Design.linear(to_tensor(X, targets.device, torch.float64)), targets, folds, alphas)
+    return cv_scores(Design.linear(to_tensor(X, targets.device)), targets, folds, alphas)
 
 
 def cv_scores(
@@ -76,18 +77,81 @@ def cv_scores(
     ndarray, shape (alpha, target)
         As :func:`ridge_cv_scores`.
     """
-    Y, rows = targets.values, to_folds(folds, design.device)
-    plan = plan_passes(design, targets, rows, len(alphas))
-    error, baseline = np.zeros((len(alphas), Y.shape[1])), np.zeros(Y.shape[1])
-    for some, chosen in _chunks(len(rows), len(alphas), plan.operators_at_once):
-        prepared = list(held_out_errors(design, rows[some], alphas[chosen], n_targets=Y.shape[1], dtype=targets.dtype))
+    return _search(design, targets, to_folds(folds, design.device), alphas, None)
+
+
+def cv_fit(
+    design: Design, targets: Targets, folds: Folds, alphas: Float[NDArray[np.floating], " alpha"]
+) -> tuple[Float[NDArray[np.float64], "alpha target"], Kept]:
+    """Score penalties, and fit targets with their best while what that takes is at hand.
+
+    Parameters
+    ----------
+    design, targets, folds, alphas
+        As in :func:`cv_scores`.
+
+    Returns
+    -------
+    scores : ndarray, shape (alpha, target)
+        As :func:`cv_scores`.
+    kept : Kept
+        Weights of samples of those targets that got them; :func:`neuroling.numerics.refit.fit_dual` fits the others.
+    """
+    kept = Kept.none_for(targets.values)
+    return _search(design, targets, to_folds(folds, design.device), alphas, kept), kept
+
+
+def _search(
+    design: Design, targets: Targets, rows: Sequence[Fold], alphas: NDArray[np.floating], kept: Kept | None
+) -> NDArray[np.float64]:
+    """Scores (alpha, target); weights of samples go to ``kept`` where all operators are held at once."""
+    Y, n_alphas = targets.values, len(alphas)
+    plan = plan_passes(design, targets, rows, n_alphas, keep_blocks=kept is not None)
+    whole = plan.operators_at_once >= len(rows) * n_alphas
+    error, baseline = np.zeros((n_alphas, Y.shape[1])), np.zeros(Y.shape[1])
+    for some, chosen in _chunks(len(rows), n_alphas, plan.operators_at_once):
+        options = {"n_targets": Y.shape[1], "dtype": targets.dtype, "keep_blocks": whole and kept is not None}
+        prepared = list(held_out_errors(design, rows[some], alphas[chosen], **options))
         for tile, y in targets.tiles(plan.tile):
-            found_error, found_baseline = add_up(prepared, y, len(alphas[chosen]))
-            error[chosen, tile] += found_error.cpu().numpy()
+            centred, mean = centre(y)
+            found_error, found_baseline = (
+                found.cpu().numpy() for found in add_up(prepared, centred, len(alphas[chosen]))
+            )
+            error[chosen, tile] += found_error
             if chosen.start == 0:
-                baseline[tile] += found_baseline.cpu().numpy()
+                baseline[tile] += found_baseline
+            if kept is not None and whole:
+                scores = r_squared(found_error, found_baseline, Y[:, tile])
+                best = best_rows(scores, int(np.argmax(alphas)))
+                kept.keep(prepared, centred, np.arange(tile.start, tile.stop), (best, 0))
+                kept.mean[tile] = mean.cpu().numpy()
         del prepared  # before the next are made
     return r_squared(error, baseline, Y)
+
+
+def best_rows(scores: Float[NDArray[np.float64], "option target"], without: int) -> Int[NDArray[np.intp], " target"]:
+    """Take the best of several options for every target: the first of equals.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (option, target)
+        NaN for targets that have none.
+    without : int
+        The option of targets without a score.
+
+    Returns
+    -------
+    ndarray of int, shape (target,)
+
+    Examples
+    --------
+    >>> best_rows(np.array([[0.5, np.nan], [0.5, np.nan]]), without=1).tolist()
+    [0, 1]
+    """
+    scored = ~np.isnan(scores).any(0)
+    best = np.full(scores.shape[1], without, np.intp)
+    best[scored] = scores[:, scored].argmax(0)
+    return best
 
 
 class Plan(NamedTuple):
@@ -108,7 +172,9 @@ class Plan(NamedTuple):
     fresh_operators: int
 
 
-def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alphas: int) -> Plan:
+def plan_passes(
+    design: Design, targets: Targets, folds: Sequence[Fold], n_alphas: int, *, keep_blocks: bool = False
+) -> Plan:
     """Divide the memory between operators and targets.
 
     Parameters
@@ -121,6 +187,8 @@ def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alpha
         Rows of every fold.
     n_alphas : int
         Number of penalties.
+    keep_blocks : bool
+        Whether a block (test, test) is held with every operator.
 
     Returns
     -------
@@ -133,22 +201,26 @@ def plan_passes(design: Design, targets: Targets, folds: Sequence[Fold], n_alpha
     """
     fixed = design.n_bytes + build_bytes(design)
     itemsize = targets.values.itemsize
-    per_operator = max(len(fold.test) * min(len(fold.train), design.rank) for fold in folds) * itemsize
+    beside = [len(fold.test) if keep_blocks else 0 for fold in folds]
+    widths = [min(len(fold.train), design.rank) + more for fold, more in zip(folds, beside, strict=True)]
+    per_operator = max(len(fold.test) * width for fold, width in zip(folds, widths, strict=True)) * itemsize
     at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
     held = min(at_once, len(folds) * n_alphas) * per_operator
     tile = targets.tile_size(fixed=fixed + held, per_target=_tile_bytes(folds, n_alphas, targets.values))
     return Plan(at_once, tile, FRESH_BYTES // per_operator)
 
 
-def add_up(prepared: Sequence[HeldOutErrors], y: torch.Tensor, n_alphas: int) -> tuple[torch.Tensor, torch.Tensor]:
+def add_up(
+    prepared: Sequence[HeldOutErrors], centred: torch.Tensor, n_alphas: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Add up the squared errors of some targets over folds.
 
     Parameters
     ----------
     prepared : sequence of HeldOutErrors
         From :func:`held_out_errors`.
-    y : Tensor, shape (sample, target)
-        Targets, on the device.
+    centred : Tensor, shape (sample, target)
+        Targets less their mean, on the device.
     n_alphas : int
         Number of penalties.
 
@@ -159,9 +231,9 @@ def add_up(prepared: Sequence[HeldOutErrors], y: torch.Tensor, n_alphas: int) ->
     baseline : Tensor, shape (target,)
         float64; squared errors of the training means.
     """
-    centred = y - y.mean(0, dtype=torch.float64).to(y.dtype)
-    error = torch.zeros((n_alphas, y.shape[1]), dtype=torch.float64, device=y.device)
-    baseline = torch.zeros(y.shape[1], dtype=torch.float64, device=y.device)
+    n_targets, device = centred.shape[1], centred.device
+    error = torch.zeros((n_alphas, n_targets), dtype=torch.float64, device=device)
+    baseline = torch.zeros(n_targets, dtype=torch.float64, device=device)
     for part in prepared:
         part.add_errors(centred, error, baseline)
     return error, baseline

@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import ShiftedGram
+from neuroling.numerics.designs import Design, ShiftedGram
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.forms import CALL_COST, CHOLESKY_COST, EIGEN_COST
+from neuroling.numerics.kept import Kept
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
 from neuroling.numerics.ridge import GRAM_LIMIT, centre, fit_ridge
@@ -26,18 +27,24 @@ Solver = Callable[[torch.Tensor, NDArray[np.floating]], torch.Tensor]
 
 
 def fit_dual(
-    gram: torch.Tensor, targets: Targets, alphas: Float[NDArray[np.floating], " target"]
+    design: Design,
+    targets: Targets,
+    alphas: Float[NDArray[np.floating], " target"],
+    found: tuple[NDArray[np.floating], Kept] | None = None,
 ) -> tuple[Float[NDArray[np.floating], "sample target"], Float[NDArray[np.float64], " target"]]:
     r"""Give the weights of samples, :math:`W = (K_c + \alpha I)^{-1} Y_c`.
 
     Parameters
     ----------
-    gram : Tensor, shape (sample, sample)
-        Inner products of the samples, float64, of any origin.
+    design : Design
+        Features or a Gram matrix.
     targets : Targets
         Targets.
     alphas : ndarray, shape (target,)
         Penalty of every target, above 0.
+    found : (ndarray of shape (alpha,), Kept), optional
+        The penalties searched, and the weights that the search left: taken where their penalty is that of the target,
+        and completed in place.
 
     Returns
     -------
@@ -46,15 +53,19 @@ def fit_dual(
     mean : ndarray, shape (target,)
         Means of the targets.
     """
-    dual = np.empty(targets.values.shape, targets.values.dtype)
-    mean = np.empty(targets.values.shape[1])
-    solve = shifted_solver(centre_gram(gram), alphas, targets.dtype)
-    for columns in by_penalty(alphas, targets.limits.batch or TILE_TARGETS):
+    kept = Kept.none_for(targets.values) if found is None else found[1]
+    done = np.zeros(len(alphas), bool) if found is None else (kept.option >= 0) & (found[0][kept.option] == alphas)
+    left = np.flatnonzero(~done)
+    if len(left) == 0:
+        return kept.dual, kept.mean
+    solve = shifted_solver(centre_gram(design.full_gram()), alphas[left], targets.dtype)
+    for some in by_penalty(alphas[left], targets.limits.batch or TILE_TARGETS):
+        columns = left[some]
         y, means = centre(to_tensor(targets.values[:, columns], targets.device))
         weights = solve(y, alphas[columns])
-        dual[:, columns] = (weights - weights.mean(0)).cpu().numpy()
-        mean[columns] = means.cpu().numpy()
-    return dual, mean
+        kept.dual[:, columns] = (weights - weights.mean(0)).cpu().numpy()
+        kept.mean[columns] = means.cpu().numpy()
+    return kept.dual, kept.mean
 
 
 def fit_linear(

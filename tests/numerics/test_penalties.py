@@ -11,6 +11,7 @@ from neuroling.numerics import penalties
 from neuroling.numerics.designs import Design, factor_dtype, to_folds
 from neuroling.numerics.forms import by_deletion, by_operators, by_residuals, by_spectrum, choose_form
 from neuroling.numerics.memory import Limits, Targets
+from neuroling.numerics.ridge import centre
 
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
@@ -50,7 +51,7 @@ def _scores(X, Y, folds, alphas, **limits):
 def _errors(form, design, folds, alphas, Y):
     y = torch.from_numpy(Y)
     prepared = list(form(design, to_folds(folds, CPU), torch.from_numpy(alphas), y.dtype))
-    return [found.numpy() for found in penalties.add_up(prepared, y, len(alphas))]
+    return [found.numpy() for found in penalties.add_up(prepared, centre(y)[0], len(alphas))]
 
 
 # --- every form equals refitting --------------------------------------------------------------------------------------

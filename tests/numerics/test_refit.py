@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from neuroling.numerics.designs import Design
 from neuroling.numerics.memory import Limits, Targets
 from neuroling.numerics.refit import by_penalty, fit_dual, fit_linear
 
@@ -46,7 +47,7 @@ def test_weights_are_those_of_one_fit_per_target(p, dtype, n_different):
 def test_weights_of_samples_solve_the_shifted_system(dtype, n_different):
     X, Y = _data(25, 40, 20, dtype)
     alphas = np.resize(np.logspace(0, 3, n_different), 20)
-    dual, mean = fit_dual(torch.from_numpy(X @ X.T), Targets(Y, torch.device("cpu"), Limits()), alphas)
+    dual, mean = fit_dual(Design(torch.from_numpy(X @ X.T), None), Targets(Y, torch.device("cpu"), Limits()), alphas)
     centred = X - X.mean(0)
     np.testing.assert_allclose(centred.T @ dual, _by_hand(X, Y, alphas), atol=TOLERANCE[dtype])
     np.testing.assert_allclose(mean, Y.mean(0), rtol=1e-6)
