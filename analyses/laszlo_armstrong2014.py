@@ -25,11 +25,17 @@ from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
 from neuroling.n400.sensitivity import sensitivity as swept
 from neuroling.n400.simulate import simulate, simulate_units
 from neuroling.n400.summary import band_table, pool_lexicons, shape_table
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_sweep, plot_units
 
 EXPECTED = Path(__file__).parent / "expected" / "laszlo_armstrong2014.json"
+PANELS = "Mean semantic activation by time and frequency; the shaded window is the width at half of the peak."
+EFFECTS = "Crossed mixed models over items, participants and lexicons; relative to the mean amplitude, 95 % intervals."
+SHOWN = ["hypothesis", "phenomenon", "relative", "relative_low", "relative_high", "t", "participants", "verdict"]
+SHAPE = ["model", "peaks", "peak", "latency", "rebound", "rebound low", "rebound high", "single-peaked"]
+BESIDE = ["kind", "first", "second", "ratio", "published ratio", "people, first (µV)", "people, repetition (µV)"]
 ROWS = [one for one in PHENOMENA if one.experiment == "repetition"]
 
 
@@ -85,25 +91,43 @@ def report(
     word = trials[0].table.query("kind == 'word'").index[:2]  # one word, new and repeated
     units = simulate_units(networks[0], trials[0].subset(list(word)), alpha=alpha)
     beside = against_published(fatigued, window)
-    tables = {
-        "effects": effects,
-        "shape": pd.concat([shape_table(fatigued), shape_table(control)]),
-        "bands": pd.concat([band_table(fatigued), band_table(control)]),
-        "against_published": beside.reset_index(),
-        "item_orders": item_orders(beside).reset_index(),
-        "sensitivity": sweep,
-        "accuracy": pd.DataFrame({str(place): network.accuracy() for place, network in enumerate(networks)}),
+    shape = pd.concat([shape_table(fatigued), shape_table(control)])
+    bands = pd.concat([band_table(fatigued), band_table(control)])
+    read = pd.DataFrame({f"lexicon {place}": network.accuracy() for place, network in enumerate(networks)})
+    everyone = effects[effects["lexicon"] == "all"].dropna(subset="estimate")
+    sections: dict[str, list[Exhibit | str]] = {
+        "Responses": [
+            Exhibit("four_panels", figure_to_png(plot_four_panels(fatigued, control, window=window)), PANELS),
+            Exhibit("shape", shape, "Peaks, latency (s), rebound as a share of the peak, 95 % interval.", shown=SHAPE),
+        ],
+        "Effects": [
+            Exhibit("effects_of_all", everyone.drop(columns=["lexicon"]), EFFECTS, shown=SHOWN),
+            f"All {len(effects)} rows, each lexicon by itself among them, are in effects.csv.",
+        ],
+        "Beside people and the published model": [
+            Exhibit("against_published", beside.reset_index(), "Beside digitised curves.", shown=BESIDE),
+            Exhibit("item_orders", item_orders(beside).reset_index(), "Orders of item types, rank correlations."),
+            Exhibit("bands", bands, "Relative power by band."),
+        ],
+        "Single units": [Exhibit("units", axes_to_png(plot_units(units)), "Semantic units that read one new word.")],
+        "Where the effects hold": [
+            "Effects depend on the time between onsets in units of T, and on the blank between both strings.",
+            Exhibit("sensitivity_repetition", axes_to_png(plot_sensitivity(sweep)), "Repetition effect, one lexicon."),
+            Exhibit(
+                "sensitivity_neighbourhood", axes_to_png(plot_sensitivity(sweep, "neighbourhood")), "Neighbourhood."
+            ),
+        ],
     }
-    for name, table in tables.items():
+    for name, table in {"effects": effects, "sensitivity": sweep, "accuracy": read}.items():
         table.to_csv(out / f"{name}.csv", index=False)
-    pictures = {
-        "four_panels": figure_to_png(plot_four_panels(fatigued, control, window=window)),
-        "units": axes_to_png(plot_units(units)),
-        "sensitivity_repetition": axes_to_png(plot_sensitivity(sweep)),
-        "sensitivity_neighbourhood": axes_to_png(plot_sensitivity(sweep, "neighbourhood")),
-    }
-    for name, picture in pictures.items():
-        (out / f"{name}.png").write_bytes(picture)
+    write_exhibits(
+        out,
+        sections,
+        title="Repetition and the alpha function",
+        subtitle=f"{len(networks)} lexicons, {networks[0].n_participants} simulated participants each; all simulated.",
+        provenance={"alpha": alpha, "seed": seed, "accuracy": float(read.to_numpy().mean())},
+        synthetic=False,
+    )
     film = film_of_units({label: units.sel(sample=label).isel(repeat=0) for label in units["sample"].to_numpy()})
     (out / "semantic_layer.gif").write_bytes(film)
-    return effects, tables["shape"]
+    return effects, shape

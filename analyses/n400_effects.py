@@ -27,11 +27,13 @@ from neuroling.n400.cohort import Letters, teach
 from neuroling.n400.effects import Effect, effect_table, hypotheses
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_effect_table
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
+SHOWN = ["phenomenon", "hypothesis", "larger", "people", "relative", "t", "p", "verdict"]
 PEOPLE = "people (Nieuwland et al. 2018)"
 
 
@@ -54,9 +56,28 @@ def main(
     networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     table = effect_table(networks, hypotheses(alpha), rng=seed, allow_unlearned=allow_unlearned)
     table = pd.concat([table, read], ignore_index=True)
-    table.to_csv(out / "effects.csv", index=False)
-    (out / "effects.png").write_bytes(axes_to_png(plot_effect_table(table), synthetic=synthetic))
     scores.save(out / "sentences.nc")
+    held_out = scores.score.rename("r").to_series().reset_index()
+    carried = table.dropna(subset="t").sort_values("phenomenon", kind="stable")
+    rest = table[table["t"].isna()].groupby(["phenomenon", "verdict"], sort=False)["hypothesis"].agg(", ".join)
+    picture = axes_to_png(plot_effect_table(table), synthetic=synthetic)
+    sections: dict[str, list[Exhibit | str]] = {
+        "Phenomena by hypotheses": [
+            Exhibit("effects", picture, "Verdict of every cell, with relative effects (%) or t."),
+            Exhibit("effects_carried", carried, "Every effect that was estimated.", shown=SHOWN),
+        ],
+        "What is not carried": [Exhibit("not_carried", rest.reset_index(), "Cells without an estimate, and why.")],
+        "Sentences": [Exhibit("held_out", held_out, "Held-out r with people's N400 over nouns, ten folds of items.")],
+    }
+    table.to_csv(out / "effects.csv", index=False)
+    write_exhibits(
+        out,
+        sections,
+        title="N400 phenomena under several hypotheses",
+        subtitle=f"{lexicons} lexicons, {participants} simulated participants each, and single trials of people.",
+        provenance={"alpha": alpha, "epochs": epochs, "letters": letters, "n_draws": n_draws, "seed": seed},
+        synthetic=synthetic,
+    )
     print(table.pivot_table(index="phenomenon", columns="hypothesis", values="t", sort=False).round(1).to_string())
     print(scores)
     if sensitivity:

@@ -39,6 +39,7 @@ from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
 from neuroling.n400.network import Network
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.simulate import simulate
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_fit
@@ -64,19 +65,53 @@ def main(
     """Fit waveforms, compare matrices, print both."""
     out.mkdir(parents=True, exist_ok=True)
     (network,) = teach(lexicons=1, participants=participants, rng=seed, epochs=epochs)
-    scores, parameters = waveforms(network, out, n_draws, seed, allow_unlearned)
+    scores, parameters, pictures = waveforms(network, n_draws, seed, allow_unlearned)
     matrices = nouns(Alpha(time_constant), lexicons, n_draws, seed, allow_unlearned)
     scores.save(out / "waveforms.nc")
     matrices.save(out / "nouns.nc")
-    parameters.to_csv(out / "parameters.csv")
+    synthetic = scores.provenance.synthetic or matrices.provenance.synthetic
+    options = {"participants": participants, "lexicons": lexicons, "time_constant": time_constant, "seed": seed}
+    write_page(out, scores, parameters, matrices, pictures, options, synthetic)
     print(parameters.round(3).to_string(), scores, matrices, sep="\n")
-    print(pd.DataFrame({"r": matrices.score.to_series(), "p": matrices.p_values().to_series()}).round(3).to_string())
+    print(beside_p(matrices, "rho").round(3).to_string(index=False))
     if sensitivity:
         print(as_text(diagnose([network], alpha=Alpha(time_constant), rng=seed)))
-    synthetic = scores.provenance.synthetic or matrices.provenance.synthetic
     if (participants, lexicons, time_constant, epochs, synthetic) == (24, 24, 8.0, None, False):
         compare_with_expected(numbers(scores, parameters, matrices), EXPECTED)
     return parameters
+
+
+def write_page(
+    out: Path,
+    scores: Result,
+    parameters: pd.DataFrame,
+    matrices: Result,
+    pictures: Mapping[str, bytes],
+    options: Mapping[str, object],
+    synthetic: bool,
+) -> None:
+    """Write tables, figures, and the page that shows them."""
+    fits = parameters.rename_axis(["model", "parameter"]).reset_index()
+    held_out = beside_p(scores, "r")
+    nouns = beside_p(matrices, "rho")
+    caption = "Unrelated less related targets: recorded with a 95 % band, and fitted by the {}."
+    sections: dict[str, list[Exhibit | str]] = {
+        "Waveforms": [
+            *(Exhibit(name.replace(" ", "_"), one, caption.format(name)) for name, one in pictures.items()),
+            Exhibit("parameters", fits, "Estimates, with 95 % intervals from resampled trials."),
+            Exhibit("held_out", held_out, "Held-out r over trials and time, ten folds; trials exchanged for p."),
+        ],
+        "Nouns": [
+            Exhibit("nouns", nouns, "Spearman correlation with people's matrix of pairs; items exchanged for p.")
+        ],
+    }
+    title = "Alpha functions and simulated N400s beside people"
+    write_exhibits(out, sections, title=title, provenance=options, synthetic=synthetic)
+
+
+def beside_p(result: Result, name: str) -> pd.DataFrame:
+    """Set scores beside their p values."""
+    return pd.DataFrame({name: result.score.to_series(), "p": result.p_values().to_series()}).reset_index()
 
 
 def numbers(scores: Result, parameters: pd.DataFrame, matrices: Result) -> dict[str, float]:
@@ -88,9 +123,9 @@ def numbers(scores: Result, parameters: pd.DataFrame, matrices: Result) -> dict[
 
 
 def waveforms(
-    network: Network, out: Path, n_draws: int, seed: int, allow_unlearned: bool
-) -> tuple[Result, pd.DataFrame]:
-    """Fit both predictors to the difference between unrelated and related pairs: held-out scores, intervals."""
+    network: Network, n_draws: int, seed: int, allow_unlearned: bool
+) -> tuple[Result, pd.DataFrame, dict[str, bytes]]:
+    """Fit both predictors to the difference between unrelated and related pairs: scores, intervals, figures."""
     stimuli, recording = real_or_twin(
         vanvliet_wordpairs.NAME, vanvliet_wordpairs.load, lambda: vanvliet_wordpairs.twin(rng=seed)
     )
@@ -104,7 +139,7 @@ def waveforms(
     coded = stimuli.features(np.where(unrelated, 0.5, -0.5)[:, None], ["unrelated"])
     ticks = next(iter(simulated.values()))["time"].to_numpy()
     asked = {"alpha function": (AlphaResponse(times), coded), "simulated N400": (SimulatedERP(ticks, times), features)}
-    found, rows = {}, {}
+    found, rows, pictures = {}, {}, {}
     for name, (model, x) in asked.items():
         found[name] = evaluate(
             model,
@@ -118,9 +153,8 @@ def waveforms(
         rows |= {(name, parameter): value._asdict() for parameter, value in intervals.items()}
         fitted = erps.copy(data=model.fit(x.to_numpy(), erps.to_numpy()).predict(x.to_numpy()))
         picture = plot_fit(erps, fitted, plus="unrelated", minus="related")
-        file = out / f"{name.replace(' ', '_')}.png"
-        file.write_bytes(axes_to_png(picture, synthetic=bool(recording.attrs["synthetic"])))
-    return combine(found, dim="model"), pd.DataFrame(rows).T
+        pictures[name] = axes_to_png(picture, synthetic=bool(recording.attrs["synthetic"]))
+    return combine(found, dim="model"), pd.DataFrame(rows).T, pictures
 
 
 def primed(network: Network, constant: float, unrelated: np.ndarray, seed: int, allow_unlearned: bool) -> xr.DataArray:

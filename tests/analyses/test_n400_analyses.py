@@ -32,6 +32,7 @@ def test_repetition_analysis_writes_its_tables_and_pictures(script, tmp_path, ca
     pictures = {"four_panels", "units", "sensitivity_repetition", "sensitivity_neighbourhood", "sweep_repetition"}
     assert pictures <= {path.stem for path in tmp_path.glob("*.png")}
     assert (tmp_path / "semantic_layer.gif").read_bytes().startswith(b"GIF8")
+    assert "Single units" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "inf = ERP model" in capsys.readouterr().out
 
 
@@ -44,6 +45,7 @@ def test_effect_table_has_every_phenomenon_for_networks_language_models_and_peop
             assert carried <= set(rows["phenomenon"]), name
     assert table["hypothesis"].nunique() == 12 + 3 + 1
     assert Result.load(tmp_path / "sentences.nc").provenance.synthetic
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "inf = ERP model" in capsys.readouterr().out
 
 
@@ -54,6 +56,7 @@ def test_fits_to_people_go_through_evaluate_and_find_the_planted_peak(script, tm
     assert onset + constant == pytest.approx(0.4, abs=0.06)
     assert found.loc[("alpha function", "coef 0"), "high"] < 0
     assert Result.load(tmp_path / "nouns.nc").provenance.synthetic
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_expected_effects_name_rows_of_the_table():
