@@ -26,12 +26,14 @@ from neuroling.encoding.many_targets import (
     spread,
     widened,
 )
-from neuroling.numerics.device import resolve_device
+from neuroling.numerics.designs import Design
+from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.pairs import LeverageError, held_out_operators
-from neuroling.numerics.penalties import ridge_cv_scores
-from neuroling.numerics.refit import fit_linear
+from neuroling.numerics.penalties import cv_fit
+from neuroling.numerics.refit import SampleWeights, fit_dual, fit_linear
 from neuroling.numerics.ridge import (
+    GRAM_LIMIT,
     apply_operators,
     fit_ridge,
     hat_matrix,
@@ -244,7 +246,7 @@ class RidgeCV(CrossValidated, Linear):
     share_at_edge_ : float
         Share of targets whose penalty is the smallest or largest tried: if it is not small, widen ``alphas``.
     coef_ : ndarray, shape (target, feature) or (feature,)
-        Weights, in the dtype of the targets.
+        Weights, in the dtype of the targets; where features outnumber samples they are made when first read.
     intercept_ : ndarray, shape (target,), or scalar
         Predictions at zero features.
     constant_targets_, unusable_targets_ : ndarray of int
@@ -309,14 +311,64 @@ class RidgeCV(CrossValidated, Linear):
         folds = self._inner_folds(features, y, groups)
         usable = self._usable(columns(y))
         targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
-        scores = ridge_cv_scores(features, targets, folds, alphas)
+        design = Design.linear(to_tensor(features, targets.device))
+        wide = design.gram is not None
+        scores, kept = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
         chosen = self._choose(alphas, scores)  # (usable target,)
-        coef, intercept = fit_linear(features, targets, chosen)
-        self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
+        if wide and chosen.min() > GRAM_LIMIT * design.trace():
+            dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
+            self._store_samples(features, spread(dual, usable), spread(mean, usable), y.ndim)
+        else:
+            coef, intercept = fit_linear(features, targets, chosen)
+            self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
         self.cv_scores_ = spread(scores, usable)
         self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
         self.alpha_ = spread(chosen, usable) if y.ndim == 2 and self.alpha_per_target else float(chosen[0])
         return self
+
+    @property
+    def coef_(self) -> NDArray[np.floating]:
+        """Weights (target, feature) or (feature,); where features outnumber samples made when first read, then kept."""
+        if "_samples" in vars(self):
+            self._store(self._samples.coef(resolve_device(self.device)), self._samples.intercept(), self._n_axes)
+        if "_coef" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet: it has no coef_. Call fit first.")
+        return self._coef
+
+    @coef_.setter
+    def coef_(self, coef: NDArray[np.floating]) -> None:
+        self._coef = coef
+        self.__dict__.pop("_samples", None)
+
+    def _store_samples(
+        self, X: NDArray[np.floating], dual: NDArray[np.floating], mean: NDArray[np.floating], n_axes: int
+    ) -> None:
+        """Keep weights of samples (sample, target) and a copy of the features, of which those of features are made."""
+        centre = X.mean(0, dtype=np.float64)
+        self._samples = SampleWeights((X - centre).astype(dual.dtype), centre, dual, mean)
+        self._n_axes = n_axes
+        intercept = self._samples.intercept()
+        self.intercept_ = intercept if n_axes == 2 else intercept[0]
+
+    def predict(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features.
+
+        Returns
+        -------
+        ndarray, shape (sample, target) or (sample,)
+            As the targets had at ``fit``, in their dtype.
+        """
+        check_is_fitted(self)
+        if "_samples" not in vars(self):
+            return super().predict(X)
+        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        predicted = self._samples.predict(features, resolve_device(self.device))  # (sample, target)
+        return predicted if self._n_axes == 2 else predicted[:, 0]
 
     def linear_parts(self, X_train: NDArray[np.floating], X_test: NDArray[np.floating]) -> list[LinearPart]:
         """Give the operators from training to test rows, a part for each penalty that was chosen.

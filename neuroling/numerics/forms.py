@@ -131,7 +131,8 @@ class FoldOperators:
     def _product_shape(self, n_rows: int, n_targets: int, *, cached: bool) -> tuple[int, int]:
         """How many penalties one product takes, and how many targets where its result should stay in a cache."""
         at_once = min(max(1, PRODUCT_ROWS // n_rows), max(map(len, self.stacks)))
-        return at_once, min(n_targets, max(1, PRODUCT_VALUES // (at_once * n_rows))) if cached else n_targets
+        n_products = -(-n_targets * at_once * n_rows // PRODUCT_VALUES) if cached else 1
+        return at_once, max(1, -(-n_targets // n_products))  # as wide as each other
 
     def _add_products(
         self, projected: torch.Tensor, truth: torch.Tensor, error: torch.Tensor, memory: torch.Tensor, at_once: int
@@ -146,8 +147,8 @@ class FoldOperators:
                 error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
                 done += len(operators)
 
-    def residuals(self, y: torch.Tensor, number: int) -> torch.Tensor:
-        """Give held-out residuals for one penalty, where targets are not projected.
+    def weigh(self, y: torch.Tensor, number: int, weights: torch.Tensor) -> bool:
+        """Write the weights of the test rows for one penalty, as :mod:`neuroling.numerics.kept` says.
 
         Parameters
         ----------
@@ -155,16 +156,28 @@ class FoldOperators:
             Targets, about centred.
         number : int
             Which of the penalties.
+        weights : Tensor, shape (sample, target)
+            Written to, in the test rows.
 
         Returns
         -------
-        Tensor, shape (test, target)
+        bool
+            Whether there is a block for that penalty.
         """
+        block = self.blocks[number]
+        if block is None:
+            return False
         seen = take(y, self.fold.train, 0)  # (train, target)
-        truth = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
+        gap = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
+        gap.addmm_(self._operator(number), seen, alpha=-1)
+        weights[self.fold.test] = block @ gap
+        return True
+
+    def _operator(self, number: int) -> torch.Tensor:
+        """Operator (row, rank or train) of one penalty."""
         for stack in self.stacks:
             if number < len(stack):
-                return truth.addmm_(stack[number], seen, alpha=-1)
+                return stack[number]
             number -= len(stack)
         raise IndexError(number)
 
@@ -359,7 +372,7 @@ def held_out_errors(
     HeldOutErrors
         One per fold, or one for all.
     """
-    least, level = float(np.min(alphas)), _trace(design) / design.n_samples
+    least, level = float(np.min(alphas)), design.trace() / design.n_samples
     form = choose_form(
         folds,
         design.n_samples,
@@ -374,14 +387,6 @@ def held_out_errors(
         yield from by_deletion(design, folds, penalties, dtype, keep_blocks=keep_blocks)
     else:
         yield from form(design, folds, penalties, dtype)
-
-
-def _trace(design: Design) -> float:
-    """Trace of the centred Gram matrix."""
-    if design.features is not None:
-        return float(torch.linalg.vector_norm(design.features)) ** 2
-    gram = design.full_gram()
-    return float(gram.diagonal().sum() - gram.mean() * len(gram))
 
 
 def by_spectrum(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,9 +25,6 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.forms import FoldOperators, HeldOutErrors
-
-PIECE = 512
-"""Targets whose weights are made together: a fraction of a tile, so that the memory for its errors is enough."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Kept:
         self,
         parts: Sequence[HeldOutErrors],
         centred: torch.Tensor,
-        columns: NDArray[np.integer],
+        columns: NDArray[np.integer] | slice,
         options: tuple[NDArray[np.integer], int],
     ) -> None:
         """Write the weights of some targets over what is there, where the parts can give them.
@@ -73,49 +71,25 @@ class Kept:
             What was searched.
         centred : Tensor, shape (sample, some)
             Those targets, less their mean.
-        columns : ndarray of int, shape (some,)
+        columns : ndarray of int, shape (some,), or slice
             Where they are among all targets.
         options : (ndarray of int of shape (some,), int)
             The penalty of each among those of the parts, and the number of the first of these among all.
         """
         chosen, first = options
-        folds = [part for part in parts if isinstance(part, FoldOperators) and part.blocks]
         self.option[columns] = -1
-        for number in np.unique(chosen).tolist() if folds and len(folds) == len(parts) else []:
-            blocks = [fold.blocks[number] for fold in folds]
-            alike = np.flatnonzero(chosen == number)
-            for some in np.array_split(alike, -(-len(alike) // PIECE)):
-                y = centred.index_select(1, torch.from_numpy(some).to(centred.device))
-                found = sample_weights(folds, blocks, y, number)
-                if found is not None:
-                    self.dual[:, columns[some]] = found.cpu().numpy()
-                    self.option[columns[some]] = first + number
-
-
-def sample_weights(
-    folds: Sequence[FoldOperators], blocks: Sequence[torch.Tensor | None], y: torch.Tensor, number: int
-) -> torch.Tensor | None:
-    """Give the weights of samples for one penalty.
-
-    Parameters
-    ----------
-    folds : sequence of FoldOperators
-        By deletion, test sets that are all samples together.
-    blocks : sequence of (Tensor or None), each of shape (test, test)
-        Blocks of the residual maker over the penalty; None if unknown.
-    y : Tensor, shape (sample, target)
-        Targets less their mean.
-    number : int
-        Which penalty.
-
-    Returns
-    -------
-    Tensor or None, shape (sample, target)
-        Columns sum to zero; None where some block is unknown.
-    """
-    weights = torch.empty_like(y)
-    for fold, block in zip(folds, blocks, strict=True):
-        if block is None:
-            return None
-        weights[fold.fold.test] = block @ fold.residuals(y, number)
-    return weights.sub_(weights.mean(0))
+        folds = [part for part in parts if isinstance(part, FoldOperators) and part.blocks]
+        if len(folds) < len(parts):
+            return
+        order = np.argsort(chosen, kind="stable")
+        y = centred.index_select(1, torch.from_numpy(order).to(centred.device))  # those that chose alike together
+        weights, option = torch.zeros_like(y), np.full(len(chosen), -1)
+        for start, stop in pairwise(np.flatnonzero(np.diff(chosen[order], prepend=-1, append=-1)).tolist()):
+            alike, number = slice(start, stop), int(chosen[order[start]])
+            known = [part.weigh(y[:, alike], number, weights[:, alike]) for part in folds]
+            option[order[alike]] = first + number if all(known) else -1
+        del y  # before weights are put in order
+        weights -= weights.mean(0)
+        back = torch.from_numpy(np.argsort(order)).to(centred.device)
+        self.option[columns] = option
+        self.dual[:, columns] = weights.index_select(1, back).cpu().numpy()

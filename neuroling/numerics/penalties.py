@@ -77,27 +77,34 @@ def cv_scores(
     ndarray, shape (alpha, target)
         As :func:`ridge_cv_scores`.
     """
-    return _search(design, targets, to_folds(folds, design.device), alphas, None)
+    return cv_fit(design, targets, folds, alphas, fit=False)[0]
 
 
 def cv_fit(
-    design: Design, targets: Targets, folds: Folds, alphas: Float[NDArray[np.floating], " alpha"]
-) -> tuple[Float[NDArray[np.float64], "alpha target"], Kept]:
+    design: Design,
+    targets: Targets,
+    folds: Folds,
+    alphas: Float[NDArray[np.floating], " alpha"],
+    *,
+    fit: bool = True,
+) -> tuple[Float[NDArray[np.float64], "alpha target"], Kept | None]:
     """Score penalties, and fit targets with their best while what that takes is at hand.
 
     Parameters
     ----------
     design, targets, folds, alphas
         As in :func:`cv_scores`.
+    fit : bool
+        Whether to fit at all.
 
     Returns
     -------
     scores : ndarray, shape (alpha, target)
         As :func:`cv_scores`.
-    kept : Kept
+    kept : Kept or None
         Weights of samples of those targets that got them; :func:`neuroling.numerics.refit.fit_dual` fits the others.
     """
-    kept = Kept.none_for(targets.values)
+    kept = Kept.none_for(targets.values) if fit else None
     return _search(design, targets, to_folds(folds, design.device), alphas, kept), kept
 
 
@@ -123,7 +130,7 @@ def _search(
             if kept is not None and whole:
                 scores = r_squared(found_error, found_baseline, Y[:, tile])
                 best = best_rows(scores, int(np.argmax(alphas)))
-                kept.keep(prepared, centred, np.arange(tile.start, tile.stop), (best, 0))
+                kept.keep(prepared, centred, tile, (best, 0))
                 kept.mean[tile] = mean.cpu().numpy()
         del prepared  # before the next are made
     return r_squared(error, baseline, Y)

@@ -8,6 +8,7 @@ too small, one decomposition serves all (:mod:`neuroling.numerics.ridge`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ def fit_dual(
     design: Design,
     targets: Targets,
     alphas: Float[NDArray[np.floating], " target"],
-    found: tuple[NDArray[np.floating], Kept] | None = None,
+    found: tuple[NDArray[np.floating], Kept | None] | None = None,
 ) -> tuple[Float[NDArray[np.floating], "sample target"], Float[NDArray[np.float64], " target"]]:
     r"""Give the weights of samples, :math:`W = (K_c + \alpha I)^{-1} Y_c`.
 
@@ -42,9 +43,9 @@ def fit_dual(
         Targets.
     alphas : ndarray, shape (target,)
         Penalty of every target, above 0.
-    found : (ndarray of shape (alpha,), Kept), optional
-        The penalties searched, and the weights that the search left: taken where their penalty is that of the target,
-        and completed in place.
+    found : (ndarray of shape (alpha,), Kept or None), optional
+        The penalties searched, and the weights that the search left, if any: taken where their penalty is that of the
+        target, and completed in place.
 
     Returns
     -------
@@ -53,8 +54,9 @@ def fit_dual(
     mean : ndarray, shape (target,)
         Means of the targets.
     """
-    kept = Kept.none_for(targets.values) if found is None else found[1]
-    done = np.zeros(len(alphas), bool) if found is None else (kept.option >= 0) & (found[0][kept.option] == alphas)
+    searched, kept = found or (None, None)
+    kept = kept or Kept.none_for(targets.values)
+    done = np.zeros(len(alphas), bool) if searched is None else (kept.option >= 0) & (searched[kept.option] == alphas)
     left = np.flatnonzero(~done)
     if len(left) == 0:
         return kept.dual, kept.mean
@@ -66,6 +68,76 @@ def fit_dual(
         kept.dual[:, columns] = (weights - weights.mean(0)).cpu().numpy()
         kept.mean[columns] = means.cpu().numpy()
     return kept.dual, kept.mean
+
+
+@dataclass(frozen=True)
+class SampleWeights:
+    """A linear fit by its weights of samples, from which weights of features follow when they are asked for.
+
+    Attributes
+    ----------
+    seen : ndarray, shape (sample, feature)
+        Training features less their mean, in the dtype of the targets.
+    centre : ndarray, shape (feature,)
+        That mean.
+    dual : ndarray, shape (sample, target)
+        Weights of the samples; columns sum to zero.
+    mean : ndarray, shape (target,)
+        Means of the targets: predictions at the mean features.
+    """
+
+    seen: NDArray[np.floating]
+    centre: NDArray[np.float64]
+    dual: NDArray[np.floating]
+    mean: NDArray[np.floating]
+
+    def coef(self, device: torch.device) -> NDArray[np.floating]:
+        r"""Give the weights of features, :math:`X_c^\top W`: (feature, target).
+
+        Parameters
+        ----------
+        device : torch.device
+            Where to compute.
+        """
+        coef = np.empty((self.seen.shape[1], self.dual.shape[1]), self.dual.dtype)
+        across = to_tensor(self.seen, device).T
+        for tile in _tiles(self.dual):
+            coef[:, tile] = (across @ to_tensor(self.dual[:, tile], device)).cpu().numpy()
+        return coef
+
+    def intercept(self) -> NDArray[np.floating]:
+        """Give predictions at zero features: (target,)."""
+        along = self.seen @ self.centre  # (sample,)
+        along = (along - along.mean()).astype(self.dual.dtype)
+        offset: NDArray[np.floating] = (self.mean - along @ self.dual).astype(self.dual.dtype)
+        return offset
+
+    def predict(self, X: NDArray[np.floating], device: torch.device) -> NDArray[np.floating]:
+        """Predict by the cheaper way: inner products with the training features, or weights of features made for once.
+
+        Parameters
+        ----------
+        X : ndarray, shape (sample, feature)
+            Features.
+        device : torch.device
+            Where to compute.
+
+        Returns
+        -------
+        ndarray, shape (sample, target)
+        """
+        (n_seen, n_features), n_targets, n_new = self.seen.shape, self.dual.shape[1], len(X)
+        new = to_tensor(X, device, torch.float64) - to_tensor(self.centre, device)
+        seen, dual = to_tensor(self.seen, device), to_tensor(self.dual, device)
+        mean = to_tensor(self.mean, device, dual.dtype)
+        if n_new * n_seen * (n_features + n_targets) <= (n_seen + n_new) * n_features * n_targets:
+            across = (new @ seen.T.double()).to(dual.dtype)  # (new sample, sample)
+            return torch.addmm(mean, across, dual).cpu().numpy()
+        return torch.addmm(mean, new.to(dual.dtype), seen.T @ dual).cpu().numpy()
+
+
+def _tiles(values: NDArray[np.floating]) -> list[slice]:
+    return [slice(start, start + TILE_TARGETS) for start in range(0, values.shape[1], TILE_TARGETS)]
 
 
 def fit_linear(

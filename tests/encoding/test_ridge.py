@@ -186,6 +186,68 @@ def test_the_chosen_penalty_is_fitted_to_all_rows():
         np.testing.assert_allclose(model.coef_[target], Ridge(alpha).fit(X, Y[:, target]).coef_, atol=1e-12)
 
 
+def _wide(dtype=np.float64, seed=0):
+    X, Y = _data(n=30, p=45, q=4, seed=seed)
+    return X + 2, Y.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_of_many_features_made_when_read_predict_what_was_predicted_before(dtype):
+    X, Y = _wide(dtype)
+    model = RidgeCV((0.1, 10.0), device="cpu").fit(X, Y)
+    new, before = RNG(1).standard_normal((7, 45)), model.intercept_
+    predicted = model.predict(new)
+    tolerance = 2e-4 if dtype == np.float32 else 1e-10
+    np.testing.assert_allclose(new @ model.coef_.T + before, predicted, atol=tolerance)
+    np.testing.assert_allclose(model.predict(new), predicted, atol=tolerance)
+    assert model.coef_.dtype == predicted.dtype == dtype
+
+
+def test_weights_of_many_features_are_those_of_ridge_at_the_penalty_chosen():
+    X, Y = _wide()
+    model = RidgeCV((0.1, 10.0), alpha_per_target=False, device="cpu").fit(X, Y)
+    plain = Ridge(model.alpha_, device="cpu").fit(X, Y)
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-10)
+    np.testing.assert_allclose(model.intercept_, plain.intercept_, atol=1e-10)
+
+
+@pytest.mark.parametrize("n_new", [1, 2000])
+def test_few_and_many_rows_are_predicted_alike(n_new):
+    X, Y = _wide()
+    model, new = RidgeCV(device="cpu").fit(X, Y[:, :2]), RNG(1).standard_normal((n_new, 45))
+    predicted = model.predict(new)
+    np.testing.assert_allclose(predicted, new @ model.coef_.T + model.intercept_, atol=1e-10)
+
+
+def test_weights_read_late_do_not_follow_features_changed_meanwhile():
+    X, Y = _wide()
+    model, early = RidgeCV(device="cpu").fit(X, Y), RidgeCV(device="cpu").fit(X, Y).coef_
+    X[:] = 0
+    np.testing.assert_array_equal(model.coef_, early)
+
+
+def test_a_second_fit_forgets_the_weights_of_the_first():
+    model = RidgeCV(device="cpu").fit(*_wide())
+    first = model.coef_
+    second = model.fit(*_wide(seed=1)).coef_
+    assert not np.allclose(first, second)
+    assert model.fit(*_data()).coef_.shape == (3, 4)
+
+
+def test_weights_before_a_fit_are_an_error_that_says_so():
+    assert not hasattr(RidgeCV(), "coef_")
+    with pytest.raises(AttributeError, match="This RidgeCV is not fitted yet: it has no coef_"):
+        RidgeCV().coef_  # noqa: B018
+
+
+def test_one_target_of_many_features_has_one_axis():
+    X, Y = _wide()
+    model = RidgeCV(device="cpu").fit(X, Y[:, 0])
+    assert model.predict(X).shape == (30,)
+    assert model.coef_.shape == (45,)
+    assert np.ndim(model.intercept_) == 0
+
+
 def test_the_share_at_the_edge_counts_both_ends():
     X, _ = _data(n=60, p=5)
     Y = np.column_stack([X.sum(1), RNG(1).standard_normal(60), X.sum(1) + 2 * RNG(2).standard_normal(60)])

@@ -1,0 +1,130 @@
+"""Weights that a search leaves: equal to a fresh fit, of the penalties chosen, and only where digits allow it."""
+
+import numpy as np
+import pytest
+import torch
+
+from neuroling.numerics.designs import Design, invert, to_folds
+from neuroling.numerics.forms import by_deletion
+from neuroling.numerics.memory import Limits, Targets
+from neuroling.numerics.penalties import best_rows, cv_fit, cv_scores
+from neuroling.numerics.refit import fit_dual
+
+RNG = np.random.default_rng
+CPU = torch.device("cpu")
+ALPHAS = np.array([300.0, 1.0, 30.0, 3000.0])
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
+
+
+def _data(n=60, p=90, q=200, dtype=np.float64):
+    rng = RNG(0)
+    X = rng.standard_normal((n, p))
+    gain = np.abs(rng.standard_normal(q)) ** 3
+    return X, (X @ rng.standard_normal((p, q)) * gain / 9 + rng.standard_normal((n, q)) + 5).astype(dtype)
+
+
+def _folds(n=60, k=5, *, seed=None):
+    rows = np.arange(n) if seed is None else RNG(seed).permutation(n)
+    return [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, k)]
+
+
+@pytest.fixture
+def deletion(monkeypatch):
+    """Searches by deletion, whatever the shape."""
+    monkeypatch.setattr("neuroling.numerics.forms.choose_form", lambda *_, **__: by_deletion)
+
+
+def _both(X, Y, folds, **limits):
+    """Scores, penalties, weights from the search, and weights of a fresh fit."""
+    design, targets = Design.linear(torch.from_numpy(X)), Targets(Y, CPU, Limits(**limits))
+    scores, kept = cv_fit(design, targets, folds, ALPHAS)
+    chosen = ALPHAS[best_rows(scores, int(ALPHAS.argmax()))]
+    fresh = fit_dual(design, targets, chosen)
+    return scores, kept, fit_dual(design, targets, chosen, (ALPHAS, kept)), fresh
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", [None, 1], ids=["stretches", "scattered"])
+@pytest.mark.usefixtures("deletion")
+def test_weights_from_the_search_are_those_of_a_fresh_fit(dtype, seed):
+    X, Y = _data(dtype=dtype)
+    _, kept, (dual, mean), (fresh, fresh_mean) = _both(X, Y, _folds(k=7, seed=seed), batch=64)
+    assert (kept.option >= 0).all()
+    np.testing.assert_allclose(dual, fresh, atol=TOLERANCE[dtype] * np.abs(fresh).max())
+    np.testing.assert_allclose(mean, fresh_mean, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("deletion")
+def test_scores_are_the_same_whether_weights_are_kept_or_not():
+    X, Y = _data()
+    scores, *_ = _both(X, Y, _folds())
+    design, targets = Design.linear(torch.from_numpy(X)), Targets(Y, CPU, Limits())
+    np.testing.assert_array_equal(scores, cv_scores(design, targets, _folds(), ALPHAS))
+
+
+@pytest.mark.usefixtures("deletion")
+def test_of_equal_penalties_the_first_is_kept():
+    X, Y = _data()
+    design, targets = Design.linear(torch.from_numpy(X)), Targets(Y, CPU, Limits())
+    _, kept = cv_fit(design, targets, _folds(), np.array([30.0, 30.0]))
+    assert (kept.option == 0).all()
+
+
+@pytest.mark.usefixtures("deletion")
+def test_a_constant_target_has_the_largest_penalty_and_weights_of_zero():
+    X, Y = _data()
+    Y[:, 3] = 2.0
+    _, kept, (dual, mean), _ = _both(X, Y, _folds())
+    assert ALPHAS[kept.option[3]] == ALPHAS.max()
+    np.testing.assert_allclose(dual[:, 3], 0, atol=1e-14)
+    assert mean[3] == 2.0
+
+
+@pytest.mark.usefixtures("deletion")
+def test_weights_are_not_kept_where_float32_would_lose_their_digits():
+    X, Y = _data(dtype=np.float32)
+    X[:, 0] *= 300  # the largest eigenvalue is millions, a float32 inverse good for 30,000 times the penalty
+    _, kept, (dual, _), (fresh, _) = _both(X, Y, _folds())
+    kept_alphas, left = ALPHAS[kept.option[kept.option >= 0]], kept.option < 0
+    assert left.any()
+    assert 1.0 not in kept_alphas
+    np.testing.assert_array_equal(dual[:, left], fresh[:, left])
+
+
+@pytest.mark.parametrize("memory", [290_000, 400_000])
+@pytest.mark.usefixtures("deletion")
+def test_a_search_in_parts_leaves_the_fit_to_those_who_ask(memory):
+    X, Y = _data(n=60)
+    _, kept, (dual, mean), (fresh, fresh_mean) = _both(X, Y, _folds(), memory=memory)
+    assert (kept.option == -1).all()
+    np.testing.assert_allclose(dual, fresh, atol=1e-12)
+    np.testing.assert_allclose(mean, fresh_mean)
+
+
+def test_folds_with_a_gap_are_fitted_afterwards():
+    X, Y = _data()
+    folds = [(train[np.abs(train - test.mean()) > 10], test) for train, test in _folds()]
+    _, kept, (dual, _), (fresh, _) = _both(X, Y, folds)
+    assert (kept.option == -1).all()
+    np.testing.assert_array_equal(dual, fresh)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 7, 321, 900])
+def test_a_matrix_is_inverted_in_its_own_memory(n, dtype):
+    half = torch.from_numpy(RNG(0).standard_normal((n, n))).to(dtype)
+    matrix = half @ half.T / n + torch.eye(n, dtype=dtype)
+    expected = torch.linalg.inv(matrix.double())
+    matrix[0, -1] = matrix[0, -1] if n == 1 else 7.0  # what is above the diagonal is not read
+    invert(matrix)
+    torch.testing.assert_close(matrix.double(), expected, atol=20 * torch.finfo(dtype).eps, rtol=0)
+
+
+def test_blocks_cost_memory_only_where_they_are_asked_for():
+    X, _ = _data()
+    design, rows = Design.linear(torch.from_numpy(X)), to_folds(_folds(), CPU)
+    plain, more = (
+        next(iter(by_deletion(design, rows, torch.from_numpy(ALPHAS), torch.float64, keep_blocks=keep)))
+        for keep in (False, True)
+    )
+    assert more.n_bytes - plain.n_bytes == 8 * len(ALPHAS) * 12**2
