@@ -124,7 +124,7 @@ def report(
         out,
         sections,
         title="Repetition and the alpha function",
-        subtitle=f"{len(networks)} lexicons, {networks[0].n_participants} simulated participants each; all simulated.",
+        subtitle=f"Lexicons: {len(networks)}; simulated participants of each: {networks[0].n_participants}.",
         provenance={"alpha": alpha, "seed": seed, "accuracy": float(read.to_numpy().mean())},
         synthetic=False,
     )

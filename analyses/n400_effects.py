@@ -33,7 +33,7 @@ from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_effect_table
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
-SHOWN = ["phenomenon", "hypothesis", "larger", "people", "relative", "t", "p", "verdict"]
+SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "verdict"]
 PEOPLE = "people (Nieuwland et al. 2018)"
 
 
@@ -63,7 +63,9 @@ def main(
     picture = axes_to_png(plot_effect_table(table), synthetic=synthetic)
     sections: dict[str, list[Exhibit | str]] = {
         "Phenomena by hypotheses": [
-            Exhibit("effects", picture, "Verdict of every cell, with relative effects (%) or t."),
+            Exhibit(
+                "effects", picture, "Verdict of every cell, with relative effects (%) or t; effects.png is larger."
+            ),
             Exhibit("effects_carried", carried, "Every effect that was estimated.", shown=SHOWN),
         ],
         "What is not carried": [Exhibit("not_carried", rest.reset_index(), "Cells without an estimate, and why.")],
@@ -74,7 +76,7 @@ def main(
         out,
         sections,
         title="N400 phenomena under several hypotheses",
-        subtitle=f"{lexicons} lexicons, {participants} simulated participants each, and single trials of people.",
+        subtitle=f"Lexicons: {lexicons}; simulated participants of each: {participants}; and single trials of people.",
         provenance={"alpha": alpha, "epochs": epochs, "letters": letters, "n_draws": n_draws, "seed": seed},
         synthetic=synthetic,
     )
