@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.band_gradient import search_by_gradient
 from neuroling.numerics.banded import Bands, dirichlet_weightings, search_weightings
+from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge import Folds
+
+KEPT_SHARE = 0.3
+"""Share of the memory up to which weights of samples are kept beside a search; a heuristic."""
 
 
 class Found(NamedTuple):
@@ -28,12 +32,15 @@ class Found(NamedTuple):
         Held-out R² of every step of the search; the best is the one taken.
     near : ndarray, shape (band, target)
         Weights near which they are, shared by many targets, so that these can be fitted together.
+    kept : Kept or None
+        Weights of samples that the search had at hand, for those weights and penalties; an option of -1 says none.
     """
 
     weights: NDArray[np.float64]
     alphas: NDArray[np.float64]
     scores: NDArray[np.float64]
     near: NDArray[np.float64]
+    kept: Kept | None = None
 
 
 class BandSearch(Protocol):
@@ -103,10 +110,32 @@ class DirichletSearch:
         Found
             ``scores`` has a row for every weighting.
         """
+        values = targets.values
+        keep = bands.wide and values.nbytes <= KEPT_SHARE * targets.allowed
+        return self.find(bands, targets, folds, alphas, Kept.none_for(values) if keep else None)
+
+    def find(
+        self, bands: Bands, targets: Targets, folds: Folds, alphas: NDArray[np.float64], kept: Kept | None = None
+    ) -> Found:
+        """Find weights and penalties, and keep the weights of samples that come with them if there is room.
+
+        Parameters
+        ----------
+        bands, targets, folds, alphas
+            As when called.
+        kept : Kept, optional
+            Room for the weights of samples.
+
+        Returns
+        -------
+        Found
+        """
         weightings = self.weightings(len(bands.parts))
-        scores, weighting, penalty = search_weightings(bands, targets, folds, alphas, weightings)
+        scores, weighting, penalty = search_weightings(bands, targets, folds, alphas, weightings, kept)
         weights = weightings[weighting].T
-        return Found(weights, alphas[penalty], scores, weights)
+        if kept is not None:
+            kept.option[kept.option != weighting * len(alphas) + penalty] = -1
+        return Found(weights, alphas[penalty], scores, weights, kept)
 
 
 @dataclass(frozen=True)
@@ -161,7 +190,7 @@ class GradientSearch:
             ``scores`` has a row for the best of the random search, one for where the descent starts, which is that
             point brought within the bounds, and one for every step.
         """
-        begun = self.start(bands, targets, folds, alphas)
+        begun = self.start.find(bands, targets, folds, alphas)
         bounds = (float(alphas.min()) / self.reach, float(alphas.max()) * self.reach)
         penalties, scores = search_by_gradient(
             bands.parts, targets, folds, (begun.weights, begun.alphas), bounds=bounds, n_steps=self.n_steps

@@ -26,6 +26,9 @@ from neuroling.numerics.device import resolve_device
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge import predict_ridge
 
+AT_ONCE = 256
+"""Targets whose weights are widened to float64 at a time; a heuristic."""
+
 Columns = slice | Sequence[int] | NDArray[np.integer]
 
 
@@ -136,12 +139,12 @@ class BandedRidgeCV(CrossValidated, Linear):
         targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
         found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
-        parts, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near)
-        coef = np.empty((features.shape[1], targets.values.shape[1]), targets.values.dtype)
-        for chosen, part in zip(spaces.values(), parts, strict=True):
-            coef[chosen] = part
+        coef, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near, found.kept)
         self.feature_means_ = features.mean(0, dtype=np.float64)
-        intercept = (mean - self.feature_means_ @ coef).astype(coef.dtype)
+        intercept = mean.astype(coef.dtype)
+        for start in range(0, len(intercept), AT_ONCE):
+            tile = slice(start, start + AT_ONCE)
+            intercept[tile] = mean[tile] - self.feature_means_ @ coef[:, tile]  # in float64
         self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
         self.band_names_ = list(spaces)
         self._bands = spaces

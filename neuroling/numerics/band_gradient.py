@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.designs import Fold, take, to_folds
@@ -306,7 +306,8 @@ def fit_apart(
     targets: Targets,
     penalties: Float[NDArray[np.float64], "band target"],
     weights: Float[NDArray[np.float64], "band target"],
-) -> list[Float[NDArray[np.floating], "feature target"]]:
+    order: Int[NDArray[np.integer], " feature"],
+) -> Float[NDArray[np.floating], "feature target"]:
     """Fit targets each of which has penalties of its own.
 
     Parameters
@@ -319,10 +320,12 @@ def fit_apart(
         Penalty of every band.
     weights : ndarray, shape (band, target)
         Weights of the bands near which they are; targets that share them are a family and share a preconditioner.
+    order : ndarray of int, shape (feature,)
+        Rows of the result to which the features go, those of the first band first.
 
     Returns
     -------
-    list of ndarray, each of shape (feature of the band, target)
+    ndarray, shape (feature, target)
         Weights of features in the dtype of the targets.
     """
     features, sizes = torch.cat(list(parts), 1), [part.shape[1] for part in parts]
@@ -335,8 +338,8 @@ def fit_apart(
             delta = to_tensor(1 / penalties[:, chosen], targets.device, dtype)
             spread = delta.repeat_interleave(torch.tensor(sizes, device=delta.device), dim=0)
             solved = system.solve(y - y.mean(0), spread, delta.sum(0), FIT_TOLERANCE[dtype])
-            coef[:, chosen] = (spread * (system.seen.T @ solved)).cpu().numpy()
-    return np.split(coef, np.cumsum(sizes)[:-1])
+            coef[np.ix_(order, chosen)] = (spread * (system.seen.T @ solved)).cpu().numpy()
+    return coef
 
 
 def families(

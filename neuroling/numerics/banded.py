@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,10 +24,12 @@ from neuroling.numerics.band_gradient import fit_apart
 from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.forms import FoldOperators, HeldOutErrors, held_out_errors
+from neuroling.numerics.kept import Kept, best_rows
+from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.penalties import add_up, cv_scores, plan_passes, r_squared
-from neuroling.numerics.refit import fit_dual, fit_linear
-from neuroling.numerics.ridge import Folds, centre
+from neuroling.numerics.refit import Solver, by_penalty, decomposed_solver, refit_size, shifted_solver
+from neuroling.numerics.ridge import GRAM_LIMIT, Folds, centre
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,12 @@ class Bands:
     Attributes
     ----------
     parts : tuple of Tensor, each of shape (sample, feature of the band)
+    columns : tuple of int arrays
+        Which features the columns of every part are.
     """
 
     parts: tuple[torch.Tensor, ...]
+    columns: tuple[NDArray[np.integer], ...]
 
     @classmethod
     def of(
@@ -58,7 +64,18 @@ class Bands:
         device : torch.device
         """
         parts = [to_tensor(np.ascontiguousarray(X[:, chosen]), device, torch.float64) for chosen in columns]
-        return cls(tuple(part - part.mean(0) for part in parts))
+        return cls(tuple(part - part.mean(0) for part in parts), tuple(columns))
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held, with those of the Gram matrices of the bands where they serve."""
+        held = sum(part.nbytes for part in self.parts)
+        return held + self.wide * 8 * len(self.parts) * len(self.parts[0]) ** 2
+
+    @property
+    def fit_bytes(self) -> int:
+        """Bytes that copies of the features take while targets are fitted."""
+        return 3 * sum(part.nbytes for part in self.parts)
 
     @property
     def wide(self) -> bool:
@@ -86,6 +103,7 @@ def search_weightings(
     folds: Folds,
     alphas: Float[NDArray[np.floating], " alpha"],
     weightings: Float[NDArray[np.floating], "weighting band"],
+    kept: Kept | None = None,
 ) -> tuple[
     Float[NDArray[np.float64], "weighting target"], Int[NDArray[np.intp], " target"], Int[NDArray[np.intp], " target"]
 ]:
@@ -105,6 +123,9 @@ def search_weightings(
         Penalties.
     weightings : ndarray, shape (weighting, band)
         Weights of the bands, at least 0.
+    kept : Kept, optional
+        Gets the weights of samples of the targets whose best weighting and penalty the search can fit at once; its
+        options count the penalties of the first weighting, then those of the second, and so on.
 
     Returns
     -------
@@ -116,7 +137,10 @@ def search_weightings(
     n_targets, rows = targets.values.shape[1], to_folds(folds, targets.device)
     grams = bands.grams() if bands.wide else None
     scores, top = np.empty((len(weightings), n_targets)), np.empty((len(weightings), n_targets), np.int32)
-    plan = plan_passes(_design(bands, grams, weightings[0]), targets, rows, len(alphas))
+    beside = bands.n_bytes + bands.fit_bytes + (0 if kept is None else kept.dual.nbytes)
+    one = _design(bands, grams, weightings[0])
+    n_options = len(weightings) * len(alphas)
+    plan = plan_passes(one, targets, rows, n_options, keep_blocks=kept is not None, beside=beside)
     at_once = max(1, min(plan.operators_at_once, plan.fresh_operators) // (len(rows) * len(alphas)))
     for start in range(0, len(weightings), at_once):
         some = slice(start, start + at_once)
@@ -124,12 +148,16 @@ def search_weightings(
             curves = cv_scores(_design(bands, grams, weightings[start]), targets, folds, alphas)
             scores[start], top[start] = curves.max(0), curves.argmax(0)
             continue
-        parts = _prepare(bands, grams, weightings[some], rows, alphas, targets)
+        parts = _prepare(bands, grams, weightings[some], rows, alphas, targets, keep_blocks=kept is not None)
         for tile, y in targets.tiles(plan.tile):
-            error, baseline = (found.cpu().numpy() for found in _add_up(parts, centre(y)[0], len(alphas)))
-            curves = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
-            curves = curves.reshape(-1, len(alphas), curves.shape[1])
+            centred, _ = centre(y)
+            error, baseline = (found.cpu().numpy() for found in _add_up(parts, centred, len(alphas)))
+            options = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
+            curves = options.reshape(-1, len(alphas), options.shape[1])
             scores[some, tile], top[some, tile] = curves.max(1), curves.argmax(1)
+            if kept is not None:
+                flat = [part for each in parts for part in each]
+                kept.improve(flat, centred, tile, options, first=start * len(alphas), without=int(np.argmax(alphas)))
         del parts  # before the next are made
     return scores, *_best(scores, top, int(np.argmax(alphas)))
 
@@ -138,10 +166,8 @@ def _best(
     scores: NDArray[np.float64], top: NDArray[np.int32], largest: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Best weighting and its penalty, of the first of equals; (0, ``largest``) without a score."""
-    scored = ~np.isnan(scores).any(0)
-    weighting, penalty = np.zeros(scores.shape[1], np.intp), np.full(scores.shape[1], largest)
-    weighting[scored] = scores[:, scored].argmax(0)
-    penalty[scored] = top[weighting[scored], np.flatnonzero(scored)]
+    weighting = best_rows(scores, without=0)
+    penalty = np.where(np.isnan(scores.max(0)), largest, top[weighting, np.arange(scores.shape[1])])
     return weighting, penalty
 
 
@@ -159,13 +185,12 @@ def _prepare(
     rows: Sequence[Fold],
     alphas: NDArray[np.floating],
     targets: Targets,
+    *,
+    keep_blocks: bool,
 ) -> list[list[HeldOutErrors]]:
     """Held-out errors of every weighting; those of all weightings as one where they share the training targets."""
-    n_targets = targets.values.shape[1]
-    each = [
-        list(held_out_errors(_design(bands, grams, weights), rows, alphas, n_targets=n_targets, dtype=targets.dtype))
-        for weights in weightings
-    ]
+    prepare = partial(held_out_errors, n_targets=targets.values.shape[1], dtype=targets.dtype, keep_blocks=keep_blocks)
+    each = [list(prepare(_design(bands, grams, weights), rows, alphas)) for weights in weightings]
     return [merged] if (merged := merge_weightings(each)) else each
 
 
@@ -188,7 +213,8 @@ def merge_weightings(each: Sequence[Sequence[HeldOutErrors]]) -> list[HeldOutErr
         if len(parts) < len(each):
             return []
         stacks = tuple(stack for part in parts for stack in part.stacks)
-        joined.append(FoldOperators(parts[0].fold, None, None, stacks))
+        blocks = tuple(block for part in parts for block in part.blocks or (None,) * part.n_operators)
+        joined.append(FoldOperators(parts[0].fold, None, None, stacks, blocks))
     return joined
 
 
@@ -210,7 +236,8 @@ def fit_bands(
     weights: Float[NDArray[np.floating], "band target"],
     alphas: Float[NDArray[np.floating], " target"],
     near: Float[NDArray[np.float64], "band target"],
-) -> tuple[list[Float[NDArray[np.floating], "feature target"]], Float[NDArray[np.float64], " target"]]:
+    kept: Kept | None = None,
+) -> tuple[Float[NDArray[np.floating], "feature target"], Float[NDArray[np.float64], " target"]]:
     """Fit every target with its weights of the bands and its penalty.
 
     Parameters
@@ -225,49 +252,87 @@ def fit_bands(
         Penalty beside those weights.
     near : ndarray, shape (band, target)
         Weights near which those of the targets are, shared by many targets.
+    kept : Kept, optional
+        Weights of samples that the search left; an option of -1 says that there are none.
 
     Returns
     -------
-    coef : list of ndarray, each of shape (feature of the band, target)
+    coef : ndarray, shape (feature, target)
         In the dtype of the targets.
     mean : ndarray, shape (target,)
         Means of the targets: predictions at the mean features.
     """
     values = targets.values
     mean = values.mean(0, dtype=np.float64)
-    different, member = np.unique(weights, axis=1, return_inverse=True)
-    if different.shape[1] > np.unique(near, axis=1).shape[1]:  # most have weights of their own
+    if np.unique(weights, axis=1).shape[1] > np.unique(near, axis=1).shape[1]:  # most have weights of their own
         with np.errstate(divide="ignore"):
-            return fit_apart(bands.parts, targets, alphas / np.asarray(weights, np.float64), near), mean
-    grams = bands.grams() if bands.wide else None
-    coef = [np.empty((part.shape[1], values.shape[1]), values.dtype) for part in bands.parts]
-    for number, shared in enumerate(different.T):
-        chosen = np.flatnonzero(member.reshape(-1) == number)
-        few = Targets(values[:, chosen], targets.device, targets.limits)
-        for found, part in zip(coef, _fit_alike(bands, grams, few, shared, alphas[chosen]), strict=True):
-            found[:, chosen] = part
+            penalties = alphas / np.asarray(weights, np.float64)
+        return fit_apart(bands.parts, targets, penalties, near, np.concatenate(bands.columns)), mean
+    coef = np.empty((sum(map(len, bands.columns)), values.shape[1]), values.dtype)
+    if kept is not None:
+        _write_kept(bands, targets, weights, kept, coef)
+    left = np.arange(values.shape[1]) if kept is None else np.flatnonzero(kept.option < 0)
+    _fit_alike(bands, targets, weights, alphas, left, coef)
     return coef, mean
+
+
+def _write_kept(
+    bands: Bands, targets: Targets, weights: NDArray[np.floating], kept: Kept, coef: NDArray[np.floating]
+) -> None:
+    r"""Write weights of features, :math:`\gamma_b X_b^\top W`, from weights of samples."""
+    across = [part.T.to(targets.dtype) for part in bands.parts]
+    n_samples, widest = len(bands.parts[0]), max(map(len, across))
+    size = refit_size(targets, fixed=bands.n_bytes + kept.dual.nbytes, per_target=2 * n_samples + 2 * widest)
+    for start in range(0, coef.shape[1], size):
+        tile = slice(start, start + size)
+        dual = to_tensor(np.ascontiguousarray(kept.dual[:, tile]), targets.device)
+        for part, columns, gain in zip(across, bands.columns, weights, strict=True):
+            gains = to_tensor(np.ascontiguousarray(gain[tile]), targets.device, targets.dtype)
+            coef[columns, tile] = (part @ dual).mul_(gains).cpu().numpy()
 
 
 def _fit_alike(
     bands: Bands,
-    grams: torch.Tensor | None,
     targets: Targets,
     weights: NDArray[np.floating],
     alphas: NDArray[np.floating],
-) -> list[NDArray[np.floating]]:
-    """Weights of features of targets that share the weights of the bands: one (feature, target) a band."""
-    if grams is None:
-        coef, _ = fit_linear(bands.scaled(weights).cpu().numpy(), targets, alphas)
-        cuts = np.cumsum([part.shape[1] for part in bands.parts])[:-1]
-        roots = np.sqrt(weights).astype(coef.dtype)
-        return [root * part for root, part in zip(roots, np.split(coef, cuts), strict=True)]
-    dual, _ = fit_dual(_design(bands, grams, weights), targets, alphas)
-    solution = to_tensor(dual, targets.device)
-    return [
-        ((weight * part.T).to(solution.dtype) @ solution).cpu().numpy()
-        for weight, part in zip(weights.tolist(), bands.parts, strict=True)
-    ]
+    left: NDArray[np.intp],
+    coef: NDArray[np.floating],
+) -> None:
+    """Write weights of features of some targets, those that share the weights of the bands together."""
+    if len(left) == 0:
+        return
+    order, n_samples = np.concatenate(bands.columns), len(bands.parts[0])
+    rank = min(n_samples, len(order))
+    fixed = bands.n_bytes + bands.fit_bytes + 8 * 6 * rank**2
+    size = refit_size(targets, fixed=fixed, per_target=4 * n_samples + 8 * rank + 3 * len(order))
+    gram = bands.grams() if bands.wide else (joined := torch.cat(bands.parts, 1)).T @ joined
+    different, member = np.unique(weights[:, left], axis=1, return_inverse=True)
+    for number, shared in enumerate(different.T):
+        chosen = left[member.reshape(-1) == number]
+        solve = _solver(bands, gram, shared, alphas[chosen], targets.dtype)
+        for some in by_penalty(alphas[chosen], size):
+            columns = chosen[some]
+            y, _ = centre(to_tensor(targets.values[:, columns], targets.device))
+            coef[np.ix_(order, columns)] = solve(y, alphas[columns]).cpu().numpy()
+
+
+def _solver(
+    bands: Bands, gram: torch.Tensor, weights: NDArray[np.floating], alphas: NDArray[np.floating], dtype: torch.dtype
+) -> Solver:
+    """From centred targets (sample, target) to weights of features (feature, target), for one weighting."""
+    features = bands.scaled(weights)  # (sample, feature)
+    widths = torch.tensor([part.shape[1] for part in bands.parts], device=features.device)
+    full = to_tensor(np.sqrt(np.asarray(weights, np.float64)), features.device).repeat_interleave(widths)[:, None]
+    across, roots = features.T.to(dtype), full.to(dtype)  # (feature, sample) and (feature, 1)
+    if alphas.min() <= GRAM_LIMIT * float(torch.linalg.vector_norm(features)) ** 2:
+        solve = decomposed_solver(features, float(alphas.min()), dtype)
+        return lambda y, some: roots * solve(y, some)
+    if bands.wide:
+        solve = shifted_solver(centre_gram(_design(bands, gram, weights).full_gram()), alphas, dtype)
+        return lambda y, some: roots * (across @ solve(y, some))
+    solve = shifted_solver(full * gram * full.T, alphas, dtype)
+    return lambda y, some: roots * solve(across @ y, some)
 
 
 def dirichlet_weightings(

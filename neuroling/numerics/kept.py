@@ -39,11 +39,14 @@ class Kept:
         Which penalty, of those searched in their order; -1 where there are no weights.
     mean : ndarray, shape (target,)
         Means of the targets.
+    score : ndarray, shape (target,)
+        Held-out score of that penalty; NaN for targets that have none.
     """
 
     dual: Float[NDArray[np.floating], "sample target"]
     option: Int[NDArray[np.intp], " target"]
     mean: Float[NDArray[np.float64], " target"]
+    score: Float[NDArray[np.float64], " target"]
 
     @classmethod
     def none_for(cls, values: NDArray[np.floating]) -> Kept:
@@ -54,32 +57,59 @@ class Kept:
         values : ndarray, shape (sample, target)
         """
         n_targets = values.shape[1]
-        return cls(np.empty(values.shape, values.dtype), np.full(n_targets, -1, np.intp), np.empty(n_targets))
+        option, (mean, score) = np.full(n_targets, -1, np.intp), np.full((2, n_targets), np.nan)
+        return cls(np.empty(values.shape, values.dtype), option, mean, score)
 
-    def keep(
+    def improve(
         self,
         parts: Sequence[HeldOutErrors],
         centred: torch.Tensor,
-        columns: NDArray[np.integer] | slice,
-        options: tuple[NDArray[np.integer], int],
+        tile: slice,
+        scores: Float[NDArray[np.float64], "option target"],
+        *,
+        first: int,
+        without: int,
     ) -> None:
-        """Write the weights of some targets over what is there, where the parts can give them.
+        """Take the weights of targets whose best penalty among these is better than any before, in place.
+
+        Where the parts cannot give them, the weights that are there are forgotten.
 
         Parameters
         ----------
         parts : sequence of HeldOutErrors
             What was searched.
-        centred : Tensor, shape (sample, some)
-            Those targets, less their mean.
-        columns : ndarray of int, shape (some,), or slice
+        centred : Tensor, shape (sample, tile)
+            Targets less their mean.
+        tile : slice
             Where they are among all targets.
-        options : (ndarray of int of shape (some,), int)
-            The penalty of each among those of the parts, and the number of the first of these among all.
+        scores : ndarray, shape (option, tile)
+            Scores of the penalties of the parts; NaN for targets that have none.
+        first : int
+            Number of the first of these penalties among all; 0 for the first that are searched.
+        without : int
+            The penalty of targets without a score.
         """
-        chosen, first = options
+        best = best_rows(scores, without)
+        top = scores[best, np.arange(len(best))]
+        better = np.flatnonzero((top > self.score[tile]) | (first == 0))
+        columns = tile.start + better
+        self.score[columns] = top[better]
+        if len(better) < len(best):
+            centred = centred.index_select(1, torch.from_numpy(better).to(centred.device))
+        self._take(parts, centred, columns, best[better], first)
+
+    def _take(
+        self,
+        parts: Sequence[HeldOutErrors],
+        centred: torch.Tensor,
+        columns: NDArray[np.integer],
+        chosen: NDArray[np.integer],
+        first: int,
+    ) -> None:
+        """Write weights of samples (sample, some) for the penalty of each target among those of the parts."""
         self.option[columns] = -1
         folds = [part for part in parts if isinstance(part, FoldOperators) and part.blocks]
-        if len(folds) < len(parts):
+        if len(folds) < len(parts) or len(columns) == 0:
             return
         order = np.argsort(chosen, kind="stable")
         y = centred.index_select(1, torch.from_numpy(order).to(centred.device))  # those that chose alike together
@@ -92,4 +122,29 @@ class Kept:
         weights -= weights.mean(0)
         back = torch.from_numpy(np.argsort(order)).to(centred.device)
         self.option[columns] = option
-        self.dual[:, columns] = weights.index_select(1, back).cpu().numpy()
+        run = slice(columns[0], columns[-1] + 1) if len(columns) == columns[-1] + 1 - columns[0] else columns
+        self.dual[:, run] = weights.index_select(1, back).cpu().numpy()
+
+
+def best_rows(scores: Float[NDArray[np.float64], "option target"], without: int) -> Int[NDArray[np.intp], " target"]:
+    """Take the best of several options for every target: the first of equals.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (option, target)
+        NaN for targets that have none.
+    without : int
+        The option of targets without a score.
+
+    Returns
+    -------
+    ndarray of int, shape (target,)
+
+    Examples
+    --------
+    >>> best_rows(np.array([[0.5, np.nan], [0.5, np.nan]]), without=1).tolist()
+    [0, 1]
+    """
+    best: NDArray[np.intp] = scores.argmax(0)
+    best[np.isnan(scores.max(0))] = without
+    return best

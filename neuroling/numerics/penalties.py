@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from neuroling.numerics.designs import Design, Fold, to_folds
@@ -129,36 +129,10 @@ def _search(
                 baseline[tile] += found_baseline
             if kept is not None and whole:
                 scores = r_squared(found_error, found_baseline, Y[:, tile])
-                best = best_rows(scores, int(np.argmax(alphas)))
-                kept.keep(prepared, centred, tile, (best, 0))
+                kept.improve(prepared, centred, tile, scores, first=0, without=int(np.argmax(alphas)))
                 kept.mean[tile] = mean.cpu().numpy()
         del prepared  # before the next are made
     return r_squared(error, baseline, Y)
-
-
-def best_rows(scores: Float[NDArray[np.float64], "option target"], without: int) -> Int[NDArray[np.intp], " target"]:
-    """Take the best of several options for every target: the first of equals.
-
-    Parameters
-    ----------
-    scores : ndarray, shape (option, target)
-        NaN for targets that have none.
-    without : int
-        The option of targets without a score.
-
-    Returns
-    -------
-    ndarray of int, shape (target,)
-
-    Examples
-    --------
-    >>> best_rows(np.array([[0.5, np.nan], [0.5, np.nan]]), without=1).tolist()
-    [0, 1]
-    """
-    scored = ~np.isnan(scores).any(0)
-    best = np.full(scores.shape[1], without, np.intp)
-    best[scored] = scores[:, scored].argmax(0)
-    return best
 
 
 class Plan(NamedTuple):
@@ -180,7 +154,13 @@ class Plan(NamedTuple):
 
 
 def plan_passes(
-    design: Design, targets: Targets, folds: Sequence[Fold], n_alphas: int, *, keep_blocks: bool = False
+    design: Design,
+    targets: Targets,
+    folds: Sequence[Fold],
+    n_alphas: int,
+    *,
+    keep_blocks: bool = False,
+    beside: int = 0,
 ) -> Plan:
     """Divide the memory between operators and targets.
 
@@ -196,6 +176,8 @@ def plan_passes(
         Number of penalties.
     keep_blocks : bool
         Whether a block (test, test) is held with every operator.
+    beside : int
+        Bytes that the caller holds.
 
     Returns
     -------
@@ -206,10 +188,9 @@ def plan_passes(
     MemoryError
         If not even one operator and one target fit.
     """
-    fixed = design.n_bytes + build_bytes(design)
+    fixed = design.n_bytes + build_bytes(design) + beside
     itemsize = targets.values.itemsize
-    beside = [len(fold.test) if keep_blocks else 0 for fold in folds]
-    widths = [min(len(fold.train), design.rank) + more for fold, more in zip(folds, beside, strict=True)]
+    widths = [min(len(fold.train), design.rank) + keep_blocks * len(fold.test) for fold in folds]
     per_operator = max(len(fold.test) * width for fold, width in zip(folds, widths, strict=True)) * itemsize
     at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
     held = min(at_once, len(folds) * n_alphas) * per_operator

@@ -21,7 +21,7 @@ from neuroling.numerics.forms import CALL_COST, CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.kept import Kept
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
-from neuroling.numerics.ridge import GRAM_LIMIT, centre, fit_ridge
+from neuroling.numerics.ridge import GRAM_LIMIT, centre, decompose, fit_ridge
 
 Solver = Callable[[torch.Tensor, NDArray[np.floating]], torch.Tensor]
 """From right-hand sides (row, target) and a penalty per target to solutions (row, target)."""
@@ -60,8 +60,10 @@ def fit_dual(
     left = np.flatnonzero(~done)
     if len(left) == 0:
         return kept.dual, kept.mean
+    n_samples = design.n_samples
+    size = refit_size(targets, fixed=design.n_bytes + 8 * 6 * n_samples**2, per_target=12 * n_samples)
     solve = shifted_solver(centre_gram(design.full_gram()), alphas[left], targets.dtype)
-    for some in by_penalty(alphas[left], targets.limits.batch or TILE_TARGETS):
+    for some in by_penalty(alphas[left], size):
         columns = left[some]
         y, means = centre(to_tensor(targets.values[:, columns], targets.device))
         weights = solve(y, alphas[columns])
@@ -166,19 +168,41 @@ def fit_linear(
     x_mean = features.mean(0)
     features = features - x_mean
     dual = features.shape[1] >= features.shape[0]
+    rank, fixed = min(features.shape), 8 * (3 * features.numel() + 6 * min(features.shape) ** 2)
+    size = refit_size(targets, fixed=fixed, per_target=4 * len(X) + 8 * rank + 4 * X.shape[1])
     if not _factors_pay(alphas, min(features.shape)) or alphas.min() <= GRAM_LIMIT * float(features.square().sum()):
-        batch = targets.limits.batch or TILE_TARGETS
-        return fit_ridge(X, targets.values, alphas, device=targets.device, batch=batch)
+        return fit_ridge(X, targets.values, alphas, device=targets.device, batch=size)
     solve = shifted_solver(features @ features.T if dual else features.T @ features, alphas, targets.dtype)
     across = features.T.to(targets.dtype)  # (feature, sample)
     coef = np.empty((X.shape[1], targets.values.shape[1]), targets.values.dtype)
     intercept = np.empty(targets.values.shape[1], targets.values.dtype)
-    for columns in by_penalty(alphas, targets.limits.batch or TILE_TARGETS):
+    for columns in by_penalty(alphas, size):
         y, y_mean = centre(to_tensor(targets.values[:, columns], targets.device))
         weights = across @ solve(y, alphas[columns]) if dual else solve(across @ y, alphas[columns])
         coef[:, columns] = weights.cpu().numpy()
         intercept[columns] = (y_mean - x_mean @ weights.double()).cpu().numpy()
     return coef, intercept
+
+
+def refit_size(targets: Targets, *, fixed: int, per_target: int) -> int:
+    """Choose how many targets are fitted at a time, within the memory that the search before has found enough.
+
+    Parameters
+    ----------
+    targets : Targets
+        Targets and limits.
+    fixed : int
+        Bytes that are needed whatever the number of targets.
+    per_target : int
+        Values, of the targets' dtype, that one target needs.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    wanted = targets.limits.batch or TILE_TARGETS
+    return max(1, min(wanted, (targets.allowed - fixed) // (per_target * targets.values.itemsize)))
 
 
 def by_penalty(alphas: Float[NDArray[np.floating], " target"], size: int) -> Iterator[NDArray[np.intp]]:
@@ -251,6 +275,34 @@ def _by_spectrum(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
     def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
         gain = 1 / (spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), gram.device))  # (rank, target)
         solved: torch.Tensor = turned @ ((turned.T @ right) * gain.to(dtype))
+        return solved
+
+    return solve
+
+
+def decomposed_solver(features: torch.Tensor, least_alpha: float, dtype: torch.dtype) -> Solver:
+    """Prepare the weights of features for many targets and penalties as small as one likes.
+
+    Parameters
+    ----------
+    features : Tensor, shape (sample, feature)
+        Less their mean, float64.
+    least_alpha : float
+        The smallest penalty.
+    dtype : torch.dtype
+        Of the targets.
+
+    Returns
+    -------
+    callable
+        From targets less their mean (sample, target) and their penalties (target,) to weights (feature, target).
+    """
+    parts = decompose(features, least_alpha)
+    lift, project = parts.lift.to(dtype), parts.project.to(dtype)
+
+    def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
+        gain = 1 / (parts.spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), features.device))
+        solved: torch.Tensor = lift @ ((project @ right) * gain.to(dtype))
         return solved
 
     return solve

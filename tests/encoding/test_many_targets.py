@@ -99,19 +99,33 @@ def test_short_memory_is_said_and_too_little_is_a_sentence(model, caplog):
         model.set_params(max_memory=2000).fit(X, Y)
 
 
+GRID = np.logspace(0, 4, 10)
+BANDED = BandedRidgeCV(alphas=GRID, search=DirichletSearch(5), device="cpu")
+BOUNDED = {
+    "ridge, few features": (RidgeCV(GRID, device="cpu"), 60),
+    "ridge, many features": (RidgeCV(GRID, device="cpu"), 500),
+    "kernel": (KernelRidgeCV(GRID, device="cpu"), 500),
+    "one band": (BANDED, 500),
+    "bands of few features": (clone(BANDED).set_params(bands=["a", "b"] * 30), 60),
+    "bands of many features": (clone(BANDED).set_params(bands=["a", "b"] * 250), 500),
+}
+
+
 @pytest.mark.skipif(not RESET.exists(), reason="the peak of memory can be reset on Linux only")
-@pytest.mark.parametrize("n_features", [60, 500])
-def test_the_bound_on_memory_is_kept(n_features):
+@pytest.mark.parametrize(("model", "n_features"), BOUNDED.values(), ids=BOUNDED)
+def test_the_bound_on_memory_is_kept(model, n_features):
     """Peak of the process while it fits, less what it had and what it returns."""
     rng = RNG(0)
     X, Y = rng.standard_normal((400, n_features)), rng.standard_normal((400, 20_000)).astype(np.float32)
-    model = RidgeCV(np.logspace(0, 4, 10), max_memory=48_000_000, device="cpu")
+    model = clone(model).set_params(max_memory=48_000_000)
     clone(model).set_params(max_memory=None).fit(X, Y[:, :10])  # what is loaded on first use is not counted
     before = _memory("VmRSS")
     RESET.write_text("5")
     fitted = model.fit(X, Y)
     peak = _memory("VmHWM") - before
-    results = fitted.coef_.nbytes + fitted.intercept_.nbytes + 2 * fitted.cv_scores_.nbytes + fitted.alpha_.nbytes
+    parts = [fitted, *(value for name, value in vars(fitted).items() if name == "_samples")]
+    arrays = [array for part in parts for array in vars(part).values() if isinstance(array, np.ndarray)]
+    results = sum(array.nbytes for array in arrays) + fitted.cv_scores_.nbytes
     assert peak - results < 48_000_000
 
 

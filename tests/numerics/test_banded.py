@@ -8,6 +8,8 @@ from sklearn.linear_model import Ridge
 from neuroling.numerics.band_gradient import GradientFold, error_and_gradient
 from neuroling.numerics.banded import Bands, dirichlet_weightings, fit_bands, search_weightings
 from neuroling.numerics.designs import to_folds
+from neuroling.numerics.forms import by_deletion
+from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Limits, Targets
 
 RNG = np.random.default_rng
@@ -44,7 +46,7 @@ def _score_by_hand(X, Y, sizes, weights, alpha):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", sorted(SIZES))
-@pytest.mark.parametrize("memory", [None, 75_000])
+@pytest.mark.parametrize("memory", [None, 125_000])
 def test_every_weighting_is_scored_as_by_hand(shape, dtype, memory):
     sizes = SIZES[shape]
     X, Y = _data(sizes, dtype)
@@ -70,7 +72,7 @@ def test_weights_are_those_of_ridge_on_scaled_features(shape, dtype, own):
     for target in range(6):
         roots = np.sqrt(np.repeat(weights[:, target], sizes))
         slow = Ridge(alphas[target]).fit(X * roots, Y[:, target].astype(np.float64)).coef_ * roots
-        np.testing.assert_allclose(np.concatenate(coef)[:, target], slow, atol=TOLERANCE[dtype])
+        np.testing.assert_allclose(coef[:, target], slow, atol=TOLERANCE[dtype])
     np.testing.assert_allclose(mean, Y.mean(0), rtol=1e-6)
 
 
@@ -78,13 +80,60 @@ def test_a_band_of_weight_zero_has_no_weights():
     X, Y = _data((3, 4))
     weights = np.tile([[0.0], [1.0]], 6)
     coef, _ = fit_bands(_bands(X, (3, 4)), Targets(Y, CPU, Limits()), weights, np.ones(6), weights)
-    assert (coef[0] == 0).all()
+    assert (coef[:3] == 0).all()
 
 
 def test_equal_seeds_draw_equal_weightings_and_others_do_not():
     one, same, other = (dirichlet_weightings(5, 3, (0.1, 1.0), RNG(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one[1:], other[1:])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fresh", [None, 40_000], ids=["at once", "some weightings at a time"])
+def test_weights_that_the_search_keeps_are_those_of_a_fresh_fit(dtype, fresh, monkeypatch):
+    monkeypatch.setattr("neuroling.numerics.forms.choose_form", lambda *_, **__: by_deletion)
+    monkeypatch.setattr("neuroling.numerics.penalties.FRESH_BYTES", fresh or 2**28)
+    sizes = SIZES["wide"]
+    X, Y = _data(sizes, dtype, q=90)
+    Y[:, 4] = 1.0  # a constant target has no score
+    bands, targets, kept = _bands(X, sizes), Targets(Y, CPU, Limits(batch=50)), Kept.none_for(Y)
+    weightings = dirichlet_weightings(9, 2, (0.3, 1.0), RNG(0))
+    scores, weighting, penalty = search_weightings(bands, targets, _folds(), ALPHAS, weightings, kept)
+    np.testing.assert_array_equal(kept.option, weighting * len(ALPHAS) + penalty)
+    np.testing.assert_array_equal(kept.score, scores.max(0))
+    weights = weightings[weighting].T
+    found, slow = (fit_bands(bands, targets, weights, ALPHAS[penalty], weights, one)[0] for one in (kept, None))
+    np.testing.assert_allclose(found, slow, atol=TOLERANCE[dtype])
+
+
+def test_a_search_scores_alike_whether_weights_are_kept_or_not():
+    X, Y = _data(SIZES["wide"])
+    bands, targets = _bands(X, SIZES["wide"]), Targets(Y, CPU, Limits())
+    weightings = dirichlet_weightings(4, 2, (1.0,), RNG(0))
+    with_kept, without = (
+        search_weightings(bands, targets, _folds(), ALPHAS, weightings, kept) for kept in (Kept.none_for(Y), None)
+    )
+    for one, other in zip(with_kept, without, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_features_in_any_order_get_their_own_weights():
+    X, Y = _data((3, 4))
+    columns = [np.array([6, 0, 2]), np.array([5, 1, 4, 3])]
+    weights = np.tile([[0.3], [0.7]], 6)
+    coef, _ = fit_bands(Bands.of(X, columns, CPU), Targets(Y, CPU, Limits()), weights, np.ones(6), weights)
+    gain = np.empty(7)
+    gain[columns[0]], gain[columns[1]] = np.sqrt([0.3, 0.7])
+    slow = Ridge(1.0).fit(X * gain, Y).coef_ * gain
+    np.testing.assert_allclose(coef.T, slow, atol=1e-9)
+
+
+def test_a_penalty_near_zero_is_left_to_the_singular_values():
+    X, Y = _data((5, 40))
+    weights = np.tile([[0.5], [0.5]], 6)
+    coef, mean = fit_bands(_bands(X, (5, 40)), Targets(Y, CPU, Limits()), weights, np.full(6, 1e-13), weights)
+    np.testing.assert_allclose((X - X.mean(0)) @ coef + mean, Y, atol=1e-8)
 
 
 # --- gradient ---------------------------------------------------------------------------------------------------------

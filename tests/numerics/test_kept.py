@@ -6,8 +6,9 @@ import torch
 
 from neuroling.numerics.designs import Design, invert, to_folds
 from neuroling.numerics.forms import by_deletion
+from neuroling.numerics.kept import best_rows
 from neuroling.numerics.memory import Limits, Targets
-from neuroling.numerics.penalties import best_rows, cv_fit, cv_scores
+from neuroling.numerics.penalties import cv_fit, cv_scores
 from neuroling.numerics.refit import fit_dual
 
 RNG = np.random.default_rng
