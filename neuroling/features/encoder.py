@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 
-from neuroling.features.activations import write_over
+from neuroling.features.activations import reuse_memory, write_over
 from neuroling.features.forward import Passes, find_passes
 from neuroling.features.packing import ATTENTION, register
 from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
@@ -358,6 +358,7 @@ def load_parts(
             compile_blocks(body, passes)
         else:
             write_over(body, passes, ordinary, limit)
+            reuse_memory(body, passes, ordinary, limit)
         cost: float | None = 0.0
         if compiled or dtype != "float32":
             cost = _measured(folder, read, probe_states(body, passes, ordinary, limit), ordinary, limit)

@@ -63,7 +63,7 @@ def states_of(
     ids: torch.Tensor,
     layers: Sequence[int],
     *,
-    keep: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    use: Callable[[int, torch.Tensor], None] | None = None,
     **inputs: object,
 ) -> list[torch.Tensor]:
     """Run a model once and give the states of chosen layers.
@@ -78,26 +78,29 @@ def states_of(
         Token ids.
     layers : sequence of int
         0 (embeddings) to the number of layers, in any order.
-    keep : callable, optional
-        What is kept of the states of a layer, such as their pooled form: called as soon as a layer is done, so that its
-        states make room for those of the next.
+    use : callable, optional
+        What is done with the number and the states of a layer, instead of giving them back: called as soon as the layer
+        is done, so that its states make room for those of the next.
     **inputs : object
         Further arguments of the model.
 
     Returns
     -------
     list of torch.Tensor, shape (row, token, unit)
-        One a layer asked for, or what ``keep`` makes of it. They equal transformers' ``hidden_states``: the last one is
-        after the final norm where the model has one.
+        One a layer asked for; none with ``use``. They equal transformers' ``hidden_states``: the last one is after the
+        final norm where the model has one.
     """
     n_layers = int(model.config.num_hidden_layers)
     if passes.blocks is None:
         found = model(input_ids=ids, output_hidden_states=True, **inputs, **_no_cache(model)).hidden_states
-        return [found[layer] if keep is None else keep(found[layer]) for layer in layers]
+        return _used([found[layer] for layer in layers], layers, use)
     kept: dict[int, torch.Tensor] = {}
 
     def take(layer: int, state: torch.Tensor) -> None:
-        kept[layer] = state if keep is None else keep(state)
+        if use is None:
+            kept[layer] = state
+        else:
+            use(layer, state)
         if layer == max(layers) < n_layers:
             raise _EnoughError
 
@@ -107,7 +110,17 @@ def states_of(
             take(n_layers, output.last_hidden_state)
         except _EnoughError:
             pass
-    return [kept[layer] for layer in layers]
+    return [kept[layer] for layer in layers] if use is None else []
+
+
+def _used(
+    states: list[torch.Tensor], layers: Sequence[int], use: Callable[[int, torch.Tensor], None] | None
+) -> list[torch.Tensor]:
+    if use is None:
+        return states
+    for layer, state in zip(layers, states, strict=True):
+        use(layer, state)
+    return []
 
 
 def _no_cache(model: PreTrainedModel) -> dict[str, object]:

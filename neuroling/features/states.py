@@ -17,10 +17,14 @@ from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
 from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import deal
+from neuroling.features.workspace import Workspace, empty, reusing
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 Keep = Callable[[torch.Tensor], torch.Tensor]
 """What is kept of the states of a layer, shape (token, unit)."""
+
+Use = Callable[[int, torch.Tensor], None]
+"""What is done with the number of a layer and its states, shape (token, unit)."""
 
 UNKNOWN_SHARE = 0.05
 """Share of unknown tokens above which a text is probably not in the encoder's language; a rule of thumb."""
@@ -200,16 +204,16 @@ def _run(
     layers: Sequence[int],
     *,
     gradients: bool = False,
-    keeping: Callable[[NDArray[np.intp], NDArray[np.intp]], Keep] | None = None,
+    using: Callable[[NDArray[np.intp], NDArray[np.intp]], Use] | None = None,
 ) -> Iterator[StatePack]:
-    """Run a pack, or its halves; ``keeping`` takes rows and starts of what is run and says what is kept of states."""
+    """Run a pack, or its halves; ``using`` takes rows and starts of what is run and says what is done with states."""
     chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
     lengths = [len(sequence) for sequence in chosen]
     starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
-    keep = None if keeping is None else keeping(rows, starts)
+    use = None if using is None else using(rows, starts)
     try:
         with torch.enable_grad() if gradients else torch.inference_mode():
-            states = _states(encoder, chosen, lengths, layers, keep)
+            states = _states(encoder, chosen, lengths, layers, use)
     except torch.OutOfMemoryError as error:
         if len(rows) == 1:
             raise ValueError(
@@ -221,30 +225,42 @@ def _run(
         yield StatePack(rows, starts, states)
         return
     for part in (rows[:half], rows[half:]):
-        yield from _run(encoder, sequences, part, layers, gradients=gradients, keeping=keeping)
+        yield from _run(encoder, sequences, part, layers, gradients=gradients, using=using)
 
 
 def _states(
-    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int], keep: Keep | None
+    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int], use: Use | None
 ) -> list[torch.Tensor]:
-    """Give the states of sequences end to end, shape (token, unit), or what is kept of them; one a layer."""
+    """Give the states of sequences end to end, shape (token, unit), one a layer; or use them, and give none."""
     passes = encoder.passes
     longest = passes.longest_packed
 
-    def flat(state: torch.Tensor) -> torch.Tensor:
-        tokens = state.reshape(-1, state.shape[-1])
-        return tokens if keep is None else keep(tokens)
+    def flat(layer: int, state: torch.Tensor) -> None:
+        if use is not None:
+            use(layer, _end_to_end(state))
 
     fits = passes.batching == "packed" and (longest is None or max(lengths) <= longest)
-    if not fits and len(set(lengths)) == 1:
-        return states_of(encoder.model, passes, torch.stack(sequences).to(encoder.device), layers, keep=flat)
-    if not fits:
+    if not fits and len(set(lengths)) > 1:
         parts = [_states(encoder, [sequence], [len(sequence)], layers, None) for sequence in sequences]
-        return [flat(torch.cat(states)) for states in zip(*parts, strict=True)]
+        joined = [torch.cat(states) for states in zip(*parts, strict=True)]
+        if use is None:
+            return joined
+        for layer, state in zip(layers, joined, strict=True):
+            use(layer, state)
+        return []
+    handed = None if use is None else flat
+    if not fits:
+        ids = torch.stack(sequences).to(encoder.device)  # (row, token)
+        return [_end_to_end(state) for state in states_of(encoder.model, passes, ids, layers, use=handed)]
     with packed(Layout.of(lengths)):
         positions = pack_inputs(passes, lengths, encoder.device)
         ids = torch.cat(sequences)[None].to(encoder.device)  # (1, token)
-        return states_of(encoder.model, passes, ids, layers, keep=flat, position_ids=positions)
+        found = states_of(encoder.model, passes, ids, layers, use=handed, position_ids=positions)
+        return [_end_to_end(state) for state in found]
+
+
+def _end_to_end(state: torch.Tensor) -> torch.Tensor:
+    return state.reshape(-1, state.shape[-1])  # (token, unit)
 
 
 def embed(
@@ -297,6 +313,7 @@ def embed(
         unread[reading.row] = False
     values[:, unread] = np.nan
 
+    place_of = {layer: place for place, layer in enumerate(layers)}
     hands = deal([len(sequence) for sequence in sequences], len(encoders))
     stop = Event()
     torch.empty(KEPT_BYTES, dtype=torch.uint8)
@@ -304,19 +321,21 @@ def embed(
     def work(encoder: Encoder, hand: NDArray[np.intp]) -> None:
         own = [sequences[number] for number in hand]
 
-        def taken(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> _Taken:
-            return _Taken.of(starts, [takers[number] for number in hand[rows]])
+        def using(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> Use:
+            taken = _Taken.of(starts, [takers[number] for number in hand[rows]])
+            pooled = taken.pooler(encoder.device, pool, normalise)
 
-        def keeping(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> Keep:
-            return taken(rows, starts).pooler(encoder.device, pool, normalise)
+            def write(layer: int, states: torch.Tensor) -> None:
+                values[place_of[layer], taken.row] = pooled(states).cpu().numpy()
 
-        for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
-            for pack in _run(encoder, own, planned, layers, keeping=keeping):
-                row = taken(pack.rows, pack.starts).row
-                for layer, pooled in enumerate(pack.states):
-                    values[layer, row] = pooled.cpu().numpy()
-            if stop.is_set():
-                return
+            return write
+
+        with reusing(Workspace()):
+            for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
+                for _ in _run(encoder, own, planned, layers, using=using):
+                    pass
+                if stop.is_set():
+                    return
 
     if len(encoders) == 1:
         work(encoders[0], hands[0])
@@ -421,8 +440,9 @@ def _mean_of_whole(
     def mean(states: torch.Tensor) -> torch.Tensor:
         target = np.full(len(states), len(counts), dtype=np.int64)
         target[token] = segment
-        sums = torch.zeros(len(counts) + 1, states.shape[1], device=device)
-        sums.index_add_(0, torch.as_tensor(target, device=device), states.float())
+        states = states.float()
+        sums = empty(len(counts) + 1, states.shape[1], states).zero_()
+        sums.index_add_(0, torch.as_tensor(target, device=device), states)
         return sums[:-1].div_(divisor)
 
     return mean
