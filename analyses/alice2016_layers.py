@@ -34,6 +34,7 @@ from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
 from neuroling.features.story import word_length, word_rate
 from neuroling.features.text import concatenate
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
 
@@ -142,10 +143,15 @@ def write(parts: xr.DataArray, out: Path, seed: int, *, synthetic: bool) -> None
             scores.drop_vars("model", errors="ignore"), np.random.default_rng(seed)
         )
         table[f"p, {name}"] = test.p_values("max").to_series()  # sign flips over participants, best of all layers
-    table.to_csv(out / "unique.csv")
     axes = plot_points(people.mean("subject"), along="layer", series="model", label="unique part of held-out variance")
     axes.set_xlabel("layer")
-    (out / "layers.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+    shown = Exhibit(
+        "unique", table.reset_index(), "Unique part of a layer beside the controls, mean of people.", digits=4
+    )
+    curve = Exhibit("layers", axes_to_png(axes, synthetic=synthetic), "Unique part of held-out variance by layer.")
+    title = "Layers of MiniLM and of its untrained twin beside the controls"
+    notes = "Controls: word rate, length, frequency, position. p: sign flips over participants, best of all layers."
+    write_exhibits(out, {"Layers": [notes, shown, curve]}, title=title, provenance={"seed": seed}, synthetic=synthetic)
     if synthetic:
         print("SYNTHETIC twin: no numbers of people")
     print(table.round(4).to_string())

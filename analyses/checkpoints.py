@@ -43,6 +43,7 @@ from neuroling.lm.masking import Masking
 from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokenize, unigram_loss
 from neuroling.lm.training import Recipe
 from neuroling.lm.wordpiece import train_wordpiece
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import figure_to_png
 from neuroling.report.probing import draw_training
@@ -99,12 +100,26 @@ def main(
             rows.append(row)
             print(f"{'SYNTHETIC ' * synthetic}{ {name: round(value, 4) for name, value in row.items()} }", flush=True)
     table = pd.DataFrame(rows)
-    table.to_csv(out / "table.csv", index=False)
     print(f"perplexity of guessing by frequency: {frequent:.0f}; controls: {controls}")
-    for name, label in SCORES.items():
-        figure = draw_training(table, name, controls=controls[name], frequent=frequent, label=label)
-        (out / f"{name}.png").write_bytes(figure_to_png(figure, synthetic=synthetic))
-    if not synthetic and {"steps": steps, "seeds": seeds} == DEFAULTS:
+    beside = [{"score": name, "controls": key, "r": r} for name, some in controls.items() for key, r in some.items()]
+    means = table.groupby("step").mean(numeric_only=True).drop(columns="seed").reset_index()
+    sections: dict[str, list[Exhibit | str]] = {
+        label: [
+            Exhibit(name, figure_to_png(figure, synthetic=synthetic), "By step and perplexity; lines are controls.")
+        ]
+        for name, label in SCORES.items()
+        for figure in [draw_training(table, name, controls=controls[name], frequent=frequent, label=label)]
+    }
+    sections["Numbers"] = [
+        f"Guessing by frequency has a perplexity of {frequent:.0f}.",
+        Exhibit("controls", pd.DataFrame(beside), "What the controls reach without a trained network."),
+        Exhibit("means", means, "Means over runs."),
+        Exhibit("table", table, "Every checkpoint of every run.", digits=4),
+    ]
+    options = {"steps": steps, "seeds": seeds}
+    title = "A language model in training, scored on brains"
+    write_exhibits(out, sections, title=title, provenance=options, synthetic=synthetic)
+    if not synthetic and options == DEFAULTS:
         compare_with_expected(numbers(table, controls) | {"perplexity by frequency": frequent}, EXPECTED)
     return table
 

@@ -17,6 +17,7 @@ from neuroling.data.loaders import karapetian2023
 from neuroling.evaluation.flips import FlipTest, model_difference, with_null
 from neuroling.evaluation.latency import peak_latency
 from neuroling.report import rsa as figures
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
 from neuroling.rsa.decode import decoding_rdms
@@ -29,6 +30,15 @@ from neuroling.rsa.similarity import similarity
 
 EXPECTED = Path(__file__).parent / "expected" / "karapetian2023.json"
 WINDOW = (0.0, 0.4)  # s; where peaks are looked for, fixed beforehand
+CAPTIONS = {
+    "decoding": "Pairwise decoding accuracy, mean over pairs of scenes; band: people.",
+    "rsa": "Similarity of both models with the EEG, ceiling in grey; bars: false discovery rate below 0.05.",
+    "difference": "Recurrent less feed-forward; bar: cluster mass, p < 0.05.",
+    "mds": "Scenes at the peak of decoding, as far apart as they are told apart.",
+    "strip": "Crossnobis distances at four moments, scenes in order of their category.",
+    "generalization": "Distances of one time compared with distances of another.",
+    "topography": "Recurrent model by patch of channels.",
+}
 RADIUS = 0.06  # m; a patch holds a channel and those around it
 
 
@@ -79,14 +89,19 @@ def main(
             )
         ),
     }
-    for name, picture in pictures.items():
-        (out / f"{name}.png").write_bytes(picture)
     (out / "rdm.gif").write_bytes(figures.animate_rdm(mean, order=order))
     lines = [f"decoding peaks at {1000 * peak:.0f} ms", *(f"{n} peaks at {found} s" for n, found in latency.items())]
     lines += [f"recurrent less feed-forward: {latency['recurrent'].less(latency['feed-forward'])} s"]
     lines += [f"clusters of the difference: {int(clear.sum())} times at p < 0.05"]
     (out / "summary.txt").write_text("\n".join([*lines, str(result), str(KARAPETIAN_2023)]), encoding="utf-8")
     print("\n".join([*lines, str(result)]))
+    sections: dict[str, list[Exhibit | str]] = {
+        "Time courses": [*lines, *(Exhibit(name, pictures[name], CAPTIONS[name]) for name in list(pictures)[:3])],
+        "Geometry": [Exhibit(name, pictures[name], CAPTIONS[name]) for name in list(pictures)[3:]],
+        "Departures from the published protocol": [str(KARAPETIAN_2023)],
+    }
+    title, options = "Scenes in the EEG, and two models of them", {"n_subjects": n_subjects, "n_draws": n_draws}
+    write_exhibits(out, sections, title=title, provenance={**options, "seed": seed}, synthetic=True)
     result.save(out / "result.nc")
     compare_with_expected({"decoding": peak, **{n: found.estimate for n, found in latency.items()}}, EXPECTED)
     return result

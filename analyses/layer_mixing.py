@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 import xarray as xr
 from sklearn.model_selection import PredefinedSplit
@@ -30,6 +31,7 @@ from neuroling.probing.mixing import (
     with_heads,
 )
 from neuroling.probing.pairs import word_depths
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.probing import plot_by_layer, plot_mixture
@@ -61,6 +63,7 @@ def main(
     }
     found, results = {}, {}
     shares, layers = {}, {}
+    sections: dict[str, list[Exhibit | str]] = {"Tasks": [], "Mixtures": [], "Selectivity": []}
     for task in TASKS:
         by_model = {}
         for name, values in states.items():
@@ -70,16 +73,22 @@ def main(
             shares[label], found[f"{label}: centre of gravity"] = share, centre_of_gravity(share)
             found[f"{label}: all layers"] = float(result.score[-1])
             try:
-                found[f"{label}: expected layer"] = layers[label] = expected_layer(result.score.values)[0]
+                found[f"{label}: expected layer"] = layers[label] = expected_layer(result.score.to_numpy())[0]
             except ValueError as error:
                 print(f"{label}: {error}")
         results[task] = combine(by_model, dim="model")
         axes = plot_by_layer(results[task].score, label=f"{task}: {result.metric}, layers 0 to …")
-        (out / f"{task.replace(' ', '_')}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
-    (out / "mixtures.png").write_bytes(axes_to_png(plot_mixture(shares, layers), synthetic=synthetic))
+        picture, caption = axes_to_png(axes, synthetic=synthetic), f"{task}: mixtures of more and more layers."
+        sections["Tasks"].append(Exhibit(task.replace(" ", "_"), picture, caption))
+    picture, caption = (
+        axes_to_png(plot_mixture(shares, layers), synthetic=synthetic),
+        "Shares of layers in the mixture.",
+    )
+    sections["Mixtures"].append(Exhibit("mixtures", picture, caption))
     results["selectivity"] = selectivity(states["MiniLM"], bank, n_epochs, seed)
     axes = plot_by_layer(results["selectivity"].score, label="accuracy, part of speech")
-    (out / "selectivity.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+    picture, caption = axes_to_png(axes, synthetic=synthetic), "Single layers on parts of speech and on a control task."
+    sections["Selectivity"].append(Exhibit("selectivity", picture, caption))
     for name, result in results.items():
         result.save(out / f"{name.replace(' ', '_')}.nc")
         print(f"{'SYNTHETIC ' * synthetic}{name}: {result.metric}\n{result.score.to_pandas().round(3).to_string()}")
@@ -87,6 +96,10 @@ def main(
         real, control = (results["selectivity"].score.sel(model=f"{kind}, {which}") for which in ("task", "control"))
         found[f"mean selectivity, {kind}"] = float((real - control).mean())
     print("\n".join(f"{name}: {value:.3f}" for name, value in found.items()))
+    numbers = pd.DataFrame({"number": list(found), "value": list(found.values())})
+    sections["Numbers"] = [Exhibit("numbers", numbers, "Centres of gravity, expected layers, scores, selectivity.")]
+    title, options = "What each layer adds", {"n_epochs": n_epochs, "seed": seed}
+    write_exhibits(out, sections, title=title, provenance=options, synthetic=synthetic)
     if not synthetic:
         compare_with_expected(found, EXPECTED)
     return results
@@ -94,7 +107,7 @@ def main(
 
 def splits_of(samples: xr.DataArray) -> PredefinedSplit:
     """Train on the development part, test on the test part."""
-    return PredefinedSplit(np.where(np.char.startswith(samples.group.values.astype(str), "test"), 0, -1))
+    return PredefinedSplit(np.where(np.char.startswith(samples.group.to_numpy().astype(str), "test"), 0, -1))
 
 
 def coded(labels: np.ndarray, samples: xr.DataArray) -> tuple[xr.DataArray, int, Metric]:
@@ -113,17 +126,17 @@ def add_layers(
 ) -> tuple[Result, np.ndarray]:
     """Score mixtures of layers 0 to 0, 0 to 1, …, and give the shares of the last."""
     results = {}
-    for last in states.layer.values.tolist():
+    for last in states.layer.to_numpy().tolist():
         part = states.sel(layer=slice(0, last))
         features, n_spans = (with_heads(part, heads), 2) if task == "relation" else (stack_layers(part), 1)
         if task == "depth":
             target, n_classes, metric = word_depths(states.isel(layer=0, drop=True), heads).y, None, spearman
         else:
-            samples = heads.sel(sample=features.sample.values)
+            samples = heads.sel(sample=features.sample.to_numpy())
             labels = (
-                samples.upos.values
+                samples.upos.to_numpy()
                 if task == "part of speech"
-                else np.char.partition(samples.deprel.values.astype(str), ":")[:, 0]
+                else np.char.partition(samples.deprel.to_numpy().astype(str), ":")[:, 0]
             )
             target, n_classes, metric = coded(labels, samples)
         probe = LayerMixProbe(
@@ -138,7 +151,7 @@ def add_layers(
 def selectivity(states: xr.DataArray, bank: ewt.Treebank, n_epochs: int, seed: int) -> Result:
     """Score single layers on parts of speech, and on labels drawn at random for every word."""
     rng = np.random.default_rng(seed)
-    tags = bank.heads.upos.values
+    tags = bank.heads.upos.to_numpy()
     drawn = control_labels(np.char.lower(np.asarray(bank.words.texts)), tags, rng)
     by_probe: dict[str, dict[str, Result]] = {}
     for which, labels in (("task", tags), ("control", drawn)):
@@ -155,7 +168,7 @@ def selectivity(states: xr.DataArray, bank: ewt.Treebank, n_epochs: int, seed: i
                     splits=splits_of(target),
                     metric=replace(metric, chance=0.0),  # the same for both, so that they stand in one table
                 )
-                for layer in states.layer.values
+                for layer in states.layer.to_numpy()
             }
     combined = {name: combine(layers, dim="layer") for name, layers in by_probe.items()}
     return combine(combined, dim="model")

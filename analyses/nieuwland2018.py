@@ -31,6 +31,7 @@ from neuroling.features.language import load_language_model
 from neuroling.features.ngram import fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.features.words import words_at
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 
 EXPECTED = Path(__file__).parent / "expected" / "nieuwland2018.json"
@@ -69,7 +70,25 @@ def main(
     print(correlations.data.mean("split").to_dataframe().round(3).to_string())
     estimates = fits.data.isel(split=0).to_dataframe().dropna()
     print(estimates.round(4).to_string())
-    estimates.to_csv(out / "mixed_models.csv")
+    over = correlations.data.mean("split").to_dataframe().reset_index()
+    labs = correlations.score.to_dataframe("r").reset_index().rename(columns={"split": "lab"})
+    sections: dict[str, list[Exhibit | str]] = {
+        "Correlations": [
+            Exhibit(
+                "correlations", over, "Pearson r with amplitudes: mean over laboratories, over trials, over nouns."
+            ),
+            Exhibit("laboratories", labs, "Pearson r over the trials of each laboratory."),
+        ],
+        "Mixed models": [
+            f"Surprisal: {source}. Random effects: {random_effects(['each predictor'])}.",
+            Exhibit(
+                "mixed_models", estimates.reset_index(), "Microvolts per standard deviation of a predictor (REML)."
+            ),
+        ],
+    }
+    options = {"surprisal": source, "seed": seed, "excluded": recording.attrs["excluded"]}
+    title = "Predictors of the N400 at nouns, single trials of nine laboratories"
+    write_exhibits(out, sections, title=title, provenance=options, synthetic=provenance.synthetic)
     if not provenance.synthetic and language_model is None:
         compare_with_expected(numbers(correlations, fits), EXPECTED)
     return fits
@@ -125,9 +144,9 @@ def predictors(nouns: pd.DataFrame, language_model: Path | None) -> tuple[pd.Dat
 
 def distance(nouns: pd.DataFrame) -> np.ndarray:
     """One minus the cosine of the embeddings of noun and context (MiniLM)."""
-    encoder = load_encoder()
-    sides = {name: Stimuli.from_texts(nouns[name].tolist(), labels=range(len(nouns))) for name in ("noun", "context")}
-    noun, context = (extract(side, encoder, pool="model", layers=-1).to_numpy()[:, 0] for side in sides.values())
+    texts = list(dict.fromkeys([*nouns["noun"], *nouns["context"]]))  # each once
+    vectors = extract(Stimuli.from_texts(texts), load_encoder(), pool="model", layers=-1).isel(layer=0)
+    noun, context = (vectors.sel(sample=nouns[name].tolist()).to_numpy() for name in ("noun", "context"))
     return np.asarray(1 - (noun * context).sum(1))
 
 

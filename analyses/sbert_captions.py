@@ -14,10 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import typer
 import xarray as xr
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import silhouette_score
@@ -27,7 +28,9 @@ from neuroling.core.provenance import current_versions, now
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import jsts_ja
 from neuroling.features.encoder import Encoder
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
+from neuroling.report.figures import figure_to_png
 
 EXPECTED = Path(__file__).parent / "expected" / "sbert_captions.json"
 
@@ -57,7 +60,7 @@ def main(
     encoders = {"MiniLM": load_encoder(), "MiniLM, untrained": load_encoder(untrained=seed)}
     encoders |= {Path(folder).name: load_encoder(folder) for folder in models or []}
     captions = grouped()
-    quality = draw_map(captions, encoders["MiniLM"], out / "map.png", seed)
+    picture, quality = draw_map(captions, encoders["MiniLM"], seed)
     pairs = real_or_twin("jsts_ja", jsts_ja.load, lambda: jsts_ja.twin(300, rng=seed))
     similarities = {"shared pairs of letters": shared_letters(pairs)}
     similarities |= {name: cosines(pairs, encoder, out / "cache") for name, encoder in encoders.items()}
@@ -72,6 +75,15 @@ def main(
     )
     result = Result.of(score, metric="spearman", provenance=provenance)
     result.save(out / "result.nc")
+    ratings = pd.DataFrame({"model": list(similarities), "Spearman": rho})
+    sections: dict[str, list[Exhibit | str]] = {
+        "Map of captions": [Exhibit("map", picture, f"Made-up captions by what they show; {quality}.")],
+        "Rated pairs": [
+            Exhibit("spearman", ratings, f"{len(pairs.first)} pairs of Japanese captions, people's ratings.")
+        ],
+    }
+    title, synthetic = "Vectors of captions", provenance.synthetic
+    write_exhibits(out, sections, title=title, provenance={"seed": seed}, synthetic=synthetic)
     for name, value in zip(similarities, rho, strict=True):
         print(f"JSTS{' (SYNTHETIC)' if provenance.synthetic else ''}, {name}: Spearman {value:.3f}")
     if not provenance.synthetic:
@@ -86,24 +98,24 @@ def grouped() -> Stimuli:
     return Stimuli.from_texts([text for text, _ in rows], condition=[group for _, group in rows])
 
 
-def draw_map(captions: Stimuli, encoder: Encoder, path: Path, seed: int) -> dict[str, float]:
+def draw_map(captions: Stimuli, encoder: Encoder, seed: int) -> tuple[bytes, dict[str, float]]:
     """Draw the captions, coloured by group, and say how far to trust the map."""
-    vectors = embed_sentences(captions, encoder).values
+    vectors = embed_sentences(captions, encoder).to_numpy()
     group = captions.table["condition"].to_numpy()
     method, places = flatten(vectors, seed)
     trust = trustworthiness(vectors, places, n_neighbors=5, metric="cosine")
     apart = silhouette_score(vectors, group, metric="cosine")
-    figure, axes = plt.subplots(figsize=(7.5, 6), layout="constrained")
+    figure = Figure(figsize=(7.5, 6), layout="constrained")
+    axes = figure.subplots()
     for name in GROUPS:
         axes.scatter(*places[group == name].T, label=name)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(f"Made-up captions, {encoder.name}, {method}: trustworthiness {trust:.2f}, silhouette {apart:.2f}")
     axes.set_xticks([])
     axes.set_yticks([])
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
     print(f"map: silhouette of the groups {apart:.3f} (cosine), trustworthiness {trust:.3f} ({method})")
-    return {"silhouette": float(apart), f"trustworthiness, {method}": float(trust)}
+    quality = {"silhouette": round(float(apart), 4), f"trustworthiness, {method}": round(float(trust), 4)}
+    return figure_to_png(figure), quality
 
 
 def flatten(vectors: np.ndarray, seed: int) -> tuple[str, np.ndarray]:

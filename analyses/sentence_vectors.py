@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 import xarray as xr
 from scipy.stats import spearmanr
@@ -25,6 +26,7 @@ from neuroling.lm.checkpoints import latest_checkpoint
 from neuroling.lm.corpora import find_overlap
 from neuroling.lm.sentence_vectors import Contrastive, RatedPairs, Siamese, train_sentence_vectors
 from neuroling.lm.training import Recipe
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_models
 
@@ -72,7 +74,13 @@ def main(
     result = Result.of(score, metric="spearman", provenance=provenance)
     result.save(out / "result.nc")
     axes = plot_models(rho, label="Spearman with people's ratings, 1,457 held-out pairs")
-    (out / "scores.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+    shown: list[Exhibit | str] = [
+        f"Trained on {n_pairs} pairs of JSTS, none of whose sentences is tested.",
+        Exhibit("scores", axes_to_png(axes, synthetic=synthetic), "Spearman with people's ratings, held out."),
+        Exhibit("spearman", pd.DataFrame({"model": list(rho), "rho": list(rho.values())}), "The same as numbers."),
+    ]
+    title = "Sentence vectors before and after training"
+    write_exhibits(out, {"Scores": shown}, title=title, provenance={**options, "seed": seed}, synthetic=synthetic)
     print("\n".join(f"{'SYNTHETIC ' * synthetic}{name}: Spearman {value:.3f}" for name, value in rho.items()))
     if not synthetic and {"n_pairs": n_pairs, "batch_size": batch_size, "seed": seed} == DEFAULTS:
         compare_with_expected(rho, EXPECTED)
@@ -88,7 +96,7 @@ def unseen(learnt: jsts_ja.SentencePairs, held: jsts_ja.SentencePairs, seed: int
     if not len(rows):
         raise ValueError("pairs: every training pair shares a sentence with the test.")
     rows = np.random.default_rng(seed).permutation(rows)
-    ratings = learnt.similarity.values / jsts_ja.HIGHEST
+    ratings = learnt.similarity.to_numpy() / jsts_ja.HIGHEST
     return chosen(RatedPairs(learnt.first.texts, learnt.second.texts, ratings), rows)
 
 
@@ -100,5 +108,5 @@ def chosen(pairs: RatedPairs, rows: np.ndarray) -> RatedPairs:
 
 def compare(pairs: jsts_ja.SentencePairs, encoder: Encoder) -> np.ndarray:
     """Give the cosine of both sides of every pair."""
-    first, second = (embed_sentences(side, encoder).values for side in (pairs.first, pairs.second))
+    first, second = (embed_sentences(side, encoder).to_numpy() for side in (pairs.first, pairs.second))
     return np.asarray((first * second).sum(1))

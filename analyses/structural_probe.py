@@ -6,6 +6,7 @@ on 40,000 sentences of the Penn Treebank: UUAS 79.8, distance Spearman 0.85, roo
 here: less (2,001 sentences, a small model made for sentence vectors), well above its untrained twin and linear order.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from neuroling.features.extract import extract
 from neuroling.probing import pairs
 from neuroling.probing.structural import StructuralProbe
 from neuroling.probing.trees import edges_of, random_heads, spanning_tree, tree_distances
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.probing import plot_by_layer, plot_parse
@@ -73,17 +75,24 @@ def main(
     results = {score: combine(found, dim="model") for score, found in by_model.items()}
     baselines = {name: baseline(bank.heads, name, seed) for name in ("linear order", "random tree")}
     found = {f"{name}, {score}": value for name, scores in baselines.items() for score, value in scores.items()}
+    sections: dict[str, list[Exhibit | str]] = {}
     for score, result in results.items():
         lines = {name: scores[score] for name, scores in baselines.items() if score in scores}
         axes = plot_by_layer(result.score, baselines=lines, label=score)
         synthetic = result.provenance.synthetic
-        (out / f"{score.replace(' ', '_')}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+        name, rows = score.replace(" ", "_"), result.score.squeeze().to_pandas().T.reset_index()
+        picture = Exhibit(name, axes_to_png(axes, synthetic=synthetic), f"{score} of test sentences by layer.")
+        sections[score] = [picture, Exhibit(f"{name}_by_layer", rows, f"{score} by layer; baselines: {lines}.")]
         result.save(out / f"{score.replace(' ', '_')}.nc")
         print(f"{'SYNTHETIC ' * synthetic}{score}: {lines}\n{result.score.to_pandas().round(3).to_string()}")
         found |= {f"{m}, best {score}": float(result.score.sel(model=m).max()) for m in result.score.model.values}
     best = int(np.argmax(results["UUAS"].score.sel(model="MiniLM").values))
     states = extract(bank.words, "minilm", layers=best, unit="word", shared="both", cache=out / "cache")
-    draw_parses(states.isel(layer=0), bank, probe_of(pairs.word_pairs, rank, n_epochs, seed), out)
+    drawn = draw_parses(states.isel(layer=0), bank, probe_of(pairs.word_pairs, rank, n_epochs, seed))
+    caption = "Sentence that the probe was not trained on: given arcs above, those of the spanning tree below."
+    sections["Trees"] = [Exhibit(f"parse_{n}", picture, caption) for n, picture in enumerate(drawn, start=1)]
+    options = {"rank": rank, "n_epochs": n_epochs, "seed": seed, "layer of trees": best}
+    write_exhibits(out, sections, title="Syntax in the layers of MiniLM", provenance=options, synthetic=synthetic)
     if not synthetic:
         compare_with_expected(found, EXPECTED)
     return results
@@ -133,16 +142,16 @@ def baseline(heads: xr.DataArray, name: str, seed: int) -> dict[str, float]:
     }
 
 
-def draw_parses(vectors: xr.DataArray, bank: ewt.Treebank, probe: StructuralProbe, out: Path) -> None:
+def draw_parses(vectors: xr.DataArray, bank: ewt.Treebank, probe: StructuralProbe) -> Iterator[bytes]:
     """Draw three sentences of 8 to 13 words that the probe was not trained on, the first that there are."""
     data = pairs.word_pairs(vectors, bank.heads)
     train, _ = next(halves(data)[0].split())
     probe.fit(data.x.values[train], data.y.values[train], data.groups()[train])
     spans = [span for span in pairs.sentence_spans(bank.heads) if 8 <= span[1] - span[0] <= 13]
     unseen = [span for span in spans if str(bank.heads.group.values[span[0]]).startswith("test")]
-    for number, (start, stop) in enumerate(unseen[:3], start=1):
+    for start, stop in unseen[:3]:
         mine = data.coordinate("group") == bank.heads.group.values[start]
         guess = spanning_tree(probe.predict(data.x.values[mine]))
         axes = plot_parse(bank.words.texts[start:stop], edges_of(bank.heads.values[start:stop]), guess)
         synthetic = bool(bank.heads.attrs["synthetic"])
-        (out / f"parse_{number}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+        yield axes_to_png(axes, synthetic=synthetic)

@@ -23,6 +23,7 @@ from neuroling.evaluation.bootstrap import dual_bootstrap
 from neuroling.evaluation.flips import with_null
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.report import rsa as figures
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
 from neuroling.rsa.dissimilarity import label_pairs
@@ -32,6 +33,7 @@ from neuroling.rsa.similarity import rdm_similarity
 from neuroling.rsa.weights import variance_partition
 
 EXPECTED = Path(__file__).parent / "expected" / "vanvliet2018.json"
+SCORES = "Spearman correlations: group mean (items exchanged), mean of people (signs flipped), 95 % dual bootstrap."
 WORDS = "psycho_linguistic_variables.csv"
 
 
@@ -80,11 +82,22 @@ def main(
     (out / "summary.txt").write_text("\n".join(lines), encoding="utf-8")
     mean = n400.mean("subject", keep_attrs=True)
     picture = figures.plot_mds(mean - float(mean.min()), vanvliet2018.NOUNS)
-    (out / "mds.png").write_bytes(axes_to_png(picture, synthetic=synthetic))
-    (out / "models.png").write_bytes(
-        axes_to_png(plot_points(result.score, along="model", label="Spearman, each person"))
-    )
-    (out / "collinearity.png").write_bytes(axes_to_png(figures.plot_collinearity(models)))
+    points = plot_points(result.score, along="model", label="Spearman, each person")
+    shares = parts.to_dataframe("held-out R2").reset_index()[["model", "held-out R2"]]
+    sections: dict[str, list[Exhibit | str]] = {
+        "Models": [
+            Exhibit("scores", table.rename_axis("model").reset_index(), SCORES, digits=4),
+            Exhibit("models", axes_to_png(points), "Spearman correlation of every person with every model."),
+            *lines[1:3],
+        ],
+        "What models share": [
+            Exhibit("partition", shares, "Held-out variance of the N400 by category, MiniLM, and both."),
+            Exhibit("collinearity", axes_to_png(figures.plot_collinearity(models)), "Correlations between models."),
+        ],
+        "Map": [Exhibit("mds", axes_to_png(picture, synthetic=synthetic), "Nouns, as far apart as the mean N400.")],
+    }
+    title = "The N400 between nouns, and models of it"
+    write_exhibits(out, sections, title=title, provenance={"n_draws": n_draws, "seed": seed}, synthetic=synthetic)
     result.save(out / "result.nc")
     if not synthetic:
         found = {"lower ceiling": float(bounds[0]), "MiniLM given length and frequency": float(given.score.mean())}

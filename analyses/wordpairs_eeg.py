@@ -23,6 +23,7 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet_wordpairs
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.evaluation.splits import NoSplit
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_curve
 from neuroling.rsa.dissimilarity import rdms
@@ -86,11 +87,19 @@ def main(
     (out / "summary.txt").write_text("\n".join([*lines, str(over_time)]), encoding="utf-8")
     print("\n".join([*lines, str(over_time)]))
     curve = plot_curve(null.score, significant=clear, label="RSA of relatedness, Pearson")
-    (out / "rsa.png").write_bytes(axes_to_png(curve, synthetic=synthetic))
+    caption = "Held-out r over trials, centro-parietal mean, ten folds; bars: max-statistic below 0.05."
+    trials = []
     for name, result in single.items():
-        clear = result.p_values("max") < 0.05
-        axes = plot_curve(result.score, significant=clear, label=f"held-out r, {name}")
-        (out / f"{name.replace(' ', '_')}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+        axes = plot_curve(result.score, significant=result.p_values("max") < 0.05, label=f"held-out r, {name}")
+        trials.append(Exhibit(name.replace(" ", "_"), axes_to_png(axes, synthetic=synthetic), caption))
+    rsa = Exhibit("rsa", axes_to_png(curve, synthetic=synthetic), "Trial-level RSA; bar: item labels, family-wise.")
+    write_exhibits(
+        out,
+        {"N400": lines[:2], "Similarity over time": [lines[2], rsa], "Single trials": [*lines[3:], *trials]},
+        title="Word pairs in the EEG of one person",
+        provenance={"n_draws": n_draws, "seed": seed, "channels": ", ".join(where)},
+        synthetic=synthetic,
+    )
     over_time.save(out / "result.nc")
     if not synthetic:
         compare_with_expected({"t": t, "r with strength": strength, "RSA late": late, "RSA early": early}, EXPECTED)

@@ -45,6 +45,7 @@ def test_captions_of_a_kind_lie_together_and_the_twin_is_labelled(tmp_path, caps
     assert result.provenance.synthetic
     assert float(result.score.sel(model="shared pairs of letters")) > 0.8
     assert (tmp_path / "map.png").stat().st_size > 5000
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -62,6 +63,7 @@ def test_every_layer_is_scored_and_saved(tmp_path, monkeypatch):
     module = script("layers_alice")
     on_the_twin(monkeypatch, module)
     result = module.main(tmp_path, n_subjects=3)
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert result.score.sizes["layer"] == 7
     assert result.provenance.synthetic
     assert float(result.score.mean()) > 0.1  # the twin answers to the rate of words
@@ -95,3 +97,4 @@ def test_the_planted_effect_of_cloze_is_found_in_the_twin(tmp_path, monkeypatch)
     assert float(alone.low) < planted < float(alone.high)
     assert set(fits.data.model.values) == {*(f"{name} alone" for name in fits.data.feature.values), "all together"}
     assert Result.load(tmp_path / "result.nc").provenance.options["surprisal"].startswith("trigrams")
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")

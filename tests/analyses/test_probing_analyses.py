@@ -33,6 +33,7 @@ def test_the_probe_beats_linear_order_and_random_trees_on_a_grammar(tmp_path, ca
     assert "SYNTHETIC UUAS" in capsys.readouterr().out
     assert results["UUAS"].provenance.synthetic
     assert sorted(path.name for path in tmp_path.glob("parse_*.png")) == [f"parse_{n}.png" for n in (1, 2, 3)]
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -41,6 +42,7 @@ def test_labels_drawn_at_random_are_harder_than_parts_of_speech(tmp_path, on_the
     assert float(results["part of speech"].score.min()) > 0.9
     assert results["selectivity"].score.sizes["model"] == 4
     assert (tmp_path / "mixtures.png").stat().st_size > 5000
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -56,6 +58,7 @@ def test_heads_are_drawn_silenced_and_scored(tmp_path, on_the_twin):
 @pytest.mark.filterwarnings("ignore:stimuli.*unknown to:UserWarning")
 def test_training_on_pairs_moves_the_score_of_vectors(tmp_path, on_the_twin):
     result = on_the_twin("sentence_vectors").main(tmp_path, n_pairs=96, batch_size=8)
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert result.provenance.synthetic
     assert float(result.score.sel(model="MiniLM, siamese")) > 0.5
 
@@ -70,6 +73,7 @@ def test_every_checkpoint_has_a_perplexity_and_two_scores(tmp_path, capsys, on_t
     assert not np.array_equal(*(table.loc[table["seed"] == seed, "perplexity"] for seed in (0, 1)))
     assert "SYNTHETIC {'seed': 0, 'step': 64" in capsys.readouterr().out
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in ("Alice", "N400"))
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_expected_of_checkpoints_has_every_step_and_control():

@@ -38,6 +38,7 @@ def test_karapetian2023_finds_what_was_planted(tmp_path, capsys, caplog):
     assert result.provenance.synthetic
     names = {"decoding", "rsa", "difference", "mds", "strip", "generalization", "topography"}
     assert {path.stem for path in tmp_path.glob("*.png")} == names
+    assert "Departures" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Not as expected" not in caplog.text
 
 
@@ -47,6 +48,7 @@ def test_vanvliet2018_gives_the_published_correlation(tmp_path, capsys, caplog):
     pytest.importorskip("transformers")
     at_hand("vanvliet2018_n400_distances")
     script("vanvliet2018").main(tmp_path, n_draws=200)
+    assert (tmp_path / "report.html").is_file()
     said = capsys.readouterr().out
     assert float(re.search(r"category +(-?[\d.]+)", said)[1]) == pytest.approx(0.48, abs=0.005)
     assert float(re.search(r"English length +(-?[\d.]+)", said)[1]) == pytest.approx(-0.04, abs=0.005)
@@ -59,6 +61,7 @@ def test_wordpairs_eeg_gives_the_published_t(tmp_path, capsys, caplog):
     pytest.importorskip("transformers")
     at_hand("vanvliet_eeg_wordpairs")
     script("wordpairs_eeg").main(tmp_path, n_draws=100)
+    assert (tmp_path / "report.html").is_file()
     said = capsys.readouterr().out
     assert float(re.search(r"t = (-?[\d.]+)", said)[1]) == pytest.approx(3.45, abs=0.01)
     assert float(re.search(r"strength: r = (-?[\d.]+)", said)[1]) == pytest.approx(0.24, abs=0.005)
