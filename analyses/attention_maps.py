@@ -33,6 +33,7 @@ from neuroling.features.text import concatenate
 from neuroling.probing.ablation import without_heads
 from neuroling.probing.attention import PATTERNS, attention_rollout, dependency_accuracy, summarise_heads
 from neuroling.report.attention_page import AttentionText, write_attention_page
+from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_models
 from neuroling.report.probing import draw_heads, plot_attention, plot_head_table
@@ -40,6 +41,13 @@ from neuroling.report.probing import draw_heads, plot_attention, plot_head_table
 EXPECTED = Path(__file__).parent / "expected" / "attention_maps.json"
 ALPHAS = np.logspace(-2, 6, 17)
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
+CAPTIONS = {
+    "relative_entropy": "Entropy of every head as a share of the largest that there is.",
+    "distance": "Mean distance that heads look, in tokens.",
+    "to_head": "Share of words whose syntactic head a head looks at most.",
+    "heads": "All heads over one sentence.",
+    "rollout": "Attention rolled out over all layers, one sentence.",
+}
 Heads = Mapping[int, list[int]]
 
 
@@ -53,16 +61,30 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     bank = real_or_twin("ud_english_ewt", lambda f: ewt.load(f, "test"), lambda: ewt.twin(60, seed, "test"))
     encoder = load_encoder()
-    table = look(bank, encoder, n_sentences, out)
+    table, pictures = look(bank, encoder, n_sentences, out)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(6, 160, rng=seed))
     sets = head_sets(table, seed)
     scores = brain_scores(story, encoder, sets, layer)
     synthetic = bool(story.recording.attrs["synthetic"])
     axes = plot_models(scores, label=f"held-out r, mean of regions, layer {layer} beside word rate")
-    (out / "silenced.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+    pictures["silenced"] = axes_to_png(axes, synthetic=synthetic)
     lost = pd.Series(scores).to_frame("score").assign(change=lambda frame: frame["score"] - scores["all heads"])
     lost["heads"] = [sum(map(len, sets.get(name, {}).values())) for name in lost.index]
-    lost.to_csv(out / "silenced.csv")
+    patterns = table["pattern"].value_counts().rename("heads").rename_axis("pattern").reset_index()
+    sections: dict[str, list[Exhibit | str]] = {
+        "Heads": [
+            "heads.html shows every head of six sentences.",
+            Exhibit("patterns", patterns, "What heads look at."),
+            Exhibit("all_heads", table.reset_index(), "Every head."),
+            *(Exhibit(name, pictures[name], caption) for name, caption in CAPTIONS.items()),
+        ],
+        "Heads silenced": [
+            Exhibit("silenced_heads", lost.reset_index(names="silenced"), "Held-out r without some heads.", digits=4),
+            Exhibit("silenced", pictures["silenced"], "Held-out r, mean of regions, with heads taken out."),
+        ],
+    }
+    options = {"n_sentences": n_sentences, "layer": layer, "seed": seed}
+    write_exhibits(out, sections, title="Attention of MiniLM", provenance=options, synthetic=synthetic)
     print(f"{'SYNTHETIC ' * synthetic}{lost.round(4).to_string()}")
     found = {f"best {name}": float(table[name].max()) for name in ("to_head", "to_dependant")}
     found |= {f"{name} heads": float((table["pattern"] == name).sum()) for name in PATTERNS}
@@ -72,7 +94,7 @@ def main(
     return lost
 
 
-def look(bank: ewt.Treebank, encoder: Encoder, n_sentences: int, out: Path) -> pd.DataFrame:
+def look(bank: ewt.Treebank, encoder: Encoder, n_sentences: int, out: Path) -> tuple[pd.DataFrame, dict[str, bytes]]:
     """Describe every head on sentences of 5 to 30 words that the tokenizer cuts at words."""
     synthetic = bool(bank.heads.attrs["synthetic"])
     words = {name: part for name, part in bank.words.table.groupby("group", sort=False) if 5 <= len(part) <= 30}
@@ -86,24 +108,24 @@ def look(bank: ewt.Treebank, encoder: Encoder, n_sentences: int, out: Path) -> p
     heads = {name: by_sentence.get_group(name).to_numpy() for name in plain}
     arcs = dependency_accuracy((heads[name], by_word[name].maps) for name in plain)
     table = table.join(arcs)
-    table.to_csv(out / "heads.csv")
     print(f"{len(plain)} sentences{' (SYNTHETIC)' * synthetic}\n{table['pattern'].value_counts().to_string()}")
     print(f"best to its head {arcs['to_head'].max():.3f} at {arcs['to_head'].idxmax()}, one step {arcs.attrs}")
+    pictures = {}
     for name, label in (("relative_entropy", "entropy, share of the largest"), ("distance", "distance (tokens)"),
                         ("to_head", "share of words whose head is looked at most")):  # fmt: skip
         axes = plot_head_table(table[name].to_numpy().reshape(encoder.n_layers, -1), label)
-        (out / f"{name}.png").write_bytes(axes_to_png(axes, synthetic=synthetic))
+        pictures[name] = axes_to_png(axes, synthetic=synthetic)
     shown = maps[plain[0]]
     rolled = attention_rollout(shown.maps)[-1]
     for name, figure in {
         "heads": draw_heads(shown.names, shown.maps),
         "rollout": plot_attention(shown.names, rolled, title="rollout over all layers").figure,
     }.items():
-        (out / f"{name}.png").write_bytes(figure_to_png(figure, synthetic=synthetic))
+        pictures[name] = figure_to_png(figure, synthetic=synthetic)
     texts = [AttentionText(" ".join(m.names[1:-1]), m.names, m.maps, m.layers) for m in list(maps.values())[:6]]
     about = "Shares of attention in all-MiniLM-L6-v2, sentences of the English Web Treebank (CC BY-SA 4.0)."
     write_attention_page(out / "heads.html", texts, title="Attention of MiniLM", subtitle=about, synthetic=synthetic)
-    return table
+    return table, pictures
 
 
 def cut_alike(words: pd.DataFrame) -> bool:

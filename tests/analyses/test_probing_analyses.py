@@ -52,6 +52,7 @@ def test_heads_are_drawn_silenced_and_scored(tmp_path, on_the_twin):
     assert lost["heads"].iloc[1:7].tolist() == [12] * 6
     assert np.isfinite(lost["score"]).all()
     assert "Synthetic text" in (tmp_path / "heads.html").read_text(encoding="utf-8")
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
