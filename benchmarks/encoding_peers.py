@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -163,40 +163,64 @@ def run_story(n_voxels: int) -> tuple[dict[str, object], list[Bar]]:
     return {**figures, **facts, "voxels": n_voxels}, bars
 
 
+def with_weights(model: RidgeCV) -> RidgeCV:
+    """Read the weights of features, which are made when they are first read where features outnumber samples."""
+    assert model.coef_.dtype == np.float32
+    return model
+
+
 def run_ridge(n_voxels: int) -> tuple[dict[str, object], list[Bar]]:
     X, Y = story(3000, 3072, n_voxels)
     alphas = np.logspace(0, 6, 20).astype(np.float32)
-    seconds, model = timed(lambda: RidgeCV(alphas, folds=FOLDS, device="cpu").fit(X, Y))
+    fitting, model = timed(lambda: RidgeCV(alphas, folds=FOLDS, device="cpu").fit(X, Y))
+    reading, _ = timed(lambda: with_weights(model))
     theirs, peer = timed(lambda: himalaya(HimalayaRidgeCV, alphas).fit(X, Y))
     facts = compare("ridge", model, peer, Y)
+    seconds = fitting + reading
     bar = Bar("story: times faster than himalaya RidgeCV, weights of features", theirs / seconds, 3.0, at_most=False)
-    return {"ours": seconds, "himalaya RidgeCV": theirs, **facts, "voxels": n_voxels}, [bar]
+    figures = {"fit": fitting, "weights read": reading, "himalaya RidgeCV": theirs}
+    return {**figures, **facts, "voxels": n_voxels}, [bar]
 
 
 def run_shapes() -> tuple[dict[str, object], list[Bar]]:
+    """Weights of samples against the same, weights of features against the same, and a fit against the better class."""
     alphas = np.logspace(0, 5, 10).astype(np.float32)
     figures: dict[str, object] = {}
     bars = []
     for n_samples, n_features, n_voxels in SHAPES:
         X, Y = story(n_samples, n_features, n_voxels)
         name = f"{n_samples} x {n_features} x {n_voxels:,}"
-        pairs = [(KernelRidgeCV, HimalayaKernelRidgeCV), (RidgeCV, HimalayaRidgeCV)]
-        figures[name] = {}
-        for ours, theirs in pairs:  # weights of samples against the same, weights of features against the same
-            fits: Sequence[Callable[[], object]] = [
-                lambda X=X, Y=Y, ours=ours: ours(alphas, folds=FOLDS, device="cpu").fit(X, Y),
-                lambda X=X, Y=Y, theirs=theirs: himalaya(theirs, alphas).fit(X, Y),
-            ]
-            best = np.full(2, np.inf)
-            for _ in range(7 if n_samples * n_voxels < 1e6 else 2):
-                found = [timed(fit) for fit in fits]
-                best = np.minimum(best, [seconds for seconds, _ in found])
-            compare(f"{name} {ours.__name__}", found[0][1], found[1][1], Y)
-            figures[name][ours.__name__] = best.tolist()
-            claim = f"{name}: {ours.__name__}, times faster than himalaya's"
-            bars.append(Bar(claim, float(best[1] / best[0]), 1.0, at_most=False))
-            print(bars[-1], best, flush=True)
+        best, fitted = _fit_shape(X, Y, alphas, 7 if n_samples * n_voxels < 1e6 else 2)
+        compare(f"{name} KernelRidgeCV", fitted["KernelRidgeCV"], fitted["himalaya KernelRidgeCV"], Y)
+        compare(f"{name} RidgeCV", fitted["RidgeCV"], fitted["himalaya RidgeCV"], Y)
+        kernel, ridge = best["himalaya KernelRidgeCV"], best["himalaya RidgeCV"]
+        claims = {
+            "KernelRidgeCV, times faster than himalaya's": kernel / best["KernelRidgeCV"],
+            "RidgeCV and its weights, times faster than himalaya's": ridge / best["RidgeCV, weights read"],
+            "RidgeCV, times faster than the better of himalaya's": min(kernel, ridge) / best["RidgeCV"],
+        }
+        some = [Bar(f"{name}: {claim}", times, 1.0, at_most=False) for claim, times in claims.items()]
+        print(best, *some, sep="\n", flush=True)
+        figures[name] = best
+        bars += some
     return figures, bars
+
+
+def _fit_shape(X: Array, Y: Array, alphas: Array, n_rounds: int) -> tuple[dict[str, float], dict[str, object]]:
+    """Least seconds of every class, which take turns, and the models."""
+    fits: dict[str, Callable[[], object]] = {
+        "KernelRidgeCV": lambda: KernelRidgeCV(alphas, folds=FOLDS, device="cpu").fit(X, Y),
+        "RidgeCV": lambda: RidgeCV(alphas, folds=FOLDS, device="cpu").fit(X, Y),
+        "RidgeCV, weights read": lambda: with_weights(RidgeCV(alphas, folds=FOLDS, device="cpu").fit(X, Y)),
+        "himalaya KernelRidgeCV": lambda: himalaya(HimalayaKernelRidgeCV, alphas).fit(X, Y),
+        "himalaya RidgeCV": lambda: himalaya(HimalayaRidgeCV, alphas).fit(X, Y),
+    }
+    best, fitted = dict.fromkeys(fits, np.inf), {}
+    for _ in range(n_rounds):
+        for name, fit in fits.items():
+            seconds, fitted[name] = timed(fit)
+            best[name] = min(best[name], seconds)
+    return best, fitted
 
 
 def run_nested(n_voxels: int) -> tuple[dict[str, object], list[Bar]]:
