@@ -17,7 +17,7 @@ from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
 from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import deal
-from neuroling.features.workspace import Workspace, empty, reusing
+from neuroling.features.workspace import empty, reusing
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 Keep = Callable[[torch.Tensor], torch.Tensor]
@@ -330,7 +330,7 @@ def embed(
 
             return write
 
-        with reusing(Workspace()):
+        with reusing(encoder.workspace):
             for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
                 for _ in _run(encoder, own, planned, layers, using=using):
                     pass

@@ -1,4 +1,4 @@
-"""Memory of activations, given back by one layer and taken by the next: pages once made are not made again."""
+"""Memory of activations, handed from layer to layer and kept between extractions: no page is made twice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 
 import numpy as np
 import torch
@@ -21,11 +22,15 @@ LARGEST_SHARE = 2
 """A block is not given to what would leave more than half of it empty, or small tensors would hold the large blocks."""
 
 
+HELD_BYTES = 48 * 2**20
+"""Bytes that stay with a workspace between two extractions; packs of the default size need 20 to 30 million."""
+
+
 class Workspace:
     """Blocks of memory on the CPU, each of which goes to another tensor once nothing uses its last one any more.
 
     A tensor made from an array holds that array until its last view is gone; only then does the block come back, so
-    that no two living tensors share memory, whatever a model does with them.
+    that no two living tensors share memory, whatever a model does with them. Threads may share one.
 
     Examples
     --------
@@ -40,6 +45,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._free: list[NDArray[np.uint8]] = []
+        self._choosing = Lock()
 
     def take(self, rows: int, columns: int) -> torch.Tensor:
         """Give a float32 tensor with any values in it.
@@ -54,12 +60,26 @@ class Workspace:
         torch.Tensor of float32, shape (row, column)
         """
         n_bytes = 4 * rows * columns
-        fitting = [place for place, block in enumerate(self._free) if n_bytes <= block.size <= _at_most(n_bytes)]
-        smallest = min(fitting, key=lambda place: self._free[place].size, default=None)
-        block = _new_block(n_bytes) if smallest is None else self._free.pop(smallest)
+        with self._choosing:  # blocks may come back meanwhile, at the end of the list
+            fitting = [place for place, block in enumerate(self._free) if n_bytes <= block.size <= _at_most(n_bytes)]
+            smallest = min(fitting, key=lambda place: self._free[place].size, default=None)
+            found = None if smallest is None else self._free.pop(smallest)
+        block = _new_block(n_bytes) if found is None else found
         array = block[:n_bytes].view(np.float32).reshape(rows, columns)
         weakref.finalize(array, self._free.append, block).atexit = False
         return torch.from_numpy(array)
+
+    def trim(self, kept: int = HELD_BYTES) -> None:
+        """Let go of free blocks beyond some bytes, those freed first.
+
+        Parameters
+        ----------
+        kept : int
+            Bytes that may stay.
+        """
+        with self._choosing:
+            while sum(block.size for block in self._free) > kept:
+                del self._free[0]
 
 
 def _at_most(n_bytes: int) -> int:
@@ -78,18 +98,19 @@ _current: ContextVar[Workspace | None] = ContextVar("workspace that activations 
 
 @contextmanager
 def reusing(workspace: Workspace) -> Iterator[None]:
-    """Let :func:`empty` take from a workspace for a while, in this thread.
+    """Let :func:`empty` take from a workspace for a while, in this thread; trim it afterwards.
 
     Parameters
     ----------
     workspace : Workspace
-        Not used by another thread meanwhile.
+        What it keeps serves the next time.
     """
     token = _current.set(workspace)
     try:
         yield
     finally:
         _current.reset(token)
+        workspace.trim()
 
 
 def empty(rows: int, columns: int, like: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import numpy as np
@@ -102,3 +103,22 @@ def test_a_map_that_notices_is_left_alone(family: Callable[[str], Encoder]) -> N
     inner.forward = lambda values: plain(values) + float(type(inner) is ReusingLinear)
     reuse_memory(model, Passes(), list(range(5, 30)), 20)
     assert not any(isinstance(module, ReusingLinear) for module in model.modules())
+
+
+def test_little_stays_after_an_extraction() -> None:
+    workspace = Workspace()
+    with reusing(workspace):
+        held = [workspace.take(2048, 3072) for _ in range(4)]  # 24 MiB each
+        del held
+    assert sum(block.size for block in workspace._free) == 48 * 2**20
+
+
+def test_threads_may_share_one() -> None:
+    workspace = Workspace()
+
+    def fill(number: int) -> bool:
+        tensors = [workspace.take(50 + number, 700).fill_(number) for _ in range(3)]
+        return all(bool((tensor == number).all()) for tensor in tensors)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(fill, range(100)))
