@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, invert, slabs, take
+from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, slabs, take
 from neuroling.numerics.device import room
 from neuroling.numerics.kernels import centre_gram, fold_grams
 from neuroling.numerics.ridge import GRAM_LIMIT, decompose
@@ -507,8 +507,7 @@ def by_deletion(
 
 def _delete(rows: torch.Tensor, block: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
     """Take a fold's operator (test, train), less what is there, from its rows (test, sample) and block (test, test)."""
-    inverse = block.clone()
-    invert(inverse)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(block))
     if rows.dtype != found.dtype or len(cut) > SLABS:
         for first in range(0, len(rows), DELETED_ROWS):
             some = slice(first, first + DELETED_ROWS)

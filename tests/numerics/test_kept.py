@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroling.numerics.designs import Design, invert, to_folds
+from neuroling.numerics.designs import Design, ShiftedGram, factor_in_place, to_folds
 from neuroling.numerics.forms import by_deletion
 from neuroling.numerics.kept import best_rows
 from neuroling.numerics.memory import Limits, Targets
@@ -111,14 +111,34 @@ def test_folds_with_a_gap_are_fitted_afterwards():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("n", [1, 7, 321, 900])
-def test_a_matrix_is_inverted_in_its_own_memory(n, dtype):
+@pytest.mark.parametrize("n", [1, 7, 1025, 1300])
+def test_a_matrix_is_factored_in_its_own_memory(n, dtype):
     half = torch.from_numpy(RNG(0).standard_normal((n, n))).to(dtype)
     matrix = half @ half.T / n + torch.eye(n, dtype=dtype)
-    expected = torch.linalg.inv(matrix.double())
-    matrix[0, -1] = matrix[0, -1] if n == 1 else 7.0  # what is above the diagonal is not read
-    invert(matrix)
-    torch.testing.assert_close(matrix.double(), expected, atol=20 * torch.finfo(dtype).eps, rtol=0)
+    expected = torch.linalg.cholesky(matrix.double(), upper=True)
+    matrix[-1, 0] = matrix[-1, 0] if n == 1 else 7.0  # what is below the diagonal is not read
+    factor_in_place(matrix)
+    torch.testing.assert_close(matrix.triu().double(), expected, atol=50 * torch.finfo(dtype).eps, rtol=0)
+
+
+@pytest.mark.parametrize("n", [20, 1100])
+def test_a_shifted_matrix_is_inverted_with_the_digits_that_lapack_keeps(n):
+    """With a first eigenvalue of 20,000 times the penalty, about the most that is left to float32."""
+    basis = np.linalg.qr(RNG(0).standard_normal((n, n)))[0]
+    gram = torch.from_numpy((basis * np.geomspace(2e4, 1e-3, n)) @ basis.T)
+    exact = torch.linalg.inv(gram + torch.eye(n))
+    slow = torch.cholesky_inverse(torch.linalg.cholesky((gram + torch.eye(n)).float()))
+    found = ShiftedGram(gram, torch.float32).inverse(1.0)
+    assert found.dtype == torch.float32
+    assert float((found - exact).norm()) < 2 * float((slow - exact).norm())
+
+
+def test_one_inverse_does_not_disturb_the_next():
+    half = torch.from_numpy(RNG(0).standard_normal((30, 30)))
+    shifted = ShiftedGram(half @ half.T, torch.float64)
+    first = shifted.inverse(1.0).clone()
+    shifted.factor(7.0)
+    torch.testing.assert_close(shifted.inverse(1.0), first, atol=0, rtol=0)
 
 
 def test_blocks_cost_memory_only_where_they_are_asked_for():
