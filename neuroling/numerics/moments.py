@@ -163,11 +163,22 @@ def pearson_of_moments(
     return found
 
 
+class _Room(NamedTuple):
+    """Memory that every target uses again: it stays in the cache, and nothing is asked of the system."""
+
+    recorded: torch.Tensor  # (sorted sample, draw)
+    moments: torch.Tensor  # (stretch, moment, draw)
+    trained: torch.Tensor  # (moment, draw)
+    predicted: torch.Tensor  # (test, draw)
+    product: torch.Tensor  # (test, draw)
+
+
 class _Plan:
     """Rows sorted into stretches that every split treats alike, and weights as tensors."""
 
     def __init__(self, splits: Sequence[MomentSplit], design: torch.Tensor) -> None:
-        self.trained, self.by_stretch, sizes = _stretches(splits, len(design))
+        trained, self.by_stretch, sizes = _stretches(splits, len(design))
+        self.inside, self.outside = ([np.flatnonzero(one).tolist() for one in rows.T] for rows in (trained, ~trained))
         ends = np.cumsum(sizes).tolist()
         self.stretches = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
         self.design = [design[torch.from_numpy(self.by_stretch[rows])].T.contiguous() for rows in self.stretches]
@@ -182,34 +193,40 @@ class _Plan:
     def correlate(self, columns: torch.Tensor, orders: NDArray[np.integer], found: NDArray[np.float64]) -> None:
         """Correlate all targets (target, sample) in some orders (draw, sample): means over splits, (draw, target)."""
         rows = torch.from_numpy(orders[:, self.by_stretch].T.astype(np.int32))  # (sorted sample, draw)
-        moved = columns.new_empty(rows.numel())
-        moments = columns.new_empty(len(self.stretches), len(self.design[0]), rows.shape[1])
+        room = self._room(columns, rows.shape)
         for start in range(0, len(columns), TARGETS_AT_ONCE):
             some = columns[start : start + TARGETS_AT_ONCE]
             for target, (values, spread) in enumerate(zip(some, self._spread(some, rows), strict=True), start):
-                torch.index_select(values, 0, rows.view(-1), out=moved)
-                recorded = moved.view(rows.shape)
-                for part, stretch, sums in zip(self.design, self.stretches, moments, strict=True):
-                    torch.mm(part, recorded[stretch], out=sums)
-                found[:, target] = self._scores(target, recorded, moments, spread).mean(0).numpy()
+                torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
+                for part, stretch, sums in zip(self.design, self.stretches, room.moments, strict=True):
+                    torch.mm(part, room.recorded[stretch], out=sums)
+                found[:, target] = self._scores(target, room, spread).mean(0).numpy()
 
-    def _scores(self, target: int, recorded: torch.Tensor, moments: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    def _room(self, columns: torch.Tensor, shape: torch.Size) -> _Room:
+        n_moments, n_draws, n_tested = len(self.design[0]), shape[1], max(self.n_tested)
+        shapes = [shape, (len(self.stretches), n_moments, n_draws), (n_moments, n_draws), *[(n_tested, n_draws)] * 2]
+        return _Room(*(columns.new_empty(one) for one in shapes))
+
+    def _scores(self, target: int, room: _Room, spread: torch.Tensor) -> torch.Tensor:
         """Correlate one target in every split: (split, draw)."""
-        whole = moments.sum(0)
+        whole = room.moments.sum(0)
         product, square = torch.empty_like(spread), torch.empty_like(spread)
-        for number, test in enumerate(self.tests):
-            predicted = self.weights[number][self.which[number][target]] @ self._sums(number, moments, whole)
-            torch.sum(recorded[test] * predicted, 0, out=product[number])
+        for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
+            predicted, room_of_product = room.predicted[:n_tested], room.product[:n_tested]
+            weights = self.weights[number][self.which[number][target]]
+            torch.mm(weights, self._trained(number, room, whole), out=predicted)
+            torch.sum(torch.mul(room.recorded[test], predicted, out=room_of_product), 0, out=product[number])
             torch.sum(predicted.square_(), 0, out=square[number])
         scale = square.mul_(spread).sqrt_()
         return torch.where(scale > 0, product / scale, torch.nan)
 
-    def _sums(self, number: int, moments: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    def _trained(self, number: int, room: _Room, whole: torch.Tensor) -> torch.Tensor:
         """Sum the moments that a split trains on, or take the others from the whole: (moment, draw)."""
-        inside, outside = np.flatnonzero(self.trained[:, number]), np.flatnonzero(~self.trained[:, number])
-        if len(outside) < len(inside):
-            return whole - (moments[outside[0]] if len(outside) == 1 else moments[outside].sum(0))
-        return moments[inside].sum(0)
+        inside, outside = self.inside[number], self.outside[number]
+        if len(outside) >= len(inside):
+            return torch.sum(room.moments[inside], 0, out=room.trained)
+        others = room.moments[outside[0]] if len(outside) == 1 else room.moments[outside].sum(0)
+        return torch.sub(whole, others, out=room.trained)
 
     def _spread(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Sum squares of the centred test rows: (target, split, draw)."""
