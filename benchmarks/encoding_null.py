@@ -42,8 +42,8 @@ MOST = 20.0
 
 SHAPES = {
     "story-like, small": (600, 614, 4000, 80),
-    "many samples": (1200, 300, 2000, 1000),
-    "few features": (400, 40, 4000, 1000),
+    "many samples": (1200, 300, 2000, 400),
+    "few features": (400, 40, 4000, 398),
 }
 LARGE = {"story-like, half": (1500, 1536, 4000, 40)}
 """Samples, features, voxels, and draws that are measured."""
