@@ -263,11 +263,46 @@ def factor_in_place(matrix: torch.Tensor) -> None:
     factor_in_place(last)
 
 
+def invert_in_place(matrix: torch.Tensor) -> None:
+    r"""Write the inverse of :math:`U^\top U` over an upper factor :math:`U`, mostly by products.
+
+    With blocks :math:`A, B` and :math:`D` above and on the diagonal of the factor and :math:`W = A^{-1} B`, the inverse
+    has :math:`(D^\top D)^{-1}` below, :math:`G = -W (D^\top D)^{-1}` beside it and :math:`(A^\top A)^{-1} - G W^\top`
+    above. Source: as for :func:`factor_in_place`, chapter 14.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (row, row)
+        The factor in its upper triangle; what is below is not read.
+
+    Examples
+    --------
+    >>> matrix = torch.tensor([[2.0, 1.0], [7.0, 2.0]])
+    >>> invert_in_place(matrix)
+    >>> (16 * matrix).tolist()
+    [[5.0, -2.0], [-2.0, 4.0]]
+    """
+    if len(matrix) <= FACTOR_SIZE:
+        matrix.copy_(torch.cholesky_inverse(matrix, upper=True))
+        return
+    half = len(matrix) // 2
+    first, across, last = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
+    solved = torch.linalg.solve_triangular(first, across, upper=True)
+    invert_in_place(last)
+    torch.mm(solved, last, out=across).neg_()
+    invert_in_place(first)
+    quarter = half // 2
+    first[:quarter, :quarter].addmm_(across[:quarter], solved[:quarter].mT, alpha=-1)
+    first[quarter:].addmm_(across[quarter:], solved.mT, alpha=-1)
+    first[:quarter, quarter:].copy_(first[quarter:, :quarter].mT)
+    matrix[half:, :half].copy_(across.mT)
+
+
 class ShiftedGram:
     """Cholesky factors of a Gram matrix with any penalty on its diagonal, each in the precision that it needs.
 
-    It keeps copies of its own, two a precision in use, and writes over them: whatever :meth:`factor` or :meth:`inverse`
-    gave is gone at the next call.
+    It keeps copies of its own, one for each precision and use, and writes over them: whatever :meth:`factor` or
+    :meth:`inverse` gave is gone at the next call.
 
     Parameters
     ----------
@@ -295,10 +330,9 @@ class ShiftedGram:
         Tensor, shape (sample, sample)
             Lower triangular, of the dtype that :func:`factor_dtype` takes; what is above the diagonal is arbitrary.
         """
-        found = self._room("factor", factor_dtype(self._largest, alpha, self._dtype)).copy_(self._gram)
-        found.diagonal().copy_(self._gram.diagonal() + alpha)
-        factor_in_place(found.mT)
-        return found
+        factor = self._shifted("factor", alpha)
+        factor_in_place(factor)
+        return factor.mT
 
     def inverse(self, alpha: float) -> torch.Tensor:
         """Invert the matrix with a penalty on its diagonal, by its factor.
@@ -310,14 +344,18 @@ class ShiftedGram:
         Returns
         -------
         Tensor, shape (sample, sample)
-            Of the same dtype.
+            Of the dtype that :func:`factor_dtype` takes.
         """
-        factor = self.factor(alpha)
-        found: torch.Tensor = torch.cholesky_inverse(factor, out=self._room("inverse", factor.dtype))
+        found = self._shifted("inverse", alpha)
+        factor_in_place(found)
+        invert_in_place(found)
         return found
 
-    def _room(self, use: str, kind: torch.dtype) -> torch.Tensor:
-        """Memory for one use, by columns, as LAPACK has it."""
+    def _shifted(self, use: str, alpha: float) -> torch.Tensor:
+        """Write the matrix with a penalty on its diagonal into the memory for one use."""
+        kind = factor_dtype(self._largest, alpha, self._dtype)
         if (use, kind) not in self._rooms:
-            self._rooms[use, kind] = room(*self._gram.shape, dtype=kind, device=self._gram.device).mT
-        return self._rooms[use, kind]
+            self._rooms[use, kind] = room(*self._gram.shape, dtype=kind, device=self._gram.device)
+        shifted = self._rooms[use, kind].copy_(self._gram)
+        shifted.diagonal().copy_(self._gram.diagonal() + alpha)
+        return shifted
