@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 
-from neuroling.features.activations import reuse_memory, write_over
+from neuroling.features.activations import write_over
 from neuroling.features.forward import Passes, find_passes
 from neuroling.features.packing import ATTENTION, register
 from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
-from neuroling.features.workspace import Workspace
 from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:
@@ -81,8 +80,6 @@ class Encoder:
     deviation : float or None
         What precision and compiling cost: the largest difference to float32 on a probe, in any layer, as a share of
         the largest state there. None where that was not measured, because the weights are larger than 4 GB.
-    workspace : Workspace
-        Memory of activations on a CPU, at most 48 MiB of it between extractions. No number depends on it.
     """
 
     name: str
@@ -97,7 +94,6 @@ class Encoder:
     folder: Path | None = None
     compiled: bool = False
     deviation: float | None = 0.0
-    workspace: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     @property
     def n_layers(self) -> int:
@@ -362,7 +358,6 @@ def load_parts(
             compile_blocks(body, passes)
         else:
             write_over(body, passes, ordinary, limit)
-            reuse_memory(body, passes, ordinary, limit)
         cost: float | None = 0.0
         if compiled or dtype != "float32":
             cost = _measured(folder, read, probe_states(body, passes, ordinary, limit), ordinary, limit)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from neuroling.features.workspace import empty
-
 ATTENTION = "neuroling_packed"
 """Name under which the function is known to transformers."""
 
@@ -170,8 +168,7 @@ def attend(
     unsupported = [name for name in UNSUPPORTED if others.get(name) is not None]
     if unsupported:
         raise NotImplementedError(f"attention with {unsupported} cannot be packed")
-    heads, n_tokens, units = query.shape[1], query.shape[2], value.shape[-1]
-    out = empty(n_tokens, heads * units, query).view(1, n_tokens, heads, units)
+    out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[-1])  # (1, token, head, unit)
     maps = []
     for start, rows, length in layout.runs:
         stretch = slice(start, start + rows * length)

@@ -17,7 +17,6 @@ from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
 from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import deal
-from neuroling.features.workspace import empty, reusing
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 Keep = Callable[[torch.Tensor], torch.Tensor]
@@ -330,12 +329,11 @@ def embed(
 
             return write
 
-        with reusing(encoder.workspace):
-            for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
-                for _ in _run(encoder, own, planned, layers, using=using):
-                    pass
-                if stop.is_set():
-                    return
+        for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
+            for _ in _run(encoder, own, planned, layers, using=using):
+                pass
+            if stop.is_set():
+                return
 
     if len(encoders) == 1:
         work(encoders[0], hands[0])
@@ -440,9 +438,8 @@ def _mean_of_whole(
     def mean(states: torch.Tensor) -> torch.Tensor:
         target = np.full(len(states), len(counts), dtype=np.int64)
         target[token] = segment
-        states = states.float()
-        sums = empty(len(counts) + 1, states.shape[1], states).zero_()
-        sums.index_add_(0, torch.as_tensor(target, device=device), states)
+        sums = torch.zeros(len(counts) + 1, states.shape[1], device=device)
+        sums.index_add_(0, torch.as_tensor(target, device=device), states.float())
         return sums[:-1].div_(divisor)
 
     return mean

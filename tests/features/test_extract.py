@@ -284,3 +284,11 @@ def test_a_flipped_bit_in_the_file_is_noticed(minilm: Encoder, tmp_path: Path) -
     path.write_bytes(raw)
     with pytest.raises(OSError, match=r"fletcher32|read"), storage.open_layers(path) as damaged:
         damaged.load()
+
+
+def test_layers_in_any_order_land_where_they_were_asked_for(minilm: Encoder) -> None:
+    texts = Stimuli.from_texts(["the cat saw a dog", "a ship"], labels=["a", "b"])
+    everything = extract(texts, minilm)
+    np.testing.assert_array_equal(
+        extract(texts, minilm, layers=[5, 0, 6]).values, everything.sel(layer=[5, 0, 6]).values
+    )
