@@ -160,10 +160,7 @@ def take(matrix: torch.Tensor, rows: torch.Tensor, axis: int) -> torch.Tensor:
     if len(cut) > SLABS:
         return matrix.index_select(axis, rows)
     parts = [matrix.narrow(axis, slab.start, slab.stop - slab.start) for slab in cut]
-    if len(parts) == 1 or not matrix.is_floating_point():
-        return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
-    shape = [len(rows) if number == axis else size for number, size in enumerate(matrix.shape)]
-    return torch.cat(parts, axis, out=room(*shape, dtype=matrix.dtype, device=matrix.device))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
 
 
 def slabs(rows: torch.Tensor) -> list[slice]:

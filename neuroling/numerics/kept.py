@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.device import room
 from neuroling.numerics.forms import FoldOperators, HeldOutErrors
 
 
@@ -96,7 +95,7 @@ class Kept:
         columns = tile.start + better
         self.score[columns] = top[better]
         if len(better) < len(best):
-            centred = _columns(centred, better)
+            centred = centred.index_select(1, torch.from_numpy(better).to(centred.device))
         self._take(parts, centred, columns, best[better], first)
 
     def _take(
@@ -113,23 +112,18 @@ class Kept:
         if len(folds) < len(parts) or len(columns) == 0:
             return
         order = np.argsort(chosen, kind="stable")
-        y = _columns(centred, order)  # those that chose alike together
-        weights, option = room(*y.shape, dtype=y.dtype, device=y.device).zero_(), np.full(len(chosen), -1)
+        y = centred.index_select(1, torch.from_numpy(order).to(centred.device))  # those that chose alike together
+        weights, option = torch.zeros_like(y), np.full(len(chosen), -1)
         for start, stop in pairwise(np.flatnonzero(np.diff(chosen[order], prepend=-1, append=-1)).tolist()):
             alike, number = slice(start, stop), int(chosen[order[start]])
             known = [part.weigh(y[:, alike], number, weights[:, alike]) for part in folds]
             option[order[alike]] = first + number if all(known) else -1
         del y  # before weights are put in order
         weights -= weights.mean(0)
+        back = torch.from_numpy(np.argsort(order)).to(centred.device)
         self.option[columns] = option
         run = slice(columns[0], columns[-1] + 1) if len(columns) == columns[-1] + 1 - columns[0] else columns
-        self.dual[:, run] = _columns(weights, np.argsort(order)).cpu().numpy()
-
-
-def _columns(matrix: torch.Tensor, chosen: NDArray[np.integer]) -> torch.Tensor:
-    """Columns (row, chosen) of a matrix, in that order."""
-    found = room(len(matrix), len(chosen), dtype=matrix.dtype, device=matrix.device)
-    return torch.index_select(matrix, 1, torch.from_numpy(chosen).to(matrix.device), out=found)
+        self.dual[:, run] = weights.index_select(1, back).cpu().numpy()
 
 
 def best_rows(scores: Float[NDArray[np.float64], "option target"], without: int) -> Int[NDArray[np.intp], " target"]:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.device import room, to_tensor
+from neuroling.numerics.device import to_tensor
 
 Folds = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
 """Training and test rows of every fold."""
@@ -322,8 +322,7 @@ def centre(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mean : Tensor, shape (target,), float64
     """
     mean = targets.mean(0, dtype=torch.float64)
-    centred = room(*targets.shape, dtype=targets.dtype, device=targets.device)
-    return torch.sub(targets, mean.to(targets.dtype), out=centred), mean
+    return targets - mean.to(targets.dtype), mean
 
 
 def batches(n_targets: int, batch: int | None, n_samples: int) -> list[slice]:
