@@ -27,6 +27,7 @@ from neuroling.cli import (
     rsa,
     units,
 )
+from neuroling.cli.command import Command
 
 FAILURES = (ValueError, OSError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
@@ -71,19 +72,19 @@ def build() -> typer.Typer:
     app.callback()(options)
     app.command("run", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.run)
     app.add_typer(datasets.build(), name="datasets")
-    app.command("extract")(extract.extract)
-    app.command("encode")(encode.encode)
+    app.command("extract", cls=Command)(extract.extract)
+    app.command("encode", cls=Command)(encode.encode)
     app.add_typer(cache.build(), name="cache")
-    app.command("pretrain")(finetune.pretrain)
-    app.command("finetune")(finetune.finetune)
-    app.command("show")(results.show)
-    app.command("compare")(results.compare)
-    app.command("rsa")(rsa.rsa)
-    app.command("n400")(n400.n400)
-    app.command("gather")(units.gather)
-    app.command("join")(units.join)
-    app.command("check")(units.check)
-    app.command("doctor")(doctor.doctor)
+    app.command("pretrain", cls=Command)(finetune.pretrain)
+    app.command("finetune", cls=Command)(finetune.finetune)
+    app.command("show", cls=Command)(results.show)
+    app.command("compare", cls=Command)(results.compare)
+    app.command("rsa", cls=Command)(rsa.rsa)
+    app.command("n400", cls=Command)(n400.n400)
+    app.command("gather", cls=Command)(units.gather)
+    app.command("join", cls=Command)(units.join)
+    app.command("check", cls=Command)(units.check)
+    app.command("doctor", cls=Command)(doctor.doctor)
     return app
 
 

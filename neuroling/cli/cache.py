@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from neuroling.cli.command import Command
+
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder given as cache= to extract.")]
 
 
@@ -18,9 +20,9 @@ def build() -> typer.Typer:
     typer.Typer
     """
     app = typer.Typer(help="Earlier features: list, verify, prune.", no_args_is_help=True, rich_markup_mode=None)
-    app.command("list")(list_all)
-    app.command("verify")(verify)
-    app.command("prune")(prune)
+    app.command("list", cls=Command)(list_all)
+    app.command("verify", cls=Command)(verify)
+    app.command("prune", cls=Command)(prune)
     return app
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import Command
+
 if TYPE_CHECKING:
     from neuroling.data.cards import Card
 
@@ -20,10 +22,10 @@ def build() -> typer.Typer:
     typer.Typer
     """
     app = typer.Typer(help="Data sets: list, show, fetch, verify.", no_args_is_help=True, rich_markup_mode=None)
-    app.command("list")(list_all)
-    app.command("show")(show)
-    app.command("fetch")(fetch)
-    app.command("verify")(verify)
+    app.command("list", cls=Command)(list_all)
+    app.command("show", cls=Command)(show)
+    app.command("fetch", cls=Command)(fetch)
+    app.command("verify", cls=Command)(verify)
     return app
 
 

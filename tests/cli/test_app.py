@@ -38,6 +38,22 @@ def test_every_command_has_help(call, command):
     assert "Usage: neuroling " + command in answer.stdout
 
 
+COMMANDS = [
+    *(["extract"], ["encode"], ["pretrain"], ["finetune"], ["show"], ["compare"], ["rsa"], ["n400"], ["gather"]),
+    *(["join"], ["check"], ["doctor"], ["datasets", "list"], ["datasets", "show"], ["datasets", "fetch"]),
+    *(["datasets", "verify"], ["cache", "list"], ["cache", "verify"], ["cache", "prune"]),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_is_for_people_who_type_and_not_for_those_who_program(call, command):
+    answer = call(*command, "--help")
+    assert answer.exit_code == 0
+    assert "Parameters" not in answer.stdout
+    assert "----" not in answer.stdout.replace("--help", "")
+    assert len(answer.stdout.split("\n\n")[1].strip()) > 10  # what it does
+
+
 def test_the_log_goes_to_stderr(call, scripts):
     answer = call("run", "counting")
     assert "counting to 3" in answer.stderr
