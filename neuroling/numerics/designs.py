@@ -221,6 +221,32 @@ def factor_dtype(largest: float, alpha: float, dtype: torch.dtype) -> torch.dtyp
     return dtype if largest <= FLOAT32_CONDITION * alpha else torch.float64
 
 
+def invert_in_place(matrix: torch.Tensor) -> torch.Tensor:
+    """Write the inverse of a symmetric, positive definite matrix over it.
+
+    The transpose has it by columns, as LAPACK does; given as its own output, that is factored and inverted without a
+    copy: 9 ms for 1,000 rows in float32 where copies make it 11, and 227 for 3,000 where they make it 330 (one core).
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (row, row)
+        Contiguous.
+
+    Returns
+    -------
+    Tensor, shape (row, row)
+        The same memory.
+
+    Examples
+    --------
+    >>> invert_in_place(torch.tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [[0.5, 0.0], [0.0, 0.25]]
+    """
+    lower = matrix.mT
+    torch.cholesky_inverse(torch.linalg.cholesky(lower, out=lower), out=lower)
+    return matrix
+
+
 class ShiftedGram:
     """Cholesky factors of a Gram matrix with any penalty on its diagonal, each in the precision that it needs.
 
@@ -253,7 +279,7 @@ class ShiftedGram:
         Tensor, shape (sample, sample)
             Lower triangular, of the dtype that :func:`factor_dtype` takes.
         """
-        lower = self._shifted("factor", alpha)
+        lower = self._shifted("factor", alpha).mT
         found: torch.Tensor = torch.linalg.cholesky(lower, out=lower)
         return found
 
@@ -269,19 +295,13 @@ class ShiftedGram:
         Tensor, shape (sample, sample)
             Of the dtype that :func:`factor_dtype` takes.
         """
-        lower = self._shifted("inverse", alpha)
-        found: torch.Tensor = torch.cholesky_inverse(torch.linalg.cholesky(lower, out=lower), out=lower)
-        return found
+        return invert_in_place(self._shifted("inverse", alpha))
 
     def _shifted(self, use: str, alpha: float) -> torch.Tensor:
-        """Write the matrix with a penalty on its diagonal into the memory for one use: by columns, as LAPACK has it.
-
-        Given as its own output, it is then factored and inverted in place: 9 ms for 1,000 rows in float32 where copies
-        at each step make it 11, and 227 for 3,000 where they make it 330 (one Xeon core).
-        """
+        """Write the matrix with a penalty on its diagonal into the memory for one use."""
         kind = factor_dtype(self._largest, alpha, self._dtype)
         if (use, kind) not in self._rooms:
-            self._rooms[use, kind] = room(*self._gram.shape, dtype=kind, device=self._gram.device).mT
+            self._rooms[use, kind] = room(*self._gram.shape, dtype=kind, device=self._gram.device)
         shifted = self._rooms[use, kind].copy_(self._gram)
         shifted.diagonal().copy_(self._gram.diagonal() + alpha)
         return shifted

@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, slabs, take
+from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, invert_in_place, slabs, take
 from neuroling.numerics.device import room
 from neuroling.numerics.kernels import centre_gram, fold_grams
 from neuroling.numerics.ridge import GRAM_LIMIT, decompose
@@ -491,23 +491,26 @@ def by_deletion(
     shifted = ShiftedGram(gram, dtype)
     operators = [_training_means(len(alphas), fold, dtype) for fold in folds]
     blocks: list[list[torch.Tensor | None]] = [[] for _ in folds]
+    memory: dict[torch.dtype, torch.Tensor] = {}  # of inverses, for all folds and penalties
     cuts = [slabs(fold.train) for fold in folds]
     for row, alpha in enumerate(alphas.tolist()):
         maker = shifted.inverse(alpha)
         maker -= 1 / (n_samples * (level + alpha))
+        if maker.dtype not in memory:
+            memory[maker.dtype] = maker.new_empty(max(len(fold.test) for fold in folds) ** 2)
         for fold, found, cut, kept in zip(folds, operators, cuts, blocks, strict=True):
             rows = take(maker, fold.test, 0)  # (test, sample)
             block = take(rows, fold.test, 1)
-            _delete(rows, block, fold, cut, found[row])
+            inverse = invert_in_place(memory[maker.dtype][: block.numel()].view(block.shape).copy_(block))
+            _delete(rows, inverse, fold, cut, found[row])
             if keep_blocks:
                 kept.append(block.clone() if maker.dtype == dtype else None)
     for fold, found, kept in zip(folds, operators, blocks, strict=True):
         yield FoldOperators(fold, None, None, (found,), tuple(kept))
 
 
-def _delete(rows: torch.Tensor, block: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
-    """Take a fold's operator (test, train), less what is there, from its rows (test, sample) and block (test, test)."""
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(block))
+def _delete(rows: torch.Tensor, inverse: torch.Tensor, fold: Fold, cut: list[slice], found: torch.Tensor) -> None:
+    """Take a fold's operator (test, train), less what is there, from its rows (test, sample) and inverse block."""
     if rows.dtype != found.dtype or len(cut) > SLABS:
         for first in range(0, len(rows), DELETED_ROWS):
             some = slice(first, first + DELETED_ROWS)
