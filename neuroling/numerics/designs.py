@@ -239,8 +239,8 @@ def invert_in_place(matrix: torch.Tensor) -> torch.Tensor:
 
     Examples
     --------
-    >>> invert_in_place(torch.tensor([[4.0, 0.0], [0.0, 16.0]])).tolist()
-    [[0.25, 0.0], [0.0, 0.0625]]
+    >>> invert_in_place(torch.tensor([[4.0, 0.0], [0.0, 16.0]])).diagonal().tolist()
+    [0.25, 0.0625]
     """
     lower = matrix.mT
     torch.cholesky_inverse(torch.linalg.cholesky(lower, out=lower), out=lower)
