@@ -29,7 +29,7 @@ VALUES_AT_ONCE = 2**19
 """Values of a target's draws, 2 MB in float32: they stay in a second-level cache. A heuristic."""
 
 TARGETS_AT_ONCE = 512
-"""Targets whose variances are held at once, for every split and draw."""
+"""Targets that are copied, and whose variances are held for every split and draw, at once."""
 
 CALL = 4e6
 """Operations that go by while one split of one target is started. A heuristic."""
@@ -155,11 +155,15 @@ def pearson_of_moments(
     [[1.0], [-1.0]]
     """
     found = np.empty((len(orders), Y.shape[1]))
-    at_once = max(1, VALUES_AT_ONCE // len(Y))
-    columns = torch.from_numpy(np.ascontiguousarray((Y - Y.mean(axis=0)).T))  # (target, sample)
-    plan = _Plan(splits, torch.from_numpy(design).to(columns.dtype))
-    for start in range(0, len(orders), at_once):
-        plan.correlate(columns, orders[start : start + at_once], found[start : start + at_once])
+    plan = _Plan(splits, torch.from_numpy(design.astype(Y.dtype, copy=False)))
+    size = max(1, VALUES_AT_ONCE // len(Y))
+    batches = [(first, plan.sorted_rows(orders[first : first + size])) for first in range(0, len(orders), size)]
+    for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
+        some = Y[:, start : start + TARGETS_AT_ONCE]
+        columns = torch.from_numpy(np.ascontiguousarray((some - some.mean(axis=0)).T))  # (target, sample)
+        for first, rows in batches:
+            scores = plan.correlate(columns, rows, start)
+            found[first : first + len(scores), start : start + len(columns)] = scores
     return found
 
 
@@ -190,17 +194,20 @@ class _Plan:
         self.weights = [[torch.from_numpy(one).to(design.dtype) for one in ones] for ones in centred]
         self.which = [split.which.tolist() for split in splits]
 
-    def correlate(self, columns: torch.Tensor, orders: NDArray[np.integer], found: NDArray[np.float64]) -> None:
-        """Correlate all targets (target, sample) in some orders (draw, sample): means over splits, (draw, target)."""
-        rows = torch.from_numpy(orders[:, self.by_stretch].T.astype(np.int32))  # (sorted sample, draw)
+    def sorted_rows(self, orders: NDArray[np.integer]) -> torch.Tensor:
+        """Lay out orders (draw, sample) by stretch: (sorted sample, draw)."""
+        return torch.from_numpy(orders[:, self.by_stretch].T.astype(np.int32))
+
+    def correlate(self, columns: torch.Tensor, rows: torch.Tensor, start: int) -> NDArray[np.float64]:
+        """Correlate targets (target, sample), the first number ``start``: means over splits, (draw, target)."""
+        found = np.empty((rows.shape[1], len(columns)))
         room = self._room(columns, rows.shape)
-        for start in range(0, len(columns), TARGETS_AT_ONCE):
-            some = columns[start : start + TARGETS_AT_ONCE]
-            for target, (values, spread) in enumerate(zip(some, self._spread(some, rows), strict=True), start):
-                torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
-                for part, stretch, sums in zip(self.design, self.stretches, room.moments, strict=True):
-                    torch.mm(part, room.recorded[stretch], out=sums)
-                found[:, target] = self._scores(target, room, spread).mean(0).numpy()
+        for number, (values, spread) in enumerate(zip(columns, self._spread(columns, rows), strict=True)):
+            torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
+            for part, stretch, sums in zip(self.design, self.stretches, room.moments, strict=True):
+                torch.mm(part, room.recorded[stretch], out=sums)
+            found[:, number] = self._scores(start + number, room, spread).mean(0).numpy()
+        return found
 
     def _room(self, columns: torch.Tensor, shape: torch.Size) -> _Room:
         n_moments, n_draws, n_tested = len(self.design[0]), shape[1], max(self.n_tested)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from neuroling import (
     r2,
     two_vs_two,
 )
+from neuroling.numerics.moments import pearson_of_moments
 from neuroling.numerics.relabel import pearson_of_operators
 
 FOLDS = ContiguousFolds(4, gap=2)
@@ -41,10 +43,13 @@ def test_a_fixed_penalty_gives_the_draws_of_refitting(make_data, p):
 
 def test_few_features_and_many_draws_go_by_moments_and_give_the_same(make_data, monkeypatch):
     data, null = make_data(400, 3, phi=0.3, signal=0.3, voxel=3), CircularShift(120, keep_choices=True)
+    asked = Mock(side_effect=pearson_of_moments)
+    monkeypatch.setattr("neuroling.evaluation.scoring.pearson_of_moments", asked)
     fast = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
-    monkeypatch.setattr("neuroling.evaluation.scoring.pearson_of_moments", None)  # would fail if it were asked
+    assert asked.call_count == 1
     monkeypatch.setattr("neuroling.evaluation.scoring.moments_pay", lambda *_: False)
     slow = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
+    assert asked.call_count == 1
     np.testing.assert_allclose(fast, slow, atol=1e-10)
 
 
