@@ -21,13 +21,15 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.band_gradient import fit_apart
+from neuroling.numerics.choice import held_out_errors
 from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import FoldOperators, HeldOutErrors, held_out_errors
+from neuroling.numerics.forms import FoldOperators, HeldOutErrors
 from neuroling.numerics.kept import Kept, best_rows
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.penalties import add_up, cv_scores, plan_passes, r_squared
+from neuroling.numerics.quadratic import QuadraticErrors, as_quadratic
 from neuroling.numerics.refit import Solver, by_penalty, decomposed_solver, refit_size, shifted_solver
 from neuroling.numerics.ridge import GRAM_LIMIT, Folds, centre
 
@@ -140,7 +142,8 @@ def search_weightings(
     beside = bands.n_bytes + bands.fit_bytes + (0 if kept is None else kept.dual.nbytes)
     one = _design(bands, grams, weightings[0])
     n_options = len(weightings) * len(alphas)
-    plan = plan_passes(one, targets, rows, n_options, keep_blocks=kept is not None, beside=beside)
+    keep = {"keep_blocks": kept is not None}
+    plan = plan_passes(one, targets, rows, n_options, together=len(alphas), beside=beside, **keep)
     at_once = max(1, min(plan.operators_at_once, plan.fresh_operators) // (len(rows) * len(alphas)))
     for start in range(0, len(weightings), at_once):
         some = slice(start, start + at_once)
@@ -148,17 +151,18 @@ def search_weightings(
             curves = cv_scores(_design(bands, grams, weightings[start]), targets, folds, alphas)
             scores[start], top[start] = curves.max(0), curves.argmax(0)
             continue
-        parts = _prepare(bands, grams, weightings[some], rows, alphas, targets, keep_blocks=kept is not None)
+        parts = _prepare(bands, grams, weightings[some], rows, alphas, targets, **keep)
+        summed = [as_quadratic(each, *targets.values.shape) for each in parts] if plan.quadratic else parts
         for tile, y in targets.tiles(plan.tile):
             centred, _ = centre(y)
-            error, baseline = (found.cpu().numpy() for found in _add_up(parts, centred, len(alphas)))
+            error, baseline = (found.cpu().numpy() for found in _add_up(summed, centred, len(alphas)))
             options = r_squared(error, baseline, targets.values[:, tile])  # (weighting and alpha, target)
             curves = options.reshape(-1, len(alphas), options.shape[1])
             scores[some, tile], top[some, tile] = curves.max(1), curves.argmax(1)
             if kept is not None:
                 flat = [part for each in parts for part in each]
                 kept.improve(flat, centred, tile, options, first=start * len(alphas), without=int(np.argmax(alphas)))
-        del parts  # before the next are made
+        del parts, summed  # before the next are made
     return scores, *_best(scores, top, int(np.argmax(alphas)))
 
 
@@ -224,7 +228,7 @@ def _add_up(
     """Squared errors (weighting and alpha, target) and those of the training means (target,)."""
     if len(parts) == 1:
         first = parts[0][0]
-        n_operators = first.n_operators if isinstance(first, FoldOperators) else n_alphas
+        n_operators = first.n_operators if isinstance(first, FoldOperators | QuadraticErrors) else n_alphas
         return add_up(parts[0], y, n_operators)
     errors, baselines = zip(*(add_up(part, y, n_alphas) for part in parts), strict=True)
     return torch.cat(errors), baselines[0]

@@ -7,7 +7,7 @@ weights that belong to a test set are its held-out residuals times its block of 
 
 .. math:: W_S = M_{SS} Y_S + M_{ST} Y_T = M_{SS} (Y_S - \hat Y_S).
 
-Where the test sets are all samples, each once, these are all weights: one product of two, and no factor.
+Where every sample is in some test set these are all weights: one product of two, and no factor.
 
 Source: the identity of held-out residuals in Cook and Weisberg (1982), Residuals and Influence in Regression, section
 2.2, here for blocks and before the division.
@@ -109,7 +109,7 @@ class Kept:
         """Write weights of samples (sample, some) for the penalty of each target among those of the parts."""
         self.option[columns] = -1
         folds = [part for part in parts if isinstance(part, FoldOperators) and part.blocks]
-        if len(folds) < len(parts) or len(columns) == 0:
+        if len(folds) < len(parts) or len(columns) == 0 or not _all_tested(folds, len(centred)):
             return
         order = np.argsort(chosen, kind="stable")
         y = centred.index_select(1, torch.from_numpy(order).to(centred.device))  # those that chose alike together
@@ -124,6 +124,14 @@ class Kept:
         self.option[columns] = option
         run = slice(columns[0], columns[-1] + 1) if len(columns) == columns[-1] + 1 - columns[0] else columns
         self.dual[:, run] = weights.index_select(1, back).cpu().numpy()
+
+
+def _all_tested(folds: Sequence[FoldOperators], n_samples: int) -> bool:
+    """Whether every sample is in some test set."""
+    tested = torch.zeros(n_samples, dtype=torch.bool)
+    for part in folds:
+        tested[part.fold.test.cpu()] = True
+    return bool(tested.all())
 
 
 def best_rows(scores: Float[NDArray[np.float64], "option target"], without: int) -> Int[NDArray[np.intp], " target"]:

@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from neuroling.numerics.choice import held_out_errors
 from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import HeldOutErrors, held_out_errors
+from neuroling.numerics.forms import HeldOutErrors
 from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Targets
+from neuroling.numerics.quadratic import as_quadratic, quadratic_pays, quadratic_values
 from neuroling.numerics.ridge import Folds, centre
 
 FRESH_BYTES = 2**28
@@ -119,11 +121,11 @@ def _search(
     for some, chosen in _chunks(len(rows), n_alphas, plan.operators_at_once):
         options = {"n_targets": Y.shape[1], "dtype": targets.dtype, "keep_blocks": whole and kept is not None}
         prepared = list(held_out_errors(design, rows[some], alphas[chosen], **options))
+        summed = as_quadratic(prepared, len(Y), Y.shape[1]) if plan.quadratic and whole else prepared
         for tile, y in targets.tiles(plan.tile):
             centred, mean = centre(y)
-            found_error, found_baseline = (
-                found.cpu().numpy() for found in add_up(prepared, centred, len(alphas[chosen]))
-            )
+            added = add_up(summed, centred, len(alphas[chosen]))
+            found_error, found_baseline = (found.cpu().numpy() for found in added)
             error[chosen, tile] += found_error
             if chosen.start == 0:
                 baseline[tile] += found_baseline
@@ -131,7 +133,7 @@ def _search(
                 scores = r_squared(found_error, found_baseline, Y[:, tile])
                 kept.improve(prepared, centred, tile, scores, first=0, without=int(np.argmax(alphas)))
                 kept.mean[tile] = mean.cpu().numpy()
-        del prepared  # before the next are made
+        del prepared, summed  # before the next are made
     return r_squared(error, baseline, Y)
 
 
@@ -146,11 +148,14 @@ class Plan(NamedTuple):
         Targets that pass them at a time.
     fresh_operators : int
         How many fill :data:`FRESH_BYTES`.
+    quadratic : bool
+        Whether there is memory for quadratic forms beside the operators of all folds, and they pay.
     """
 
     operators_at_once: int
     tile: int
     fresh_operators: int
+    quadratic: bool
 
 
 def plan_passes(
@@ -159,6 +164,7 @@ def plan_passes(
     folds: Sequence[Fold],
     n_alphas: int,
     *,
+    together: int | None = None,
     keep_blocks: bool = False,
     beside: int = 0,
 ) -> Plan:
@@ -174,6 +180,8 @@ def plan_passes(
         Rows of every fold.
     n_alphas : int
         Number of penalties.
+    together : int, optional
+        Penalties whose operators are to be held at once if they can; all by default.
     keep_blocks : bool
         Whether a block (test, test) is held with every operator.
     beside : int
@@ -188,14 +196,24 @@ def plan_passes(
     MemoryError
         If not even one operator and one target fit.
     """
-    fixed = design.n_bytes + build_bytes(design) + beside
-    itemsize = targets.values.itemsize
-    widths = [min(len(fold.train), design.rank) + keep_blocks * len(fold.test) for fold in folds]
-    per_operator = max(len(fold.test) * width for fold, width in zip(folds, widths, strict=True)) * itemsize
-    at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
+    itemsize, sizes = targets.values.itemsize, [(len(fold.test), len(fold.train)) for fold in folds]
+    n_samples, n_targets = targets.values.shape
+    wide = design.rank >= max(train for _, train in sizes)  # or operators are of features, and there are no forms
+    widths = [min(train, design.rank) + keep_blocks * test for test, train in sizes]
+    operator = max(test * width for (test, _), width in zip(sizes, widths, strict=True)) * itemsize
+    form = quadratic_values(n_samples) * itemsize // len(folds)  # of a penalty, a share for each of its operators
+    for quadratic in (True, False) if wide and quadratic_pays(sizes, n_samples, n_targets) else (False,):
+        fixed = design.n_bytes + build_bytes(design) + beside
+        per_operator = operator
+        if quadratic:
+            fixed += sum(test for test, _ in sizes) * n_samples * itemsize
+            per_operator += form
+        at_once = max(1, int(OPERATOR_SHARE * (targets.allowed - fixed)) // per_operator)
+        if at_once >= len(folds) * (together or n_alphas):
+            break
     held = min(at_once, len(folds) * n_alphas) * per_operator
     tile = targets.tile_size(fixed=fixed + held, per_target=_tile_bytes(folds, n_alphas, targets.values))
-    return Plan(at_once, tile, FRESH_BYTES // per_operator)
+    return Plan(at_once, tile, FRESH_BYTES // per_operator, quadratic)
 
 
 def add_up(
@@ -237,8 +255,8 @@ def _chunks(n_folds: int, n_alphas: int, at_once: int) -> Iterator[tuple[slice, 
 
 
 def _tile_bytes(folds: Sequence[Fold], n_alphas: int, Y: NDArray[np.floating]) -> int:
-    """Bytes that one target needs: itself, centred, its training and test rows, errors."""
-    return 5 * len(Y) * Y.itemsize + 3 * max(len(fold.test) for fold in folds) * Y.itemsize + 32 * (n_alphas + 1)
+    """Bytes that one target needs: itself, centred, chosen, its training and test rows, errors."""
+    return 6 * len(Y) * Y.itemsize + 3 * max(len(fold.test) for fold in folds) * Y.itemsize + 32 * (n_alphas + 1)
 
 
 def r_squared(

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from neuroling.numerics.choice import CALL_COST, CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.designs import Design, ShiftedGram
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import CALL_COST, CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.kept import Kept
 from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
@@ -218,15 +218,15 @@ def by_penalty(alphas: Float[NDArray[np.floating], " target"], size: int) -> Ite
     Yields
     ------
     ndarray of int
-        Which targets, those of the smallest penalty first, each piece of one penalty; in their own order where fewer
-        than :data:`MANY` targets share a penalty on average.
+        Which targets, those of the smallest penalty first, each piece of one penalty; in their own order where all go
+        at a time, or fewer than :data:`MANY` share a penalty on average.
 
     Examples
     --------
     >>> [rows.tolist() for rows in by_penalty(np.array([1.0, 2.0, 1.0, 1.0] * 2), size=5)]
     [[0, 2, 3], [4, 6, 7], [1, 5]]
     """
-    if len(np.unique(alphas)) > len(alphas) / MANY:
+    if len(alphas) <= size or len(np.unique(alphas)) > len(alphas) / MANY:
         yield from np.array_split(np.arange(len(alphas)), -(-len(alphas) // size))
         return
     order = np.argsort(alphas, kind="stable")

@@ -92,7 +92,7 @@ def test_equal_seeds_draw_equal_weightings_and_others_do_not():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("fresh", [None, 40_000], ids=["at once", "some weightings at a time"])
 def test_weights_that_the_search_keeps_are_those_of_a_fresh_fit(dtype, fresh, monkeypatch):
-    monkeypatch.setattr("neuroling.numerics.forms.choose_form", lambda *_, **__: by_deletion)
+    monkeypatch.setattr("neuroling.numerics.choice.choose_form", lambda *_, **__: by_deletion)
     monkeypatch.setattr("neuroling.numerics.penalties.FRESH_BYTES", fresh or 2**28)
     sizes = SIZES["wide"]
     X, Y = _data(sizes, dtype, q=90)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
 from neuroling.numerics import penalties
+from neuroling.numerics.choice import choose_form
 from neuroling.numerics.designs import Design, factor_dtype, to_folds
-from neuroling.numerics.forms import by_deletion, by_operators, by_residuals, by_spectrum, choose_form
+from neuroling.numerics.forms import by_deletion, by_operators, by_residuals, by_spectrum
 from neuroling.numerics.memory import Limits, Targets
 from neuroling.numerics.ridge import centre
 
