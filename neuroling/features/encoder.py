@@ -21,6 +21,7 @@ from neuroling.features.activations import write_over
 from neuroling.features.forward import Passes, find_passes
 from neuroling.features.packing import ATTENTION, register
 from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
+from neuroling.features.prepacked import Prepacked
 from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Encoder:
     deviation : float or None
         What precision and compiling cost: the largest difference to float32 on a probe, in any layer, as a share of
         the largest state there. None where that was not measured, because the weights are larger than 4 GB.
+    prepacked : Prepacked
+        Weights in the order in which a CPU's products read them, once a job was large enough for that.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Encoder:
     folder: Path | None = None
     compiled: bool = False
     deviation: float | None = 0.0
+    prepacked: Prepacked = field(default_factory=Prepacked, repr=False, compare=False)
 
     @property
     def n_layers(self) -> int:

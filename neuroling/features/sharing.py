@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.prepacked import Prepacked
 from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def on_devices(encoder: Encoder, devices: Sequence[str]) -> list[Encoder]:
         raise ValueError(f"devices: got {list(devices)}; expected at least one, all of one kind.")
     if encoder.compiled:
         raise ValueError("encoder: a compiled one cannot be copied; load it on each device.")
-    return [replace(encoder, model=_copied(encoder.model, place), device=place) for place in places]
+    return [
+        replace(encoder, model=_copied(encoder.model, place), device=place, prepacked=Prepacked()) for place in places
+    ]
 
 
 def _copied(model: PreTrainedModel, place: torch.device) -> PreTrainedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
 from neuroling.features.packing import Layout, packed
+from neuroling.features.prepacked import NEARLY
 from neuroling.features.sharing import deal
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
@@ -124,6 +126,43 @@ def plan_packs(lengths: Sequence[int], batch_tokens: int, batching: Batching = "
     return [np.asarray(pack, dtype=np.intp) for pack in packs]
 
 
+def fill_packs(lengths: Sequence[int], tokens: int) -> list[NDArray[np.intp]]:
+    """Group sequences so that packs are as full as may be: the longest that still fits, again and again.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Number of tokens of each sequence, at most ``tokens``.
+    tokens : int
+        Budget of a pack.
+
+    Returns
+    -------
+    list of ndarray of int
+        Every sequence once, longer ones first within a pack.
+
+    Examples
+    --------
+    >>> [pack.tolist() for pack in fill_packs([3, 9, 2, 3, 5], tokens=11)]
+    [[1, 2], [4, 0, 3]]
+    """
+    sizes = np.asarray(lengths, dtype=np.intp)
+    waiting = {int(size): np.flatnonzero(sizes == size)[::-1].tolist() for size in np.unique(sizes)}
+    left = sorted(waiting)
+    packs: list[list[int]] = []
+    space = -1
+    while left:
+        at = bisect_right(left, space) - 1
+        if at < 0:
+            packs.append([])
+            space, at = tokens, len(left) - 1
+        packs[-1].append(waiting[left[at]].pop())
+        space -= left[at]
+        if not waiting[left[at]]:
+            del left[at]
+    return [np.asarray(pack, dtype=np.intp) for pack in packs]
+
+
 def default_tokens(encoder: Encoder) -> int:
     """Give the budget of a pack that suits the device and the width of the model.
 
@@ -141,6 +180,29 @@ def default_tokens(encoder: Encoder) -> int:
         return GPU_TOKENS
     wanted = CPU_BYTES // (4 * 4 * int(encoder.model.config.hidden_size))  # float32, four times the width
     return min(max(wanted, CPU_TOKENS[0]), CPU_TOKENS[1])
+
+
+def filled_tokens(encoder: Encoder, batch_tokens: int | None) -> int:
+    """Say to how many tokens packs may be filled, so that weights laid out for that number serve them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Says how it reads, and where it lives.
+    batch_tokens : int or None
+        Tokens in a pack, where somebody asked for a number.
+
+    Returns
+    -------
+    int
+        0 where packs are not to be filled: off the CPU, in equal-length batches, where sequences are not packed up to
+        any length, in compiled layers, or by somebody's wish.
+    """
+    passes = encoder.passes
+    whole = passes.batching == "packed" and passes.longest_packed is None and not encoder.compiled
+    if encoder.device.type != "cpu" or not whole or batch_tokens is not None:
+        return 0
+    return default_tokens(encoder) // 2
 
 
 def hidden_states(
@@ -187,11 +249,16 @@ def _planned(
     sequences: Sequence[Sequence[int] | NDArray[np.int64]],
     batch_tokens: int | None,
     progress: bool,
+    filled: int = 0,
 ) -> Iterable[NDArray[np.intp]]:
+    """Plan packs; those of sequences of at most ``filled`` tokens are filled to that number."""
     from tqdm.auto import tqdm
 
     budget = default_tokens(encoder) if batch_tokens is None else batch_tokens
-    packs = plan_packs([len(sequence) for sequence in sequences], budget, encoder.passes.batching)
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
+    long, short = np.flatnonzero(lengths > filled), np.flatnonzero(lengths <= filled)
+    packs = [long[pack] for pack in plan_packs(lengths[long].tolist(), budget, encoder.passes.batching)]
+    packs += [short[pack] for pack in fill_packs(lengths[short].tolist(), filled)]
     shown: Iterable[NDArray[np.intp]] = tqdm(packs, desc=encoder.name, unit="pack", disable=not progress)
     return shown
 
@@ -204,15 +271,19 @@ def _run(
     *,
     gradients: bool = False,
     using: Callable[[NDArray[np.intp], NDArray[np.intp]], Use] | None = None,
+    filled: int = 0,
 ) -> Iterator[StatePack]:
-    """Run a pack, or its halves; ``using`` takes rows and starts of what is run and says what is done with states."""
+    """Run a pack, or its halves; ``using`` takes rows and starts of what is run and says what is done with states.
+
+    A pack of nearly ``filled`` tokens is filled up to that number, with tokens whose states are dropped.
+    """
     chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
     lengths = [len(sequence) for sequence in chosen]
     starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
     use = None if using is None else using(rows, starts)
     try:
         with torch.enable_grad() if gradients else torch.inference_mode():
-            states = _states(encoder, chosen, lengths, layers, use)
+            states = _states(encoder, chosen, lengths, layers, use, filled)
     except torch.OutOfMemoryError as error:
         if len(rows) == 1:
             raise ValueError(
@@ -224,19 +295,24 @@ def _run(
         yield StatePack(rows, starts, states)
         return
     for part in (rows[:half], rows[half:]):
-        yield from _run(encoder, sequences, part, layers, gradients=gradients, using=using)
+        yield from _run(encoder, sequences, part, layers, gradients=gradients, using=using, filled=filled)
 
 
 def _states(
-    encoder: Encoder, sequences: list[torch.Tensor], lengths: list[int], layers: Sequence[int], use: Use | None
+    encoder: Encoder,
+    sequences: list[torch.Tensor],
+    lengths: list[int],
+    layers: Sequence[int],
+    use: Use | None,
+    filled: int = 0,
 ) -> list[torch.Tensor]:
     """Give the states of sequences end to end, shape (token, unit), one a layer; or use them, and give none."""
     passes = encoder.passes
-    longest = passes.longest_packed
+    longest, total = passes.longest_packed, sum(lengths)
 
     def flat(layer: int, state: torch.Tensor) -> None:
         if use is not None:
-            use(layer, _end_to_end(state))
+            use(layer, _end_to_end(state)[:total])
 
     fits = passes.batching == "packed" and (longest is None or max(lengths) <= longest)
     if not fits and len(set(lengths)) > 1:
@@ -251,11 +327,13 @@ def _states(
     if not fits:
         ids = torch.stack(sequences).to(encoder.device)  # (row, token)
         return [_end_to_end(state) for state in states_of(encoder.model, passes, ids, layers, use=handed)]
+    if NEARLY * filled <= total < filled:
+        sequences, lengths = [*sequences, sequences[0][:1].expand(filled - total)], [*lengths, filled - total]
     with packed(Layout.of(lengths)):
         positions = pack_inputs(passes, lengths, encoder.device)
         ids = torch.cat(sequences)[None].to(encoder.device)  # (1, token)
         found = states_of(encoder.model, passes, ids, layers, use=handed, position_ids=positions)
-        return [_end_to_end(state) for state in found]
+        return [_end_to_end(state)[:total] for state in found]
 
 
 def _end_to_end(state: torch.Tensor) -> torch.Tensor:
@@ -329,11 +407,13 @@ def embed(
 
             return write
 
-        for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0]):
-            for _ in _run(encoder, own, planned, layers, using=using):
-                pass
-            if stop.is_set():
-                return
+        lengths = [len(sequence) for sequence in own]
+        with encoder.prepacked.serving(encoder.model, lengths, filled_tokens(encoder, batch_tokens)) as filled:
+            for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0], filled):
+                for _ in _run(encoder, own, planned, layers, using=using, filled=filled):
+                    pass
+                if stop.is_set():
+                    return
 
     if len(encoders) == 1:
         work(encoders[0], hands[0])
