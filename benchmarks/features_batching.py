@@ -148,7 +148,8 @@ def main() -> int:
     if least_share is not None:
         bars.append(Bar("share of the peak of matrix products", share, least_share, at_most=False))
     print(f"{n_sentences} sentences, {len(words)} words, {lengths.sum()} tokens, batching: {encoder.passes.batching}")
-    print(f"largest difference {difference:.1e}; products alone {work / floor:.0f} GFLOP/s, share {share:.2f}, {steady:.2f}")
+    shares = f"share {share:.2f}, at once again {steady:.2f}"
+    print(f"largest difference {difference:.1e}; products alone {work / floor:.0f} GFLOP/s, {shares}")
     print(table(seconds), *bars, sep="\n")
     if given.json:
         record = {"machine": machine(), "seconds": seconds, "difference": difference, "bars": as_json(bars)}

@@ -202,7 +202,7 @@ def filled_tokens(encoder: Encoder, batch_tokens: int | None) -> int:
     whole = passes.batching == "packed" and passes.longest_packed is None and not encoder.compiled
     if encoder.device.type != "cpu" or not whole or batch_tokens is not None:
         return 0
-    return default_tokens(encoder) // 2
+    return default_tokens(encoder) * 3 // 4
 
 
 def hidden_states(
