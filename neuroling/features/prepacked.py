@@ -45,6 +45,10 @@ class Prepacked:
     tokens: int = 0
     _laid_out: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = field(default_factory=dict, repr=False)
 
+    def __reduce__(self) -> tuple[type[Prepacked], tuple[()]]:
+        """Make a copy without weights: those laid out belong to one model, and torch cannot copy them."""
+        return Prepacked, ()
+
     @contextmanager
     def serving(self, model: torch.nn.Module, lengths: Sequence[int], tokens: int) -> Iterator[int]:
         """Let a model use such weights for the time of a job, if they pay.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,6 +93,19 @@ def test_weights_that_change_in_place_are_laid_out_anew(family: Callable[[str], 
     changed = extract(stimuli, encoder)
     assert np.abs(changed.values - first.values).max() > 1e-3
     np.testing.assert_allclose(changed.values, extract(stimuli, encoder, batch_tokens=200).values, atol=1e-5)
+
+
+@pytest.mark.usefixtures("small_packs")
+def test_copies_of_an_encoder_lay_out_weights_of_their_own(family: Callable[[str], Encoder]) -> None:
+    encoder = fresh(family("bert"))
+    first = extract(texts(), encoder)
+    copied = copy.deepcopy(encoder)
+    assert (encoder.prepacked.tokens, copied.prepacked.tokens) == (TOKENS, 0)
+    other = replace(encoder, model=copied.model)  # with what the first has laid out
+    other.model.load_state_dict({name: 2 * values for name, values in copied.model.state_dict().items()})
+    found, expected = extract(texts(), other), extract(texts(), other, batch_tokens=200)
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+    np.testing.assert_array_equal(extract(texts(), encoder).values, first.values)
 
 
 @pytest.mark.usefixtures("small_packs")
