@@ -75,9 +75,11 @@ def choose_form(
     ranks = np.minimum(trains, rank)
     rows = np.minimum(tests, ranks)
     through = n_alphas * 2 * n_targets  # products with targets, per cell of an operator
-    past = (
-        2 * n_alphas * passing_operations(list(zip(tests.tolist(), trains.tolist(), strict=True)), n_samples, n_targets)
-    )
+    passed = float((tests * trains).sum()) * n_targets  # multiplications of operators and targets
+    if rank >= trains.max():  # or there are no quadratic forms
+        sizes = [(len(fold.test), len(fold.train)) for fold in folds]
+        passed = passing_operations(sizes, n_samples, n_targets)
+    past = n_alphas * 2 * passed
     each = len(folds) * n_alphas
     cost: dict[Form, float] = {
         by_spectrum: CALL_COST * (5 * len(folds) + 0.2 * each)

@@ -274,3 +274,8 @@ def test_nothing_is_decomposed_by_svd_on_a_gpu(monkeypatch):
     targets = Targets(Y, torch.device("cuda"), Limits())
     penalties.ridge_cv_scores(X, targets, _partition(100, 5), np.array([1e-12, 1.0]))
     assert set(seen) <= {"cpu"}
+
+
+def test_operators_of_features_are_not_counted_as_quadratic_forms():
+    folds = to_folds(_partition(400, 10), CPU)
+    assert choose_form(folds, 400, 300, n_alphas=10, n_targets=5000) is by_residuals
