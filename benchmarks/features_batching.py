@@ -116,12 +116,12 @@ def attention_work(encoder: Encoder, lengths: np.ndarray) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shape", choices=SHAPES, default="minilm")
-    parser.add_argument("--sentences", type=int, default=None)
+    parser.add_argument("--sentences", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    n_sentences = given.sentences or {"base": 250, "minilm": 250}[given.shape]
+    n_sentences = given.sentences
     with tempfile.TemporaryDirectory() as folder:
         encoder = make_encoder(given.shape, Path(folder))
         plain = BertModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="sdpa").eval()
