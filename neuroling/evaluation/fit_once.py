@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroling.core.protocols import Array, Predictor, Split
-from neuroling.evaluation.heldout import fresh
+from neuroling.evaluation.heldout import fit_split, fresh
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class FitOnce:
             return []
         return [model for model, _ in next(iter(self._memory.values()))]
 
-    def held_out(self, X: Array, y: Array, splits: Sequence[Split]) -> Iterator[Array]:
+    def held_out(
+        self, X: Array, y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None = None
+    ) -> Iterator[Array]:
         """Predict the test rows of every split, from memory where they have been predicted before.
 
         Parameters
@@ -78,26 +81,28 @@ class FitOnce:
             Targets.
         splits : sequence of Split
             Row numbers.
+        groups : ndarray, optional, shape (sample,)
+            Handed to ``fit`` (training rows only) where the model declares ``groups``.
 
         Yields
         ------
         ndarray, shape (test, target)
         """
-        key = _key(X, y, splits)
-        fits = self._memory.get(key) or [self._one(X, y, split) for split in splits]
+        key = _key([X, y, *(rows for split in splits for rows in split)], groups)
+        fits = self._memory.get(key) or [self._one(X, y, split, groups) for split in splits]
         if not self._memory:
             self._memory[key] = fits
         yield from (prediction for _, prediction in fits)
 
-    def _one(self, X: Array, y: Array, split: Split) -> tuple[Predictor, Array]:
-        fitted = fresh(self.model)
-        fitted.fit(X[split.train], y[split.train])
+    def _one(self, X: Array, y: Array, split: Split, groups: NDArray[np.generic] | None) -> tuple[Predictor, Array]:
+        fitted = fit_split(self.model, X, y, split, groups)
         return fitted, np.asarray(fitted.predict(X[split.test])).reshape(len(split.test), -1)
 
 
-def _key(X: Array, y: Array, splits: Sequence[Split]) -> str:
+def _key(arrays: Sequence[NDArray[np.generic]], groups: NDArray[np.generic] | None) -> str:
     digest = hashlib.sha256()
-    for array in (X, y, *(rows for split in splits for rows in split)):
+    for array in arrays:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(repr(None if groups is None else groups.tolist()).encode())
     return digest.hexdigest()

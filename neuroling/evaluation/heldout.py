@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,13 @@ class HeldOut:
     prediction: Array
 
 
-def held_out(model: Predictor, data: Aligned, splits: Sequence[Split]) -> Iterator[HeldOut]:
+OnFit = Callable[[Split, Predictor], None]
+"""Told of every model that was fitted on the way, with its split."""
+
+
+def held_out(
+    model: Predictor, data: Aligned, splits: Sequence[Split], on_fit: OnFit | None = None
+) -> Iterator[HeldOut]:
     """Predict the test samples of every split from its training samples.
 
     Parameters
@@ -43,6 +49,8 @@ def held_out(model: Predictor, data: Aligned, splits: Sequence[Split]) -> Iterat
         Features and recording.
     splits : sequence of Split
         Row numbers.
+    on_fit : callable, optional
+        Called with every split and its fitted model; not where a closed form fits nothing.
 
     Yields
     ------
@@ -51,13 +59,18 @@ def held_out(model: Predictor, data: Aligned, splits: Sequence[Split]) -> Iterat
     """
     y = data.y_mean.values
     flat = y.reshape(len(y), -1)  # (sample, target)
-    predictions = predict_splits(model, data.x.values, flat, splits, data.groups())
+    predictions = predict_splits(model, data.x.values, flat, splits, data.groups(), on_fit)
     for split, prediction in zip(splits, predictions, strict=True):
         yield HeldOut(split, y[split.test], prediction.reshape(len(split.test), *y.shape[1:]))
 
 
 def predict_splits(
-    model: Predictor, X: Array, Y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None
+    model: Predictor,
+    X: Array,
+    Y: Array,
+    splits: Sequence[Split],
+    groups: NDArray[np.generic] | None,
+    on_fit: OnFit | None = None,
 ) -> Iterator[Array]:
     """Predict test rows from training rows, on bare arrays.
 
@@ -73,24 +86,35 @@ def predict_splits(
         Row numbers.
     groups : ndarray or None, shape (sample,)
         Handed to ``fit`` (training rows only), or to ``held_out`` (all rows), where the model declares ``groups``.
+    on_fit : callable, optional
+        Called with every split and its fitted model; not where a closed form fits nothing.
 
     Yields
     ------
     ndarray, shape (test, target)
     """
-    for number, (split, prediction) in enumerate(zip(splits, _predictions(model, X, Y, splits, groups), strict=True)):
+    predictions = _predictions(model, X, Y, splits, groups, on_fit)
+    for number, (split, prediction) in enumerate(zip(splits, predictions, strict=True)):
         yield _checked(prediction, len(split.test), Y.shape[1], model, number)
 
 
 def _predictions(
-    model: Predictor, X: Array, Y: Array, splits: Sequence[Split], groups: NDArray[np.generic] | None
+    model: Predictor,
+    X: Array,
+    Y: Array,
+    splits: Sequence[Split],
+    groups: NDArray[np.generic] | None,
+    on_fit: OnFit | None,
 ) -> Iterator[Array]:
     if isinstance(model, HoldsOut) and all(len(split.train) for split in splits):
         declares = groups is not None and "groups" in inspect.signature(model.held_out).parameters
         yield from model.held_out(X, Y, splits, **({"groups": groups} if declares else {}))
         return
     for split in splits:
-        yield fit_split(model, X, Y, split, groups).predict(X[split.test])
+        fitted = fit_split(model, X, Y, split, groups)
+        if on_fit is not None:
+            on_fit(split, fitted)
+        yield fitted.predict(X[split.test])
 
 
 def fit_split(model: Predictor, X: Array, Y: Array, split: Split, groups: NDArray[np.generic] | None) -> Predictor:

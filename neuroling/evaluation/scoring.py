@@ -16,7 +16,6 @@ from neuroling.core.protocols import (
     Array,
     LinearGivenChoices,
     LinearHoldsOut,
-    LinearPart,
     Predictor,
     Rows,
     SelectsFolds,
@@ -26,14 +25,8 @@ from neuroling.core.protocols import (
 from neuroling.evaluation.heldout import HeldOut, fit_split, held_out, predict_splits
 from neuroling.evaluation.metrics import Metric, apply, lay_out, pearson, similarity, two_vs_two
 from neuroling.numerics import pairs as pair_algebra
-from neuroling.numerics.moments import (
-    MomentSplit,
-    moments_pay,
-    orthonormal_design,
-    pearson_of_moments,
-    weights_on_moments,
-)
-from neuroling.numerics.relabel import pearson_of_operators, pearson_of_relabelings, two_vs_two_of_relabelings
+from neuroling.numerics.linear_draws import LinearSplit, linear_draws
+from neuroling.numerics.relabel import pearson_of_relabelings, two_vs_two_of_relabelings
 
 STACKED_VALUES = 2**22
 """Values of a batch of stacked draws, 16 MiB in float32: enough for full speed, and copies on the way stay small."""
@@ -55,6 +48,8 @@ class Scorer:
         The metric.
     select : TargetSelector, optional
         Chooses targets in every training set.
+    keeps_choices : bool
+        Whether draws of a null will keep the penalties of the first fit: it is then remembered.
     """
 
     model: Predictor
@@ -62,6 +57,7 @@ class Scorer:
     splits: Sequence[Split]
     metric: Metric
     select: TargetSelector | None = None
+    keeps_choices: bool = False
 
     def __post_init__(self) -> None:
         _check_model(self.model)
@@ -125,7 +121,8 @@ class Scorer:
         gram = self._gram_route
         if gram is not None:
             return self._labelled(gram.scores())
-        return self._labelled(self._score_all(held_out(self.model, self.data, self.splits), self.data.y_mean.values))
+        pairs = held_out(self.model, self.data, self.splits, self._remember if self.keeps_choices else None)
+        return self._labelled(self._score_all(pairs, self.data.y_mean.values))
 
     def observed(self) -> xr.DataArray:
         r"""Mean score over splits, dims (\*kept,)."""
@@ -244,53 +241,37 @@ class Scorer:
         """Correlate predictions that are operators times reordered training rows."""
         y = self.data.y_mean.values.reshape(self.data.n_samples, -1)  # (sample, target)
         shape = [self.data.y.sizes[dim] for dim in self.metric.kept(self.dims)]
-        fitted = [(split, self._operators(split)) for split in self.splits]
-        few = self._as_moments(fitted, len(orders))
+        for split in self.splits[len(self._linear) :]:
+            self._remember(split, fit_split(self.model, self.data.x.values, y, split, self.data.groups()))
+        draws = linear_draws(self._linear, self.data.x.values, y, len(orders))
         batch = max(1, STACKED_VALUES // y.shape[1])
         for start in range(0, len(orders), batch):
-            some = orders[start : start + batch]
-            if few is not None:
-                scores = pearson_of_moments(*few, y, some)
-            else:
-                scores = np.mean([pearson_of_operators(parts, y, split, some) for split, parts in fitted], axis=0)
-            for values in scores:
+            for values in draws(orders[start : start + batch]):
                 yield self._label(values.reshape(shape))
 
-    def _as_moments(
-        self, fitted: Sequence[tuple[Split, Sequence[LinearPart]]], n_draws: int
-    ) -> tuple[list[MomentSplit], NDArray[np.float64]] | None:
-        """Write operators as weights on the recording's products with features, where that is possible and pays."""
-        x = self.data.x.values
-        if x.ndim != 2 or not moments_pay(1 + x.shape[1], self.splits, n_draws):
-            return None
-        design = orthonormal_design(x)
-        splits = []
-        for (train, test), parts in fitted:
-            weights = weights_on_moments([part.operator for part in parts], design[train])
-            if weights is None:
-                return None
-            which = np.empty(sum(len(part.targets) for part in parts), np.intp)
-            for number, part in enumerate(parts):
-                which[part.targets] = number
-            splits.append(MomentSplit(train, test, weights, which))
-        return splits, design
+    @cached_property
+    def _linear(self) -> list[LinearSplit]:
+        """Which operator predicts which target, split by split; empty until models are fitted."""
+        return []
 
-    def _operators(self, split: Split) -> Sequence[LinearPart]:
-        """Fit one split and take its operators, or say why there are none."""
+    def _remember(self, split: Split, fitted: Predictor) -> None:
+        """Take the operators of a fitted model, or say why there are none."""
         plain = not self.metric.is_pooled and self.metric.contrast is None and self.select is None
         if not plain or self.metric.score is not pearson.score or self.metric.over != ("sample",):
             raise ValueError(
                 f"keep_choices: it needs the metric pearson over 'sample', split by split, got {self.metric.name}; "
                 "leave it out, and everything is fitted anew for each draw."
             )
-        y = self.data.y_mean.values.reshape(self.data.n_samples, -1)
-        fitted = fit_split(self.model, self.data.x.values, y, split, self.data.groups())
         if not isinstance(fitted, LinearGivenChoices):
             raise ValueError(  # noqa: TRY004 - the model is a model, but not one of these
                 f"keep_choices: {type(fitted).__name__} does not say how it is linear given its penalties (no method "
                 "linear_parts); leave keep_choices out, and it is fitted anew for each draw."
             )
-        return fitted.linear_parts(self.data.x.values[split.train], self.data.x.values[split.test])
+        parts = fitted.linear_parts(self.data.x.values[split.train], self.data.x.values[split.test])
+        which = np.empty(sum(len(part.targets) for part in parts), np.intp)
+        for number, part in enumerate(parts):
+            which[part.targets] = number
+        self._linear.append(LinearSplit(*split, [part.operator for part in parts], which))
 
     def _stacked(self, orders: NDArray[np.intp]) -> Iterator[xr.DataArray]:
         y = self.data.y_mean.values

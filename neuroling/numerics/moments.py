@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-Rows = Int[NDArray[np.integer], " row"]
+from neuroling.numerics.stretches import Rows, Stretches
 
 EXACT = 1e-9
 """What an operator may differ from its product with the design, relative to its largest entry."""
@@ -94,8 +94,8 @@ def weights_on_moments(
     return found
 
 
-def moments_pay(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_draws: int) -> bool:
-    """Say whether moments need fewer operations than operators of (test, train) samples, calls included.
+def operations_of_moments(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_draws: int) -> float:
+    """Count operations for one target and draw: the moments, predictions from them, and the calls.
 
     Parameters
     ----------
@@ -109,14 +109,13 @@ def moments_pay(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_draws: in
     Examples
     --------
     >>> halves = [(np.arange(200), np.arange(200, 400)), (np.arange(200, 400), np.arange(200))]
-    >>> moments_pay(40, halves, 1000), moments_pay(300, halves, 1000)
-    (True, False)
+    >>> operations_of_moments(40, halves, 1000) < 2 * sum(len(train) * len(test) for train, test in halves)
+    True
     """
     n_samples = 1 + max(int(rows.max(initial=0)) for split in splits for rows in split)
     at_once = min(n_draws, max(1, VALUES_AT_ONCE // n_samples))
     tested = sum(len(test) for _, test in splits)
-    moments = 2 * n_moments * (n_samples + tested) + len(splits) * CALL / at_once
-    return moments < sum(2 * len(train) * len(test) for train, test in splits)
+    return 2 * n_moments * (n_samples + tested) + len(splits) * CALL / at_once
 
 
 def pearson_of_moments(
@@ -157,7 +156,9 @@ def pearson_of_moments(
     found = np.empty((len(orders), Y.shape[1]))
     plan = _Plan(splits, torch.from_numpy(design.astype(Y.dtype, copy=False)))
     size = max(1, VALUES_AT_ONCE // len(Y))
-    batches = [(first, plan.sorted_rows(orders[first : first + size])) for first in range(0, len(orders), size)]
+    batches = [
+        (first, plan.stretches.sorted_rows(orders[first : first + size])) for first in range(0, len(orders), size)
+    ]
     for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
         some = Y[:, start : start + TARGETS_AT_ONCE]
         columns = torch.from_numpy(np.ascontiguousarray((some - some.mean(axis=0)).T))  # (target, sample)
@@ -178,25 +179,18 @@ class _Room(NamedTuple):
 
 
 class _Plan:
-    """Rows sorted into stretches that every split treats alike, and weights as tensors."""
+    """Stretches of samples, and weights as tensors."""
 
     def __init__(self, splits: Sequence[MomentSplit], design: torch.Tensor) -> None:
-        trained, self.by_stretch, sizes = _stretches(splits, len(design))
-        self.inside, self.outside = ([np.flatnonzero(one).tolist() for one in rows.T] for rows in (trained, ~trained))
-        ends = np.cumsum(sizes).tolist()
-        self.stretches = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
-        self.design = [design[torch.from_numpy(self.by_stretch[rows])].T.contiguous() for rows in self.stretches]
+        self.stretches = Stretches([(split.train, split.test) for split in splits], len(design))
+        self.design = self.stretches.of_design(design)
         place = np.empty(len(design), np.int64)
-        place[self.by_stretch] = np.arange(len(design))
+        place[self.stretches.samples] = np.arange(len(design))
         self.tests = [_slice_or_rows(place[split.test]) for split in splits]
         self.n_tested = [len(split.test) for split in splits]
         centred = ([one - one.mean(axis=0) for one in split.weights] for split in splits)
         self.weights = [[torch.from_numpy(one).to(design.dtype) for one in ones] for ones in centred]
         self.which = [split.which.tolist() for split in splits]
-
-    def sorted_rows(self, orders: NDArray[np.integer]) -> torch.Tensor:
-        """Lay out orders (draw, sample) by stretch: (sorted sample, draw)."""
-        return torch.from_numpy(orders[:, self.by_stretch].T.astype(np.int32))
 
     def correlate(self, columns: torch.Tensor, rows: torch.Tensor, start: int) -> NDArray[np.float64]:
         """Correlate targets (target, sample), the first number ``start``: means over splits, (draw, target)."""
@@ -204,14 +198,14 @@ class _Plan:
         room = self._room(columns, rows.shape)
         for number, (values, spread) in enumerate(zip(columns, self._spread(columns, rows), strict=True)):
             torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
-            for part, stretch, sums in zip(self.design, self.stretches, room.moments, strict=True):
+            for part, stretch, sums in zip(self.design, self.stretches.slices, room.moments, strict=True):
                 torch.mm(part, room.recorded[stretch], out=sums)
             found[:, number] = self._scores(start + number, room, spread).mean(0).numpy()
         return found
 
     def _room(self, columns: torch.Tensor, shape: torch.Size) -> _Room:
         n_moments, n_draws, n_tested = len(self.design[0]), shape[1], max(self.n_tested)
-        shapes = [shape, (len(self.stretches), n_moments, n_draws), (n_moments, n_draws), *[(n_tested, n_draws)] * 2]
+        shapes = [shape, (len(self.design), n_moments, n_draws), (n_moments, n_draws), *[(n_tested, n_draws)] * 2]
         return _Room(*(columns.new_empty(one) for one in shapes))
 
     def _scores(self, target: int, room: _Room, spread: torch.Tensor) -> torch.Tensor:
@@ -221,19 +215,11 @@ class _Plan:
         for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
             predicted, room_of_product = room.predicted[:n_tested], room.product[:n_tested]
             weights = self.weights[number][self.which[number][target]]
-            torch.mm(weights, self._trained(number, room, whole), out=predicted)
+            torch.mm(weights, self.stretches.trained(number, room.moments, whole, room.trained), out=predicted)
             torch.sum(torch.mul(room.recorded[test], predicted, out=room_of_product), 0, out=product[number])
             torch.sum(predicted.square_(), 0, out=square[number])
         scale = square.mul_(spread).sqrt_()
         return torch.where(scale > 0, product / scale, torch.nan)
-
-    def _trained(self, number: int, room: _Room, whole: torch.Tensor) -> torch.Tensor:
-        """Sum the moments that a split trains on, or take the others from the whole: (moment, draw)."""
-        inside, outside = self.inside[number], self.outside[number]
-        if len(outside) >= len(inside):
-            return torch.sum(room.moments[inside], 0, out=room.trained)
-        others = room.moments[outside[0]] if len(outside) == 1 else room.moments[outside].sum(0)
-        return torch.sub(whole, others, out=room.trained)
 
     def _spread(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Sum squares of the centred test rows: (target, split, draw)."""
@@ -249,14 +235,3 @@ def _slice_or_rows(rows: NDArray[np.int64]) -> slice | torch.Tensor:
     """Give consecutive rows as a slice, which copies nothing."""
     first = int(rows[0])
     return slice(first, first + len(rows)) if np.all(np.diff(rows) == 1) else torch.from_numpy(rows)
-
-
-def _stretches(
-    splits: Sequence[MomentSplit], n_samples: int
-) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
-    """Group samples by the splits that train on them: (stretch, split) of each, samples by stretch, sizes."""
-    trains = np.zeros((n_samples, len(splits)), bool)
-    for number, split in enumerate(splits):
-        trains[split.train, number] = True
-    kinds, of_sample, sizes = np.unique(trains, axis=0, return_inverse=True, return_counts=True)
-    return kinds, np.argsort(of_sample.reshape(-1), kind="stable"), sizes

@@ -131,7 +131,8 @@ def pearson_of_operators(
     """
     device = device or torch.device("cpu")
     train, test = (to_tensor(np.ascontiguousarray(orders[:, part]), device) for part in rows)  # (draw, row) each
-    tested = torch.zeros(orders.shape, dtype=_torch_dtype(Y), device=device).scatter_(1, test, 1.0)  # (draw, sample)
+    times = torch.ones(test.shape, dtype=_torch_dtype(Y), device=device)
+    tested = torch.zeros(orders.shape, dtype=times.dtype, device=device).scatter_add_(1, test, times)  # (draw, sample)
     found = np.empty((len(orders), Y.shape[1]), Y.dtype)
     for targets, operator in operators:
         centred = to_tensor(operator - operator.mean(axis=0), device, _torch_dtype(Y))  # (test, train)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
+from neuroling import RidgeCV
 from neuroling.core.protocols import Split
 from neuroling.evaluation.fit_once import FitOnce
 
@@ -51,3 +53,20 @@ def test_predictions_equal_plain_refits(problem):
 def test_it_refuses_to_predict_new_rows(problem):
     with pytest.raises(TypeError, match=r"FitOnce keeps held-out predictions only"):
         FitOnce(LinearRegression()).predict(problem[0])
+
+
+def test_groups_reach_the_fit(problem):
+    X, y, splits = problem
+    groups = np.repeat(np.arange(5), 4)
+    model = RidgeCV((1.0, 100.0), folds=GroupKFold(2), device="cpu")
+    found = list(FitOnce(model).held_out(X, y, splits, groups))
+    train, test = splits[0]
+    expected = clone(model).fit(X[train], y[train], groups=groups[train]).predict(X[test])
+    np.testing.assert_allclose(found[0], expected)
+
+
+def test_other_groups_are_fitted_anew(problem):
+    model = FitOnce(Counting())
+    for groups in (None, np.repeat([0, 1], 10), np.tile([0, 1], 10)):
+        list(model.held_out(*problem, groups))
+    assert Counting.n_fits == 12

@@ -22,7 +22,8 @@ from neuroling import (
     r2,
     two_vs_two,
 )
-from neuroling.numerics.moments import pearson_of_moments
+from neuroling.evaluation.heldout import fit_split
+from neuroling.numerics.directions import pearson_of_directions
 from neuroling.numerics.relabel import pearson_of_operators
 
 FOLDS = ContiguousFolds(4, gap=2)
@@ -41,16 +42,25 @@ def test_a_fixed_penalty_gives_the_draws_of_refitting(make_data, p):
     np.testing.assert_allclose(*draws, atol=1e-10)
 
 
-def test_few_features_and_many_draws_go_by_moments_and_give_the_same(make_data, monkeypatch):
+def test_few_features_and_many_draws_go_by_directions_and_give_the_same(make_data, monkeypatch):
     data, null = make_data(400, 3, phi=0.3, signal=0.3, voxel=3), CircularShift(120, keep_choices=True)
-    asked = Mock(side_effect=pearson_of_moments)
-    monkeypatch.setattr("neuroling.evaluation.scoring.pearson_of_moments", asked)
+    asked = Mock(side_effect=pearson_of_directions)
+    monkeypatch.setattr("neuroling.numerics.linear_draws.pearson_of_directions", asked)
     fast = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
     assert asked.call_count == 1
-    monkeypatch.setattr("neuroling.evaluation.scoring.moments_pay", lambda *_: False)
+    for route in ("directions", "moments"):
+        monkeypatch.setattr(f"neuroling.numerics.linear_draws.operations_of_{route}", lambda *_: np.inf)
     slow = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
     assert asked.call_count == 1
     np.testing.assert_allclose(fast, slow, atol=1e-10)
+
+
+def test_every_split_is_fitted_once(make_data, monkeypatch):
+    fits = Mock(side_effect=fit_split)
+    for module in ("heldout", "scoring"):
+        monkeypatch.setattr(f"neuroling.evaluation.{module}.fit_split", fits)
+    evaluate(CHOOSING, make_data(80, 3, phi=0.3, voxel=3), splits=FOLDS, metric=pearson, inference=KEPT)
+    assert fits.call_count == 4
 
 
 def test_chosen_penalties_are_those_of_the_recording_as_it_is(make_data):

@@ -1,0 +1,295 @@
+r"""Many relabelings of a recording, scored in the principal directions of what each split trains on.
+
+Ridge regression takes a recording apart along the principal directions of its training features and shrinks each by a
+factor :math:`f_j` that alone depends on the penalty: :math:`\hat y = U_{test}\, f \circ (U_{train}^\top y_{train})`.
+Targets with different penalties therefore share all products, and go through them together. Nor are predictions needed,
+only :math:`\hat y^\top y = (f \circ z)^\top U_{test}^\top y_{test}` and :math:`\hat y^\top \hat y = (f \circ z)^\top
+U_{test}^\top U_{test} (f \circ z)`, which are as short as there are features, however many samples are tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from neuroling.numerics.moments import CALL, EXACT, LONGEST, TARGETS_AT_ONCE
+from neuroling.numerics.stretches import Rows, Stretches, joined
+
+TILE = 64
+"""Targets whose values are gathered together: 256 bytes in float32. A heuristic."""
+
+VALUES_AT_ONCE = 3 * 2**17
+"""Values of the moments of a tile, 1.5 MB in float32: they stay in a second-level cache. A heuristic."""
+
+
+class DirectionSplit(NamedTuple):
+    """One split of a model: the directions that it sees, and how much of each it keeps for which target."""
+
+    train: Rows
+    test: Rows
+    loadings: Float[NDArray[np.float64], "moment direction"]
+    kept: Float[NDArray[np.float64], "direction target"]
+
+
+def principal_directions(
+    X: Float[NDArray[np.floating], "sample feature"], train: Rows
+) -> Float[NDArray[np.float64], "sample direction"]:
+    """Give all samples in the principal directions of training features, orthonormal over the training rows.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    >>> np.abs(principal_directions(X, np.array([0, 1]))).round(2).tolist()  # one direction
+    [[0.71], [0.71], [2.12]]
+    """
+    wide = X.astype(np.float64)
+    centred = wide - wide[train].mean(axis=0)
+    _, spectrum, axes = np.linalg.svd(centred[train], full_matrices=False)
+    seen = spectrum > spectrum.max(initial=0.0) * max(X.shape) * np.finfo(float).eps
+    directions: NDArray[np.float64] = centred @ axes[seen].T / spectrum[seen]
+    return directions
+
+
+def kept_of_operators(
+    operators: Sequence[Float[NDArray[np.floating], "test train"]],
+    directions: Float[NDArray[np.float64], "sample direction"],
+    rows: tuple[Rows, Rows],
+) -> Float[NDArray[np.float64], "direction operator"] | None:
+    """Find how much of each direction operators keep, where they treat every direction by itself, as ridge does.
+
+    Parameters
+    ----------
+    operators : sequence of ndarray, shape (test, train)
+        What predicts test rows from training rows.
+    directions : ndarray, shape (sample, direction)
+        Those of the training rows, by :func:`principal_directions`.
+    rows : tuple of ndarray of int, shapes (train,) and (test,)
+        Row numbers.
+
+    Returns
+    -------
+    ndarray, shape (direction, operator), or None
+        None where some operator mixes directions, sees what they do not hold, or keeps no more than rounding errors.
+
+    Examples
+    --------
+    >>> directions = np.array([[-0.6], [0.6], [0.9]])
+    >>> half = 0.5 + 0.5 * directions[2:] @ directions[:2].T
+    >>> kept_of_operators([half], directions, (np.array([0, 1]), np.array([2]))).tolist()
+    [[0.0]]
+    """
+    train, test = rows
+    seen, ahead = directions[train], directions[test] - directions[test].mean(axis=0)
+    length = np.square(ahead).sum(axis=0)
+    kept = np.zeros((directions.shape[1], len(operators)))
+    for number, operator in enumerate(operators):
+        centred = operator - operator.mean(axis=0)
+        along = ((centred @ seen) * ahead).sum(axis=0)
+        np.divide(along, length, out=kept[:, number], where=length > 0)
+        wrong = np.abs((ahead * kept[:, number]) @ seen.T - centred).max()
+        if wrong > EXACT * np.abs(centred).max():
+            return None
+    return kept
+
+
+def loadings_on_moments(
+    directions: Float[NDArray[np.float64], "sample direction"], design: Float[NDArray[np.float64], "sample moment"]
+) -> Float[NDArray[np.float64], "moment direction"] | None:
+    """Write directions in the columns of an orthonormal design; None where one is long enough to magnify rounding.
+
+    Examples
+    --------
+    >>> loadings_on_moments(np.array([[2.0], [0.0]]), np.eye(2)).tolist()
+    [[2.0], [0.0]]
+    >>> loadings_on_moments(np.array([[99.0], [0.0]]), np.eye(2)) is None
+    True
+    """
+    loadings: NDArray[np.float64] = design.T @ directions
+    return None if np.linalg.norm(loadings, axis=0).max(initial=0.0) > LONGEST else loadings
+
+
+def operations_of_directions(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_samples: int) -> float:
+    """Count operations for one target and draw: the moments, and three products of them a split.
+
+    Examples
+    --------
+    >>> operations_of_directions(2, [(np.arange(5), np.arange(5, 9))], 9) < 2000
+    True
+    """
+    columns = max(TILE, VALUES_AT_ONCE // (n_moments * (1 + len(splits))))
+    return 2 * n_moments * (n_samples + 3 * n_moments * len(splits)) + len(splits) * CALL / columns
+
+
+def pearson_of_directions(
+    splits: Sequence[DirectionSplit],
+    design: Float[NDArray[np.float64], "sample moment"],
+    Y: Float[NDArray[np.floating], "sample target"],
+    orders: Int[NDArray[np.integer], "draw sample"],
+) -> Float[NDArray[np.float64], "draw target"]:
+    r"""Correlate held-out rows with their predictions under many orders of the recording, nothing fitted.
+
+    Parameters
+    ----------
+    splits : sequence of DirectionSplit
+        Their directions, and what is kept of them.
+    design : ndarray, shape (sample, moment)
+        Orthonormal columns of the moments, the first constant.
+    Y : ndarray, shape (sample, target)
+        Recording; its dtype is that of the products.
+    orders : ndarray of int, shape (draw, sample)
+        In draw ``d`` row ``i`` holds what was recorded in row ``orders[d, i]``.
+
+    Returns
+    -------
+    ndarray, shape (draw, target)
+        Mean over splits; NaN where either side is constant in one of them.
+
+    Examples
+    --------
+    >>> design = np.array([[0.5, -0.5], [0.5, 0.5], [0.5, -0.5], [0.5, 0.5]])
+    >>> line = DirectionSplit(np.arange(2), np.arange(2, 4), np.array([[0.0], [2**0.5]]), np.array([[0.1]]))
+    >>> Y, orders = np.array([[0.0], [1.0], [2.0], [4.0]]), np.array([[0, 1, 2, 3], [0, 1, 3, 2]])
+    >>> pearson_of_directions([line], design, Y, orders).round(3).tolist()
+    [[1.0], [-1.0]]
+    """
+    found = np.empty((len(orders), Y.shape[1]))
+    plan = _Plan(splits, design, torch.from_numpy(Y[:0]).dtype)
+    size = max(1, plan.columns // TILE)
+    batches = [(first, *plan.sorted(orders[first : first + size])) for first in range(0, len(orders), size)]
+    for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
+        targets = slice(start, start + TARGETS_AT_ONCE)
+        block = plan.block(Y[:, targets], targets)
+        for first, rows, tested in batches:
+            found[first : first + size, targets] = plan.correlate(block, rows, tested)
+    return found
+
+
+class _Tile(NamedTuple):
+    """Targets that are gathered together."""
+
+    where: slice  # in their block
+    values: torch.Tensor  # (sample, target)
+    kept: list[torch.Tensor]  # (direction, 1, target) for every split
+
+
+class _Block(NamedTuple):
+    """Targets that are scored together, in tiles."""
+
+    squares: torch.Tensor  # (sample, target)
+    tiles: list[_Tile]
+
+
+class _Room(NamedTuple):
+    """Memory that tiles of one size use again: it stays in the cache, and nothing is asked of the system."""
+
+    recorded: torch.Tensor  # (row, draw · target)
+    sums: torch.Tensor  # (stretch, moment, draw · target)
+    whole: torch.Tensor  # (moment, draw · target)
+    trained: torch.Tensor  # (moment, draw · target)
+    share: torch.Tensor  # (direction, draw, target)
+    both: torch.Tensor  # (truth or prediction, direction, draw · target)
+
+
+class _Plan:
+    """Stretches of samples, and what every split makes of their moments."""
+
+    def __init__(self, splits: Sequence[DirectionSplit], design: NDArray[np.float64], dtype: torch.dtype) -> None:
+        self.stretches = Stretches([(split.train, split.test) for split in splits], len(design))
+        self.design = self.stretches.of_design(torch.from_numpy(design).to(dtype))
+        self.tests = [split.test for split in splits]
+        self.total = float(np.sqrt(len(design)))  # what makes a sum of the constant's moment
+        self.n_directions = max(split.loadings.shape[1] for split in splits)
+        maps = [self._maps(self._padded(split), design) for split in splits]
+        self.loadings, self.ahead, self.form, self.kept = (
+            [torch.from_numpy(one).to(dtype) for one in ones] for ones in zip(*maps, strict=True)
+        )
+        self.columns = max(TILE, VALUES_AT_ONCE // (design.shape[1] * (1 + len(self.design))))
+        self._rooms: dict[tuple[int, int], _Room] = {}
+
+    def _padded(self, split: DirectionSplit) -> DirectionSplit:
+        """Give a split as many directions as the others have: empty ones."""
+        more = self.n_directions - split.loadings.shape[1]
+        return split._replace(
+            loadings=np.pad(split.loadings, ((0, 0), (0, more))), kept=np.pad(split.kept, ((0, more), (0, 0)))
+        )
+
+    def _maps(self, split: DirectionSplit, design: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Moments of training rows to directions, of test rows to centred ones, inner products of these, shares."""
+        tested = design[split.test]
+        mean = tested.mean(axis=0)
+        ahead = (tested - mean) @ split.loadings  # (test, direction)
+        centre = np.eye(len(mean))
+        centre[:, 0] -= self.total * mean
+        most = np.abs(split.kept).max(
+            axis=0, initial=0.0
+        )  # correlations know no scale, float32 knows a smallest number
+        kept = split.kept / np.where(most > 0, most, 1.0)
+        return split.loadings.T.copy(), split.loadings.T @ centre, ahead.T @ ahead, kept
+
+    def sorted(self, orders: NDArray[np.integer]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lay out orders by stretch, (sorted sample, draw), and mark what is tested: (split · draw, sample)."""
+        tested = self.design[0].new_zeros(len(self.tests), *orders.shape)
+        for marks, test in zip(tested, self.tests, strict=True):
+            marks.scatter_(1, torch.from_numpy(orders[:, test].astype(np.int64)), 1.0)
+        return self.stretches.sorted_rows(orders), tested.flatten(0, 1)
+
+    def block(self, Y: NDArray[np.floating], targets: slice) -> _Block:
+        """Centre some targets (sample, target) and lay them out in tiles."""
+        values = torch.from_numpy(Y - Y.mean(axis=0))
+        kept = [one[:, None, targets] for one in self.kept]
+        tiles = [slice(start, start + TILE) for start in range(0, values.shape[1], TILE)]
+        made = [
+            _Tile(tile, values[:, tile].contiguous(), [one[..., tile].contiguous() for one in kept]) for tile in tiles
+        ]
+        return _Block(values.square(), made)
+
+    def correlate(self, block: _Block, rows: torch.Tensor, tested: torch.Tensor) -> NDArray[np.float64]:
+        """Correlate some targets under some draws: means over splits, (draw, target)."""
+        n_draws, n_targets = rows.shape[1], block.squares.shape[1]
+        spread = (tested @ block.squares).view(-1, n_draws, n_targets)  # (split, draw, target)
+        found = spread.new_empty(2, *spread.shape)  # products with the truth, and squares, of predictions
+        for tile, values, kept in block.tiles:
+            room = self._room(n_draws, values.shape[1])
+            self._moments(values, rows, room)
+            for number, stretches in enumerate(self.stretches.tested):
+                truth, share = joined(room.sums, stretches), room.share
+                trained = self.stretches.trained(number, room.sums, room.whole, room.trained)
+                torch.mm(self.loadings[number], trained, out=share.flatten(1))
+                share.mul_(kept[number])
+                torch.mm(self.ahead[number], truth, out=room.both[0])
+                torch.mm(self.form[number], share.flatten(1), out=room.both[1])
+                both = room.both.view(2, *share.shape).mul_(share)
+                torch.sum(both, 1, out=found[:, number, :, tile])
+                total = truth[0].view(n_draws, -1)
+                spread[number, :, tile].addcmul_(total, total, value=-(self.total**2) / len(self.tests[number]))
+        product, square = found
+        scale = square.mul_(spread).sqrt_()
+        means: NDArray[np.float64] = product.div_(scale.masked_fill_(scale == 0, torch.nan)).mean(0).double().numpy()
+        return means
+
+    def _room(self, n_draws: int, n_targets: int) -> _Room:
+        if (n_draws, n_targets) not in self._rooms:
+            empty, columns = self.design[0].new_empty, n_draws * n_targets
+            n_moments, longest = self.design[0].shape[0], max(part.shape[1] for part in self.design)
+            self._rooms[n_draws, n_targets] = _Room(
+                empty(longest, columns),
+                empty(len(self.design), n_moments, columns),
+                empty(n_moments, columns),
+                empty(n_moments, columns),
+                empty(self.n_directions, n_draws, n_targets),
+                empty(2, self.n_directions, columns),
+            )
+        return self._rooms[n_draws, n_targets]
+
+    def _moments(self, values: torch.Tensor, rows: torch.Tensor, room: _Room) -> None:
+        """Multiply reordered targets with the design, stretch by stretch: (stretch, moment, draw · target)."""
+        for part, stretch, sums in zip(self.design, self.stretches.slices, room.sums, strict=True):
+            order, recorded = rows[stretch].view(-1), room.recorded[: part.shape[1]]
+            torch.index_select(values, 0, order, out=recorded.view(order.shape[0], -1))
+            torch.mm(part, recorded, out=sums)
+        torch.sum(room.sums, 0, out=room.whole)
