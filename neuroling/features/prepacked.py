@@ -18,9 +18,10 @@ from torch.nn.functional import linear
 
 from neuroling.numerics.memory import free_bytes
 
-LEAST_PACKS = 16
-"""Full packs of a job that repay laying the weights out, most of which is the first touch of new memory: a second for
-BERT-base, whose packs of 768 tokens then take 0.06 seconds less each. Measured on one core, a heuristic."""
+LEAST_TOKENS = 13_000
+"""Tokens that repay laying the weights out, most of which is the first touch of new memory: 0.8 seconds for BERT-base,
+whose packs then take 0.06 seconds less a thousand tokens. An encoder that has read as many will read more, as a rule.
+Measured on one core, a heuristic."""
 
 SHARE = 0.1
 """Share of the free memory that a second copy of the weights may take."""
@@ -34,15 +35,18 @@ EQUAL = 1e-5
 
 @dataclass
 class Prepacked:
-    """The weights of one model, laid out when a job is large enough, and kept.
+    """The weights of one model, laid out once it has read enough, and kept.
 
     Attributes
     ----------
     tokens : int
         Rows of the products that they are laid out for; 0 before.
+    read : int
+        Tokens in full packs of all jobs so far.
     """
 
     tokens: int = 0
+    read: int = 0
     _laid_out: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[type[Prepacked], tuple[()]]:
@@ -68,7 +72,8 @@ class Prepacked:
             Tokens to which packs are to be filled; 0 where the products are plain.
         """
         full = sum(length for length in lengths if length <= tokens) // max(tokens, 1)
-        ready = bool(full) and (self.tokens == tokens or full >= LEAST_PACKS) and self._lay_out(model, tokens)
+        self.read += full * tokens
+        ready = bool(full) and (self.tokens == tokens or self.read >= LEAST_TOKENS) and self._lay_out(model, tokens)
         patched = _maps(model) if ready else []
         for one in patched:
             one.forward = partial(self._product, one)  # type: ignore[method-assign]

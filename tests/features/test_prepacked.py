@@ -40,7 +40,7 @@ def _silence(caplog: pytest.LogCaptureFixture) -> None:
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packs of a few tokens, and weights laid out for any job."""
     monkeypatch.setattr(states, "filled_tokens", lambda *given: TOKENS if filled_tokens(*given) else 0)
-    monkeypatch.setattr(prepacked, "LEAST_PACKS", 1)
+    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 1)
 
 
 def texts(n: int = 60, seed: int = 0) -> Stimuli:
@@ -161,9 +161,22 @@ def test_small_jobs_and_asked_for_packs_have_plain_products(
     encoder = fresh(family("bert"))
     extract(texts(20), encoder)
     assert encoder.prepacked.tokens == 0
-    monkeypatch.setattr(prepacked, "LEAST_PACKS", 1)
+    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 1)
     extract(texts(20), encoder, batch_tokens=TOKENS)
     assert encoder.prepacked.tokens == 0
+
+
+def test_weights_are_laid_out_once_an_encoder_has_read_enough(
+    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "filled_tokens", lambda *given: TOKENS if filled_tokens(*given) else 0)
+    encoder, stimuli = fresh(family("bert")), texts(40)
+    extract(stimuli, encoder)
+    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 2 * encoder.prepacked.read)
+    assert encoder.prepacked.read >= TOKENS
+    assert encoder.prepacked.tokens == 0
+    extract(stimuli, encoder)
+    assert encoder.prepacked.tokens == TOKENS
 
 
 @given(st.lists(st.integers(1, 60), max_size=200), st.integers(60, 300))
