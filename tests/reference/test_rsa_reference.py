@@ -35,6 +35,7 @@ def test_comparators_equal_rsatoolbox(rows, ours, theirs):
     np.testing.assert_allclose(ours(*rows), expected, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # NaN to int, in theirs
 def test_crossnobis_equals_rsatoolbox():
     toolbox = pytest.importorskip("rsatoolbox")
     rng = np.random.default_rng(1)
