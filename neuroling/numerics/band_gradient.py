@@ -284,7 +284,7 @@ def search_by_gradient(
     features, sizes = torch.cat(list(parts), 1), [part.shape[1] for part in parts]
     rows, values, dtype = to_folds(folds, targets.device), targets.values, targets.dtype
     penalties, scores = np.empty(weights.shape), np.empty((n_steps + 1, values.shape[1]))
-    for shared, members in families(weights, _tile(features, targets)):
+    for shared, members in families(weights, _tile(features, targets, len(rows))):
         family = [GradientFold.of(features, _of_features(shared, sizes, targets.device), fold, dtype) for fold in rows]
         for chosen in members:
             y = to_tensor(np.ascontiguousarray(values[:, chosen]), targets.device)
@@ -331,7 +331,7 @@ def fit_apart(
     features, sizes = torch.cat(list(parts), 1), [part.shape[1] for part in parts]
     values, dtype = targets.values, targets.dtype
     coef = np.empty((features.shape[1], values.shape[1]), values.dtype)
-    for shared, members in families(weights, _tile(features, targets)):
+    for shared, members in families(weights, _tile(features, targets, 1)):
         system = System.of(features, _of_features(shared, sizes, targets.device), dtype)
         for chosen in members:
             y = to_tensor(np.ascontiguousarray(values[:, chosen]), targets.device)
@@ -377,12 +377,13 @@ def _of_features(weights: NDArray[np.float64], sizes: Sequence[int], device: tor
     return to_tensor(np.repeat(weights, list(sizes)), device, torch.float64)
 
 
-def _tile(features: torch.Tensor, targets: Targets) -> int:
-    """Targets at a time: some vectors of features and of samples each."""
-    n_samples, n_features = features.shape
-    fixed = features.nbytes + 8 * (6 * n_samples**2 + 2 * n_samples * n_features)
-    per_target = (10 * n_samples + 5 * n_features) * targets.values.itemsize
-    return targets.tile_size(fixed=fixed, per_target=per_target)
+def _tile(features: torch.Tensor, targets: Targets, n_systems: int) -> int:
+    """Targets at a time: some vectors of features and of samples each, beside the systems of all folds."""
+    (n_samples, n_features), size = features.shape, targets.values.itemsize
+    system = size * (n_samples * n_features + n_samples**2)
+    passing = 8 * (2 * n_samples * n_features + 4 * n_samples**2)  # while one is made, in float64
+    per_target = (10 * n_samples + 5 * n_features) * size
+    return targets.tile_size(fixed=features.nbytes + n_systems * system + passing, per_target=per_target)
 
 
 def _r_squared(

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import KFold
 
-from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, RidgeCV
+from neuroling.encoding import BandedRidgeCV, DirichletSearch, GradientSearch, KernelRidgeCV, RidgeCV
 
 RNG = np.random.default_rng
 ALPHAS = (0.1, 10.0, 1000.0)
@@ -101,22 +102,27 @@ def test_short_memory_is_said_and_too_little_is_a_sentence(model, caplog):
 
 GRID = np.logspace(0, 4, 10)
 BANDED = BandedRidgeCV(alphas=GRID, search=DirichletSearch(5), device="cpu")
+DESCENT = clone(BANDED).set_params(search=GradientSearch(1, DirichletSearch(2)))
+MANY, FEW = 20_000, 4_000
 BOUNDED = {
-    "ridge, few features": (RidgeCV(GRID, device="cpu"), 60),
-    "ridge, many features": (RidgeCV(GRID, device="cpu"), 500),
-    "kernel": (KernelRidgeCV(GRID, device="cpu"), 500),
-    "one band": (BANDED, 500),
-    "bands of few features": (clone(BANDED).set_params(bands=["a", "b"] * 30), 60),
-    "bands of many features": (clone(BANDED).set_params(bands=["a", "b"] * 250), 500),
+    "ridge, few features": (RidgeCV(GRID, device="cpu"), 60, MANY),
+    "ridge, many features": (RidgeCV(GRID, device="cpu"), 500, MANY),
+    "kernel": (KernelRidgeCV(GRID, device="cpu"), 500, MANY),
+    "one band": (BANDED, 500, MANY),
+    "bands of few features": (clone(BANDED).set_params(bands=["a", "b"] * 30), 60, MANY),
+    "bands of many features": (clone(BANDED).set_params(bands=["a", "b"] * 250), 500, MANY),
+    "descent, few features": (clone(DESCENT).set_params(bands=["a", "b"] * 30), 60, FEW),
+    "descent, many features": (clone(DESCENT).set_params(bands=["a", "b"] * 250), 500, FEW),
+    "descent, ten folds": (clone(DESCENT).set_params(bands=["a", "b"] * 450, folds=KFold(10)), 900, FEW // 2),
 }
 
 
 @pytest.mark.skipif(not RESET.exists(), reason="the peak of memory can be reset on Linux only")
-@pytest.mark.parametrize(("model", "n_features"), BOUNDED.values(), ids=BOUNDED)
-def test_the_bound_on_memory_is_kept(model, n_features):
+@pytest.mark.parametrize(("model", "n_features", "n_targets"), BOUNDED.values(), ids=BOUNDED)
+def test_the_bound_on_memory_is_kept(model, n_features, n_targets):
     """Peak of the process while it fits, less what it had and what it returns."""
     rng = RNG(0)
-    X, Y = rng.standard_normal((400, n_features)), rng.standard_normal((400, 20_000)).astype(np.float32)
+    X, Y = rng.standard_normal((400, n_features)), rng.standard_normal((400, n_targets)).astype(np.float32)
     model = clone(model).set_params(max_memory=48_000_000)
     clone(model).set_params(max_memory=None).fit(X, Y[:, :10])  # what is loaded on first use is not counted
     before = _memory("VmRSS")
