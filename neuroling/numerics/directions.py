@@ -160,12 +160,11 @@ def pearson_of_directions(
     found = np.empty((len(orders), Y.shape[1]))
     plan = _Plan(splits, design, torch.from_numpy(Y[:0]).dtype)
     size = max(1, plan.columns // TILE)
-    batches = [(first, *plan.sorted(orders[first : first + size])) for first in range(0, len(orders), size)]
     for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
         targets = slice(start, start + TARGETS_AT_ONCE)
         block = plan.block(Y[:, targets], targets)
-        for first, rows, tested in batches:
-            found[first : first + size, targets] = plan.correlate(block, rows, tested)
+        for first in range(0, len(orders), size):
+            found[first : first + size, targets] = plan.correlate(block, *plan.sorted(orders[first : first + size]))
     return found
 
 
@@ -205,7 +204,7 @@ class _Plan:
         self.total = float(np.sqrt(len(design)))  # what makes a sum of the constant's moment
         self.n_directions = max(split.loadings.shape[1] for split in splits)
         maps = [self._maps(self._padded(split), design) for split in splits]
-        self.loadings, self.ahead, self.form, self.kept = (
+        self.loadings, self.ahead, self.root, self.kept = (
             [torch.from_numpy(one).to(dtype) for one in ones] for ones in zip(*maps, strict=True)
         )
         self.columns = max(TILE, VALUES_AT_ONCE // (design.shape[1] * (1 + len(self.design))))
@@ -219,17 +218,17 @@ class _Plan:
         )
 
     def _maps(self, split: DirectionSplit, design: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Moments of training rows to directions, of test rows to centred ones, inner products of these, shares."""
+        """Moments of training rows to directions, of test rows to centred ones, lengths of predictions, shares."""
         tested = design[split.test]
         mean = tested.mean(axis=0)
         ahead = (tested - mean) @ split.loadings  # (test, direction)
         centre = np.eye(len(mean))
         centre[:, 0] -= self.total * mean
-        most = np.abs(split.kept).max(
-            axis=0, initial=0.0
-        )  # correlations know no scale, float32 knows a smallest number
-        kept = split.kept / np.where(most > 0, most, 1.0)
-        return split.loadings.T.copy(), split.loadings.T @ centre, ahead.T @ ahead, kept
+        root = np.zeros((self.n_directions, self.n_directions))  # of the inner products, so that no squares cancel
+        triangle = np.linalg.qr(ahead, mode="r")
+        root[: len(triangle)] = triangle
+        most = np.abs(split.kept).max(axis=0, initial=0.0)  # float32 has a smallest number, correlations have no scale
+        return split.loadings.T.copy(), split.loadings.T @ centre, root, split.kept / np.where(most > 0, most, 1.0)
 
     def sorted(self, orders: NDArray[np.integer]) -> tuple[torch.Tensor, torch.Tensor]:
         """Lay out orders by stretch, (sorted sample, draw), and mark what is tested: (split · draw, sample)."""
@@ -262,9 +261,10 @@ class _Plan:
                 torch.mm(self.loadings[number], trained, out=share.flatten(1))
                 share.mul_(kept[number])
                 torch.mm(self.ahead[number], truth, out=room.both[0])
-                torch.mm(self.form[number], share.flatten(1), out=room.both[1])
-                both = room.both.view(2, *share.shape).mul_(share)
-                torch.sum(both, 1, out=found[:, number, :, tile])
+                torch.mm(self.root[number], share.flatten(1), out=room.both[1])
+                room.both[0].mul_(share.flatten(1))
+                room.both[1].square_()
+                torch.sum(room.both.view(2, *share.shape), 1, out=found[:, number, :, tile])
                 total = truth[0].view(n_draws, -1)
                 spread[number, :, tile].addcmul_(total, total, value=-(self.total**2) / len(self.tests[number]))
         product, square = found

@@ -77,6 +77,20 @@ def test_float32_costs_rounding_only():
     np.testing.assert_allclose(narrow, wide, atol=2e-6)
 
 
+def test_where_predictions_hardly_vary_float32_loses_what_operators_lose():
+    """The direction that is seen best is all but constant in the test rows, and targets follow it."""
+    rng = np.random.default_rng(10)
+    x, y = rng.standard_normal((N, 3)), rng.standard_normal((N, TARGETS))
+    x[:, 0] *= 30
+    x[30:, 0] = x[30:, 0].mean() + 1e-3 * rng.standard_normal(N - 30)
+    y[:, 3:] = 0.1 * y[:, 3:] + x[:, :1]
+    splits, orders = [(np.arange(30), np.arange(30, N))], np.arange(N)[None]
+    exact, _ = both_ways(x, y, splits, orders)
+    slow, fast = (np.abs(one - exact).max() for one in both_ways(x, y.astype(np.float32), splits, orders))
+    assert slow > 1e-5
+    assert fast < 10 * slow
+
+
 def test_many_targets_and_draws_are_taken_in_pieces(monkeypatch):
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((N, 3)), rng.standard_normal((N, TARGETS))
