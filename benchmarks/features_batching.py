@@ -4,9 +4,10 @@
 
 Sentences have 5 to 60 words of 1.3 pieces on average, made of random letters; speed does not depend on the weights. The
 plain loop is what scripts do: one sentence at a time, all hidden states, pieces averaged to words. First the two are
-held against each other. The peak is the speed of the layers' matrix products by themselves, at the sizes of the packs,
-taking turns with the rest; tokenising, attention's softmax and pooling to words count as time lost. A call that follows
-another of its kind has the result's memory at hand, and is shown beside. Exits with 1 if a bar is missed.
+held against each other. The peak is the speed of the layers' matrix products by themselves, with plain weights at the
+sizes of usual packs, taking turns with the rest; tokenising, attention's softmax and pooling to words count as time
+lost. What is printed says whether extraction had laid its weights out. A call that follows another of its kind has the
+result's memory at hand, and is shown beside. Exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ def main() -> int:
     if least_share is not None:
         bars.append(Bar("share of the peak of matrix products", share, least_share, at_most=False))
     print(f"{n_sentences} sentences, {len(words)} words, {lengths.sum()} tokens, batching: {encoder.passes.batching}")
+    print(f"weights laid out for packs of {encoder.prepacked.tokens} tokens (0: not at all)")
     shares = f"share {share:.2f}, at once again {steady:.2f}"
     print(f"largest difference {difference:.1e}; products alone {work / floor:.0f} GFLOP/s, {shares}")
     print(table(seconds), *bars, sep="\n")
