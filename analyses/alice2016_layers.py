@@ -25,7 +25,7 @@ from neuroling import (
 )
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
-from neuroling.encoding.controls import volume_position
+from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
 from neuroling.evaluation.compare import combine
 from neuroling.evaluation.variance import Partition, columns_of, explained, join_spaces
@@ -34,14 +34,17 @@ from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
 from neuroling.features.story import word_length, word_rate
 from neuroling.features.text import concatenate
+from neuroling.report.controls import controls_of_layers
 from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
+from neuroling.report.html import Section
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
 CONTEXT = 40  # words before each word, and none after
 EXPECTED = Path(__file__).parent / "expected" / "alice2016_layers.json"
+TOGETHER = ("word rate", "length", "frequency", "position")  # the controls that stand beside every layer
 FOLDS, INNER = ContiguousFolds(5, gap=GAP), ContiguousFolds(4, gap=GAP)
 
 
@@ -54,8 +57,18 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(n_subjects, 160, rng=seed))
     recording = remove_drift(story.recording, story.recording.attrs["tr_s"])
-    controls = control_space(story, recording)
+    samples = recording.sample.to_numpy()
+    spaces = volume_controls(
+        recording,
+        {"word rate": word_rate(story.words), "length": word_length(story.words)},
+        {"frequency": story.controls.sel(feature=["frq"])},
+    )
+    controls = concatenate({name: spaces[name] for name in TOGETHER}, train=samples)
     beside = score({"controls": controls}, recording)
+    alone = {
+        name: mean_of(score({name: concatenate({name: space}, train=samples)}, recording))
+        for name, space in spaces.items()
+    }
     encoders = {"MiniLM": load_encoder(), "untrained twin": load_encoder(untrained=seed)}
     partitions = {
         name: by_layer(story, recording, encoder, controls, beside, out / "cache") for name, encoder in encoders.items()
@@ -73,28 +86,28 @@ def main(
         ],
         "model",
     ).assign_coords(model=list(partitions), layer=list(partitions["MiniLM"]))
-    write(parts, out, seed, synthetic=result.provenance.synthetic)
-    if not result.provenance.synthetic:
+    by_itself = {
+        name: {f"layer {layer}": mean_of(partition.results[("layer",)]) for layer, partition in found.items()}
+        for name, found in partitions.items()
+    }
+    synthetic = result.provenance.synthetic
+    section = controls_of_layers(
+        {**alone, "the four beside layers": mean_of(beside)},
+        by_itself["MiniLM"],
+        by_itself["untrained twin"],
+        score="Held-out variance by itself (mean over regions and people)",
+        synthetic=synthetic,
+    )
+    write(parts, section, out, seed, synthetic=synthetic)
+    if not synthetic:
         mean = parts.mean(["subject", "region"])
         found = {
             f"{model}, layer {layer}": float(mean.sel(model=model, layer=layer))
             for model in mean.model.values.tolist()
             for layer in mean.layer.values.tolist()
         }
-        compare_with_expected({"controls": float(beside.score.mean()), **found}, EXPECTED)
+        compare_with_expected({"controls": mean_of(beside), **alone, **found}, EXPECTED)
     return result
-
-
-def control_space(story: alice2016.AliceStory, recording: xr.DataArray) -> xr.DataArray:
-    """Word rate, length, frequency and position of every volume, side by side, each with a total variance of one."""
-    length = word_length(story.words)
-    spaces = {
-        "word rate": volumes(word_rate(story.words), recording),
-        "length": volumes(length - length.mean("sample"), recording),
-        "frequency": remove_drift(story.controls.sel(feature=["frq"]), recording.attrs["tr_s"]),
-        "position": volume_position(recording, order=1),
-    }
-    return concatenate(spaces, train=recording.sample.to_numpy())
 
 
 def by_layer(
@@ -127,13 +140,18 @@ def score(spaces: dict[str, xr.DataArray], recording: xr.DataArray) -> Result:
     return evaluate(model, align(join_spaces(spaces), recording), splits=FOLDS, metric=explained)
 
 
+def mean_of(result: Result) -> float:
+    """Average over people and regions."""
+    return float(result.score.mean())
+
+
 def volumes(words: xr.DataArray, recording: xr.DataArray) -> xr.DataArray:
     """Spread features of words over volumes, and take slow drifts out as they were taken out of the recording."""
     spread = convolve(words, recording.onset, labels=recording.sample.to_numpy())
     return remove_drift(spread, recording.attrs["tr_s"])
 
 
-def write(parts: xr.DataArray, out: Path, seed: int, *, synthetic: bool) -> None:
+def write(parts: xr.DataArray, controls: Section, out: Path, seed: int, *, synthetic: bool) -> None:
     """Save the unique parts (model, layer, subject, region) as a table and a figure, and print them with p values."""
     people = parts.mean("region")
     trained = people.sel(model="MiniLM") - people.sel(model="untrained twin")
@@ -151,7 +169,8 @@ def write(parts: xr.DataArray, out: Path, seed: int, *, synthetic: bool) -> None
     curve = Exhibit("layers", axes_to_png(axes, synthetic=synthetic), "Unique part of held-out variance by layer.")
     title = "Layers of MiniLM and of its untrained twin beside the controls"
     notes = "Controls: word rate, length, frequency, position. p: sign flips over participants, best of all layers."
-    write_exhibits(out, {"Layers": [notes, shown, curve]}, title=title, provenance={"seed": seed}, synthetic=synthetic)
+    sections = {"Layers": [notes, shown, curve], controls.title: controls.blocks}
+    write_exhibits(out, sections, title=title, provenance={"seed": seed}, synthetic=synthetic)
     if synthetic:
         print("SYNTHETIC twin: no numbers of people")
     print(table.round(4).to_string())

@@ -9,7 +9,7 @@ sets of heads are read beside sets of as many heads drawn at random.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
@@ -17,25 +17,29 @@ from typing import Annotated, cast
 import numpy as np
 import pandas as pd
 import typer
+import xarray as xr
 from transformers import PreTrainedModel
 
 from neuroling import ContiguousFolds, RidgeCV, Stimuli, align, convolve, evaluate, load_encoder, pearson
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
 from neuroling.data.loaders import ud_english_ewt as ewt
+from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
 from neuroling.features.attention import attention
 from neuroling.features.context import Overlapping
 from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.story import word_rate
+from neuroling.features.story import word_length, word_rate
 from neuroling.features.text import concatenate
 from neuroling.probing.ablation import without_heads
 from neuroling.probing.attention import PATTERNS, attention_rollout, dependency_accuracy, summarise_heads
 from neuroling.report.attention_page import AttentionText, write_attention_page
+from neuroling.report.controls import controls_of_layers
 from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_models
+from neuroling.report.html import Block
 from neuroling.report.probing import draw_heads, plot_attention, plot_head_table
 
 EXPECTED = Path(__file__).parent / "expected" / "attention_maps.json"
@@ -64,14 +68,18 @@ def main(
     table, pictures = look(bank, encoder, n_sentences, out)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(6, 160, rng=seed))
     sets = head_sets(table, seed)
-    scores = brain_scores(story, encoder, sets, layer)
+    encoders = {name: silence(encoder, heads) if heads else encoder for name, heads in sets.items()}
+    scores = brain_scores(story, encoders, layer)
+    random = brain_scores(story, {"untrained": load_encoder(untrained=seed)}, layer)
+    beside = control_scores(story)
+    scores["word rate alone"] = beside["word rate"]
     synthetic = bool(story.recording.attrs["synthetic"])
     axes = plot_models(scores, label=f"held-out r, mean of regions, layer {layer} beside word rate")
     pictures["silenced"] = axes_to_png(axes, synthetic=synthetic)
     lost = pd.Series(scores).to_frame("score").assign(change=lambda frame: frame["score"] - scores["all heads"])
     lost["heads"] = [sum(map(len, sets.get(name, {}).values())) for name in lost.index]
     patterns = table["pattern"].value_counts().rename("heads").rename_axis("pattern").reset_index()
-    sections: dict[str, list[Exhibit | str]] = {
+    sections: dict[str, Sequence[Exhibit | Block | str]] = {
         "Heads": [
             "heads.html shows every head of six sentences.",
             Exhibit("patterns", patterns, "What heads look at."),
@@ -83,6 +91,14 @@ def main(
             Exhibit("silenced", pictures["silenced"], "Held-out r, mean of regions, with heads taken out."),
         ],
     }
+    controls = controls_of_layers(
+        beside,
+        {f"layer {layer}": scores["all heads"]},
+        {f"layer {layer}": random["untrained"]},
+        score="Held-out r beside word rate (mean of regions)",
+        synthetic=synthetic,
+    )
+    sections[controls.title] = controls.blocks
     options = {"n_sentences": n_sentences, "layer": layer, "seed": seed}
     write_exhibits(out, sections, title="Attention of MiniLM", provenance=options, synthetic=synthetic)
     print(f"{'SYNTHETIC ' * synthetic}{lost.round(4).to_string()}")
@@ -154,29 +170,45 @@ def by_layer(index: pd.MultiIndex) -> Heads:
     }
 
 
-def brain_scores(
-    story: alice2016.AliceStory, encoder: Encoder, sets: Mapping[str, Heads], layer: int
-) -> dict[str, float]:
-    """Predict the mean of all participants from word rate and one layer, with each set of heads silenced."""
-    tr_s = story.recording.attrs["tr_s"]
-    filtered = remove_drift(story.recording, tr_s)
+def mean_recording(story: alice2016.AliceStory) -> xr.DataArray:
+    """Average participants, each series filtered and scaled."""
+    filtered = remove_drift(story.recording, story.recording.attrs["tr_s"])
     scaled = (filtered - filtered.mean("sample")) / filtered.std("sample")
-    recording = scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
-    samples = recording.sample.to_numpy()
+    return scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
+
+
+def brain_scores(story: alice2016.AliceStory, encoders: Mapping[str, Encoder], layer: int) -> dict[str, float]:
+    """Predict the mean of all participants from word rate and one layer of each encoder."""
+    recording = mean_recording(story)
+    samples, tr_s = recording.sample.to_numpy(), recording.attrs["tr_s"]
     rate = remove_drift(convolve(word_rate(story.words), recording.onset, labels=samples), tr_s)
-    model, folds = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP)), ContiguousFolds(5, gap=GAP)
     scores = {}
-    for name, heads in sets.items():
-        silenced = silence(encoder, heads) if heads else encoder
-        states = extract(story.words, silenced, layers=layer, unit="word", context=Overlapping(64, tokens=192))
+    for name, encoder in encoders.items():
+        states = extract(story.words, encoder, layers=layer, unit="word", context=Overlapping(64, tokens=192))
         content = states.isel(layer=0, drop=True)
         content = (content - content.mean("sample")).assign_attrs(states.attrs)
         spread = remove_drift(convolve(content, recording.onset, labels=samples), tr_s)
-        features = concatenate({"rate": rate, "layer": spread}, train=samples)
-        result = evaluate(model, align(features, recording), splits=folds, metric=pearson)
-        scores[name] = float(result.score.mean())
-    alone = evaluate(model, align(rate, recording), splits=folds, metric=pearson)
-    return {**scores, "word rate alone": float(alone.score.mean())}
+        scores[name] = score({"rate": rate, "layer": spread}, recording)
+    return scores
+
+
+def control_scores(story: alice2016.AliceStory) -> dict[str, float]:
+    """Predict the same from every control, beside word rate, which itself stands alone."""
+    recording = mean_recording(story)
+    spaces = volume_controls(
+        recording,
+        {"word rate": word_rate(story.words), "length": word_length(story.words)},
+        {"frequency": story.controls.sel(feature=["frq"])},
+    )
+    rate = {"word rate": spaces["word rate"]}
+    return {name: score({**rate, name: space}, recording) for name, space in spaces.items()}
+
+
+def score(spaces: Mapping[str, xr.DataArray], recording: xr.DataArray) -> float:
+    """Predict held-out stretches from some spaces together."""
+    model, folds = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP)), ContiguousFolds(5, gap=GAP)
+    features = concatenate(spaces, train=recording.sample.to_numpy())
+    return float(evaluate(model, align(features, recording), splits=folds, metric=pearson).score.mean())
 
 
 def silence(encoder: Encoder, heads: Heads) -> Encoder:

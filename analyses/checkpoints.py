@@ -9,6 +9,7 @@ on: word rate or word length alone, the surprisal of trigrams counted in the sam
 weights; for the nouns also how many people guessed them.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,14 @@ from neuroling.data.loaders import alice2016, neurosynth, nieuwland2018
 from neuroling.data.loaders import ud_english_ewt as ewt
 from neuroling.data.tables import read_table
 from neuroling.encoding.band_search import DirichletSearch
+from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
 from neuroling.evaluation.variance import columns_of
 from neuroling.features.context import Overlapping
 from neuroling.features.extract import extract
 from neuroling.features.language import load_language_model
 from neuroling.features.ngram import fit_ngram
-from neuroling.features.story import word_rate
+from neuroling.features.story import word_length, word_rate
 from neuroling.features.surprisal import surprisal
 from neuroling.features.text import concatenate
 from neuroling.features.words import words_at
@@ -43,9 +45,11 @@ from neuroling.lm.masking import Masking
 from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokenize, unigram_loss
 from neuroling.lm.training import Recipe
 from neuroling.lm.wordpiece import train_wordpiece
+from neuroling.report.controls import controls_of_layers
 from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import figure_to_png
+from neuroling.report.html import Block
 from neuroling.report.probing import draw_training
 
 EXPECTED = Path(__file__).parent / "expected" / "checkpoints.json"
@@ -74,9 +78,10 @@ def main(
     counted = fit_ngram(Stimuli.from_texts(learnt.sentences, labels=range(len(learnt.sentences))), order=3)
     targets = noun_words(nouns)
     refuse_overlap(learnt.sentences, nouns.table["text"].tolist())
+    alone = alice_controls(story)
     controls = {
         "Alice": {
-            "word rate": alice_score(story, None),
+            "word rate": alone["word rate"],
             "word rate and trigrams": alice_score(story, surprisal(story.words, counted)),
         },
         "N400": {
@@ -103,7 +108,7 @@ def main(
     print(f"perplexity of guessing by frequency: {frequent:.0f}; controls: {controls}")
     beside = [{"score": name, "controls": key, "r": r} for name, some in controls.items() for key, r in some.items()]
     means = table.groupby("step").mean(numeric_only=True).drop(columns="seed").reset_index()
-    sections: dict[str, list[Exhibit | str]] = {
+    sections: dict[str, Sequence[Exhibit | Block | str]] = {
         label: [
             Exhibit(name, figure_to_png(figure, synthetic=synthetic), "By step and perplexity; lines are controls.")
         ]
@@ -116,6 +121,16 @@ def main(
         Exhibit("means", means, "Means over runs."),
         Exhibit("table", table, "Every checkpoint of every run.", digits=4),
     ]
+    by_step = means.set_index("step")["Alice"]
+    what = "Held-out r in the story beside word rate (mean of regions and runs)"
+    section = controls_of_layers(
+        alone,
+        {f"after {step} steps": r for step, r in by_step.items() if step},
+        {"after 0 steps": by_step[0]},
+        score=what,
+        synthetic=synthetic,
+    )
+    sections["Controls in the story"] = section.blocks
     options = {"steps": steps, "seeds": seeds}
     title = "A language model in training, scored on brains"
     write_exhibits(out, sections, title=title, provenance=options, synthetic=synthetic)
@@ -165,22 +180,43 @@ def states(story: alice2016.AliceStory, folder: Path) -> xr.DataArray:
     return found.isel(layer=0, drop=True)
 
 
-def alice_score(story: alice2016.AliceStory, extra: xr.DataArray | None) -> float:
-    """Predict the mean of all participants from word rate, beside other features or alone; a penalty each."""
-    tr_s = story.recording.attrs["tr_s"]
-    filtered = remove_drift(story.recording, tr_s)
+def mean_recording(story: alice2016.AliceStory) -> xr.DataArray:
+    """Average participants, each series filtered and scaled."""
+    filtered = remove_drift(story.recording, story.recording.attrs["tr_s"])
     scaled = (filtered - filtered.mean("sample")) / filtered.std("sample")
-    recording = scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
-    samples = recording.sample.to_numpy()
-    spaces = {"rate": word_rate(story.words)}
-    if extra is not None:
-        spaces["extra"] = (extra - extra.mean("sample")).assign_attrs(extra.attrs)
+    return scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
+
+
+def alice_controls(story: alice2016.AliceStory) -> dict[str, float]:
+    """Predict the mean of all participants from every control, beside word rate, which itself stands alone."""
+    recording = mean_recording(story)
+    spaces = volume_controls(
+        recording,
+        {"word rate": word_rate(story.words), "length": word_length(story.words)},
+        {"frequency": story.controls.sel(feature=["frq"])},
+    )
+    rate = {"word rate": spaces["word rate"]}
+    return {name: score({**rate, name: space}, recording) for name, space in spaces.items()}
+
+
+def alice_score(story: alice2016.AliceStory, extra: xr.DataArray) -> float:
+    """Predict the mean of all participants from word rate beside other features of the words."""
+    recording = mean_recording(story)
+    spaces = {"rate": word_rate(story.words), "extra": (extra - extra.mean("sample")).assign_attrs(extra.attrs)}
     spread = {
-        name: remove_drift(convolve(words, recording.onset, labels=samples), tr_s) for name, words in spaces.items()
+        name: remove_drift(
+            convolve(words, recording.onset, labels=recording.sample.to_numpy()), story.recording.attrs["tr_s"]
+        )
+        for name, words in spaces.items()
     }
+    return score(spread, recording)
+
+
+def score(spaces: Mapping[str, xr.DataArray], recording: xr.DataArray) -> float:
+    """Predict held-out stretches from some spaces, a penalty each."""
     folds = ContiguousFolds(4, gap=GAP)
-    model = BandedRidgeCV(columns_of(spread), ALPHAS, search=DirichletSearch(10), folds=folds)
-    data = align(concatenate(spread, train=samples), recording)
+    model = BandedRidgeCV(columns_of(spaces), ALPHAS, search=DirichletSearch(10), folds=folds)
+    data = align(concatenate(spaces, train=recording.sample.to_numpy()), recording)
     return float(evaluate(model, data, splits=ContiguousFolds(5, gap=GAP), metric=pearson).score.mean())
 
 

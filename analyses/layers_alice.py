@@ -35,15 +35,19 @@ from neuroling import (
 )
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
+from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
 from neuroling.features.encoder import Encoder
-from neuroling.features.story import word_rate
+from neuroling.features.story import word_length, word_rate
 from neuroling.features.text import concatenate
+from neuroling.report.controls import controls_of_layers
 from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response
+FOLDS = ContiguousFolds(5, gap=GAP)
+MODEL = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP))
 CONTEXT = 40  # words before each word, and none after
 EXPECTED = Path(__file__).parent / "expected" / "layers_alice.json"
 
@@ -58,9 +62,16 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(n_subjects, 160, rng=seed))
     recording = remove_drift(story.recording, story.recording.attrs["tr_s"])
+    controls = volume_controls(
+        recording,
+        {"word rate": word_rate(story.words), "length": word_length(story.words)},
+        {"frequency": story.controls.sel(feature=["frq"])},
+    )
     encoders = {"MiniLM": load_encoder(), "untrained twin": load_encoder(untrained=seed)}
     by_model = {
-        name: by_layer(story, recording, encoder, cache=out / "cache", n_shifts=n_shifts, seed=seed)
+        name: by_layer(
+            story, recording, encoder, controls["word rate"], cache=out / "cache", n_shifts=n_shifts, seed=seed
+        )
         for name, encoder in encoders.items()
     }
     result = combine(by_model, dim="model")
@@ -72,14 +83,19 @@ def main(
     notes = "Each layer beside word rate; p: sign flips over participants, best of all layers; 95 % intervals."
     title, options = "Layers of MiniLM and of its untrained twin in the story", {"n_shifts": n_shifts, "seed": seed}
     synthetic = result.provenance.synthetic
-    write_exhibits(out, {"Layers": [notes, shown]}, title=title, provenance=options, synthetic=synthetic)
+    beside = score_controls(controls, recording)
+    what = "Held-out r beside word rate (mean over regions and people)"
+    named = table.rename("layer {}".format).to_dict()
+    section = controls_of_layers(beside, named["MiniLM"], named["untrained"], score=what, synthetic=synthetic)
+    sections = {"Layers": [notes, shown], section.title: section.blocks}
+    write_exhibits(out, sections, title=title, provenance=options, synthetic=synthetic)
     if synthetic:
         print("SYNTHETIC twin: no numbers of people")
     else:
         found = {
             f"layer {layer}, {name}": float(value) for layer, row in table.iterrows() for name, value in row.items()
         }
-        compare_with_expected(found, EXPECTED)
+        compare_with_expected(beside | found, EXPECTED)
     print(table.round(4).to_string())
     return result
 
@@ -104,10 +120,20 @@ def trained_against_untrained(result: Result, seed: int) -> pd.DataFrame:
     )
 
 
+def score_controls(spaces: dict[str, xr.DataArray], recording: xr.DataArray) -> dict[str, float]:
+    """Score every control as layers are: beside word rate, which itself stands alone."""
+    rate, scores = {"word rate": spaces["word rate"]}, {}
+    for name, space in spaces.items():
+        features = concatenate({**rate, name: space}, train=recording.sample.to_numpy())
+        scores[name] = float(evaluate(MODEL, align(features, recording), splits=FOLDS, metric=pearson).score.mean())
+    return scores
+
+
 def by_layer(
     story: alice2016.AliceStory,
     recording: xr.DataArray,
     encoder: Encoder,
+    rate: xr.DataArray,
     *,
     cache: Path,
     n_shifts: int | None,
@@ -116,17 +142,14 @@ def by_layer(
     """Score word rate and each layer together, all layers from one pass."""
     states = extract(story.words, encoder, unit="word", context=Rolling(CONTEXT), cache=cache)
     content = states - states.mean("sample")  # what is common to all words is the word rate
-    folds = ContiguousFolds(5, gap=GAP)
-    model = RidgeCV(ALPHAS, folds=ContiguousFolds(4, gap=GAP))
-    rate = volumes(word_rate(story.words), recording)
     results = {}
     for layer in states.layer.to_numpy().tolist():
         embedded = volumes(content.sel(layer=layer).assign_attrs(states.attrs), recording)
         features = concatenate({"rate": rate, "layer": embedded}, train=recording.sample.to_numpy())
         results[str(layer)] = evaluate(
-            model,
+            MODEL,
             align(features, recording),
-            splits=folds,
+            splits=FOLDS,
             metric=pearson,
             inference=CircularShift(n_shifts, keep_choices=True),
             rng=seed,

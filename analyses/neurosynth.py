@@ -5,7 +5,8 @@ Claim: what a title says about the map is there in counted words (tf-idf/SVD), m
 (MiniLM), and most in both; and an article with many peaks should count no more than one with few. Expected, with maps
 of peak counts counted from their training mean, 2,000 articles held out at random: 2-versus-2 near 0.79, 0.80, 0.82 and
 0.86 (another random split moves all of them by about 0.01); chance 0.5. Weighing the two spaces voxel by voxel (banded
-ridge) adds about 0.002 to either of the last two, which suggests that they share most of what they say.
+ridge) adds about 0.002 to either of the last two, which suggests that they share most of what they say. Embeddings by
+random weights are the control that counts, near 0.72: they mix up the same words.
 """
 
 from pathlib import Path
@@ -28,6 +29,7 @@ from neuroling import (
     align,
     combine,
     evaluate,
+    partition_variance,
     pearson,
     two_vs_two,
 )
@@ -35,6 +37,9 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.fmri import to_image
 from neuroling.data.loaders import neurosynth
 from neuroling.encoding.equal_mass import EqualMass
+from neuroling.evaluation.variance import Partition, join_spaces
+from neuroling.features.controls import zipf_frequency
+from neuroling.features.encoder import load_encoder
 from neuroling.features.sentence import embed_sentences
 from neuroling.features.text import concatenate, tfidf_svd
 from neuroling.report.controls import ControlSet
@@ -44,6 +49,7 @@ from neuroling.report.expected import compare_with_expected
 ALPHAS = np.logspace(-1, 4, 11)  # every feature space has a total variance of one over the training articles
 N_COMPONENTS = 300
 N_WEIGHTINGS = 16  # of the two feature spaces, the equal one included
+LENGTH, FREQUENCY, UNTRAINED = "title length and year", "title frequency", "MiniLM, untrained"
 BOTH, EQUAL = "tf-idf + MiniLM", "tf-idf + MiniLM, equal mass"
 BANDED, BANDED_EQUAL = "tf-idf + MiniLM, banded", "banded, equal mass"
 EXPECTED = Path(__file__).parent / "expected" / "neurosynth.json"
@@ -70,6 +76,7 @@ def main(
     spaces = feature_spaces(stimuli, stimuli.labels[fold == -1], out / "cache", seed)
     ridge = RidgeCV(ALPHAS)
     models = {name: FitOnce(ridge) for name in spaces}
+    parted = part(spaces, maps, PredefinedSplit(fold), seed)
     bands = [str(label).rpartition("/")[0] for label in spaces[BOTH].feature.to_numpy()]
     banded = BandedRidgeCV(bands, ALPHAS, search=DirichletSearch(N_WEIGHTINGS, seed=seed))
     for name, model in {EQUAL: EqualMass(ridge), BANDED: banded, BANDED_EQUAL: EqualMass(banded)}.items():
@@ -99,7 +106,9 @@ def main(
         methods=methods(stimuli, maps, fold, split, seed),
         to_image=lambda scores: to_image(scores, like=maps),
         controls=ControlSet(
-            {"length": "title length and year"}, dict.fromkeys(WITHOUT_TIME, "Articles are not in time.")
+            {"length": LENGTH, "frequency": FREQUENCY, "untrained network": UNTRAINED},
+            dict.fromkeys(WITHOUT_TIME, "Articles are not in time."),
+            {"MiniLM beside the controls": parted},
         ),
     )
     write_encoding_report(study, out)
@@ -107,7 +116,8 @@ def main(
     result = combine(accuracy, dim="model")
     result.save(out / "result.nc")
     if (split, n_test, max_articles, seed) == ("random", 2000, None, 0) and not study.synthetic:
-        compare_with_expected(result.score.to_series().to_dict(), EXPECTED)
+        unique = {f"unique {row.space}": row.unique for row in parted.table()[:2].itertuples()}
+        compare_with_expected({**result.score.to_series().to_dict(), **unique}, EXPECTED)
     return result
 
 
@@ -122,17 +132,39 @@ def held_out_articles(stimuli: Stimuli, split: Split, n_test: int, seed: int) ->
 
 
 def feature_spaces(stimuli: Stimuli, train: pd.Index, cache: Path, seed: int) -> dict[str, xr.DataArray]:
-    """Describe titles in four ways, each scaled to a total variance of one over the training articles."""
+    """Describe titles in six ways, each scaled to a total variance of one over the training articles."""
     surface = np.column_stack([np.log1p([len(text.split()) for text in stimuli.texts]), stimuli.table["year"]])
     n_components = min(N_COMPONENTS, len(train) // 10)
     counted = tfidf_svd(stimuli, train=train, n_components=n_components, n_words=2, rng=seed)
     embedded = embed_sentences(stimuli, cache=cache)
+    random = embed_sentences(stimuli, load_encoder(untrained=seed), cache=cache)
     return {
-        "title length and year": concatenate({"surface": stimuli.features(surface)}, train=train),
+        LENGTH: concatenate({"surface": stimuli.features(surface)}, train=train),
+        FREQUENCY: concatenate({"frequency": title_frequencies(stimuli)}, train=train),
+        UNTRAINED: concatenate({"untrained": random}, train=train),
         f"tf-idf/SVD-{n_components}": concatenate({"tf-idf": counted}, train=train),
         "MiniLM": concatenate({"MiniLM": embedded}, train=train),
         BOTH: concatenate({"tf-idf": counted, "MiniLM": embedded}, train=train),
     }
+
+
+def title_frequencies(stimuli: Stimuli) -> xr.DataArray:
+    """Give the mean and the least frequency of the words of every title, on the Zipf scale."""
+    words = sorted({word for text in stimuli.texts for word in text.split()})
+    zipf = dict(zip(words, zipf_frequency(Stimuli.from_texts(words), "en").to_numpy()[:, 0], strict=True))
+    rows = [[zipf[word] for word in text.split()] for text in stimuli.texts]
+    return stimuli.features(np.array([[np.mean(row), np.min(row)] for row in rows]), ["mean", "least"])
+
+
+def part(spaces: dict[str, xr.DataArray], maps: xr.DataArray, splits: PredefinedSplit, seed: int) -> Partition:
+    """Part held-out variance between the embeddings and all controls together."""
+    controls = join_spaces({name: spaces[name] for name in (LENGTH, FREQUENCY, UNTRAINED)})
+    return partition_variance(
+        {"controls": controls, "MiniLM": spaces["MiniLM"]},
+        maps,
+        make_model=lambda bands: BandedRidgeCV(bands, ALPHAS, search=DirichletSearch(N_WEIGHTINGS, seed=seed)),
+        splits=splits,
+    )
 
 
 def write_band_weights(model: BandedRidgeCV, maps: xr.DataArray, out: Path) -> None:
@@ -162,7 +194,8 @@ def methods(stimuli: Stimuli, maps: xr.DataArray, fold: np.ndarray, split: Split
         "fact, not responses to the titles.\n\n"
         "Features: word and word-pair counts (tf-idf, truncated SVD) whose vocabulary, weights and axes come from the "
         "training titles alone; mean-pooled, unit-length embeddings of all-MiniLM-L6-v2, whose own training text may "
-        "hold some of these titles; both side by side; and, as a control, the length of the title with the year.\n\n"
+        "hold some of these titles; both side by side; and, as controls, the length of the title with the year, the "
+        "mean and the least frequency of its words (wordfreq), and embeddings by random weights.\n\n"
         "Model: ridge regression, a penalty for every voxel from five folds inside the training set; banded, each "
         f"voxel also weighs the two feature spaces, the best of {N_WEIGHTINGS} weightings by the same folds. "
         "With equal mass "

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
+
+from neuroling.encoding.drift import remove_drift
+from neuroling.encoding.hrf import convolve
 
 
 def smoothed_identity(recording: xr.DataArray, *, width: float = 2.0) -> xr.DataArray:
@@ -75,6 +80,45 @@ def volume_position(recording: xr.DataArray, *, order: int = 3) -> xr.DataArray:
         time[rows] = np.linspace(-1, 1, len(rows)) if len(rows) > 1 else 0.0
     powers = np.arange(1, order + 1)
     return _like(recording, time[:, None] ** powers, [f"position^{p}" for p in powers], {"step": "volume_position"})
+
+
+def volume_controls(
+    recording: xr.DataArray, words: Mapping[str, xr.DataArray], volumes: Mapping[str, xr.DataArray]
+) -> dict[str, xr.DataArray]:
+    """Put what a language model has to beat into volumes: controls of words, of volumes, and of time itself.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        With the axis ``sample``, the sample coordinate ``onset`` and ``attrs["tr_s"]`` (both s); one run.
+    words : mapping of str to xarray.DataArray, dims (sample, feature)
+        Controls of words, such as their rate and length. Of those that vary, the mean over words is taken off: its sum
+        over time is the word rate.
+    volumes : mapping of str to xarray.DataArray, dims (sample, feature)
+        Controls that are in volumes already.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray, dims (sample, feature)
+        Those of words, spread by :func:`~neuroling.encoding.hrf.convolve`, and those of volumes, all without slow
+        drifts; and ``"position"`` (a straight line) and ``"smoothed identity"``, of which a filter would leave
+        nothing.
+
+    Examples
+    --------
+    >>> times = {"sample": np.arange(80), "onset": ("sample", 2.0 * np.arange(80))}
+    >>> recording = xr.DataArray(np.zeros((80, 1)), dims=("sample", "region"), coords=times, attrs={"tr_s": 2.0})
+    >>> onset = np.sort(np.random.default_rng(0).uniform(0, 150, 300))
+    >>> rate = xr.DataArray(np.ones((300, 1)), dims=("sample", "feature"), coords={"onset": ("sample", onset)})
+    >>> list(volume_controls(recording, {"word rate": rate}, {}))
+    ['word rate', 'position', 'smoothed identity']
+    """
+    samples = recording.sample.to_numpy()
+    centred = {name: each - each.mean("sample") * (each.std("sample") > 0) for name, each in words.items()}
+    spread = {name: convolve(each, recording.onset, labels=samples) for name, each in centred.items()}
+    filtered = {name: remove_drift(each, recording.attrs["tr_s"]) for name, each in {**spread, **volumes}.items()}
+    still = {"position": volume_position(recording, order=1), "smoothed identity": smoothed_identity(recording)}
+    return {**filtered, **still}
 
 
 def _like(recording: xr.DataArray, values: np.ndarray, names: list[str], notes: dict[str, object]) -> xr.DataArray:

@@ -122,6 +122,46 @@ def controls_section(controls: ControlSet, scores: Mapping[str, float], *, score
     return Section("Controls", blocks)
 
 
+def controls_of_layers(
+    controls: Mapping[str, float],
+    trained: Mapping[str, float],
+    untrained: Mapping[str, float],
+    *,
+    score: str,
+    synthetic: bool,
+) -> Section:
+    """Write the section on controls of a study of layers.
+
+    Parameters
+    ----------
+    controls : mapping of str to float
+        Scores by control, under the names of :data:`CONTROLS`; other names stand beside the layers.
+    trained, untrained : mapping of str to float
+        Scores by what was taken, such as ``"layer 3"``, of the network and with random weights, of which the best is
+        the control.
+    score : str
+        What the scores are, for the caption.
+    synthetic : bool
+        Whether the recording is a synthetic twin.
+
+    Returns
+    -------
+    Section
+
+    Examples
+    --------
+    >>> scores = {"layer 3": 0.187}, {"layer 0": 0.154, "layer 3": 0.153}
+    >>> section = controls_of_layers({"word rate": 0.17}, *scores, score="Held-out r", synthetic=False)
+    >>> section.blocks[-1].rows["model"].tolist()[-1]
+    'untrained, layer 0'
+    """
+    best = max(untrained, key=lambda layer: untrained[layer])
+    name = f"untrained, {best}"
+    models = {control: control for control in CONTROLS if control in controls} | {"untrained network": name}
+    scores = {**controls, name: untrained[best], **trained}
+    return controls_section(ControlSet(models), scores, score=score, synthetic=synthetic)
+
+
 def partition_blocks(heading: str, partition: Partition, *, synthetic: bool) -> list[Block]:
     """Show a partition of variance as a table and a picture.
 

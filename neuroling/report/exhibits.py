@@ -56,7 +56,7 @@ class Exhibit:
 
 def write_exhibits(
     out: str | Path,
-    sections: Mapping[str, Sequence[Exhibit | str]],
+    sections: Mapping[str, Sequence[Exhibit | Block | str]],
     *,
     title: str,
     subtitle: str = "",
@@ -69,8 +69,8 @@ def write_exhibits(
     ----------
     out : str or Path
         Folder; it is made if it is not there.
-    sections : mapping of str to sequence of Exhibit or str
-        Headings, and what stands below them in order; a string is a paragraph.
+    sections : mapping of str to sequence of Exhibit, Block or str
+        Headings, and what stands below them in order; a string is a paragraph, a block is on the page alone.
     title, subtitle : str
         Heading of the page, and a sentence below it.
     provenance : mapping, optional
@@ -111,10 +111,14 @@ def write_exhibits(
         out / "report.html",
         title=title,
         subtitle=subtitle,
-        sections=[
-            Section(heading, [Text(one) if isinstance(one, str) else one.block() for one in blocks])
-            for heading, blocks in sections.items()
-        ],
+        sections=[Section(heading, [on_page(one) for one in blocks]) for heading, blocks in sections.items()],
         provenance={**(provenance or {}), "created": now(), **current_versions()},
         synthetic=synthetic,
     )
+
+
+def on_page(one: Exhibit | Block | str) -> Block:
+    """Turn what an analysis gives into what a page is made of."""
+    if isinstance(one, str):
+        return Text(one)
+    return one.block() if isinstance(one, Exhibit) else one

@@ -26,4 +26,7 @@ def test_layers_of_the_twin_are_parted_from_the_controls(monkeypatch, tmp_path, 
     assert {"MiniLM", "untrained twin", "p, difference"} <= set(table)
     assert np.isfinite(table.to_numpy(dtype=float)).all()
     assert (tmp_path / "layers.png").stat().st_size > 1000
-    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "synthetic data" in page
+    assert "smoothed identity" in page
+    assert "NOT RUN" not in page

@@ -63,7 +63,10 @@ def test_every_layer_is_scored_and_saved(tmp_path, monkeypatch):
     module = script("layers_alice")
     on_the_twin(monkeypatch, module)
     result = module.main(tmp_path, n_subjects=3)
-    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "synthetic data" in page
+    assert "smoothed identity" in page
+    assert "NOT RUN" not in page
     assert result.score.sizes["layer"] == 7
     assert result.provenance.synthetic
     assert float(result.score.mean()) > 0.1  # the twin answers to the rate of words

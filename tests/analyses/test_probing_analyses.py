@@ -52,7 +52,10 @@ def test_heads_are_drawn_silenced_and_scored(tmp_path, on_the_twin):
     assert lost["heads"].iloc[1:7].tolist() == [12] * 6
     assert np.isfinite(lost["score"]).all()
     assert "Synthetic text" in (tmp_path / "heads.html").read_text(encoding="utf-8")
-    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "synthetic data" in page
+    assert "smoothed identity" in page
+    assert "NOT RUN" not in page
 
 
 @pytest.mark.slow
@@ -74,7 +77,10 @@ def test_every_checkpoint_has_a_perplexity_and_two_scores(tmp_path, capsys, on_t
     assert not np.array_equal(*(table.loc[table["seed"] == seed, "perplexity"] for seed in (0, 1)))
     assert "SYNTHETIC {'seed': 0, 'step': 64" in capsys.readouterr().out
     assert all((tmp_path / f"{name}.png").stat().st_size > 5000 for name in ("Alice", "N400"))
-    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "synthetic data" in page
+    assert "smoothed identity" in page
+    assert "NOT RUN" not in page
 
 
 def test_what_is_expected_of_checkpoints_has_every_step_and_control():

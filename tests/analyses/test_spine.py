@@ -1,6 +1,7 @@
 """The first three analyses run on their twins, find what was planted, and mark everything as synthetic."""
 
 from html import unescape
+from importlib.util import find_spec
 from pathlib import Path
 
 import nibabel
@@ -32,6 +33,7 @@ def check_outputs(out: Path, names: set[str]) -> str:
     return page
 
 
+@pytest.mark.skipif(find_spec("wordfreq") is None, reason="frequencies need the extra neuroling[frequency]")
 def test_titles_predict_the_maps_of_the_twin(script, tmp_path):
     result = script("neurosynth")(out=tmp_path, max_articles=240, n_draws=40)
     accuracy = result.score.to_series()
@@ -40,6 +42,8 @@ def test_titles_predict_the_maps_of_the_twin(script, tmp_path):
     assert (result.p_values().sel(model="MiniLM") < 0.05).all()
     page = check_outputs(tmp_path, {"glass_brain.png", "stat_map.png", "models.png", "correlation_minilm.nii.gz"})
     assert "tf-idf" in page
+    assert "NOT RUN" not in page
+    assert "MiniLM beside the controls" in page
     check_banded(accuracy, tmp_path)
 
 
@@ -53,6 +57,7 @@ def check_banded(accuracy, out):
     assert len(np.unique(inside)) > 3
 
 
+@pytest.mark.skipif(find_spec("wordfreq") is None, reason="frequencies need the extra neuroling[frequency]")
 def test_late_articles_can_be_held_out_instead(script, tmp_path):
     script("neurosynth")(out=tmp_path, max_articles=120, n_draws=20, split="time")
     assert "as the latest" in (tmp_path / "report.html").read_text(encoding="utf-8")

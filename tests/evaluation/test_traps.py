@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 from sklearn.model_selection import KFold, LeaveOneGroupOut
 
-from neuroling import ContiguousFolds, Ridge, RidgeCV, ShufflesTime, align, delay, evaluate, pearson
-from neuroling.encoding.controls import smoothed_identity, volume_position
+from neuroling import ContiguousFolds, Ridge, RidgeCV, ShufflesTime, align, convolve, delay, evaluate, pearson
+from neuroling.encoding.controls import smoothed_identity, volume_controls, volume_position
+from neuroling.encoding.drift import remove_drift
 
 ALPHAS = np.logspace(-1, 4, 6)
 
@@ -81,6 +82,25 @@ def test_positions_run_from_minus_one_to_one_in_every_run():
     found = volume_position(recording_of(np.zeros((6, 1)), group=[0, 0, 0, 1, 1, 1]), order=2).to_numpy()
     np.testing.assert_array_equal(found[:3], [[-1, 1], [0, 0], [1, 1]])
     np.testing.assert_array_equal(found[3:], found[:3])
+
+
+def test_controls_of_words_are_spread_like_features_and_do_not_hold_their_rate():
+    rng = np.random.default_rng(4)
+    y = recording_of(np.zeros((100, 1)), onset=2.0 * np.arange(100), group=np.zeros(100)).assign_attrs(tr_s=2.0)
+    coords = {"onset": ("sample", np.sort(rng.uniform(0, 190, 400)))}
+    rate, length = (xr.DataArray(x, dims=("sample", "feature"), coords=coords)
+                    for x in (np.ones((400, 1)), rng.integers(1, 9, (400, 1)).astype(float)))  # fmt: skip
+    beside = recording_of(rng.standard_normal((100, 1))).rename(voxel="feature")
+    found = volume_controls(y, {"word rate": rate, "length": length}, {"frequency": beside})
+    plain = {"word rate": rate, "length": length - length.mean("sample")}
+    for name, each in plain.items():
+        expected = remove_drift(convolve(each, y.onset), 2.0)
+        np.testing.assert_allclose(found[name], expected, atol=1e-12)
+    np.testing.assert_array_equal(found["frequency"], remove_drift(beside, 2.0))
+    np.testing.assert_array_equal(found["position"], volume_position(y, order=1))
+    np.testing.assert_array_equal(found["smoothed identity"], smoothed_identity(y))
+    moved = volume_controls(y, {"length": length + 5.0}, {})["length"]
+    np.testing.assert_allclose(moved, found["length"], atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from neuroling.report.controls import (
     CONTROLS,
     ControlSet,
     control_table,
+    controls_of_layers,
     controls_section,
     partition_blocks,
     plotted_parts,
@@ -86,3 +87,18 @@ def test_what_is_drawn_adds_up_for_every_participant(partition):
 def test_control_sets_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_of_untrained_layers_the_best_is_the_control():
+    section = controls_of_layers(
+        {**{name: 0.1 for name in CONTROLS if name != "untrained network"}, "all four": 0.2},
+        {"layer 1": 0.3, "layer 2": 0.25},
+        {"layer 1": 0.05, "layer 2": 0.15},
+        score="Held-out r",
+        synthetic=False,
+    )
+    (table,) = section.blocks
+    rows = table.frame.set_index("control")
+    assert rows.loc["untrained network", ["model", "score"]].tolist() == ["untrained, layer 2", 0.15]
+    assert (rows["note"] == "").all()
+    assert "all four 0.200; layer 1 0.300; layer 2 0.250" in table.caption

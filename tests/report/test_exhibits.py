@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.figures import figure_to_png
+from neuroling.report.html import Callout
 
 TABLE = pd.DataFrame({"model": ["a <b>", "c"], "r": [0.123456789, 0.5], "hidden": [7.25, 8.25]})
 
@@ -15,7 +16,8 @@ TABLE = pd.DataFrame({"model": ["a <b>", "c"], "r": [0.123456789, 0.5], "hidden"
 @pytest.fixture
 def page(tmp_path):
     picture = figure_to_png(Figure())
-    sections = {"Scores": ["Words.", Exhibit("scores", TABLE, "Held-out r.", shown=["model", "r"])],
+    note = Callout("warning", "Only on the page.")
+    sections = {"Scores": ["Words.", note, Exhibit("scores", TABLE, "Held-out r.", shown=["model", "r"])],
                 "Curves": [Exhibit("curve", picture, "A curve.")]}  # fmt: skip
     return write_exhibits(tmp_path / "new", sections, title="Title", provenance={"seed": 3}, synthetic=True)
 
@@ -32,6 +34,11 @@ def test_the_page_shows_chosen_columns_and_names_the_file(page):
     text = page.read_text(encoding="utf-8")
     assert "hidden" not in text
     assert "scores.csv" in text
+
+
+def test_a_block_stands_on_the_page_where_it_was_put(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.index("Words.") < text.index("Only on the page.") < text.index("scores.csv")
 
 
 def test_the_page_escapes_and_says_what_is_synthetic(page):
