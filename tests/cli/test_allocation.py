@@ -4,11 +4,14 @@ import os
 
 import pytest
 
-from neuroling.cli.allocation import THREADS, keep_to_allocation, threads_of
+from neuroling.cli.allocation import SPINS, THREADS, WAITING, keep_to_allocation, threads_of
 
 
 @pytest.fixture(autouse=True)
 def outside_a_job(monkeypatch):
+    for name in WAITING:
+        monkeypatch.setenv(name, "")  # so that what is set meanwhile is taken back
+        monkeypatch.delenv(name)
     for name in (*THREADS, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "PBS_NCPUS", "NSLOTS", "LSB_DJOB_NUMPROC"):
         monkeypatch.delenv(name, raising=False)
 
@@ -40,6 +43,20 @@ def test_what_the_user_said_stays(monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
-def test_outside_a_job_nothing_is_set():
+def test_outside_a_job_threads_are_left_alone_but_wait_briefly():
     keep_to_allocation()
     assert not any(name in os.environ for name in THREADS)
+    assert os.environ["GOMP_SPINCOUNT"] == SPINS
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_how_threads_wait_is_the_users_to_say(monkeypatch, name):
+    monkeypatch.setenv(name, "active")
+    keep_to_allocation()
+    assert {each: os.environ[each] for each in WAITING if each in os.environ} == {name: "active"}
+
+
+def test_in_a_job_threads_wait_as_openmp_has_it(monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "5")
+    keep_to_allocation()
+    assert not any(name in os.environ for name in WAITING)
