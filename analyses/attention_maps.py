@@ -9,7 +9,7 @@ sets of heads are read beside sets of as many heads drawn at random.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
@@ -68,9 +68,9 @@ def main(
     table, pictures = look(bank, encoder, n_sentences, out)
     story = real_or_twin("alice2016_fmri", alice2016.load, lambda: alice2016.twin(6, 160, rng=seed))
     sets = head_sets(table, seed)
-    encoders = {name: silence(encoder, heads) if heads else encoder for name, heads in sets.items()}
-    scores = brain_scores(story, encoders, layer)
-    random = brain_scores(story, {"untrained": load_encoder(untrained=seed)}, layer)
+    silenced = ((name, silence(encoder, heads) if heads else encoder) for name, heads in sets.items())
+    scores = brain_scores(story, silenced, layer)
+    random = brain_scores(story, [("untrained", load_encoder(untrained=seed))], layer)
     beside = control_scores(story)
     scores["word rate alone"] = beside["word rate"]
     synthetic = bool(story.recording.attrs["synthetic"])
@@ -177,13 +177,13 @@ def mean_recording(story: alice2016.AliceStory) -> xr.DataArray:
     return scaled.mean("subject").transpose("sample", "region").assign_attrs(story.recording.attrs)
 
 
-def brain_scores(story: alice2016.AliceStory, encoders: Mapping[str, Encoder], layer: int) -> dict[str, float]:
-    """Predict the mean of all participants from word rate and one layer of each encoder."""
+def brain_scores(story: alice2016.AliceStory, encoders: Iterable[tuple[str, Encoder]], layer: int) -> dict[str, float]:
+    """Predict the mean of all participants from word rate and one layer of each encoder, one after another."""
     recording = mean_recording(story)
     samples, tr_s = recording.sample.to_numpy(), recording.attrs["tr_s"]
     rate = remove_drift(convolve(word_rate(story.words), recording.onset, labels=samples), tr_s)
     scores = {}
-    for name, encoder in encoders.items():
+    for name, encoder in encoders:
         states = extract(story.words, encoder, layers=layer, unit="word", context=Overlapping(64, tokens=192))
         content = states.isel(layer=0, drop=True)
         content = (content - content.mean("sample")).assign_attrs(states.attrs)

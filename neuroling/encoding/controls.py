@@ -104,6 +104,11 @@ def volume_controls(
         drifts; and ``"position"`` (a straight line) and ``"smoothed identity"``, of which a filter would leave
         nothing.
 
+    Raises
+    ------
+    ValueError
+        If the recording has several runs or does not say its times, or a name is given twice.
+
     Examples
     --------
     >>> times = {"sample": np.arange(80), "onset": ("sample", 2.0 * np.arange(80))}
@@ -113,8 +118,20 @@ def volume_controls(
     >>> list(volume_controls(recording, {"word rate": rate}, {}))
     ['word rate', 'position', 'smoothed identity']
     """
+    if "onset" not in recording.coords or "tr_s" not in recording.attrs:
+        raise ValueError(
+            f"recording: got coordinates {list(recording.coords)} and attributes {list(recording.attrs)}; expected the "
+            "coordinate 'onset' and the attribute 'tr_s', both in seconds."
+        )
+    n_runs = len(np.unique(recording.coords["group"])) if "group" in recording.coords else 1
+    if n_runs > 1:
+        raise ValueError(f"recording: {n_runs} runs; expected one. Call it for each run, and join the rows.")
+    twice = sorted({*words} & {*volumes} | {*words, *volumes} & {"position", "smoothed identity"})
+    if twice:
+        raise ValueError(f"words, volumes: {twice} would be there twice; rename them.")
     samples = recording.sample.to_numpy()
-    centred = {name: each - each.mean("sample") * (each.std("sample") > 0) for name, each in words.items()}
+    varies = {name: each.max("sample") > each.min("sample") for name, each in words.items()}
+    centred = {name: each - each.mean("sample") * varies[name] for name, each in words.items()}
     spread = {name: convolve(each, recording.onset, labels=samples) for name, each in centred.items()}
     filtered = {name: remove_drift(each, recording.attrs["tr_s"]) for name, each in {**spread, **volumes}.items()}
     still = {"position": volume_position(recording, order=1), "smoothed identity": smoothed_identity(recording)}

@@ -103,13 +103,23 @@ def test_controls_of_words_are_spread_like_features_and_do_not_hold_their_rate()
     np.testing.assert_allclose(moved, found["length"], atol=1e-9)
 
 
+def timed(y, group):
+    return y.assign_coords(onset=("sample", 2.0 * np.arange(4)), group=("sample", group)).assign_attrs(tr_s=2.0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda y: smoothed_identity(y, width=0.0), "width: got 0.0"),
         (lambda y: volume_position(y, order=0), "order: got 0"),
+        (lambda y: volume_controls(y, {}, {}), "expected the coordinate 'onset' and the attribute 'tr_s'"),
+        (lambda y: volume_controls(timed(y, [0, 0, 1, 1]), {}, {}), "recording: 2 runs; expected one"),
+        (
+            lambda y: volume_controls(timed(y, [0, 0, 0, 0]), {"position": y}, {}),
+            r"\['position'\] would be there twice",
+        ),
     ],
-    ids=["no width", "no order"],
+    ids=["no width", "no order", "no times", "two runs", "a name twice"],
 )
 def test_controls_without_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
