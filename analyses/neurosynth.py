@@ -134,13 +134,14 @@ def held_out_articles(stimuli: Stimuli, split: Split, n_test: int, seed: int) ->
 def feature_spaces(stimuli: Stimuli, train: pd.Index, cache: Path, seed: int) -> dict[str, xr.DataArray]:
     """Describe titles in six ways, each scaled to a total variance of one over the training articles."""
     surface = np.column_stack([np.log1p([len(text.split()) for text in stimuli.texts]), stimuli.table["year"]])
+    frequency = title_frequencies(stimuli)  # first, since it needs a package that may not be there
     n_components = min(N_COMPONENTS, len(train) // 10)
     counted = tfidf_svd(stimuli, train=train, n_components=n_components, n_words=2, rng=seed)
     embedded = embed_sentences(stimuli, cache=cache)
     random = embed_sentences(stimuli, load_encoder(untrained=seed), cache=cache)
     return {
         LENGTH: concatenate({"surface": stimuli.features(surface)}, train=train),
-        FREQUENCY: concatenate({"frequency": title_frequencies(stimuli)}, train=train),
+        FREQUENCY: concatenate({"frequency": frequency}, train=train),
         UNTRAINED: concatenate({"untrained": random}, train=train),
         f"tf-idf/SVD-{n_components}": concatenate({"tf-idf": counted}, train=train),
         "MiniLM": concatenate({"MiniLM": embedded}, train=train),
