@@ -161,7 +161,8 @@ def write(parts: xr.DataArray, controls: Section, out: Path, seed: int, *, synth
             scores.drop_vars("model", errors="ignore"), np.random.default_rng(seed)
         )
         table[f"p, {name}"] = test.p_values("max").to_series()  # sign flips over participants, best of all layers
-    axes = plot_points(people.mean("subject"), along="layer", series="model", label="unique part of held-out variance")
+    label = "unique part of held-out variance"
+    axes = plot_points(people.mean("subject"), along="layer", series="model", chance=None, label=label)
     axes.set_xlabel("layer")
     shown = Exhibit(
         "unique", table.reset_index(), "Unique part of a layer beside the controls, mean of people.", digits=4

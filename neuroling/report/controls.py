@@ -185,7 +185,7 @@ def partition_blocks(heading: str, partition: Partition, *, synthetic: bool) -> 
     )
     parts = plotted_parts(partition)
     mean = {str(name): float(parts.sel(model=name).mean()) for name in parts.model.to_numpy()}
-    axes = plot_points(parts, along="model", label=f"part of {metric}")
+    axes = plot_points(parts, along="model", chance=None, label=f"part of {metric}")
     picture = Figure(
         axes_to_png(axes, synthetic=synthetic),
         f"{heading}: unique parts of each space, what they share, and all together"

@@ -297,7 +297,7 @@ def plot_points(
     series: str | None = None,
     edge: xr.DataArray | None = None,
     ceiling: xr.DataArray | None = None,
-    chance: float = 0.0,
+    chance: float | None = 0.0,
     label: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
@@ -316,8 +316,9 @@ def plot_points(
         Score that a chance result would exceed in 5 % of cases: a bar at each place.
     ceiling : xarray.DataArray, dims (along,), optional
         Best score to be expected: a line at each place.
-    chance : float
-        Value that means no relation.
+    chance : float or None
+        Value that means no relation; None where there is none, as for parts of held-out variance, which useless
+        features bring below zero: the line at zero is then called so.
     label : str
         Name of the score, with its unit.
     ax : matplotlib.axes.Axes, optional
@@ -331,7 +332,8 @@ def plot_points(
     table = score.transpose(along, other) if other else score.expand_dims("draw", axis=1)  # (along, other)
     names = _names(score, along)
     ax = ax or new_axes(max(4.5, 1.6 + 0.75 * len(names)), 4.0)
-    ax.axhline(chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=f"chance ({chance:g})")
+    line = "zero" if chance is None else f"chance ({chance:g})"
+    ax.axhline(chance or 0.0, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=line)
     if series:
         _series_points(ax, table.values, _names(score, series))
     else:

@@ -113,6 +113,13 @@ def test_the_mean_of_participants_is_drawn() -> None:
     np.testing.assert_allclose(drawn.get_ydata(), MANY.mean("subject"))
 
 
+@pytest.mark.parametrize(("chance", "name"), [(0.0, "chance (0)"), (0.5, "chance (0.5)"), (None, "zero")])
+def test_the_line_says_whether_it_is_chance(chance: float | None, name: str) -> None:
+    line = next(line for line in plot_points(MANY, chance=chance).lines if line.get_linestyle() == "--")
+    assert line.get_label() == name
+    assert line.get_ydata()[0] == (chance or 0.0)  # type: ignore[index]
+
+
 def test_the_edge_is_matched_to_its_place_by_label() -> None:
     edge = xr.DataArray([3.0, 1.0, 2.0], dims="region", coords={"region": ["c", "a", "b"]})
     ax = plot_points(MANY, edge=edge)
