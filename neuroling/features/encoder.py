@@ -19,7 +19,7 @@ import torch
 
 from neuroling.features.activations import write_over
 from neuroling.features.forward import Passes, find_passes
-from neuroling.features.packing import ATTENTION, register
+from neuroling.features.packing import register
 from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
 from neuroling.features.prepacked import Prepacked
 from neuroling.numerics.device import resolve_device
@@ -36,7 +36,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
 
 FINAL_NORMS = ("ln_f", "norm", "final_layer_norm", "final_norm", "norm_f")
-"""Names of the norm behind the last layer in the families that have one."""
+"""Names of the norm behind the last layer in families whose layers cannot be told apart."""
 
 UNUSED_WEIGHTS = ("pooler.",)
 """Weights that may be missing from a checkpoint, because no hidden state depends on them."""
@@ -128,8 +128,11 @@ class Encoder:
     def layer_names(self) -> list[str]:
         """What each layer is: ``"embeddings"``, ``"block 1"``, …; the last one says so if a final norm follows it."""
         names = ["embeddings", *(f"block {number}" for number in range(1, self.n_layers + 1))]
-        modules = dict(self.model.named_modules())
-        if any(name.rpartition(".")[2] in FINAL_NORMS and name.count(".") <= 1 for name in modules):
+        found = self.passes.final_norm
+        if self.passes.blocks is None:
+            modules = dict(self.model.named_modules())
+            found = any(name.rpartition(".")[2] in FINAL_NORMS and name.count(".") <= 1 for name in modules)
+        if found:
             names[-1] += " and final norm"
         return names
 
@@ -351,12 +354,13 @@ def load_parts(
     weights_sha256 = _known_weights(label, folder)
     register()
     with _quiet_transformers():
+        _check_kind(label, folder)
         tokenizer = _read_tokenizer(folder)
-        model, missing = read(folder, getattr(torch, dtype))
-        body = cast("PreTrainedModel", model.base_model)
+        model, missing = _read_weights(label, folder, getattr(torch, dtype), read)
+        body = _text_part(label, model)
         _check_loaded(label, tokenizer, body, missing)
         _place(model, place, getattr(torch, dtype))
-        limit, ordinary = _max_tokens(tokenizer, body), _ordinary_ids(tokenizer)
+        limit, ordinary = _max_tokens(tokenizer, body), ordinary_ids(tokenizer)
         passes = find_passes(body, ordinary, limit)
         if compiled:
             compile_blocks(body, passes)
@@ -364,7 +368,7 @@ def load_parts(
             write_over(body, passes, ordinary, limit)
         cost: float | None = 0.0
         if compiled or dtype != "float32":
-            cost = _measured(folder, read, probe_states(body, passes, ordinary, limit), ordinary, limit)
+            cost = _measured(label, folder, read, probe_states(body, passes, ordinary, limit), ordinary, limit)
     logger.debug("%s: %s batches, layers in %s", label, passes.batching, passes.blocks)
     encoder = Encoder(
         name=label,
@@ -407,7 +411,56 @@ def _place(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> 
         parameter.data = parameter.data.to(dtype)
 
 
+def _check_kind(label: str, folder: Path) -> None:
+    """Refuse a model of a kind that transformers does not know, which comes with code of its own or is too new."""
+    from transformers import CONFIG_MAPPING, __version__
+
+    try:
+        stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"name: config.json of {label!r} is no JSON ({error}); copy or download it again.") from error
+    kind = stated.get("model_type") if isinstance(stated, dict) else None
+    if kind not in CONFIG_MAPPING:
+        raise ValueError(
+            f"name: {label!r} is of the kind {kind!r}, which transformers {__version__} does not know; expected one "
+            "that it does. Code that comes with a model is never run: take a newer transformers, or another model."
+        )
+
+
+def _read_weights(
+    label: str, folder: Path, dtype: torch.dtype, read: Callable[[Path, torch.dtype], tuple[PreTrainedModel, set[str]]]
+) -> tuple[PreTrainedModel, set[str]]:
+    from safetensors import SafetensorError
+
+    try:
+        return read(folder, dtype)
+    except SafetensorError as error:
+        raise ValueError(
+            f"name: the weight files of {label!r} are damaged ({error}); expected whole safetensors files. Copy or "
+            "download them again."
+        ) from error
+
+
+def _text_part(label: str, model: PreTrainedModel) -> PreTrainedModel:
+    """Give the body of a model; of one that also reads images or sounds, the part that reads text."""
+    body = cast("PreTrainedModel", model.base_model)
+    if body.config.is_encoder_decoder:
+        raise ValueError(
+            f"name: {label!r} is an encoder-decoder ({body.config.model_type}); expected an encoder alone."
+        )
+    if body.config.get_text_config() is body.config:
+        return body
+    part = getattr(body, "language_model", None)
+    if part is None or not hasattr(part, "config"):
+        raise ValueError(
+            f"name: {label!r} ({body.config.model_type}) reads more than text, and its text part was not found; "
+            "expected a model of texts."
+        )
+    return cast("PreTrainedModel", part)
+
+
 def _measured(
+    label: str,
     folder: Path,
     read: Callable[[Path, torch.dtype], tuple[PreTrainedModel, set[str]]],
     found: list[torch.Tensor],
@@ -417,7 +470,7 @@ def _measured(
     """Hold states of a probe against those of the same weights in float32 on the CPU."""
     if sum(file.stat().st_size for file in folder.glob("*.safetensors")) > LARGEST_MEASURED:
         return None
-    exact = cast("PreTrainedModel", read(folder, torch.float32)[0].base_model)
+    exact = _text_part(label, read(folder, torch.float32)[0])
     exact.train(False)
     return deviation(found, probe_states(exact, Passes(), ordinary_ids, limit))
 
@@ -431,7 +484,6 @@ def _read_model(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, set[
         use_safetensors=True,
         trust_remote_code=False,
         dtype=dtype,
-        attn_implementation=ATTENTION,
         output_loading_info=True,
     )
     return model, set(info["missing_keys"])
@@ -444,7 +496,7 @@ def _random_model(folder: Path, dtype: torch.dtype, *, seed: int) -> tuple[PreTr
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModel.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+        model = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return cast("PreTrainedModel", model), set()
@@ -471,15 +523,27 @@ def _tokenizer_sha256(tokenizer: PreTrainedTokenizerFast) -> str:
     return hashlib.sha256(serialised.encode()).hexdigest()
 
 
-def _ordinary_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+def ordinary_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Give the ids of all tokens that are not special.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerFast
+        Knows them.
+
+    Returns
+    -------
+    list of int
+    """
     special = set(tokenizer.all_special_ids)
     return [number for number in range(len(tokenizer)) if number not in special]
 
 
 def _check_loaded(label: str, tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel, missing: set[str]) -> None:
-    if model.config.is_encoder_decoder:
+    if not ordinary_ids(tokenizer):
         raise ValueError(
-            f"name: {label!r} is an encoder-decoder ({model.config.model_type}); expected an encoder alone."
+            f"name: the tokenizer of {label!r} has no token that is not special; expected a vocabulary. Are its files "
+            "in the folder?"
         )
     if not tokenizer.is_fast:
         warnings.warn(

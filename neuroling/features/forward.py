@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from neuroling.features.packing import Layout, packed
+from neuroling.features.packing import ATTENTION, Layout, packed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,6 +31,10 @@ OTHERS_NOTICED = 1e-4
 arithmetic is the same, so that there is none where nothing is shared, in numbers of any precision."""
 
 
+RUN_ERRORS = (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, KeyError, AttributeError)
+"""What models raise on inputs that they cannot take."""
+
+
 class _EnoughError(Exception):
     """Raised by a hook once the highest layer wanted has been computed."""
 
@@ -49,12 +53,15 @@ class Passes:
         Name of the list of layers inside the model; None where layers cannot be told apart, as in ALBERT.
     longest_packed : int or None
         Sequences of more tokens are not packed.
+    final_norm : bool
+        Whether something follows the last of the ``blocks``, so that the last layer is not what that one gives.
     """
 
     batching: Batching = "equal-length"
     first_position: int = 0
     blocks: str | None = None
     longest_packed: int | None = None
+    final_norm: bool = False
 
 
 def states_of(
@@ -178,12 +185,14 @@ def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens:
     """Find out how a model may be run, by comparing each way with one sequence at a time.
 
     Some families of models ignore a registered attention function without a word, so that the sequences of a pack would
-    read each other; only the states themselves tell.
+    read each other, or take no mask from it, so that tokens would see what comes behind them; only the states
+    themselves tell. What they are held against is the model with the attention that transformers gave it, which it
+    keeps unless packs are exact.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        In evaluation mode, on its device.
+        In evaluation mode, on its device, as transformers loads it. Its attention is changed if it can be packed.
     ordinary_ids : sequence of int
         Token ids that are not special.
     max_tokens : int
@@ -192,19 +201,104 @@ def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens:
     Returns
     -------
     Passes
+
+    Raises
+    ------
+    ValueError
+        If the model does not run on token ids alone.
     """
     probes, longest = _probes(model, ordinary_ids, max_tokens)
-    n_layers = int(model.config.num_hidden_layers)
-    everything = list(range(n_layers + 1))
-    plain = Passes()
     with torch.inference_mode():
-        alone = [states_of(model, plain, probe[None], everything) for probe in probes]
+        alone = _one_at_a_time(model, probes)
+        own: str = model.config._attn_implementation
         blocks = _find_blocks(model, probes[0], alone[0])
-        for first_position in _first_positions(model):
-            passes = Passes("packed", first_position, blocks, longest)
-            if _packs_exactly(model, passes, probes, alone):
-                return passes
-    return Passes(blocks=blocks)
+        plain = Passes(blocks=blocks, final_norm=blocks is not None and _goes_on(model, blocks, probes[0]))
+        if _take_attention(model) and _reads_the_same(model, probes, alone):
+            for first_position in _first_positions(model):
+                passes = replace(plain, batching="packed", first_position=first_position, longest_packed=longest)
+                if _packs_exactly(model, passes, probes, alone):
+                    return passes
+    model.set_attn_implementation(own)
+    return plain
+
+
+def reads_ahead(model: PreTrainedModel, ordinary_ids: Sequence[int]) -> bool:
+    """Whether the states of a token depend on tokens behind it.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A body, on its device.
+    ordinary_ids : sequence of int
+        Token ids that are not special.
+
+    Returns
+    -------
+    bool
+    """
+    n_layers = int(model.config.num_hidden_layers)
+    probe = _probes(model, ordinary_ids, PROBE_LENGTHS[0])[0][0]
+    changed = probe.clone()
+    changed[-1] = next(number for number in ordinary_ids if number != int(probe[-1]))
+    with torch.inference_mode():
+        one, other = (states_of(model, Passes(), ids[None], [n_layers])[0][0, :-1] for ids in (probe, changed))
+    return not _close(one, other, OTHERS_NOTICED)
+
+
+def _one_at_a_time(model: PreTrainedModel, probes: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """Read probes with the model's own attention; with the one that is written out where that knows no other."""
+    try:
+        return _read_alone(model, probes)
+    except RUN_ERRORS as error:
+        failed = error
+    model.set_attn_implementation("eager")
+    try:
+        return _read_alone(model, probes)
+    except RUN_ERRORS:
+        raise ValueError(
+            f"name: transformers' {type(model).__name__} does not run on token ids alone ({type(failed).__name__}: "
+            f"{failed}); expected a model of texts."
+        ) from failed
+
+
+def _read_alone(model: PreTrainedModel, probes: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    everything = list(range(int(model.config.num_hidden_layers) + 1))
+    return [states_of(model, Passes(), probe[None], everything) for probe in probes]
+
+
+def _goes_on(model: PreTrainedModel, blocks: str, probe: torch.Tensor) -> bool:
+    """Whether the last layer is something else than what the last block gives, such as its norm."""
+    given: list[torch.Tensor] = []
+
+    def keep(_module: torch.nn.Module, _inputs: object, output: object) -> None:
+        given.append(output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
+
+    last = list(model.get_submodule(blocks).children())[-1]
+    handle = last.register_forward_hook(keep)
+    try:
+        states = model(input_ids=probe[None], **_no_cache(model)).last_hidden_state
+    finally:
+        handle.remove()
+    return not torch.equal(states, given[0])
+
+
+def _take_attention(model: PreTrainedModel) -> bool:
+    """Give a model our attention function; False where its family has no place for one."""
+    try:
+        model.set_attn_implementation(ATTENTION)
+    except ValueError:
+        return False
+    taken: str = model.config._attn_implementation
+    return taken == ATTENTION
+
+
+def _reads_the_same(model: PreTrainedModel, probes: list[torch.Tensor], alone: list[list[torch.Tensor]]) -> bool:
+    """Whether probes read one at a time have the states that they had before."""
+    try:
+        found = _read_alone(model, probes)
+    except RUN_ERRORS:
+        return False
+    return all(_close(a, b) for new, old in zip(found, alone, strict=True) for a, b in zip(new, old, strict=True))
 
 
 def _probes(
@@ -256,7 +350,7 @@ def _packs_exactly(
         with packed(Layout.of(lengths, keep_heads=True)) as layout:
             positions = pack_inputs(passes, lengths, model.device)
             together = states_of(model, passes, torch.cat(probes)[None], everything, position_ids=positions)
-    except (TypeError, ValueError, RuntimeError, IndexError, NotImplementedError, KeyError, AttributeError):
+    except RUN_ERRORS:
         return False
     if not layout.heads:
         return False

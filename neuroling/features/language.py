@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import Passage, tokenise
 from neuroling.features.context import Context, Stretch, Whole
-from neuroling.features.encoder import Encoder, Precision, load_parts
-from neuroling.features.forward import pack_inputs
-from neuroling.features.packing import ATTENTION, Layout, packed
+from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
+from neuroling.features.forward import pack_inputs, reads_ahead
+from neuroling.features.packing import Layout, packed
 from neuroling.features.states import plan_packs, warn_of_unknown
 
 if TYPE_CHECKING:
@@ -299,6 +299,11 @@ def load_language_model(
         name, revision, device, dtype, lambda folder, precision: _read_with_head(folder, precision, kind)
     )
     if kind == "causal":
+        if reads_ahead(encoder.model, ordinary_ids(encoder.tokenizer)):
+            raise ValueError(
+                f"kind: {encoder.name!r} ({model.config.model_type}) reads in both directions, so that a word would be "
+                "predicted from itself; expected a model that reads forwards alone, or kind='masked'."
+            )
         return CausalModel(encoder, model)
     if encoder.tokenizer.mask_token_id is None:
         raise ValueError(f"name: the tokenizer of {encoder.name} has no mask token; is it a causal model?")
@@ -306,7 +311,7 @@ def load_language_model(
 
 
 def _read_with_head(folder: Path, dtype: torch.dtype, kind: str) -> tuple[PreTrainedModel, set[str]]:
-    from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForCausalLM, AutoModelForMaskedLM
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
     auto = AutoModelForCausalLM if kind == "causal" else AutoModelForMaskedLM
     model, info = auto.from_pretrained(  # type: ignore[misc]  # a pair, because of output_loading_info
@@ -315,11 +320,8 @@ def _read_with_head(folder: Path, dtype: torch.dtype, kind: str) -> tuple[PreTra
         use_safetensors=True,
         trust_remote_code=False,
         dtype=dtype,
-        attn_implementation=ATTENTION,
         output_loading_info=True,
     )
-    if kind == "causal" and type(model.config) in MODEL_FOR_MASKED_LM_MAPPING:
-        raise ValueError(f"kind: {folder.name!r} ({model.config.model_type}) reads in both directions; use 'masked'.")
     return model, set(info["missing_keys"])
 
 

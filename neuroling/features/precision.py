@@ -87,7 +87,8 @@ def compile_blocks(model: PreTrainedModel, passes: Passes) -> None:
         raise ValueError(
             f"compiled: the layers of this model ({model.config.model_type}) cannot be told apart; use compiled=False."
         )
-    register_for_compiling()
-    model.set_attn_implementation(COMPILED)
+    if passes.batching == "packed":
+        register_for_compiling()
+        model.set_attn_implementation(COMPILED)
     for block in model.get_submodule(passes.blocks).children():
         block.forward = torch.compile(block.forward, dynamic=True)  # hooks stay outside

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import T5Config, T5Model
+from transformers import T5Config, T5Model, XmodConfig, XmodModel
 
 import neuroling.features.encoder as module
 from neuroling.features.encoder import MINILM_SHA256, Encoder, load_encoder
 
-from .conftest import save_tiny_bert
+from .conftest import save_tiny_bert, tiny_tokenizer
 
 
 def test_packaged_minilm_is_what_its_hash_says(minilm: Encoder) -> None:
@@ -125,9 +125,38 @@ def test_code_that_comes_with_a_model_never_runs(tiny_folder: Path, tmp_path: Pa
     auto = '{"auto_map": {"AutoConfig": "hostile.C", "AutoModel": "hostile.M"}, '
     (tmp_path / "config.json").write_text(auto + config.lstrip()[1:])
     (tmp_path / "hostile.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    with pytest.raises((ValueError, OSError)):
+    with pytest.raises(ValueError, match=r"is of the kind 'foreign', which transformers .* is never run"):
         load_encoder(tmp_path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    save_tiny_bert(tmp_path)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    weights.write_bytes(weights.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"weight files of .* are damaged .*; expected whole safetensors files"):
+        load_encoder(tmp_path)
+    config.write_text(config.read_text()[:-5])
+    with pytest.raises(ValueError, match=r"config\.json of .* is no JSON"):
+        load_encoder(tmp_path)
+
+
+def test_a_folder_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    save_tiny_bert(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match="has no token that is not special"):
+        load_encoder(tmp_path, device="cpu")
+
+
+def test_a_model_that_needs_more_than_tokens_is_refused(tmp_path: Path) -> None:
+    """X-MOD wants to be told the language of a text."""
+    config = XmodConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=14)
+    config.languages, config.default_language = ["en_XX"], None
+    XmodModel(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"XmodModel does not run on token ids alone \(ValueError: Input lang"):
+        load_encoder(tmp_path, device="cpu")
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AutoModel, AutoTokenizer, Gemma3Config
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features import packing
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.forward import Passes, find_passes
+from neuroling.features.forward import Passes, find_passes, reads_ahead
 from neuroling.features.packing import ATTENTION
 from neuroling.features.states import hidden_states
 from neuroling.features.words import split_words
 
-from .conftest import FAMILIES, PACKED
+from .conftest import FAMILIES, PACKED, byte_level
 
 TEXTS = [
     "The cat saw the dog.",
@@ -40,11 +41,18 @@ def _silence(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def alone(encoder: Encoder, text: str) -> np.ndarray:
-    """Ask transformers for all states of one text, shape (layer, token, unit)."""
+    """Ask transformers for all states of one text, shape (layer, token, unit), in a model that it has loaded itself."""
     ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
     with torch.inference_mode():
-        states = encoder.model(input_ids=ids, output_hidden_states=True).hidden_states
+        states = own_model(encoder)(input_ids=ids, output_hidden_states=True).hidden_states
     return torch.stack([state[0] for state in states]).numpy()
+
+
+def own_model(encoder: Encoder) -> torch.nn.Module:
+    """Load a model as transformers does; Gemma 2 says there that it wants its attention written out."""
+    eager = {"attn_implementation": "eager"} if encoder.model.config.model_type == "gemma2" else {}
+    model: torch.nn.Module = AutoModel.from_pretrained(encoder.folder, **eager)
+    return model.eval()
 
 
 @quiet
@@ -199,5 +207,63 @@ def test_a_full_device_is_met_by_smaller_packs(
 
 def test_layers_have_names(family: Callable[[str], Encoder]) -> None:
     assert family("bert").layer_names == ["embeddings", "block 1", "block 2", "block 3"]
-    assert family("gpt2").layer_names[-1] == "block 3 and final norm"
-    assert family("llama").layer_names[-1] == "block 3 and final norm"
+    for name in ("gpt2", "llama", "xglm"):  # ln_f, norm, layer_norm
+        assert family(name).layer_names[-1] == "block 3 and final norm"
+    assert family("gpt").layer_names[-1] == family("albert").layer_names[-1] == "block 3"
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma3", "gpt", "bloom", "xglm", "gptj", "falcon", "gpt-oss"])
+def test_a_decoder_does_not_see_what_comes_behind(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    one, other = ([7, 8, 9, 10, last] for last in (11, 12))
+    states = [next(iter(hidden_states(encoder, [ids], layers=[encoder.n_layers]))).states[0] for ids in (one, other)]
+    assert torch.equal(states[0][:-1], states[1][:-1])
+    assert not torch.equal(states[0][-1], states[1][-1])
+    assert not reads_ahead(encoder.model, range(5, 200))
+
+
+@pytest.mark.parametrize("name", ["bert", "albert", "xlnet", "deberta-v2", "longformer"])
+def test_an_encoder_reads_ahead(family: Callable[[str], Encoder], name: str) -> None:
+    assert reads_ahead(family(name).model, range(5, 200))
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bert", "gpt2", "bloom"])
+def test_the_side_on_which_a_tokenizer_pads_changes_nothing(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    found = []
+    for side in ("left", "right"):
+        tokenizer = AutoTokenizer.from_pretrained(encoder.folder, padding_side=side)
+        assert tokenizer.padding_side == side
+        found.append(extract(STIMULI, replace(encoder, tokenizer=tokenizer)).values)
+    np.testing.assert_array_equal(*found)
+
+
+@quiet
+def test_the_text_part_of_a_model_that_also_sees_is_read(tmp_path: Path) -> None:
+    text = FAMILIES["gemma3"]()
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma3Config(
+        text_config=text.to_dict(), vision_config={**vision, "image_size": 8, "patch_size": 4}, mm_tokens_per_image=4
+    )
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    byte_level().save_pretrained(tmp_path)
+    encoder = load_encoder(tmp_path, device="cpu")
+    assert encoder.passes.batching == "packed"
+    whole = AutoModel.from_pretrained(tmp_path).eval()
+    ids = torch.tensor([encoder.tokenizer(TEXTS[0])["input_ids"]])
+    with torch.inference_mode():
+        expected = whole(input_ids=ids, output_hidden_states=True).hidden_states
+    found = extract(STIMULI, encoder).values[0]
+    np.testing.assert_allclose(found, torch.stack([state[0].mean(0) for state in expected]).numpy(), atol=1e-5)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["gemma2", "bloom"])
+def test_models_that_are_not_packed_keep_their_own_attention(family: Callable[[str], Encoder], name: str) -> None:
+    """Compiled or not: another would leave out their masks or caps without a word."""
+    encoder = family(name)
+    assert encoder.model.config._attn_implementation == "eager"
+    compiled = load_encoder(encoder.folder, device="cpu", compiled=True)
+    assert compiled.model.config._attn_implementation == "eager"

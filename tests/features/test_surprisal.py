@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, BertGenerationConfig
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.context import Overlapping
@@ -21,7 +21,7 @@ from neuroling.features.ngram import fit_ngram
 from neuroling.features.surprisal import next_words, surprisal
 from neuroling.features.words import split_words
 
-from .conftest import FAMILIES, TOKENIZERS
+from .conftest import FAMILIES, SIZE, TOKENIZERS
 
 TEXTS = ["The cat saw the dogs.", "Don't the dogs see ships today?", "ships"]
 WORDS = split_words(Stimuli.from_texts(TEXTS, labels=list("abc")))
@@ -62,7 +62,14 @@ def pieces_by_word(encoder: Encoder, text: str) -> tuple[list[int], list[list[in
 
 def log_shares(model: CausalModel | MaskedModel, ids: list[int]) -> np.ndarray:
     with torch.inference_mode():
-        return model.model(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(-1).numpy()
+        return own_model(model)(input_ids=torch.tensor([ids])).logits[0].double().log_softmax(-1).numpy()
+
+
+def own_model(model: CausalModel | MaskedModel) -> torch.nn.Module:
+    """Load a model as transformers does, with its head."""
+    auto = AutoModelForCausalLM if isinstance(model, CausalModel) else AutoModelForMaskedLM
+    own: torch.nn.Module = auto.from_pretrained(model.encoder.folder)
+    return own.eval()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "opt", "bloom"])
@@ -84,7 +91,7 @@ def test_words_sum_to_the_log_probability_of_the_sentence(language: Callable[[st
     ids, _ = pieces_by_word(model.encoder, TEXTS[0])
     whole = torch.tensor([[1, *ids]])
     with torch.inference_mode():
-        loss = model.model(input_ids=whole, labels=whole).loss
+        loss = own_model(model)(input_ids=whole, labels=whole).loss
     found = surprisal(WORDS, model, unit="nats").values[:5].sum()
     assert abs(found - float(loss) * len(ids)) < 1e-3
 
@@ -188,6 +195,17 @@ def test_kinds_are_checked(language: Callable[[str], CausalModel | MaskedModel])
         surprisal(WORDS, language("gpt2"), unit="bans")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n: got 0"):
         next_words(WORDS, language("gpt2"), n=0)
+
+
+@pytest.mark.parametrize("name", ["xlnet", "bert-generation"])
+def test_a_causal_head_on_a_body_that_reads_ahead_is_refused(tmp_path: Path, name: str) -> None:
+    """transformers has heads for the next token on both, which would see it."""
+    config = FAMILIES["xlnet"]() if name == "xlnet" else BertGenerationConfig(**SIZE, bos_token_id=1, eos_token_id=2)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    TOKENIZERS["byte-level"]().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="reads in both directions, so that a word would be predicted from itself"):
+        load_language_model(tmp_path, "causal", device="cpu")
 
 
 @pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
