@@ -41,6 +41,9 @@ FINAL_NORMS = ("ln_f", "norm", "final_layer_norm", "final_norm", "norm_f")
 UNUSED_WEIGHTS = ("pooler.",)
 """Weights that may be missing from a checkpoint, because no hidden state depends on them."""
 
+CONFIG_ASIDE = ("_name_or_path", "transformers_version", "dtype")
+"""Entries of a configuration that are said elsewhere, or say where it was."""
+
 Precision = Literal["float32", "bfloat16", "float16", "float64"]
 
 logger = logging.getLogger(__name__)
@@ -160,6 +163,7 @@ class Encoder:
             "revision": self.revision or "none",
             "weights_sha256": self.weights_sha256,
             "tokenizer_sha256": self.tokenizer_sha256,
+            "config_sha256": _config_sha256(self.model),
             "max_tokens": str(self.max_tokens),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "device": self.device.type,
@@ -168,6 +172,17 @@ class Encoder:
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
+
+    def identity(self) -> dict[str, str]:
+        """Say all that states depend on: the provenance, and the weights as they are now.
+
+        They may have been trained since they were read.
+
+        Returns
+        -------
+        dict of str
+        """
+        return {**self.provenance(), "parameters_sha256": _parameters_sha256(self.model)}
 
 
 def load_encoder(
@@ -506,8 +521,14 @@ def _parameters_sha256(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
         digest.update(f"{name}\x1f{tuple(parameter.shape)}\x1f".encode())
-        digest.update(parameter.detach().cpu().float().numpy().tobytes())
+        digest.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _config_sha256(model: PreTrainedModel) -> str:
+    """Hash what the configuration says about the arithmetic: not where it lies, nor who wrote it."""
+    stated = {key: value for key, value in model.config.to_dict().items() if key not in CONFIG_ASIDE}
+    return hashlib.sha256(json.dumps(stated, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _tokenizer_sha256(tokenizer: PreTrainedTokenizerFast) -> str:

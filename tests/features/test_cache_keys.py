@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +14,24 @@ import pytest
 import neuroling.features.extract as module
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.context import Overlapping, Rolling, Whole
-from neuroling.features.encoder import Encoder
+from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.words import split_words
 
 TEXTS = ["the cat saw a dog .", "a ship", "the dog saw the cat", "a dog"]
 WORDS = ["the", "cat", "dog", "saw", "a", "ship", "."]
+
+ENTRIES = [
+    ("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'),
+    ("config.json", '"hidden_act": "gelu"', '"hidden_act": "gelu_new"'),
+    ("config.json", '"layer_norm_eps": 1e-12', '"layer_norm_eps": 1e-05'),
+    ("config.json", '"num_attention_heads": 2', '"num_attention_heads": 4'),
+    ("config.json", '"is_decoder": false', '"is_decoder": true'),
+    ("config.json", '"pad_token_id": 0', '"pad_token_id": 3'),
+    ("tokenizer.json", '"lowercase": true', '"lowercase": false'),
+    ("tokenizer.json", '"clean_text": true', '"clean_text": false'),
+    ("tokenizer.json", '"max_input_chars_per_word": 100', '"max_input_chars_per_word": 99'),
+]
+"""A file of a model, what stands there, and what else could."""
 
 
 @pytest.fixture
@@ -84,8 +99,9 @@ def test_two_hundred_single_changes_of_the_inputs_all_miss(tiny: Encoder, tmp_pa
         replace(tiny, max_tokens=20),
         replace(tiny, compiled=True),
         replace(tiny, passes=replace(tiny.passes, batching="equal-length")),
-        *(replace(tiny, weights_sha256=flip(tiny.weights_sha256, place)) for place in range(0, 64, 2)),
-        *(replace(tiny, tokenizer_sha256=flip(tiny.tokenizer_sha256, place)) for place in range(0, 64, 2)),
+        replace(tiny, weights_sha256=tiny.weights_sha256[::-1]),
+        *changed_in_memory(tiny),
+        *changed_on_disk(tiny, tmp_path / "models"),
     ]
     calls += [lambda other=other: module.extract(words, other, **usual) for other in encoders]
     for call in calls:
@@ -94,8 +110,50 @@ def test_two_hundred_single_changes_of_the_inputs_all_miss(tiny: Encoder, tmp_pa
     assert len(count) == len(calls)
 
 
-def flip(digest: str, place: int) -> str:
-    return digest[:place] + ("0" if digest[place] != "0" else "1") + digest[place + 1 :]
+def changed_in_memory(encoder: Encoder) -> list[Encoder]:
+    """Change a single number of each of the weights, the first or the last."""
+    found = []
+    for name, _ in encoder.model.named_parameters():
+        for place in (0, -1):
+            other = copy.deepcopy(encoder.model)
+            other.get_parameter(name).data.reshape(-1)[place] += 1e-3
+            found.append(replace(encoder, model=other))
+    return found
+
+
+def changed_on_disk(encoder: Encoder, folder: Path) -> list[Encoder]:
+    """Change one entry of the configuration, or one of the tokenizer, that leaves the weights as they are."""
+    assert encoder.folder is not None
+    found = []
+    for number, (file, old, new) in enumerate(ENTRIES):
+        shutil.copytree(encoder.folder, folder / str(number) / encoder.name)
+        path = folder / str(number) / encoder.name / file
+        before = path.read_text()
+        path.write_text(before.replace(old, new))
+        assert before.count(old) == 1
+        found.append(load_encoder(path.parent, device="cpu"))
+    return found
+
+
+@pytest.mark.parametrize("change", [("config.json", '"hidden_act": "gelu"', '"hidden_act": "relu"'), None])
+def test_a_model_changed_since_does_not_answer_from_the_cache(
+    tiny: Encoder, tmp_path: Path, change: tuple[str, str, str] | None
+) -> None:
+    words = stimuli()
+    before = module.extract(words, tiny, unit="word", cache=tmp_path / "cache")
+    other = changed_in_memory(tiny)[6] if change is None else changed_on_disk(tiny, tmp_path)[ENTRIES.index(change)]
+    found = module.extract(words, other, unit="word", cache=tmp_path / "cache")
+    np.testing.assert_array_equal(found, module.extract(words, other, unit="word"))
+    assert np.abs(found.values - before.values).max() > 1e-6
+
+
+def test_a_model_elsewhere_answers_from_the_cache(tiny: Encoder, tmp_path: Path, count: list[int]) -> None:
+    assert tiny.folder is not None
+    shutil.copytree(tiny.folder, tmp_path / "elsewhere" / tiny.name)
+    moved = load_encoder(tmp_path / "elsewhere" / tiny.name, device="cpu")
+    for encoder in (tiny, moved):
+        module.extract(stimuli(), encoder, unit="word", cache=tmp_path / "cache")
+    assert len(count) == 1
 
 
 def test_fifty_changes_of_nothing_all_hit(tiny: Encoder, tmp_path: Path, count: list[int]) -> None:
@@ -112,7 +170,7 @@ def test_fifty_changes_of_nothing_all_hit(tiny: Encoder, tmp_path: Path, count: 
         (words, {"context": None}),
         (words, {"context": Whole()}),
         (words, {"device": "cpu"}),
-        (words, {"long": "truncate"}),
+        (words, {"missing": "error", "shared": "error"}),
         (Stimuli(more), {}),
         *((Stimuli(words.table[names]), {}) for names in columns(words)),
     ]
