@@ -16,6 +16,7 @@ from neuroling.features.context import Whole
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import Plan, plan_texts, plan_words
 from neuroling.features.forward import pack_inputs
+from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.states import Pool, Reading, plan_packs, pool_pieces
 
@@ -203,23 +204,30 @@ def _watched(
     encoder: Encoder, readings: Sequence[Reading], layers: list[int], *, heads: bool
 ) -> Iterator[tuple[Reading, NDArray[np.float32], NDArray[np.float32]]]:
     """Give readings with maps (layer, head, query, key), or with outputs (layer, token, head, unit)."""
-    empty = np.empty(0, dtype=np.float32)
-    for pack in plan_packs([len(reading.ids) for reading in readings], MAP_TOKENS):
+    lengths = [len(reading.ids) for reading in readings]
+
+    def watch(pack: NDArray[np.intp]) -> tuple[list[Reading], Layout]:
         chosen = [readings[row] for row in pack]
-        lengths = [len(reading.ids) for reading in chosen]
-        layout = Layout.of(lengths, keep_heads=heads, keep_maps=not heads)
+        own = [lengths[row] for row in pack]
+        layout = Layout.of(own, keep_heads=heads, keep_maps=not heads)
         ids = torch.as_tensor(np.concatenate([reading.ids for reading in chosen]))[None].to(encoder.device)
         cache = {"use_cache": False} if getattr(encoder.model.config, "use_cache", None) else {}
         with torch.inference_mode(), packed(layout):
-            encoder.model(input_ids=ids, position_ids=pack_inputs(encoder.passes, lengths, encoder.device), **cache)
-        if heads:
-            outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
-            for reading, part in zip(chosen, torch.split(outputs, lengths, dim=1), strict=True):
-                yield reading, empty, part.numpy()
-        else:
-            rows = [[row for run in layout.maps[layer - 1] for row in run] for layer in layers]  # (layer, sequence)
-            for place, reading in enumerate(chosen):
-                yield reading, torch.stack([row[place] for row in rows]).cpu().numpy(), empty
+            encoder.model(input_ids=ids, position_ids=pack_inputs(encoder.passes, own, encoder.device), **cache)
+        return chosen, layout
+
+    empty = np.empty(0, dtype=np.float32)
+    for pack in plan_packs(lengths, MAP_TOKENS):
+        for chosen, layout in in_halves(watch, pack, lengths, encoder.device):
+            if heads:
+                outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
+                own = [len(reading.ids) for reading in chosen]
+                for reading, part in zip(chosen, torch.split(outputs, own, dim=1), strict=True):
+                    yield reading, empty, part.numpy()
+            else:
+                rows = [[row for run in layout.maps[layer - 1] for row in run] for layer in layers]  # (layer, sequence)
+                for place, reading in enumerate(chosen):
+                    yield reading, torch.stack([row[place] for row in rows]).cpu().numpy(), empty
 
 
 def _between_words(maps: NDArray[np.float32], reading: Reading) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from neuroling.features.alignment import Passage, tokenise
 from neuroling.features.context import Context, Stretch, Whole
 from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
 from neuroling.features.forward import pack_inputs, reads_ahead
+from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.states import plan_packs, warn_of_unknown
 
@@ -366,20 +367,26 @@ def _ask(
     """Run the model over all sequences, and keep a few numbers of each distribution."""
     pieces = _Pieces(np.full(n_slots, np.nan), np.full(n_slots, np.nan), np.full(n_slots, np.nan), {})
     beginning = set(firsts.tolist())
-    for pack in plan_packs([len(query.ids) for query in queries], HEAD_TOKENS, encoder.passes.batching):
+    lengths = [len(query.ids) for query in queries]
+
+    @torch.inference_mode()
+    def ask(pack: NDArray[np.intp]) -> None:
         chosen = [queries[row] for row in pack]
-        with torch.inference_mode():
-            logits = _logits(encoder, model, chosen)  # (place, vocabulary)
-            logs = logits.float().log_softmax(-1)
-            targets = torch.as_tensor(np.concatenate([query.targets for query in chosen]), device=logs.device)
-            slots = np.concatenate([query.slots for query in chosen])
-            shares = logs.exp()
-            pieces.nats[slots] = -logs.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
-            pieces.entropy[slots] = -(torch.xlogy(shares, shares)).sum(-1).double().cpu().numpy()
-            if begins is not None:
-                pieces.begins[slots] = shares[:, begins.to(shares.device)].sum(-1).double().cpu().numpy()
-            if top:
-                pieces.top.update(_likeliest(encoder, shares, slots, beginning, top))
+        logits = _logits(encoder, model, chosen)  # (place, vocabulary)
+        logs = logits.float().log_softmax(-1)
+        targets = torch.as_tensor(np.concatenate([query.targets for query in chosen]), device=logs.device)
+        slots = np.concatenate([query.slots for query in chosen])
+        shares = logs.exp()
+        pieces.nats[slots] = -logs.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
+        pieces.entropy[slots] = -(torch.xlogy(shares, shares)).sum(-1).double().cpu().numpy()
+        if begins is not None:
+            pieces.begins[slots] = shares[:, begins.to(shares.device)].sum(-1).double().cpu().numpy()
+        if top:
+            pieces.top.update(_likeliest(encoder, shares, slots, beginning, top))
+
+    for pack in plan_packs(lengths, HEAD_TOKENS, encoder.passes.batching):
+        for _ in in_halves(ask, pack, lengths, encoder.device):
+            pass
     return pieces
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neuroling.features.encoder import Encoder
 from neuroling.features.forward import Batching, pack_inputs, states_of
+from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.prepacked import NEARLY
 from neuroling.features.sharing import deal
@@ -240,13 +241,14 @@ def hidden_states(
     StatePack
         On the encoder's device, in an order of its own: ``rows`` says which sequences.
     """
-    for rows in _planned(encoder, sequences, batch_tokens, progress):
-        yield from _run(encoder, sequences, rows, layers, gradients=gradients)
+    lengths = [len(sequence) for sequence in sequences]
+    for rows in _planned(encoder, lengths, batch_tokens, progress):
+        yield from _run(encoder, sequences, rows, lengths, layers, gradients=gradients)
 
 
 def _planned(
     encoder: Encoder,
-    sequences: Sequence[Sequence[int] | NDArray[np.int64]],
+    lengths: Sequence[int],
     batch_tokens: int | None,
     progress: bool,
     filled: int = 0,
@@ -255,10 +257,10 @@ def _planned(
     from tqdm.auto import tqdm
 
     budget = default_tokens(encoder) if batch_tokens is None else batch_tokens
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.intp)
-    long, short = np.flatnonzero(lengths > filled), np.flatnonzero(lengths <= filled)
-    packs = [long[pack] for pack in plan_packs(lengths[long].tolist(), budget, encoder.passes.batching)]
-    packs += [short[pack] for pack in fill_packs(lengths[short].tolist(), filled)]
+    sizes = np.asarray(lengths, dtype=np.intp)
+    long, short = np.flatnonzero(sizes > filled), np.flatnonzero(sizes <= filled)
+    packs = [long[pack] for pack in plan_packs(sizes[long].tolist(), budget, encoder.passes.batching)]
+    packs += [short[pack] for pack in fill_packs(sizes[short].tolist(), filled)]
     shown: Iterable[NDArray[np.intp]] = tqdm(packs, desc=encoder.name, unit="pack", disable=not progress)
     return shown
 
@@ -267,6 +269,7 @@ def _run(
     encoder: Encoder,
     sequences: Sequence[Sequence[int] | NDArray[np.int64]],
     rows: NDArray[np.intp],
+    lengths: Sequence[int],
     layers: Sequence[int],
     *,
     gradients: bool = False,
@@ -277,25 +280,16 @@ def _run(
 
     A pack of nearly ``filled`` tokens is filled up to that number, with tokens whose states are dropped.
     """
-    chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in rows]
-    lengths = [len(sequence) for sequence in chosen]
-    starts = np.cumsum([0, *lengths[:-1]], dtype=np.intp)
-    use = None if using is None else using(rows, starts)
-    try:
+
+    def read(part: NDArray[np.intp]) -> StatePack:
+        chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in part]
+        own = [len(sequence) for sequence in chosen]
+        starts = np.cumsum([0, *own[:-1]], dtype=np.intp)
+        use = None if using is None else using(part, starts)
         with torch.enable_grad() if gradients else torch.inference_mode():
-            states = _states(encoder, chosen, lengths, layers, use, filled)
-    except torch.OutOfMemoryError as error:
-        if len(rows) == 1:
-            raise ValueError(
-                f"device: {encoder.device} has not the memory for a single text of {lengths[0]} tokens; use a smaller "
-                "model, dtype='bfloat16', or another device."
-            ) from error
-        half = len(rows) // 2
-    else:
-        yield StatePack(rows, starts, states)
-        return
-    for part in (rows[:half], rows[half:]):
-        yield from _run(encoder, sequences, part, layers, gradients=gradients, using=using, filled=filled)
+            return StatePack(part, starts, _states(encoder, chosen, own, layers, use, filled))
+
+    yield from in_halves(read, rows, lengths, encoder.device)
 
 
 def _states(
@@ -409,8 +403,8 @@ def embed(
 
         lengths = [len(sequence) for sequence in own]
         with encoder.prepacked.serving(encoder.model, lengths, filled_tokens(encoder, batch_tokens)) as filled:
-            for planned in _planned(encoder, own, batch_tokens, progress and encoder is encoders[0], filled):
-                for _ in _run(encoder, own, planned, layers, using=using, filled=filled):
+            for planned in _planned(encoder, lengths, batch_tokens, progress and encoder is encoders[0], filled):
+                for _ in _run(encoder, own, planned, lengths, layers, using=using, filled=filled):
                     pass
                 if stop.is_set():
                     return

@@ -103,3 +103,21 @@ def test_models_whose_heads_cannot_be_watched_say_so(family: Callable[[str], Enc
 def test_options_that_do_not_exist_are_named(minilm: Encoder, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         attention(STIMULI, minilm, **options)  # type: ignore[arg-type]
+
+
+@quiet
+def test_maps_that_do_not_fit_are_made_of_fewer_texts_at_a_time(
+    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = family("bert")
+    expected = attention(STIMULI, encoder)
+    forward = encoder.model.forward
+
+    def cramped(*args: object, **kwargs: torch.Tensor) -> object:
+        if kwargs["input_ids"].numel() > 20:
+            raise torch.OutOfMemoryError("the device is full")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(encoder.model, "forward", cramped)
+    for label, maps in attention(STIMULI, encoder).items():
+        np.testing.assert_allclose(maps.maps, expected[label].maps, atol=1e-6)

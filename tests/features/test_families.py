@@ -17,6 +17,7 @@ from neuroling.features import packing
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
 from neuroling.features.forward import Passes, find_passes, reads_ahead
+from neuroling.features.halving import is_full
 from neuroling.features.packing import ATTENTION
 from neuroling.features.states import hidden_states
 from neuroling.features.words import split_words
@@ -184,8 +185,11 @@ def test_sequences_beyond_a_wide_window_are_not_packed(family: Callable[[str], E
 
 @quiet
 @pytest.mark.parametrize("name", ["bert", "bloom"])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("the device is full"), RuntimeError("[enforce fail] DefaultCPUAllocator: can't")]
+)
 def test_a_full_device_is_met_by_smaller_packs(
-    family: Callable[[str], Encoder], name: str, monkeypatch: pytest.MonkeyPatch
+    family: Callable[[str], Encoder], name: str, error: RuntimeError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = family(name)
     expected = extract(STIMULI, encoder).values
@@ -195,13 +199,30 @@ def test_a_full_device_is_met_by_smaller_packs(
     def cramped(*args: object, **kwargs: object) -> object:
         sizes.append(kwargs["input_ids"].numel())  # type: ignore[attr-defined]
         if sizes[-1] > 30:
-            raise torch.OutOfMemoryError("the device is full")
+            raise error
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(encoder.model, "forward", cramped)
     np.testing.assert_allclose(extract(STIMULI, encoder).values, expected, atol=1e-6)
-    monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(error))
     with pytest.raises(ValueError, match="has not the memory for a single text"):
+        extract(STIMULI, encoder)
+
+
+@quiet
+def test_what_the_allocator_of_a_cpu_says_is_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_full(caught.value)
+
+
+@quiet
+def test_errors_of_a_model_are_not_taken_for_a_full_device(
+    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = family("bert")
+    monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
         extract(STIMULI, encoder)
 
 

@@ -86,6 +86,23 @@ def test_causal_surprisal_equals_a_plain_loop(language: Callable[[str], CausalMo
     np.testing.assert_allclose(found.sel(feature="entropy"), entropies, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "bert"])
+def test_a_full_device_is_met_by_smaller_packs(
+    language: Callable[[str], CausalModel], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = language(name)
+    expected = surprisal(WORDS, model, entropy=True)
+    forward = model.model.forward
+
+    def cramped(*args: object, **kwargs: torch.Tensor) -> object:
+        if kwargs["input_ids"].numel() > 20:
+            raise torch.OutOfMemoryError("the device is full")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model.model, "forward", cramped)
+    np.testing.assert_allclose(surprisal(WORDS, model, entropy=True), expected, atol=1e-4)
+
+
 def test_words_sum_to_the_log_probability_of_the_sentence(language: Callable[[str], CausalModel]) -> None:
     model = language("gpt2")
     ids, _ = pieces_by_word(model.encoder, TEXTS[0])
