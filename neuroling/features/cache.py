@@ -8,6 +8,8 @@ import json
 import os
 import time
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +25,9 @@ DIGITS = 64
 
 FORMAT = "neuroling-features-2"
 """Name of the file layout; a change of layout or of any step that makes features changes it."""
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for files that were cut, flipped in any bit, or are of another kind."""
 
 
 def content_key(parts: Mapping[str, object]) -> str:
@@ -82,7 +87,7 @@ def remember(
             values = read_entry(path, key)
             _touch(path)
             return values
-        except (OSError, ValueError, KeyError) as error:
+        except UNREADABLE as error:
             warnings.warn(f"cache: {path.name} is damaged ({error}); computed again.", stacklevel=3)
     values = compute()
     try:
@@ -209,7 +214,7 @@ def entries(folder: Path) -> list[Entry]:
     found = []
     for path in Path(folder).glob("*.npz"):
         if len(path.stem) == DIGITS:
-            state = path.stat()
+            state = path.stat() if path.exists() else path.lstat()  # of a link to nothing, the link itself
             found.append(Entry(path, state.st_size, datetime.fromtimestamp(state.st_mtime), _summary(path)))
     return sorted(found, key=lambda entry: (entry.used, entry.path))
 
@@ -227,10 +232,12 @@ def damage(path: Path) -> str:
     str
         Empty if nothing is.
     """
+    if path.is_dir():
+        return "it is a folder, which prune leaves alone; move it away"
     try:
         read_entry(path, path.stem)
-    except (OSError, ValueError, KeyError) as error:
-        return str(error)
+    except UNREADABLE as error:
+        return str(error) or type(error).__name__
     return ""
 
 
@@ -253,8 +260,9 @@ def to_prune(
     Returns
     -------
     list of Entry
+        Files and links only; a folder is nothing that a cache has written.
     """
-    found = entries(folder)
+    found = [entry for entry in entries(folder) if not entry.path.is_dir()]
     going = {entry.path for entry in found if damaged and damage(entry.path)}
     if older_than_days is not None:
         limit = time.time() - older_than_days * 86400
@@ -289,10 +297,10 @@ def leavings(folder: Path, *, older_than_s: float = 3600.0) -> list[Path]:
 
 def _summary(path: Path) -> str:
     try:
-        with np.load(path, allow_pickle=False) as entry:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
             return str(entry["summary"])
-    except (OSError, ValueError, KeyError, EOFError):
-        return "cannot be read"
+    except UNREADABLE:
+        return "damaged: cannot be read"
 
 
 def _touch(path: Path) -> None:

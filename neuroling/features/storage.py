@@ -6,7 +6,9 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +51,8 @@ def write_layers(
     Parameters
     ----------
     path : Path
-        File to be written. One that is there and holds these very features is opened as it is; another one is an error.
+        File to be written. One that is there and holds these very features, under these labels, is opened as it is;
+        another one is an error, and so is what was begun under other labels.
     template : xarray.DataArray, dims (sample, layer, feature)
         Labels and attributes.
     description : mapping
@@ -71,28 +74,107 @@ def write_layers(
     Raises
     ------
     ValueError
-        If other features stand under the name.
+        If other features, other labels or something else stand under the name, or labels are of mixed types.
+    BlockingIOError
+        If another job is at work on the file.
     OSError
         If the folder cannot be written to, or there is not room enough.
     """
-    key = content_key(description)
-    if path.exists():
+    _check_types(template)
+    template = template.assign_attrs(content_key=content_key(description))
+    row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
+    try:
+        if path.exists():
+            _check_features(path, template)
+        else:
+            _write(path, template, list(_blocks(readings, max(1, block_bytes // row_bytes))), compute, progress)
+        found = open_layers(path)
+    except BlockingIOError as error:
+        raise BlockingIOError(
+            f"out: another job is at work on {path}; wait until it has ended, or choose another name."
+        ) from error
+    found.attrs.update(template.attrs)  # columns that are not written may be others than when the file was made
+    return found
+
+
+def _check_types(template: xr.DataArray) -> None:
+    """Refuse coordinates that NetCDF has no type for."""
+    for name, coord in template.coords.items():
+        types = sorted({type(entry).__name__ for entry in coord.values}) if coord.dtype == object else []
+        if len(types) > 1:
+            raise ValueError(
+                f"stimuli: {name!r} mixes entries of the types {' and '.join(types)}, which a NetCDF file cannot hold; "
+                "give all of them one type, such as str, or leave out `out`."
+            )
+
+
+def _check_features(path: Path, template: xr.DataArray) -> None:
+    """Refuse a file that does not hold what is to be made."""
+    if path.is_dir():
+        raise ValueError(
+            f"out: {path} is a folder; expected the name of a NetCDF file, such as {path / 'features.nc'}."
+        )
+    try:
         with xr.open_dataarray(path, engine="h5netcdf") as there:
             known = there.attrs.get("content_key")
-        if known != key:
-            raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
-        return open_layers(path)
+    except BlockingIOError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ValueError(
+            f"out: {path} does not read as features ({error}); expected a NetCDF file that was written here, or none. "
+            "Choose another name or remove it."
+        ) from error
+    if known != template.attrs["content_key"]:
+        raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
+    _check_labels(path, template)
+
+
+def _check_labels(path: Path, template: xr.DataArray) -> None:
+    """Refuse the same features under other labels: values do not depend on labels, so their key does not either."""
+    with xr.open_dataarray(path, engine="h5netcdf") as there:
+        differing = [
+            str(name)
+            for name in sorted({*there.coords, *template.coords}, key=str)
+            if name not in there.coords
+            or name not in template.coords
+            or not np.array_equal(there[name].values, template[name].values)
+        ]
+    if differing:
+        raise ValueError(
+            f"out: {path} holds features of the same texts under other labels ({', '.join(differing)}); choose another "
+            "name or remove it."
+        )
+
+
+def _write(path: Path, template: xr.DataArray, blocks: list[list[Reading]], compute: Compute, progress: bool) -> None:
+    """Compute what is missing of a file, and give it its name."""
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
-    blocks = list(_blocks(readings, max(1, block_bytes // row_bytes)))
-    _check_room(partial, row_bytes * template.sizes["sample"])
-    _fill(partial, template.assign_attrs(content_key=key), blocks, compute, progress)
-    with partial.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    _check_room(partial, 4 * template.size)
+    with _alone(_notes_of(partial)):
+        _fill(partial, template, blocks, compute, progress)
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
     _notes_of(partial).unlink(missing_ok=True)
-    return open_layers(path)
+
+
+@contextmanager
+def _alone(notes: Path) -> Iterator[None]:
+    """Hold the notes as long as blocks are written: HDF5 empties a file before it finds that another job holds it."""
+    if sys.platform == "win32":  # it has no such locks, and would not let the notes go
+        yield
+        return
+    import fcntl
+
+    with notes.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # some network file systems have none either
+            pass
+        yield
 
 
 def _check_room(partial: Path, value_bytes: int) -> None:
@@ -144,12 +226,15 @@ def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], co
 
     done = _whole_blocks(partial, str(template.attrs["content_key"]))
     if done == 0:
-        _notes_of(partial).unlink(missing_ok=True)
+        _notes_of(partial).write_bytes(b"")
         write_labels(partial, template)
+    else:
+        _check_labels(partial, template)
     with h5netcdf.File(partial, "r+") as file:
         if done == 0:
             add_values(file, template)
         values = file.variables["features"]
+        values.attrs.update(template.attrs)
         for number, block in enumerate(tqdm(blocks, desc=str(partial.stem), unit="block", disable=not progress)):
             if number < done:
                 continue
@@ -218,6 +303,8 @@ def _whole_blocks(partial: Path, key: str) -> int:
             if values.attrs["content_key"] != key:
                 return 0
             return sum(1 for _ in takewhile(lambda note: _is_whole(values, note), _noted(partial)))
+    except BlockingIOError:
+        raise
     except (OSError, KeyError, ValueError, RuntimeError):
         return 0
 

@@ -52,6 +52,28 @@ def test_pruning_says_what_would_go_before_it_does(call, folder):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_an_entry_cut_in_half_is_listed_verified_and_pruned(call, folder):
+    raw = first(folder).read_bytes()
+    first(folder).write_bytes(raw[: len(raw) // 2])
+    answer = call("cache", "list", folder)
+    assert (answer.exit_code, answer.stdout.count("damaged: cannot be read")) == (0, 1)
+    answer = call("cache", "verify", folder)
+    assert (answer.exit_code, f"{first(folder).name}: its checksum differs" in answer.stdout) == (1, True)
+    assert call("cache", "prune", folder, "--damaged", "--yes").exit_code == 0
+    assert not first(folder).exists()
+    assert call("cache", "verify", folder).stdout == "2 of 2 entries are whole\n"
+
+
+def test_links_to_nothing_and_folders_do_not_stop_the_rest(call, folder):
+    (folder / f"{'0' * 64}.npz").symlink_to(folder / "gone")
+    (folder / f"{'1' * 64}.npz").mkdir()
+    assert "5 entries" in call("cache", "list", folder).stdout
+    answer = call("cache", "verify", folder)
+    assert (answer.exit_code, "3 of 5 entries are whole" in answer.stdout) == (1, True)
+    assert call("cache", "prune", folder, "--larger-than", "0", "--yes").exit_code == 0
+    assert [path.name for path in folder.iterdir()] == [f"{'1' * 64}.npz"]
+
+
 def test_pruning_needs_to_be_told_what(call, folder):
     answer = call("cache", "prune", folder)
     assert answer.exit_code == 2

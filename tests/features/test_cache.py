@@ -247,6 +247,56 @@ def test_damage_is_said(tmp_path: Path) -> None:
     assert [entry.path for entry in cache.to_prune(tmp_path, damaged=True)] == [paths[1]]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
+def test_an_entry_that_was_cut_is_listed_as_damaged(tmp_path: Path, share: float) -> None:
+    path = several(tmp_path)[1]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert {found.path: found.summary for found in cache.entries(tmp_path)}[path] == "damaged: cannot be read"
+    assert [entry.path for entry in cache.to_prune(tmp_path, damaged=True)] == [path]
+
+
+def test_a_flipped_bit_never_keeps_a_cache_from_being_listed(tmp_path: Path) -> None:
+    path = entry(tmp_path)
+    whole = path.read_bytes()
+    for position in range(len(whole) - 500, len(whole)):  # the summary and the archive's directory
+        flipped = whole[position] ^ (1 << position % 8)
+        path.write_bytes(whole[:position] + bytes([flipped]) + whole[position + 1 :])
+        assert len(cache.entries(tmp_path)) == 1
+
+
+def test_an_array_of_another_kind_is_damaged(tmp_path: Path) -> None:
+    path = several(tmp_path)[0]
+    with path.open("wb") as file:
+        np.save(file, VALUES)
+    assert "damaged: cannot be read" in {entry.summary for entry in cache.entries(tmp_path)}
+
+
+def test_an_empty_archive_with_its_checksum_is_made_anew(tmp_path: Path) -> None:
+    path = entry(tmp_path)
+    path.write_bytes(hashlib.sha256(b"").hexdigest().encode())
+    assert cache.damage(path)
+    with pytest.warns(UserWarning, match="is damaged"):
+        remember(tmp_path, PARTS, lambda: VALUES)
+
+
+def test_a_link_to_nothing_is_damaged_and_may_go(tmp_path: Path) -> None:
+    several(tmp_path)
+    link = tmp_path / f"{'0' * 64}.npz"
+    link.symlink_to(tmp_path / "gone")
+    assert "No such file" in cache.damage(link)
+    assert [entry.path for entry in cache.to_prune(tmp_path, damaged=True)] == [link]
+
+
+def test_a_folder_named_like_an_entry_is_damage_that_is_left_alone(tmp_path: Path) -> None:
+    several(tmp_path)
+    folder = tmp_path / f"{'0' * 64}.npz"
+    folder.mkdir()
+    assert folder in {entry.path for entry in cache.entries(tmp_path)}
+    assert cache.damage(folder) == "it is a folder, which prune leaves alone; move it away"
+    assert folder not in {entry.path for entry in cache.to_prune(tmp_path, damaged=True, most_bytes=0)}
+
+
 def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     paths = several(tmp_path)
     size = paths[0].stat().st_size
