@@ -73,6 +73,10 @@ class Stimuli:
         """
         if isinstance(texts, str):
             raise TypeError("texts: got a single str; expected a list of texts. Wrap it in a list.")
+        if labels is None:
+            wrong = [(place, type(text).__name__) for place, text in enumerate(texts) if not isinstance(text, str)]
+            if wrong:
+                raise TypeError(f"texts: {len(wrong)} entries are not str, first {wrong[:5]} (place from 0, type).")
         labels = list(texts) if labels is None else list(labels)
         for name, column in {"labels": labels, **columns}.items():
             if np.shape(np.asarray(column, dtype=object))[:1] != (len(texts),):

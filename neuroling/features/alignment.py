@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
@@ -29,12 +30,15 @@ class RunningText:
         Characters of each word.
     rows : ndarray of int, shape (word,)
         Which rows of the stimuli the words are.
+    labels : pandas.Index, length word
+        Sample labels of the words.
     """
 
     text: str
     starts: NDArray[np.intp]
     stops: NDArray[np.intp]
     rows: NDArray[np.intp]
+    labels: pd.Index
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
         ends = np.cumsum([len(part) for part in parts], dtype=np.intp)
         stops = ends[1::2]
         text = "".join(parts) + ("" if after is None else after[end - 1])
-        found.append(RunningText(text, ends[::2], stops, np.arange(begin, end)))
+        found.append(RunningText(text, ends[::2], stops, np.arange(begin, end), words.labels[begin:end]))
     return found
 
 
@@ -212,15 +216,30 @@ def _offsets(encoder: Encoder, texts: list[RunningText]) -> Iterator[tuple[Runni
 def _word_by_word(encoder: Encoder, text: RunningText) -> tuple[list[int], NDArray[np.intp]]:
     """Tokenise words by themselves, where that gives the pieces of the whole text."""
     spans = list(zip(text.starts.tolist(), text.stops.tolist(), strict=True))
-    parts = [encoder.tokenizer(text.text[a:b], add_special_tokens=False)["input_ids"] for a, b in spans]
+    labels = text.labels.tolist()
+    parts = [_plain_ids(encoder, text.text[a:b], label) for (a, b), label in zip(spans, labels, strict=True)]
     ids = [token for part in parts for token in part]
-    if ids != encoder.tokenizer(text.text, add_special_tokens=False)["input_ids"]:
+    if ids != _plain_ids(encoder, text.text, labels[0]):
         raise ValueError(
             f"words: the tokenizer of {encoder.name} has no character offsets, and gives other pieces for the words of "
             f"{text.text[:40]!r} … than for the whole; use words that it keeps apart, or a fast tokenizer."
         )
     owned = [span for span, part in zip(spans, parts, strict=True) for _ in part]
     return ids, np.asarray(owned, dtype=np.intp).reshape(-1, 2)
+
+
+def _plain_ids(encoder: Encoder, text: str, label: object) -> list[int]:
+    """Tokenise all of a text as text, or refuse it."""
+    tokenizer = encoder.tokenizer
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    for token in tokenizer.all_special_tokens:
+        # some tokenizers hand their own list of tokens on to whatever divides words; an unknown word looks the same
+        if token in text and token != tokenizer.unk_token and tokenizer.convert_tokens_to_ids(token) in ids:
+            raise ValueError(
+                f"words: the tokenizer of {encoder.name} reads {token!r} as a special token, though told to take it as "
+                f"text (label {label!r}); write it otherwise, or use a fast tokenizer."
+            )
+    return ids
 
 
 def _passage(encoder: Encoder, text: RunningText, ids: list[int], offsets: NDArray[np.intp], shared: Shared) -> Passage:

@@ -96,8 +96,9 @@ class Rolling:
             start = int(passage.first[spoken[max(0, begin - self.words)]])
             stop = int(passage.stop[taken].max())
             if stop - start > room:
+                last = passage.text.labels.tolist()[taken[-1]]
                 raise ValueError(
-                    f"window: the {len(taken) + min(begin, self.words)} words up to row {passage.rows[taken[-1]]} are "
+                    f"window: the {len(taken) + min(begin, self.words)} words up to {last!r} are "
                     f"{stop - start} tokens, and the encoder reads {room} besides its special tokens; choose fewer "
                     "words of context or a smaller stride."
                 )
@@ -161,8 +162,9 @@ class Overlapping:
             limit = stop if stop == n_tokens else stop - self.right
             end = int(np.searchsorted(stops, limit, side="right"))
             if end <= begin:
+                word = passage.text.labels.tolist()[spoken[begin]]
                 raise ValueError(
-                    f"left, right, tokens: the word in row {passage.rows[spoken[begin]]} and its context do not fit "
+                    f"left, right, tokens: the word {word!r} and its context do not fit "
                     f"into {size} tokens; choose less context or longer chunks."
                 )
             yield Stretch(start, stop, int(spoken[begin]), int(spoken[end - 1]) + 1)

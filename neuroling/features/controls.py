@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +17,9 @@ from neuroling.features.story import log_frequency, word_length, word_position
 
 NEAREST = 20
 """Words whose mean distance is OLD20 (Yarkoni, Balota and Yap 2008)."""
+
+DIVIDED = ("ja", "ko", "zh")
+"""Languages whose words wordfreq itself would divide again, by MeCab or jieba."""
 
 
 def control_table(
@@ -32,7 +37,8 @@ def control_table(
         One row a word, in order; perhaps with a ``group``.
     frequency : mapping or str, optional
         Frequency by word in lower case, in any unit, taken as a logarithm to base 10; or a language code such as
-        ``"en"`` or ``"ja"`` for the Zipf scale of the package wordfreq (log10 per thousand million words).
+        ``"en"`` or ``"ja"`` for the Zipf scale of the package wordfreq (log10 per thousand million words); see
+        :func:`zipf_frequency` for Japanese, Korean and Chinese.
     missing : float, optional
         With a mapping: frequency of words that are not in it. Without it they are an error.
     lexicon : sequence of str, optional
@@ -61,6 +67,7 @@ def control_table(
     if isinstance(frequency, str):
         columns.append(zipf_frequency(words, frequency))
         attrs["frequency"] = columns[-1].attrs["source"]
+        attrs["n_without_frequency"] = columns[-1].attrs["n_missing"]
     elif frequency is not None:
         columns.append(log_frequency(words, frequency, missing=missing))
         attrs["n_without_frequency"] = columns[-1].attrs["n_missing"]
@@ -74,12 +81,17 @@ def control_table(
 def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
     """Look up the frequency of words in the package wordfreq.
 
+    Japanese, Korean and Chinese words are looked up as they are given, since wordfreq would divide them again with
+    MeCab or jieba, and guess from the parts. Its lists hold morphemes as MeCab's dictionaries ipadic (``"ja"``) and
+    mecab-ko-dic (``"ko"``) divide text, and words in simplified characters as jieba does (``"zh"``): a compound or a
+    Korean word with its particle is not in them.
+
     Parameters
     ----------
     words : Stimuli
-        One row a word.
+        One row a word; of Japanese, for instance, from ``split_words(…, segmenter=japanese_segmenter())``.
     language : str
-        Code such as ``"en"``.
+        Code such as ``"en"`` or ``"ja"``.
 
     Returns
     -------
@@ -100,10 +112,24 @@ def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
     known = wordfreq.available_languages("best")
     if language not in known:
         raise ValueError(f"language: got {language!r}; wordfreq has {', '.join(sorted(known))}.")
-    values = np.array([wordfreq.zipf_frequency(bare(text), language) for text in words.texts])
+    if language in DIVIDED:
+        listed = wordfreq.get_frequency_dict(language)
+        values = np.array([_listed_zipf(bare(text), listed) for text in words.texts])
+    else:
+        values = np.array([wordfreq.zipf_frequency(bare(text), language) for text in words.texts])
     return words.features(values[:, None], ["log_frequency"]).assign_attrs(
         source=f"wordfreq {version('wordfreq')}, {language}", n_missing=int((values == 0).sum())
     )
+
+
+def _listed_zipf(word: str, listed: Mapping[str, float]) -> float:
+    """Look a word up as wordfreq does when it has divided a text."""
+    from wordfreq.numbers import digit_freq, smash_numbers
+
+    plain = unicodedata.normalize("NFKC", word).casefold()
+    entry = smash_numbers(plain)  # numbers of one length share an entry, divided by how common each is
+    share = listed.get(entry, 0.0) * (1.0 if entry == plain else digit_freq(plain))
+    return max(0.0, round(math.log10(share) + 9, 2)) if share > 0 else 0.0
 
 
 def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:

@@ -197,6 +197,7 @@ def load_vectors(path: Path | str, *, words: Collection[str] | None = None) -> W
     """Open a file of word vectors: word2vec (binary or text), GloVe (text) or fastText (``.vec`` or ``.bin``).
 
     Binary files are mapped, not read. Text has to be read; with ``words`` only theirs are kept, which is much faster.
+    In text, single blanks stand between a word and its numbers.
 
     Parameters
     ----------
@@ -212,7 +213,8 @@ def load_vectors(path: Path | str, *, words: Collection[str] | None = None) -> W
     Raises
     ------
     ValueError
-        If the file is none of these, is cut short, or has lines of different lengths; the message says where.
+        If the file is none of these, is cut short, has lines of different lengths, or numbers that are not finite; the
+        message says where. Lines of words that are not asked for are only checked for their length.
     """
     path = Path(path)
     with path.open("rb") as stream:
@@ -223,7 +225,7 @@ def load_vectors(path: Path | str, *, words: Collection[str] | None = None) -> W
     counted = len(header) == 2 and all(part.isdigit() for part in header)
     if counted and _is_binary(beginning):
         return _word2vec_binary(path, int(header[0]), int(header[1]), words)
-    return _text(path, int(header[1]) if counted else None, counted, words)
+    return _text(path, (int(header[0]), int(header[1])) if counted else None, words)
 
 
 def static_vectors(
@@ -249,6 +251,11 @@ def static_vectors(
     xarray.DataArray, dims (sample, feature)
         float32. ``attrs["coverage"]`` is the share of words that were found, ``attrs["n_missing"]`` the number of texts
         without any.
+
+    Raises
+    ------
+    ValueError
+        If a text has no known word and ``missing`` is ``"error"``, or a vector that is found is not finite.
     """
     if missing not in ("error", "nan", "zero", "mean"):
         raise ValueError(f"missing: got {missing!r}; expected 'error', 'nan', 'zero' or 'mean'.")
@@ -290,6 +297,11 @@ def _look_up(vectors: LooksUp, word: str) -> NDArray[np.float32] | None:
     for form in forms:
         vector = vectors.vector(form)
         if vector is not None:
+            if not np.isfinite(vector).all():
+                raise ValueError(
+                    f"vectors: that of {form!r} in {vectors.source} is not finite; download the file again, or leave "
+                    "the word out."
+                )
             return vector
     return None
 
@@ -300,11 +312,20 @@ def _is_binary(beginning: bytes) -> bool:
         line = rest.split(b"\n", 1)[0].decode("utf-8")
     except UnicodeDecodeError:
         return True
+    return "\x00" in line or not any(_is_row(line, separator) for separator in " \t,")
+
+
+def _is_row(line: str, separator: str) -> bool:
+    """Whether a line is a word and numbers; its beginning will do."""
+    return len(line.split(separator)) >= 3 and all(map(_is_number, line.rstrip().split(separator)[1:-1]))
+
+
+def _is_number(part: str) -> bool:
     try:
-        [float(part) for part in line.rstrip().split(" ")[1:-1]]
+        float(part)
     except ValueError:
-        return True
-    return "\x00" in line or len(line.split(" ")) < 3
+        return False
+    return True
 
 
 def _word2vec_binary(path: Path, n_words: int, width: int, words: Collection[str] | None) -> MappedVectors:
@@ -324,71 +345,124 @@ def _word2vec_binary(path: Path, n_words: int, width: int, words: Collection[str
     return MappedVectors(path.name, places, width, view)
 
 
-def _text(path: Path, width: int | None, counted: bool, words: Collection[str] | None) -> WordVectors:
+def _text(path: Path, header: tuple[int, int] | None, words: Collection[str] | None) -> WordVectors:
     wanted = None if words is None else set(words)
+    promised, width = header or (0, None)
     rows: dict[str, int] = {}
     found: list[NDArray[np.float32]] = []
+    n_lines = 0
     with path.open("rb") as stream:
-        if counted:
+        if header:
             stream.readline()
-        for number, raw in enumerate(stream, start=2 if counted else 1):
-            try:
-                parts = raw.decode("utf-8").rstrip("\r\n ").split(" ")
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"path: {path} line {number} is no UTF-8 (byte {error.start} of the line); save it as UTF-8."
-                ) from error
-            width = len(parts) - 1 if width is None else width
-            word = " ".join(parts[: len(parts) - width])  # GloVe has a few words with blanks
-            if (wanted is not None and word not in wanted) or word in rows:
+        for number, raw in enumerate(stream, start=2 if header else 1):
+            if raw.isspace():  # such as a last line
                 continue
-            try:
-                vector = np.array(parts[len(parts) - width :], dtype=np.float32)
-            except ValueError as error:
-                raise ValueError(
-                    f"path: {path} line {number}: {error}; expected a word and {width} numbers."
-                ) from error
-            if not word or len(vector) != width or width < 1:
-                raise ValueError(f"path: {path} line {number} has {len(parts) - 1} numbers; expected {width}.")
-            rows[word] = len(found)
-            found.append(vector)
+            word, numbers = _divide(path, number, raw, width)
+            width = len(numbers)
+            n_lines += 1
+            asked = (wanted is None or word in wanted) and word not in rows
+            if asked or n_lines == 1:  # the first line is read for its form, whoever wants it
+                vector = _numbers(path, number, word, numbers)
+            if asked:
+                rows[word] = len(found)
+                found.append(vector)
     if width is None:
         raise ValueError(f"path: {path} is empty.")
+    if n_lines < promised:
+        raise ValueError(f"path: {path} promises {promised} words and holds {n_lines}; download it again.")
     return WordVectors(path.name, rows, np.stack(found) if found else np.empty((0, width), dtype=np.float32))
+
+
+def _divide(path: Path, number: int, raw: bytes, width: int | None) -> tuple[str, list[str]]:
+    """Divide a line into its word and its numbers, which are not yet read."""
+    try:
+        line = raw.decode("utf-8").rstrip("\r\n ")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"path: {path} line {number} is no UTF-8 (byte {error.start} of the line); save it as UTF-8."
+        ) from error
+    parts = line.split(" ")
+    foreign = "tabs" if "\t" in line else "commas" if len(parts) == 1 and "," in line else None
+    if foreign:
+        raise ValueError(
+            f"path: {path} line {number} is separated by {foreign}; expected a word and its numbers with single blanks "
+            "between them. Put blanks in their place."
+        )
+    if len(parts) - 1 < (width or 1):
+        raise ValueError(
+            f"path: {path} line {number} has {len(parts) - 1} numbers; expected {width or 'at least one'}. Download it "
+            "again."
+        )
+    begin = 1 if width is None else len(parts) - width  # GloVe has a few words with blanks
+    if any(map(_is_number, parts[1:begin])):
+        raise ValueError(f"path: {path} line {number} has more than a word and {width} numbers; download it again.")
+    if not any(parts[:begin]):
+        raise ValueError(f"path: {path} line {number} has no word before its {width} numbers; take the line out.")
+    return " ".join(parts[:begin]), parts[begin:]
+
+
+def _numbers(path: Path, number: int, word: str, numbers: list[str]) -> NDArray[np.float32]:
+    try:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            vector = np.array(numbers, dtype=np.float32)
+    except ValueError as error:
+        raise ValueError(f"path: {path} line {number}: {error}; expected a word and {len(numbers)} numbers.") from error
+    if not np.isfinite(vector).all():
+        raise ValueError(
+            f"path: {path} line {number}: the vector of {word!r} is not finite; download the file again, or take the "
+            "line out."
+        )
+    return vector
 
 
 def _fasttext(path: Path, stream: BinaryIO) -> FastText:
     """Read the header and the vocabulary, and map the matrix behind them (format version 12)."""
     stream.seek(0)
-    _, version = struct.unpack("<2i", stream.read(8))
+    _, version = struct.unpack("<2i", _take(path, stream, 8))
     if version != 12:
         raise ValueError(f"path: {path} is a fastText model of version {version}; expected 12.")
-    options = struct.unpack("<12i", stream.read(48))
-    stream.read(8)  # sampling threshold
+    options = struct.unpack("<12i", _take(path, stream, 48))
+    _take(path, stream, 8)  # sampling threshold
     width, n_buckets, shortest, longest = options[0], options[8], options[9], options[10]
-    size, n_words, _ = struct.unpack("<3i", stream.read(12))
-    _, n_pruned = struct.unpack("<2q", stream.read(16))
+    size, n_words, _ = struct.unpack("<3i", _take(path, stream, 12))
+    _, n_pruned = struct.unpack("<2q", _take(path, stream, 16))
     rows = {}
     for row in range(size):
-        word = _until_zero(stream)
-        stream.read(9)  # count and kind
+        word = _until_zero(path, stream)
+        _take(path, stream, 9)  # count and kind
         if row < n_words:
             rows[word.decode("utf-8", "replace")] = row
-    stream.read(8 * max(0, n_pruned))
-    if stream.read(1) != b"\x00" or n_pruned > 0:
+    _take(path, stream, 8 * max(0, n_pruned))
+    if _take(path, stream, 1) != b"\x00" or n_pruned > 0:
         raise ValueError(f"path: {path} is a quantised fastText model; use the full one.")
-    height, found_width = struct.unpack("<2q", stream.read(16))
+    height, found_width = struct.unpack("<2q", _take(path, stream, 16))
     if found_width != width or height != n_words + n_buckets:
         raise ValueError(f"path: {path} holds {height} × {found_width}; expected {n_words + n_buckets} × {width}.")
+    _refuse_if_cut(path, stream.tell() + 4 * height * width)
     matrix = np.memmap(path, dtype="<f4", mode="r", offset=stream.tell(), shape=(height, width))
     return FastText(path.name, rows, matrix, shortest, longest, n_buckets if longest > 0 else 0)
 
 
-def _until_zero(stream: BinaryIO) -> bytes:
+def _until_zero(path: Path, stream: BinaryIO) -> bytes:
     found = bytearray()
-    while (byte := stream.read(1)) not in (b"\x00", b""):
+    while (byte := _take(path, stream, 1)) != b"\x00":
         found += byte
     return bytes(found)
+
+
+def _take(path: Path, stream: BinaryIO, n_bytes: int) -> bytes:
+    found = stream.read(n_bytes)
+    if len(found) < n_bytes:
+        _refuse_if_cut(path, stream.tell() - len(found) + n_bytes)
+    return found
+
+
+def _refuse_if_cut(path: Path, expected: int) -> None:
+    size = path.stat().st_size
+    if size < expected:
+        raise ValueError(
+            f"path: {path} is cut short: expected at least {expected} bytes, got {size}; download it again."
+        )
 
 
 def _fnv(gram: bytes) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,32 @@ from neuroling.core.stimuli import Stimuli
 
 Span = tuple[int, int]
 Segmenter = Callable[[str], Sequence[str]]
+
+WITHOUT_BLANKS = (
+    "CJK ",
+    "IDEOGRAPHIC ",
+    "HIRAGANA ",
+    "KATAKANA",
+    "HALFWIDTH KATAKANA",
+    "THAI ",
+    "LAO ",
+    "KHMER ",
+    "MYANMAR ",
+)
+"""How Unicode's names of letters begin in writing that puts no blanks between words."""
+
+JOINER = "\u200d"
+"""Zero-width joiner, which makes one picture of several."""
+
+
+class _Morpheme(Protocol):
+    """What is used of fugashi's nodes."""
+
+    @property
+    def surface(self) -> str: ...
+
+    @property
+    def white_space(self) -> str: ...
 
 
 def split_words(stimuli: Stimuli, *, segmenter: Segmenter | None = None) -> Stimuli:
@@ -55,7 +83,8 @@ def japanese_segmenter() -> Segmenter:
     Returns
     -------
     callable
-        For :func:`split_words`. Any other segmenter (SudachiPy, jieba, spaCy) is passed in the same way.
+        For :func:`split_words`. Any other segmenter (SudachiPy, jieba, spaCy) is passed in the same way. What is seen
+        as one character (an emoji made of several, a letter and its marks) stays in one word.
 
     Raises
     ------
@@ -71,7 +100,7 @@ def japanese_segmenter() -> Segmenter:
             name="fugashi",
         ) from error
     tagger = Tagger()
-    return lambda text: [word.surface for word in tagger(text)]
+    return lambda text: _whole_characters(tagger(text))
 
 
 def words_from_lists(
@@ -111,8 +140,17 @@ def words_from_lists(
     return words_at(Stimuli.from_texts(texts, labels=range(len(texts)) if labels is None else labels), spans)
 
 
-def locate_words(stimuli: Stimuli, targets: Sequence[str], *, occurrence: Sequence[int] | int | None = None) -> Stimuli:
+def locate_words(
+    stimuli: Stimuli,
+    targets: Sequence[str],
+    *,
+    occurrence: Sequence[int] | int | None = None,
+    segmenter: Segmenter | None = None,
+) -> Stimuli:
     """Find one word in each text, such as the last word of a sentence or the critical noun.
+
+    A word ends where no letter or digit follows. Writing without blanks (Japanese, Chinese, Thai) does not show where:
+    there a target is found wherever it stands, also within a longer word, unless a segmenter says what the words are.
 
     Parameters
     ----------
@@ -123,6 +161,8 @@ def locate_words(stimuli: Stimuli, targets: Sequence[str], *, occurrence: Sequen
     occurrence : int or sequence of int, optional
         Which one, where a text has the word more than once: 1 for the first, -1 for the last. Without it that is an
         error.
+    segmenter : callable, optional
+        As for :func:`split_words`. A target is then one of its words, or several in a row.
 
     Returns
     -------
@@ -139,12 +179,14 @@ def locate_words(stimuli: Stimuli, targets: Sequence[str], *, occurrence: Sequen
     >>> sentence = Stimuli.from_texts(["the inn in the in-crowd"], labels=["s1"])
     >>> locate_words(sentence, ["inn"]).table[["before", "text", "after"]].values.tolist()
     [['the ', 'inn', ' in the in-crowd']]
+    >>> locate_words(Stimuli.from_texts(["猫が魚を見た"]), ["魚"]).table[["before", "text", "after"]].values.tolist()
+    [['猫が', '魚', 'を見た']]
     """
     if len(targets) != len(stimuli):
         raise ValueError(f"targets: got {len(targets)} words for {len(stimuli)} texts.")
     chosen = [occurrence] * len(targets) if occurrence is None or isinstance(occurrence, int) else list(occurrence)
     rows = zip(stimuli.labels, stimuli.texts, targets, chosen, strict=True)
-    words = words_at(stimuli, [[_locate_one(label, text, target, which)] for label, text, target, which in rows])
+    words = words_at(stimuli, [[_locate_one(*row, segmenter)] for row in rows])
     return Stimuli(words.table.set_index(pd.Index(stimuli.labels, name="sample")))
 
 
@@ -217,17 +259,62 @@ def _locate_all(label: object, text: str, words: Sequence[str]) -> list[Span]:
     return spans
 
 
-def _locate_one(label: object, text: str, target: str, occurrence: int | None) -> Span:
+def _locate_one(label: object, text: str, target: str, occurrence: int | None, segmenter: Segmenter | None) -> Span:
     if not target:
         raise ValueError(f"targets: the one of the text {label!r} is empty.")
-    found = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(target)}(?!\w)", text)]
+    divided = None if segmenter is None else _locate_all(label, text, segmenter(text))
+    starts = [match.start() for match in re.finditer(f"(?={re.escape(target)})", text)]
+    spans = [(start, start + len(target)) for start in starts]
+    found = [span for span in spans if (_stands_alone(text, span) if divided is None else _is_made_of(divided, span))]
     if not found:
-        raise ValueError(f"targets: {target!r} is not a word of {text!r} (label {label!r}).")
-    if occurrence is None and len(found) > 1:
+        by = "" if divided is None else f" as the segmenter divides it: {[text[a:b] for a, b in divided]}"
         raise ValueError(
-            f"targets: {target!r} stands {len(found)} times in {text!r} (label {label!r}); say which with occurrence=."
+            f"targets: {target!r} is not a word of {text!r} (label {label!r}){by}; words_at takes any characters."
+        )
+    if occurrence is None and len(found) > 1:
+        or_else = ", or give a segmenter=" if divided is None and any(map(_needs_no_blank, target)) else ""
+        raise ValueError(
+            f"targets: {target!r} stands {len(found)} times in {text!r} (label {label!r}); say which with "
+            f"occurrence={or_else}."
         )
     number = 0 if occurrence is None else occurrence - 1 if occurrence > 0 else occurrence
     if occurrence == 0 or not -len(found) <= number < len(found):
         raise ValueError(f"occurrence: got {occurrence} for {target!r}, which stands {len(found)} times in {text!r}.")
     return found[number]
+
+
+def _stands_alone(text: str, span: Span) -> bool:
+    """Whether no letter or digit beside a stretch could belong to its word."""
+    start, stop = span
+    beside = [(text[start - 1 : start], text[start]), (text[stop : stop + 1], text[stop - 1])]
+    return not any(
+        re.match(r"\w", outside) and not _needs_no_blank(outside) and not _needs_no_blank(inside)
+        for outside, inside in beside
+    )
+
+
+def _is_made_of(words: Sequence[Span], span: Span) -> bool:
+    return span[0] in {start for start, _ in words} and span[1] in {stop for _, stop in words}
+
+
+def _needs_no_blank(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(WITHOUT_BLANKS)
+
+
+def _whole_characters(morphemes: Iterable[_Morpheme]) -> list[str]:
+    """Give surfaces with no border within what is seen as one character (a grapheme cluster of Unicode)."""
+    words: list[str] = []
+    for morpheme in morphemes:
+        rest = morpheme.surface
+        while rest and words and not morpheme.white_space and _continues(words[-1], rest[0]):
+            words[-1] += rest[0]
+            rest = rest[1:]
+        if rest:
+            words.append(rest)
+    return words
+
+
+def _continues(before: str, character: str) -> bool:
+    kind = unicodedata.category(character)
+    tone = "\U0001f3fb" <= character <= "\U0001f3ff"  # of skin
+    return kind.startswith("M") or character == JOINER or tone or (before.endswith(JOINER) and kind.startswith("S"))

@@ -306,6 +306,12 @@ NOUNS = [
         r"text: 1 entries are not str, first \[\(1, '(NoneType|float)'\)\]",
     ),
     (
+        "missing text without labels",
+        lambda: Stimuli.from_texts(["a", None]),
+        TypeError,
+        r"texts: 1 entries are not str, first \[\(1, 'NoneType'\)\] \(place from 0, type\)",
+    ),
+    (
         "blank text",
         lambda: Stimuli.from_texts(["a", "  "]),
         ValueError,

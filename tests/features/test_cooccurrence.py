@@ -121,6 +121,32 @@ def test_frequencies_of_the_library_are_zipf() -> None:
         zipf_frequency(Stimuli.from_texts(["the"]), "xx")
 
 
+JAPANESE = {"猫": 5.05, "歩い": 4.7, "た": 7.41, "コンピューター": 4.08, "2020": 4.46}
+"""Zipf frequencies of wordfreq 3.1.1 with its own segmentation (mecab-python3 1.0.12, ipadic 1.0.0)."""
+
+
+def test_japanese_is_looked_up_without_another_segmentation() -> None:
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed")
+    found = control_table(Stimuli.from_texts([*JAPANESE, "猫が見た"]), frequency="ja").sel(feature="log_frequency")
+    assert found.values.tolist() == [*JAPANESE.values(), 0]
+    assert found.attrs["n_without_frequency"] == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "same"),
+    [
+        ("ja", "ｺﾝﾋﾟｭｰﾀｰ", "コンピューター"),
+        ("ja", "「猫」", "猫"),
+        ("ja", "ＰＣ", "pc"),
+        ("ko", "\u1112\u1161\u11ab", "한"),
+    ],
+)
+def test_widths_and_compositions_do_not_matter(language: str, word: str, same: str) -> None:
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed")
+    found = zipf_frequency(Stimuli.from_texts([word, same]), language).values[:, 0]
+    assert found[0] == found[1] > 3
+
+
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "wordfreq", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install neuroling\[frequency\]"):

@@ -134,12 +134,75 @@ def test_fasttext_models_that_cannot_be_read_say_why(tmp_path: Path, options: di
         (b"cat 1 2 3\ndog 1 x 3\n", "line 2"),
         (b"cat 1 2 3\n\xe9t\xe9 1 2 3\n", "line 2 is no UTF-8"),
         (b"", "is empty"),
+        (b"cat 1 2 3\ndog 1 nan 3\n", r"line 2: the vector of 'dog' is not finite"),
+        (b"cat 1 2 3\ndog 1 -inf 3\n", r"line 2: the vector of 'dog' is not finite"),
+        (b"cat 1 2 3\ndog 1 1e39 3\n", r"line 2: the vector of 'dog' is not finite"),
+        (b"cat 1 2\ndog 4 5 6\n", r"line 2 has more than a word and 2 numbers"),
+        (b"cat 1 2 3\n 4 5 6\n", r"line 2 has no word"),
+        (b"cat\t1\t2\t3\n", r"line 1 is separated by tabs; expected .* single blanks"),
+        (b"cat\t1 2 3\n", r"line 1 is separated by tabs"),
+        (b"cat,1,2,3\n", r"line 1 is separated by commas"),
+        (b"cat, 1, 2, 3\n", r"line 1: .*expected a word and 3 numbers"),
+        (b"2 3\ncat\t1\t2\t3\ndog\t4\t5\t6\n", r"line 2 is separated by tabs"),
+        (b"2 3\ncat,1,2,3\ndog,4,5,6\n", r"line 2 is separated by commas"),
+        (b"cat\n", r"line 1 has 0 numbers; expected at least one"),
+        (b"5 3\ncat 1 2 3\ndog 4 5 6\n", r"promises 5 words and holds 2; download it again"),
     ],
 )
 def test_text_that_is_damaged_names_the_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "v.txt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_vectors(tmp_path / "v.txt")
+
+
+@pytest.mark.parametrize("words", [None, ["cat"], ["bird"]])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"cat 1 2 3\ndog 1 2\n", "line 2 has 2 numbers; expected 3"),
+        (b"2 3\ncat 1 2 3\ndog\n", "line 3 has 0 numbers; expected 3"),
+        (b"3 3\ncat 1 2 3\ndog 4 5 6\n", "promises 3 words and holds 2"),
+        (b"cat 1 2\ndog 4 5 6\n", "line 2 has more than"),
+        (b"cat, 1, 2, 3\n", "line 1"),
+    ],
+)
+def test_damage_is_found_whichever_words_are_wanted(
+    tmp_path: Path, content: bytes, message: str, words: list[str] | None
+) -> None:
+    (tmp_path / "v.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_vectors(tmp_path / "v.txt", words=words)
+
+
+def test_words_with_blanks_and_blank_lines_are_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes(b"cat 1 2 3\n. . . 4 5 6\nat name@domain.com 7 8 9\n10,000 1 1 1 \n\n")
+    vectors = load_vectors(tmp_path / "v.txt")
+    assert list(vectors.rows) == ["cat", ". . .", "at name@domain.com", "10,000"]
+
+
+@pytest.mark.parametrize("kind", ["word2vec", "fastText"])
+def test_a_vector_that_is_not_finite_is_named_when_it_is_looked_up(tmp_path: Path, kind: str) -> None:
+    path = binary_file(tmp_path / "v.bin") if kind == "word2vec" else fasttext_file(tmp_path / "v.bin", n_buckets=0)
+    raw = path.read_bytes()
+    place = raw.index(b"dog ") + 4 if kind == "word2vec" else len(raw) - 4 * 3 * 3
+    path.write_bytes(raw[: place + 4] + struct.pack("<f", np.nan) + raw[place + 8 :])
+    vectors = load_vectors(path)
+    assert static_vectors(Stimuli.from_texts(["cat"]), vectors).attrs["n_missing"] == 0
+    with pytest.raises(ValueError, match=r"vectors: that of 'dog' in v\.bin is not finite"):
+        static_vectors(Stimuli.from_texts(["the dog"]), vectors, missing="zero")
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.2, 0.3, 0.4, 0.99])
+def test_a_fasttext_model_that_was_cut_says_what_is_missing(tmp_path: Path, share: float) -> None:
+    path = fasttext_file(tmp_path / "model.bin")
+    raw = path.read_bytes()
+    path.write_bytes(raw[: int(share * len(raw))])
+    expected = (
+        rf"model\.bin is cut short: expected at least (\d+) bytes, got {int(share * len(raw))}; download it again"
+    )
+    with pytest.raises(ValueError, match=expected) as caught:
+        load_vectors(path)
+    assert share < 0.4 or str(len(raw)) in str(caught.value)
 
 
 def test_a_binary_file_that_was_cut_names_the_word(tmp_path: Path) -> None:

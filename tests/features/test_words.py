@@ -5,13 +5,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import BertJapaneseTokenizer, PreTrainedTokenizerFast
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import owners, running_texts, tokenise
@@ -135,10 +136,75 @@ def test_marks_of_special_tokens_in_a_text_are_text(minilm: Encoder) -> None:
     assert not set(passage.ids.tolist()) & set(minilm.tokenizer.all_special_ids)
 
 
+SLOW_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"猫が魚を見た[]", "MASK"]
+
+
+def slow_japanese(tiny: Encoder, folder: Path, kind: str) -> Encoder:
+    """Give an encoder the tokenizer of Japanese BERT models, which is written in Python."""
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join(SLOW_WORDS), encoding="utf-8")
+    tokenizer = BertJapaneseTokenizer(
+        str(vocabulary), word_tokenizer_type=kind, mecab_kwargs={"mecab_dic": "unidic_lite"}
+    )
+    assert not tokenizer.is_fast
+    return replace(tiny, tokenizer=tokenizer)
+
+
+def test_marks_of_special_tokens_are_text_to_a_slow_tokenizer(tiny: Encoder, tmp_path: Path) -> None:
+    pytest.importorskip("fugashi", reason="fugashi is not installed")
+    encoder = slow_japanese(tiny, tmp_path, "mecab")
+    (passage,) = tokenise(encoder, split_words(Stimuli.from_texts(["猫が [MASK] を見た"], labels=["s"])))
+    assert [SLOW_WORDS[number] for number in passage.ids] == ["猫", "が", "[", "MASK", "]", "を", "見", "た"]
+    assert passage.word.tolist() == [0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_slow_tokenizer_that_reads_marks_all_the_same_is_refused(tiny: Encoder, tmp_path: Path) -> None:
+    encoder = slow_japanese(tiny, tmp_path, "basic")
+    with pytest.raises(ValueError, match=r"reads '\[MASK\]' as a special token, .* \(label 's/2'\)"):
+        tokenise(encoder, split_words(Stimuli.from_texts(["猫 [MASK] 魚"], labels=["s"])))
+    (passage,) = tokenise(encoder, split_words(Stimuli.from_texts(["猫 [UNK] 魚"], labels=["s"])))
+    assert [SLOW_WORDS[number] for number in passage.ids] == ["猫", "[UNK]", "魚"]
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "before"),
+    [
+        ("猫が魚を見た", "魚", "猫が"),
+        ("猫が魚を見た", "猫", ""),
+        ("猫が魚を見た", "見た", "猫が魚を"),
+        ("新しいPC室", "PC", "新しい"),
+        ("３匹の猫", "匹", "３"),
+        ("ラーメンを食べる", "ラーメン", ""),
+        ("แมวเห็นปลา", "เห็น", "แมว"),
+    ],
+)
+def test_a_word_is_found_in_writing_without_blanks(text: str, target: str, before: str) -> None:
+    found = locate_words(Stimuli.from_texts([text], labels=["s"]), [target])
+    assert (found.texts, found.table["before"].tolist()) == ([target], [before])
+
+
+@pytest.mark.parametrize(("text", "target"), [("日本で本を読む", "本"), ("あああ", "ああ")])
+def test_writing_without_blanks_says_how_to_tell_matches_apart(text: str, target: str) -> None:
+    with pytest.raises(ValueError, match=r"stands 2 times .* occurrence=, or give a segmenter="):
+        locate_words(Stimuli.from_texts([text], labels=["s"]), [target])
+
+
+def test_a_segmenter_says_what_is_a_word() -> None:
+    lists = {"日本で本を読む": ["日本", "で", "本", "を", "読む"], "金魚を見る": ["金魚", "を", "見る"]}
+    divide = lists.__getitem__
+    found = locate_words(Stimuli.from_texts(["日本で本を読む"], labels=["s"]), ["本"], segmenter=divide)
+    assert found.table["before"].tolist() == ["日本で"]
+    joined = locate_words(Stimuli.from_texts(["日本で本を読む"], labels=["s"]), ["本を"], segmenter=divide)
+    assert joined.texts == ["本を"]
+    with pytest.raises(ValueError, match=r"'魚' is not a word of '金魚を見る' \(label 's'\) .* segmenter"):
+        locate_words(Stimuli.from_texts(["金魚を見る"], labels=["s"]), ["魚"], segmenter=divide)
+
+
 @pytest.mark.parametrize(
     ("targets", "occurrence", "message"),
     [
         (["dog"], None, "'dog' is not a word of 'in the inn in'"),
+        (["nn"], None, "'nn' is not a word of .* words_at"),
         (["in"], None, "'in' stands 2 times"),
         (["in"], 3, "got 3 for 'in', which stands 2 times"),
         (["in"], 0, "got 0"),
@@ -191,6 +257,7 @@ def test_owners_equal_a_double_loop(words: list[tuple[int, int]], tokens: list[t
 def test_a_tokenizer_without_offsets_goes_word_by_word(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
         is_fast = False
+        all_special_tokens = ()
 
         def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
             return {"input_ids": [ord(letter) for letter in text if letter != " "]}
@@ -222,6 +289,13 @@ def test_japanese_is_segmented_and_aligned(encoders: dict[str, Encoder]) -> None
     assert {"女性", "歩い", "猫", "魚"} <= set(words.texts)
     passage = quietly(encoders["byte-level"], words, shared="both")[0]
     assert (passage.first >= 0).all()
+
+
+@pytest.mark.parametrize("emoji", ["👩\u200d👩\u200d👧", "🇯🇵", "👍🏽", "❤\ufe0f", "1\ufe0f\u20e3", "か\u3099"])
+def test_what_is_seen_as_one_character_stays_in_one_word(emoji: str) -> None:
+    pytest.importorskip("fugashi", reason="fugashi is not installed")
+    words = split_words(Stimuli.from_texts([f"{emoji}が、猫{emoji}、"], labels=["s"]), segmenter=japanese_segmenter())
+    assert words.texts == [emoji, "が", "、", "猫", emoji, "、"]
 
 
 def test_a_missing_segmenter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
