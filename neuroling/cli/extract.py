@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +19,37 @@ if TYPE_CHECKING:
     from neuroling.core.stimuli import Stimuli
     from neuroling.features.context import Context
 
+ROLLING = re.compile(r"rolling:(?P<words>\d+)(,stride=(?P<stride>\d+))?")
+OVERLAPPING = re.compile(r"overlapping:(?P<left>\d+)(,right=(?P<right>\d+))?(,tokens=(?P<tokens>\d+))?")
+
+AS_TYPED = {
+    "context=": "--context ",
+    "Rolling(words=…)": "rolling:WORDS",
+    "Overlapping(left=…)": "overlapping:TOKENS",
+    " and normalise=True": " --normalise",
+    " and normalise=False": "",
+}
+"""What sentences of the Python functions say, and how it is typed here."""
+
 
 def extract(
     ctx: typer.Context,
     table: Annotated[Path, typer.Argument(metavar="STIMULI.csv", help="A row a text or word; column `text`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="NetCDF file to be written.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="NetCDF file to be written.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="In place of -o: folder for extract(…, cache=…).")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, a folder, or a name on the hub.")] = "minilm",
     revision: Annotated[str | None, typer.Option(help="Commit hash, for a name on the hub.")] = None,
     layer: Annotated[list[int] | None, typer.Option("--layer", "-l", help="0 to the last, or -1; repeat. All.")] = None,
     pool: Annotated[str, typer.Option(help="mean, first, last, max; for texts also weighted, cls, model.")] = "mean",
     unit: Annotated[str, typer.Option(help="sentence, word (rows are words), or split (rows are split).")] = "sentence",
     segment: Annotated[str, typer.Option(help="With --unit split: at blanks, or japanese (MeCab).")] = "blanks",
-    context: Annotated[str, typer.Option(help="For words: whole, rolling:WORDS, or overlapping:TOKENS.")] = "whole",
+    context: Annotated[
+        str | None,
+        typer.Option(help="For words: whole, rolling:WORDS[,stride=N], overlapping:TOKENS[,right=N][,tokens=N]."),
+    ] = None,
+    missing: Annotated[str, typer.Option(help="Words without any piece: error or nan.")] = "error",
+    shared: Annotated[str, typer.Option(help="Pieces that cover several words: error, both or first.")] = "error",
+    normalise: Annotated[bool, typer.Option("--normalise/--no-normalise", help="Scale to unit length.")] = False,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64.")] = "float32",
     untrained: Annotated[int | None, typer.Option(help="Seed of random weights: an untrained twin.")] = None,
     long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
@@ -43,10 +68,14 @@ def extract(
         The call itself, which ``--dry-run`` makes again.
     table : pathlib.Path
         CSV or TSV in UTF-8. A column ``sample`` holds labels; other columns as in ``Stimuli``.
-    out : pathlib.Path
+    out : pathlib.Path, optional
         NetCDF file.
-    model, revision, layer, pool, unit, context, dtype, untrained, long, batch_tokens, device, compiled
+    cache : pathlib.Path, optional
+        Folder of earlier features, where Python finds them again; in place of ``out``.
+    model, revision, layer, pool, unit, context, missing, shared, normalise, dtype, untrained, long, batch_tokens
         As in ``neuroling.features.extract``.
+    device, compiled
+        As in ``neuroling.features.encoder.load_encoder``; several devices with commas.
     segment : str
         Where ``--unit split`` divides words.
     shard : str, optional
@@ -62,35 +91,43 @@ def extract(
     from neuroling.features.sharing import on_devices
     from neuroling.features.words import japanese_segmenter, split_words
 
+    place = cache or out
+    if place is None or (cache and out):
+        raise typer.BadParameter("expected one of -o FILE and --cache FOLDER.", param_hint="--out")
     stimuli = read_stimuli(table)
     if unit not in ("sentence", "word", "split"):
         raise typer.BadParameter(f"got {unit!r}; expected sentence, word or split.", param_hint="--unit")
     if segment not in ("blanks", "japanese"):
         raise typer.BadParameter(f"got {segment!r}; expected blanks or japanese.", param_hint="--segment")
-    how = None if unit == "sentence" else _context(context)
+    how = None if context is None else _context(context)
     if unit == "split":
         stimuli = split_words(stimuli, segmenter=japanese_segmenter() if segment == "japanese" else None)
     if dry_run:
         _say_needs(ctx, shard)
         return
-    check_place(out.parent)
+    check_place(place if cache else place.parent)
     stimuli = _shard(stimuli, shard)
     first, *others = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
-    encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
-    features = run(
-        stimuli,
-        on_devices(encoder, [first, *others]) if others else encoder,
-        layers=layer,
-        pool=pool,  # type: ignore[arg-type]  # checked there
-        unit="sentence" if unit == "sentence" else "word",
-        context=how,
-        long=long,  # type: ignore[arg-type]  # checked there
-        batch_tokens=batch_tokens,
-        progress=progress,
-        out=out,
-    )
-    typer.echo(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
+    with _options_as_typed(ctx), _unkept_is_failed():
+        encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
+        features = run(
+            stimuli,
+            on_devices(encoder, [first, *others]) if others else encoder,
+            layers=layer,
+            pool=pool,  # type: ignore[arg-type]  # checked there
+            unit="sentence" if unit == "sentence" else "word",
+            context=how,
+            missing=missing,  # type: ignore[arg-type]  # checked there
+            shared=shared,  # type: ignore[arg-type]  # checked there
+            long=long,  # type: ignore[arg-type]  # checked there
+            normalise=normalise,
+            batch_tokens=batch_tokens,
+            progress=progress,
+            cache=cache,
+            out=out,
+        )
+    typer.echo(f"{place}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
     for key in ("encoder", "revision", "weights_sha256", "device", "dtype", "batching", "torch", "transformers"):
         typer.echo(f"  {key}: {features.attrs[key]}")
     if "deviation_from_float32" in features.attrs:
@@ -110,11 +147,44 @@ def _say_needs(ctx: typer.Context, shard: str | None) -> None:
     with TemporaryDirectory() as folder:
 
         def part(n: int) -> list[str]:
-            changes = {"shard": f"1/{n_shards * whole // n}", "out": Path(folder) / f"{n}.nc", "dry_run": False}
+            kept = "out" if ctx.params["cache"] is None else "cache"
+            changes = {"shard": f"1/{n_shards * whole // n}", kept: Path(folder) / f"{n}.nc", "dry_run": False}
             return arguments_again(ctx, progress=False, **changes)
 
         needs = extrapolate(part, whole)
     typer.echo(needs.to_json())
+
+
+@contextmanager
+def _options_as_typed(ctx: typer.Context) -> Iterator[None]:
+    """Name options in sentences of the Python functions as they are typed here."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(_as_typed(ctx, str(error))) from error
+
+
+def _as_typed(ctx: typer.Context, said: str) -> str:
+    """Turn ``long='truncate'`` into ``--long truncate``, and the name in front of a sentence into its option."""
+    options = {str(parameter.name): parameter.opts[0] for parameter in ctx.command.params}
+    options |= {"name": options["model"], "layers": options["layer"], "devices": options["device"]}
+    name = f"({'|'.join(options)})"
+    said = re.sub(rf"^{name}: ", lambda found: f"{options[found[1]]}: ", said)
+    said = re.sub(rf"\b{name}='([^']*)'", lambda found: f"{options[found[1]]} {found[2]}", said)
+    for python, typed in AS_TYPED.items():
+        said = said.replace(python, typed)
+    return said
+
+
+@contextmanager
+def _unkept_is_failed() -> Iterator[None]:
+    """Fail where Python only warns: features that a cache could not take are nowhere once the command ends."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="cache: .* could not be written", category=UserWarning)
+        try:
+            yield
+        except UserWarning as warning:
+            raise OSError(str(warning).rpartition(";")[0]) from warning
 
 
 def read_stimuli(path: Path) -> Stimuli:
@@ -132,7 +202,8 @@ def read_stimuli(path: Path) -> Stimuli:
     Raises
     ------
     ValueError
-        If the file is no UTF-8 (the message names the byte), or no table with a column ``text``.
+        If the file is no UTF-8 (the message names the byte), a line is blank, cannot be read or has not a cell a column
+        (the message names the line), or there is no column ``text``.
     """
     import pandas as pd
 
@@ -142,19 +213,52 @@ def read_stimuli(path: Path) -> Stimuli:
         raise FileNotFoundError(f"{path} is not there; expected a table with a row a text or word.")
     raw = path.read_bytes()
     try:
-        raw.decode("utf-8")
+        text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: byte {error.start} is no UTF-8 ({error.reason}); save the file as UTF-8.") from error
-    separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
-    try:
-        table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8-sig"
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path}: no table ({error}).") from error
-    if "text" not in table:
-        raise ValueError(f"{path}: has no column 'text' but {list(table.columns)}.")
+    header, *rows = _rows(path, text, "\t" if path.suffix.lower() in (".tsv", ".txt") else ",")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: columns {twice} stand more than once; expected each once.")
+    if "text" not in header:
+        raise ValueError(f"{path}: has no column 'text' but {header}.")
+    table = pd.DataFrame(rows, columns=[name or f"column {place}" for place, name in enumerate(header, 1)], dtype=str)
     return Stimuli(_typed(path, table.set_index("sample") if "sample" in table else table))
+
+
+def _rows(path: Path, text: str, separator: str) -> list[list[str]]:
+    """Give the cells of every row, the header first, and refuse what would shift or drop any."""
+    rows = dict(_cells(path, text, separator))
+    if not rows:
+        raise ValueError(f"{path}: no table, since the file is empty; expected a header and a row a text or word.")
+    width = len(next(iter(rows.values())))
+    mark = "tab" if separator == "\t" else "comma"
+    for line, row in rows.items():
+        if not row:
+            raise ValueError(f"{path}: line {line} is blank; remove it, or write the text that is missing.")
+        if len(row) != width:
+            advice = f"put quotes around a text that holds a {mark}" if len(row) > width else "write what is missing"
+            raise ValueError(f"{path}: line {line} has {len(row)} cells where the header has {width}; {advice}.")
+    return list(rows.values())
+
+
+def _cells(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the number of the line in which a row begins, and its cells; a cell may hold several lines."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, len(text)))  # a story may stand in one cell
+    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}: line {line} cannot be read ({error}); a text that begins with a quotation mark needs quotes "
+            "around all of it, and its own doubled."
+        ) from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -174,14 +278,25 @@ def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _context(given: str) -> Context:
     from neuroling.features.context import Overlapping, Rolling, Whole
 
-    kind, _, number = given.partition(":")
     if given == "whole":
         return Whole()
-    if kind in ("rolling", "overlapping") and number.isdigit():
-        return Rolling(int(number)) if kind == "rolling" else Overlapping(int(number))
+    rolling, overlapping = ROLLING.fullmatch(given), OVERLAPPING.fullmatch(given)
+    try:
+        if rolling:
+            return Rolling(**_numbers(rolling))
+        if overlapping:
+            return Overlapping(**_numbers(overlapping))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--context") from error
     raise typer.BadParameter(
-        f"got {given!r}; expected whole, rolling:WORDS or overlapping:TOKENS.", param_hint="--context"
+        f"got {given!r}; expected whole, rolling:WORDS[,stride=N] or overlapping:TOKENS[,right=N][,tokens=N].",
+        param_hint="--context",
     )
+
+
+def _numbers(found: re.Match[str]) -> dict[str, int]:
+    """Give what was typed; what was not keeps its default."""
+    return {name: int(number) for name, number in found.groupdict().items() if number is not None}
 
 
 def _shard(stimuli: Stimuli, shard: str | None) -> Stimuli:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import Missing, Passage, Shared, tokenise
 from neuroling.features.cache import remember
-from neuroling.features.context import Context, Whole
+from neuroling.features.context import Context, Overlapping, Rolling, Whole
 from neuroling.features.encoder import Encoder
 from neuroling.features.hygiene import tidy, warn_of_repeats
 from neuroling.features.sharing import resolve_encoders
@@ -65,7 +65,7 @@ class Plan:
 
 def extract(
     stimuli: Stimuli,
-    encoder: Encoder | Sequence[Encoder] | str = "minilm",
+    encoder: Encoder | Sequence[Encoder] | str | Path = "minilm",
     *,
     layers: Sequence[int] | int | None = None,
     pool: AnyPool = "mean",
@@ -92,7 +92,7 @@ def extract(
     stimuli : Stimuli
         One row a text, or one row a word, in order, with the label of its sentence or story as ``group``;
         :func:`~neuroling.features.words.split_words` makes the latter from the former.
-    encoder : Encoder, sequence of Encoder or str
+    encoder : Encoder, sequence of Encoder, str or Path
         A loaded encoder, copies of it from :func:`~neuroling.features.sharing.on_devices`, which share the work, or
         what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
     layers : int or sequence of int, optional
@@ -101,7 +101,7 @@ def extract(
         How pieces of a word, or tokens of a text, become one vector. Texts count their special tokens in, as
         Sentence-BERT does. For texts also ``"weighted"`` (the i-th token weighs i; Muennighoff 2022), ``"cls"`` (the
         first special token) and ``"model"`` (pooling and normalisation of a sentence-transformers model, from its own
-        files).
+        files; one that wants a prompt in front of texts, or small letters its tokenizer does not make, is refused).
     unit : {"sentence", "word"}
         Whether each row is a text by itself, or a word read in its group.
     context : Whole, Rolling or Overlapping, optional
@@ -121,7 +121,8 @@ def extract(
     progress : bool
         Show a progress bar.
     cache : Path, optional
-        Folder of earlier features, found by weights, tokenizer, texts, spans, options and library versions.
+        Folder of earlier features, found by weights, tokenizer, texts, spans, options and library versions. Not
+        together with ``out``, whose file is found again by itself.
     out : Path, optional
         NetCDF file to write to while computing, for what does not fit into memory; the result then reads from it. A
         run that was interrupted goes on where it stopped.
@@ -136,6 +137,8 @@ def extract(
     ------
     ValueError
         For texts or words that cannot be read as they are, and for options that do not exist; the message says which.
+    TypeError
+        For stimuli, encoders, layers or a context of another type.
 
     References
     ----------
@@ -149,7 +152,10 @@ def extract(
     >>> states.shape, states.layer_name.values.tolist(), str(states.sample.values[-1])
     ((9, 2, 384), ['embeddings', 'block 6'], 'b/4')
     """
-    _check_choices(pool, unit, long, context)
+    _check_types(stimuli, context)
+    _check_choices(pool, unit, long, context, missing, shared)
+    if cache is not None and out is not None:
+        raise ValueError("cache: cannot be used with out=, whose file is found again by itself; leave one of them out.")
     encoders = resolve_encoders(encoder, device)
     encoder = encoders[0]
     if unit == "word":
@@ -167,7 +173,8 @@ def extract(
         **encoder.provenance(),
         **_cost(encoder),
     }
-    description = {"step": "extract", **options, "layers": chosen, **plan.key, **encoder.provenance()}
+    kept = cache is not None or out is not None  # or nobody asks
+    description = {"step": "extract", **options, "layers": chosen, **plan.key, **(encoder.identity() if kept else {})}
     template = _labelled(stimuli, encoder, chosen, plan).assign_attrs(attrs)
 
     def compute(readings: list[Reading], n_rows: int, show: bool) -> NDArray[np.float32]:
@@ -196,7 +203,14 @@ def _cost(encoder: Encoder) -> dict[str, str]:
     return {"deviation_from_float32": said}
 
 
-def _check_choices(pool: str, unit: str, long: str, context: object) -> None:
+def _check_types(stimuli: object, context: object) -> None:
+    if not isinstance(stimuli, Stimuli):
+        raise TypeError(f"stimuli: got {type(stimuli).__name__}; expected Stimuli. See Stimuli.from_texts.")
+    if context is not None and not isinstance(context, Whole | Rolling | Overlapping):
+        raise TypeError(f"context: got {context!r}; expected Whole(), Rolling(words=…) or Overlapping(left=…).")
+
+
+def _check_choices(pool: str, unit: str, long: str, context: object, missing: str, shared: str) -> None:
     if unit not in POOLS:
         raise ValueError(f"unit: got {unit!r}; expected 'sentence' or 'word'.")
     if pool not in POOLS[unit]:
@@ -205,6 +219,13 @@ def _check_choices(pool: str, unit: str, long: str, context: object) -> None:
         raise ValueError(f"long: got {long!r}; expected 'error' or 'truncate'.")
     if unit == "sentence" and context is not None:
         raise ValueError("context: is for words; with unit='sentence' each text is read by itself.")
+    for name, given in {"missing": missing, "shared": shared}.items():
+        if unit == "sentence" and given != "error":
+            raise ValueError(f"{name}: got {given!r}, which is for words; with unit='sentence' leave it out.")
+    if unit == "word" and long != "error":
+        raise ValueError(
+            "long: is for texts; with unit='word' choose context=Rolling(words=…) or Overlapping(left=…) instead."
+        )
 
 
 def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list[int]:
@@ -223,8 +244,10 @@ def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list
     """
     if layers is None:
         return list(range(encoder.n_layers + 1))
-    asked = [layers] if isinstance(layers, int) else list(layers)
-    chosen = [encoder.resolve_layer(layer) for layer in asked]
+    asked = list(layers) if isinstance(layers, Iterable) else [layers]
+    if not all(isinstance(layer, int | np.integer) for layer in asked):
+        raise TypeError(f"layers: got {layers!r}; expected numbers of layers, such as 6, -1 or [0, 6].")
+    chosen = [encoder.resolve_layer(int(layer)) for layer in asked]
     if not chosen or len(set(chosen)) != len(chosen):
         raise ValueError(f"layers: got {asked}; expected at least one, and each once.")
     return chosen
@@ -276,7 +299,41 @@ def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
         ours = [str(config["pooling_mode"])]
     if not ours:
         raise ValueError(f"pool: {encoder.name} pools by {wanted}; expected one of {list(POOLING_MODES.values())}.")
+    recipe = f"pool={ours[0]!r} and normalise={'Normalize' in kinds}"
+    wishes = _settings(encoder.folder / "config_sentence_transformers.json")
+    reader = _settings(encoder.folder / str(modules[0]["path"]) / "sentence_bert_config.json")
+    _refuse_other_texts(encoder, {**wishes, **reader, **config}, recipe)
     return ours[0], "Normalize" in kinds
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _refuse_other_texts(encoder: Encoder, wishes: dict[str, Any], recipe: str) -> None:
+    """Refuse a model whose own files change texts before they are read."""
+    prompt = (wishes.get("prompts") or {}).get(wishes.get("default_prompt_name"))
+    if prompt and not wishes.get("include_prompt", True):
+        raise ValueError(
+            f"pool: {encoder.name} puts its prompt {prompt!r} in front of every text and leaves it out of the pooling; "
+            "use sentence-transformers for this model."
+        )
+    if prompt:
+        raise ValueError(
+            f"pool: {encoder.name} wants its prompt {prompt!r} in front of every text; put it there yourself, with "
+            f"{recipe}."
+        )
+    if wishes.get("do_lower_case") and not _lowers(encoder):
+        raise ValueError(
+            f"pool: {encoder.name} wants texts in lower case, and its tokenizer keeps capitals; lower-case them "
+            f"yourself, with {recipe}."
+        )
+
+
+def _lowers(encoder: Encoder) -> bool:
+    """Whether a tokenizer makes capitals small before it looks for pieces."""
+    normalizer = encoder.tokenizer.backend_tokenizer.normalizer if encoder.tokenizer.is_fast else None
+    return normalizer is not None and bool(normalizer.normalize_str("A") == normalizer.normalize_str("a"))
 
 
 def plan_texts(encoder: Encoder, stimuli: Stimuli, long: str, *, stacklevel: int = 2) -> Plan:

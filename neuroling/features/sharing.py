@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,13 +61,13 @@ def _copied(model: PreTrainedModel, place: torch.device) -> PreTrainedModel:
     return copied
 
 
-def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str, device: str) -> list[Encoder]:
-    """Turn a name, an encoder or several into a list of encoders that give the same numbers.
+def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str | Path, device: str) -> list[Encoder]:
+    """Turn a name, a folder, an encoder or several into a list of encoders that give the same numbers.
 
     Parameters
     ----------
-    encoder : Encoder, sequence of Encoder or str
-        A name is loaded.
+    encoder : Encoder, sequence of Encoder, str or Path
+        A name or a folder is loaded.
     device : str
         Where to load it.
 
@@ -78,10 +79,15 @@ def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str, device: str) ->
     ------
     ValueError
         If they are not copies of one another.
+    TypeError
+        If there is something else among them.
     """
-    if isinstance(encoder, str):
+    if isinstance(encoder, str | Path):
         return [load_encoder(encoder, device=device)]
-    encoders = [encoder] if isinstance(encoder, Encoder) else list(encoder)
+    encoders = list(encoder) if isinstance(encoder, Iterable) else [encoder]
+    strange = [type(other).__name__ for other in encoders if not isinstance(other, Encoder)]
+    if strange:
+        raise TypeError(f"encoder: got {strange}; expected a name, a folder, an Encoder or copies of one.")
     if not encoders or any(other.provenance() != encoders[0].provenance() for other in encoders):
         raise ValueError(
             f"encoder: got {[other.name for other in encoders]}; expected one, or copies of one on several devices, as "

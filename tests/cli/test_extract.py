@@ -89,6 +89,10 @@ def test_a_second_run_finds_the_file_finished(call, table, tmp_path):
         (("--unit", "word", "--context", "all"), "expected whole, rolling:WORDS"),
         (("--shard", "3/2"), "expected I/N"),
         (("--unit", "split", "--segment", "klingon"), "expected blanks or japanese"),
+        (("--unit", "word", "--context", "rolling:4,left=2"), "expected whole, rolling:WORDS"),
+        (("--unit", "word", "--context", "rolling:4,stride=0"), "at least 0 and at least 1 words"),
+        (("--unit", "word", "--context", "overlapping:8,tokens=8"), "more tokens than left and right together"),
+        (("--cache", "kept"), "expected one of -o FILE and --cache FOLDER"),
     ],
 )
 def test_options_that_do_not_exist_are_wrong_usage(call, table, tmp_path, options, message):
@@ -106,6 +110,15 @@ def test_options_that_do_not_exist_are_wrong_usage(call, table, tmp_path, option
         (b"sample,text,onset\na,b,early\n", "onset: 1 entries are no numbers"),
         (b"sample,text\na,b\na,c\n", "occur more than once"),
         (b"sample,text\na,\n", "empty or blank"),
+        (b"sample,text\na,Hello, world\nb,Yes, please\n", "line 2 has 3 cells where the header has 2"),
+        (b"text\nHello, world\nYes, please\n", "line 2 has 2 cells where the header has 1"),
+        (b'sample,text\na,"two\nlines"\nb,Hello, world\n', "line 4 has 3 cells"),
+        (b"sample,text,condition\na,b,c\na,b\n", "line 3 has 2 cells where the header has 3"),
+        (b"text\nx\n\ny\n", "line 3 is blank"),
+        (b"\ntext\nx\n", "line 1 is blank"),
+        (b"text,text\na,b\n", "columns ['text'] stand more than once"),
+        (b'text\n"Hello," she said\n', "line 2 cannot be read"),
+        (b'text\nx\n"Hello\ny\n', "line 3 cannot be read"),
     ],
 )
 def test_tables_that_cannot_be_read_fail_in_one_line(call, tmp_path, content, message):
@@ -122,6 +135,147 @@ def test_an_unpinned_model_fails_in_one_line(call, table, tmp_path):
 
 def test_words_that_look_like_missing_values_stay_words(table):
     assert read_stimuli(table).texts == ["The cat saw the dog.", "NA", "null", "A ship."]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("t.csv", "\ufefftext\na\n", ["a"]),
+        ("t.csv", "text\r\na\r\nb\r\n", ["a", "b"]),
+        ("t.csv", "text\na\nb", ["a", "b"]),
+        ("t.csv", "text\na\nb\n\n\n", ["a", "b"]),
+        ("t.csv", "text\nNA\nnull\nNone\nnan\nN/A\n1\n", ["NA", "null", "None", "nan", "N/A", "1"]),
+        ("t.csv", 'text\n"Hello, world"\n"two\nlines"\n', ["Hello, world", "two\nlines"]),
+        ("t.csv", 'text\nsay "hi"\n"say ""hi"""\n', ['say "hi"', 'say "hi"']),
+        ("t.csv", f"text\n{'a' * 200_000}\n", ["a" * 200_000]),
+        ("t.TSV", "sample\ttext\nNA\tHello, world\nb\tYes, please\n", ["Hello, world", "Yes, please"]),
+        ("t.txt", "text\nHello, world\n", ["Hello, world"]),
+    ],
+)
+def test_texts_are_read_to_the_letter(tmp_path, name, content, texts):
+    (tmp_path / name).write_bytes(content.encode())
+    assert read_stimuli(tmp_path / name).texts == texts
+
+
+def test_a_tab_too_many_is_refused_where_tabs_part_columns(tmp_path):
+    (tmp_path / "t.tsv").write_text("sample\ttext\na\tHello,\tworld\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line 2 has 3 cells .* put quotes around a text that holds a tab"):
+        read_stimuli(tmp_path / "t.tsv")
+
+
+def test_columns_without_a_name_travel_along(tmp_path):
+    """As pandas writes them: its index first, without a name."""
+    (tmp_path / "t.csv").write_text(",text,\n0,a,\n1,b,\n", encoding="utf-8")
+    stimuli = read_stimuli(tmp_path / "t.csv")
+    assert (stimuli.texts, len(stimuli.table.columns)) == (["a", "b"], 3)
+
+
+# --- options of the Python function -----------------------------------------------------------------------------------
+
+WORDS = "sample,text,group\n1,cat,s\n2,\u200d,s\n3,dog,s\n4,saw,s\n5,ship,s\n"
+
+
+@pytest.fixture
+def word_table(tmp_path: Path) -> Path:
+    path = tmp_path / "words.csv"
+    path.write_text(WORDS, encoding="utf-8")
+    return path
+
+
+AS_WORDS = ("--unit", "word", "-l", "0", "--device", "cpu", "--no-progress")
+
+
+def test_words_without_pieces_may_be_nan(call, word_table, tmp_path):
+    refused = call("--quiet", "extract", word_table, "-o", tmp_path / "f.nc", *AS_WORDS)
+    assert (refused.exit_code, "say --missing nan" in refused.stderr) == (1, True)
+    answer = call("extract", word_table, "-o", tmp_path / "f.nc", *AS_WORDS, "--missing", "nan", "--shared", "both")
+    assert answer.exit_code == 0, answer.stderr
+    with xr.open_dataarray(tmp_path / "f.nc") as found:
+        assert found.isnull().all(["layer", "feature"]).values.tolist() == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("given", "context"),
+    [
+        ("whole", "Whole()"),
+        ("rolling:2", "Rolling(words=2, stride=1)"),
+        ("rolling:2,stride=3", "Rolling(words=2, stride=3)"),
+        ("overlapping:8", "Overlapping(left=8, right=0, tokens=None)"),
+        ("overlapping:8,right=4", "Overlapping(left=8, right=4, tokens=None)"),
+        ("overlapping:8,right=4,tokens=20", "Overlapping(left=8, right=4, tokens=20)"),
+        ("overlapping:8,tokens=20", "Overlapping(left=8, right=0, tokens=20)"),
+    ],
+)
+def test_every_setting_of_a_context_can_be_given(call, word_table, tmp_path, given, context):
+    options = (*AS_WORDS, "--missing", "nan", "--context", given)
+    answer = call("extract", word_table, "-o", tmp_path / "f.nc", *options)
+    assert answer.exit_code == 0, answer.stderr
+    with xr.open_dataarray(tmp_path / "f.nc") as found:
+        assert found.attrs["context"] == context
+
+
+def test_vectors_have_unit_length_on_request(call, table, tmp_path):
+    options = ("-l", "6", "--device", "cpu", "--no-progress", "--normalise")
+    answer = call("extract", table, "-o", tmp_path / "f.nc", *options)
+    assert answer.exit_code == 0, answer.stderr
+    with xr.open_dataarray(tmp_path / "f.nc") as found:
+        np.testing.assert_allclose(np.linalg.norm(found.values, axis=-1), 1, atol=1e-5)
+
+
+def test_a_cache_that_was_filled_serves_the_python_function(call, table, tmp_path, monkeypatch):
+    answer = call("extract", table, "--cache", tmp_path / "kept", "-l", "6", "--device", "cpu", "--no-progress")
+    assert answer.exit_code == 0, answer.stderr
+    assert "kept: sample 4 × layer 1 × feature 384" in answer.stdout
+    monkeypatch.setattr("neuroling.features.extract.embed", None)  # the model cannot run again
+    found = extract(read_stimuli(table), load_encoder("minilm", device="cpu"), layers=6, cache=tmp_path / "kept")
+    assert found.sizes["sample"] == 4
+
+
+def test_a_cache_that_takes_nothing_is_a_failure(call, table, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neuroling.features.cache.write_entry", full)
+    options = ("-l", "0", "--device", "cpu", "--no-progress")
+    answer = call("--quiet", "extract", table, "--cache", tmp_path / "kept", *options)
+    assert (answer.exit_code, "could not be written" in answer.stderr) == (1, True)
+
+
+def test_a_cache_that_is_a_file_is_refused_before_any_work(call, table):
+    answer = call("--quiet", "extract", table, "--cache", table, "-m", "nowhere")
+    assert (answer.exit_code, "is a file; choose a folder" in answer.stderr) == (1, True)
+
+
+def test_a_place_for_features_must_be_given(call, table):
+    answer = call("extract", table)
+    assert answer.exit_code == 2
+    assert "expected one of -o FILE and --cache FOLDER" in " ".join(answer.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--long", "cut"), "--long: got 'cut'"),
+        (("-l", "7"), "--layer: got 7"),
+        (("--context", "rolling:4"), "--context: is for words; with --unit sentence"),
+        (("--missing", "nan"), "--missing: got 'nan', which is for words; with --unit sentence"),
+        (("--shared", "none"), "--shared: got 'none', which is for words"),
+        (("--unit", "word", "--shared", "none"), "--shared: got 'none'"),
+        (("--unit", "split", "--long", "truncate"), "with --unit word choose --context rolling:WORDS or overlapping:"),
+    ],
+)
+def test_errors_name_options_as_they_are_typed(call, table, tmp_path, options, message):
+    answer = call("--quiet", "extract", table, "-o", tmp_path / "f.nc", "--device", "cpu", "--no-progress", *options)
+    assert (answer.exit_code, message in answer.stderr) == (1, True), answer.stderr
+
+
+def test_what_is_too_long_is_told_the_options_that_help(call, tmp_path):
+    (tmp_path / "long.csv").write_text(f"sample,text\na,{'cat ' * 600}\n", encoding="utf-8")
+    options = ("-o", tmp_path / "f.nc", "--device", "cpu", "--no-progress")
+    answer = call("--quiet", "extract", tmp_path / "long.csv", *options)
+    assert "say --long truncate" in answer.stderr
+    answer = call("--quiet", "extract", tmp_path / "long.csv", *options, "--unit", "split")
+    assert "use --context overlapping:TOKENS or rolling:WORDS" in answer.stderr
 
 
 def test_shards_follow_the_order_of_the_table(tmp_path):

@@ -77,6 +77,73 @@ def test_a_recipe_that_is_not_known_is_refused(
         extract(STIMULI, replace(minilm, folder=None), pool="model")
 
 
+@pytest.fixture
+def own(minilm: Encoder, tmp_path: Path) -> Callable[[str, dict[str, object]], Encoder]:
+    """MiniLM with one of its configuration files written anew."""
+
+    def configured(name: str, config: dict[str, object]) -> Encoder:
+        folder = tmp_path / "model"
+        if not folder.exists():
+            shutil.copytree(minilm.folder, folder)  # type: ignore[arg-type]
+        (folder / name).write_text(json.dumps(config))
+        return replace(minilm, name="model", folder=folder)
+
+    return configured
+
+
+PROMPTS = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"}
+POOLING = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True, "include_prompt": False}
+
+
+def test_a_model_that_wants_a_prompt_is_refused(own: Callable[[str, dict[str, object]], Encoder]) -> None:
+    advice = "'query: ' in front of every text; put it there yourself, with pool='mean' and normalise=True"
+    with pytest.raises(ValueError, match=advice):
+        extract(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
+
+
+@pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+@pytest.mark.parametrize("cased", ["gpt2", "bert"])
+def test_a_model_that_wants_small_letters_is_refused_if_its_tokenizer_keeps_capitals(
+    own: Callable[[str, dict[str, object]], Encoder], family: Callable[[str], Encoder], cased: str
+) -> None:
+    encoder = own("sentence_bert_config.json", {"do_lower_case": True})
+    with pytest.raises(ValueError, match="lower-case them yourself, with pool='mean' and normalise=True"):
+        extract(STIMULI, replace(encoder, tokenizer=family(cased).tokenizer), pool="model")
+
+
+def test_a_prompt_that_is_not_pooled_is_refused(own: Callable[[str, dict[str, object]], Encoder]) -> None:
+    own("1_Pooling/config.json", POOLING)
+    with pytest.raises(ValueError, match="leaves it out of the pooling; use sentence-transformers"):
+        extract(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("config_sentence_transformers.json", {**PROMPTS, "default_prompt_name": None}),
+        ("config_sentence_transformers.json", {**PROMPTS, "default_prompt_name": "document"}),
+        ("1_Pooling/config.json", POOLING),  # without a prompt nothing is left out
+        ("sentence_bert_config.json", {"do_lower_case": True}),  # as its tokenizer does
+    ],
+)
+def test_a_model_that_takes_texts_as_they_are_is_read(
+    own: Callable[[str, dict[str, object]], Encoder], minilm: Encoder, name: str, config: dict[str, object]
+) -> None:
+    found = extract(STIMULI, own(name, config), pool="model", layers=-1)
+    np.testing.assert_array_equal(found.values, extract(STIMULI, minilm, pool="model", layers=-1).values)
+
+
+def test_what_the_refusal_of_a_prompt_advises_is_what_sentence_transformers_does(
+    own: Callable[[str, dict[str, object]], Encoder],
+) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    encoder = own("config_sentence_transformers.json", PROMPTS)
+    prompted = Stimuli.from_texts(["query: " + text for text in TEXTS], labels=STIMULI.labels)
+    found = extract(prompted, encoder, pool="mean", normalise=True, layers=-1)
+    peer = library.SentenceTransformer(str(encoder.folder), device="cpu")
+    np.testing.assert_allclose(found.values[:, 0], peer.encode(TEXTS), atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
 @pytest.mark.parametrize("name", ["gpt2", "llama", "gpt-neox"])
 def test_overlapping_chunks_of_a_causal_model_equal_reading_anew(family: Callable[[str], Encoder], name: str) -> None:
@@ -126,6 +193,15 @@ def test_context_beyond_the_encoder_is_refused(
         extract(STORY, replace(family("gpt2"), max_tokens=94), unit="word", context=context)
 
 
+def test_context_beyond_the_encoder_names_the_word(family: Callable[[str], Encoder]) -> None:
+    words = Stimuli.from_texts(["a", "cat", "x" * 40, "dog"], labels=[7, 8, 9, 10], group=["s", "t", "t", "t"])
+    encoder = replace(family("gpt2"), max_tokens=20)
+    with pytest.raises(ValueError, match="the 2 words up to 9 are"):
+        extract(words, encoder, unit="word", context=Rolling(words=1))
+    with pytest.raises(ValueError, match="the word 9 and its context do not fit"):
+        extract(words, encoder, unit="word", context=Overlapping(left=2))
+
+
 @pytest.mark.parametrize(("left", "right", "tokens"), [(-1, 0, None), (0, -1, None), (10, 10, 20)])
 def test_chunks_that_make_no_sense_are_refused(left: int, right: int, tokens: int | None) -> None:
     with pytest.raises(ValueError, match="left, right, tokens: got"):
@@ -153,11 +229,48 @@ def test_a_word_without_pieces_may_be_nan(minilm: Encoder) -> None:
         ({"unit": "word", "missing": "skip"}, "missing: got"),
         ({"unit": "word", "shared": "none"}, "shared: got"),
         ({"batch_tokens": 0}, "batch_tokens: got 0"),
+        ({"missing": "nan"}, "missing: got 'nan', which is for words"),
+        ({"shared": "both"}, "shared: got 'both', which is for words"),
+        ({"unit": "word", "long": "truncate"}, "long: is for texts"),
     ],
 )
 def test_options_that_do_not_exist_are_named(minilm: Encoder, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         extract(STIMULI, minilm, **options)  # type: ignore[arg-type]
+
+
+def test_a_cache_is_refused_beside_a_file(minilm: Encoder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cache: cannot be used with out="):
+        extract(STIMULI, minilm, cache=tmp_path / "kept", out=tmp_path / "f.nc")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stimuli": ["a cat", "a dog"]}, "stimuli: got list; expected Stimuli"),
+        ({"encoder": 6}, r"encoder: got \['int'\]; expected a name, a folder, an Encoder"),
+        ({"encoder": ["minilm", "minilm"]}, r"encoder: got \['str', 'str'\]"),
+        ({"layers": 1.0}, r"layers: got 1\.0; expected numbers of layers"),
+        ({"layers": [0, 1.5]}, r"layers: got \[0, 1\.5\]"),
+        ({"layers": "last"}, "layers: got 'last'"),
+        ({"unit": "word", "context": "rolling"}, r"context: got 'rolling'; expected Whole\(\), Rolling\(words=…\) or"),
+        ({"unit": "word", "context": Rolling}, r"context: got .*; expected Whole\(\)"),
+    ],
+)
+def test_arguments_of_another_type_are_named(minilm: Encoder, options: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        extract(**{"stimuli": STIMULI, "encoder": minilm, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layers", [np.int64(3), [np.int64(3)], np.array([3]), range(3, 4)])
+def test_layers_may_be_numbers_of_numpy(minilm: Encoder, tmp_path: Path, layers: object) -> None:
+    found = extract(STIMULI, minilm, layers=layers, cache=tmp_path)  # type: ignore[arg-type]
+    assert found.identical(extract(STIMULI, minilm, layers=3))
+
+
+def test_a_folder_is_loaded(tiny_folder: Path, tiny: Encoder) -> None:
+    texts = Stimuli.from_texts(["the cat saw a dog"])
+    assert extract(texts, tiny_folder, device="cpu").identical(extract(texts, tiny))
 
 
 def test_a_decoder_has_no_first_special_token(family: Callable[[str], Encoder]) -> None:
