@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import warnings
 from collections.abc import Iterator
@@ -228,7 +226,12 @@ def read_stimuli(path: Path) -> Stimuli:
 
 def _rows(path: Path, text: str, separator: str) -> list[list[str]]:
     """Give the cells of every row, the header first, and refuse what would shift or drop any."""
-    rows = dict(_cells(path, text, separator))
+    from neuroling.core.cells import rows_of_cells
+
+    try:
+        rows = dict(rows_of_cells(text, separator))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     if not rows:
         raise ValueError(f"{path}: no table, since the file is empty; expected a header and a row a text or word.")
     width = len(next(iter(rows.values())))
@@ -240,25 +243,6 @@ def _rows(path: Path, text: str, separator: str) -> list[list[str]]:
             advice = f"put quotes around a text that holds a {mark}" if len(row) > width else "write what is missing"
             raise ValueError(f"{path}: line {line} has {len(row)} cells where the header has {width}; {advice}.")
     return list(rows.values())
-
-
-def _cells(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the number of the line in which a row begins, and its cells; a cell may hold several lines."""
-    before = csv.field_size_limit()
-    csv.field_size_limit(max(before, len(text)))  # a story may stand in one cell
-    reader = csv.reader(io.StringIO(text.rstrip("\r\n"), newline=""), delimiter=separator, strict=True)
-    line = 1
-    try:
-        for row in reader:
-            yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}: line {line} cannot be read ({error}); a text that begins with a quotation mark needs quotes "
-            "around all of it, and its own doubled."
-        ) from error
-    finally:
-        csv.field_size_limit(before)
 
 
 def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import warnings
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuroling.core.cells import rows_of_cells
 from neuroling.core.stimuli import Stimuli
 from neuroling.data.errors import CorruptData, require_file
 
@@ -171,9 +171,10 @@ def _parsed(path: Path, text: str, separator: str, columns: Sequence[str]) -> pd
             table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise CorruptData(path, f"no table can be read ({str(error).strip()})", f"columns {list(columns)}") from error
-    for row, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator)):
-        if cells and len(cells) != len(table.columns):  # pandas would fill up a row that was cut short
-            raise CorruptData(path, f"{len(cells)} cells in row {row}", f"{len(table.columns)}, one a column")
+    for line, cells in rows_of_cells(text, separator, strict=False):
+        if len(cells) != len(table.columns):  # pandas would fill up a row that was cut short, and skip a blank line
+            found = f"{len(cells)} cells in line {line}" if cells else f"line {line} is blank"
+            raise CorruptData(path, found, f"{len(table.columns)}, one a column")
     return table
 
 

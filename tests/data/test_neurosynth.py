@@ -116,7 +116,7 @@ def test_a_twin_of_impossible_size_is_refused(tmp_path: Path, n_articles: int) -
         (METADATA, "title", "headline", r"so \['title'\] are missing"),
         (METADATA, "1997", "later", r"'year' are not finite numbers, the first is 'later'"),
         (METADATA, "90000003", "90000999", r"1 articles, first '90000003', not in .*metadata"),
-        (COORDINATES, "\t1.\t", "\t", r"cells in row 1; expected 7"),
+        (COORDINATES, "\t1.\t", "\t", r"cells in line 2; expected 7"),
         (COORDINATES, ".0\t", "e999\t", r"'[xyz]' are not finite numbers"),
     ],
 )

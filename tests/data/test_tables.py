@@ -29,6 +29,12 @@ def test_columns_of_stimuli_are_kept_and_times_are_numbers(tmp_path: Path) -> No
     assert stimuli.table["condition"].tolist() == ["animal", "tool"]
 
 
+def test_a_story_may_stand_in_one_cell(tmp_path: Path) -> None:
+    path = tmp_path / "story.csv"
+    path.write_text(f'label,text\na,"{"the cat, and " * 20_000}"\n')
+    assert len(read_stimuli(path, label="label").texts[0]) == 13 * 20_000
+
+
 def test_a_packed_table_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "words.csv.gz", gzip.compress("text\nété\n".encode("utf-8-sig")))
     assert read_stimuli(path).texts == ["été"]
@@ -45,7 +51,8 @@ def test_numbers_are_read_with_their_shape(tmp_path: Path) -> None:
         ("nul.csv", b"text\na\0b\n", r"NUL character at position 6"),
         ("empty.csv", b"", r"no table can be read"),
         ("other.csv", b"word\ndog\n", r"columns \['word'\], so \['text'\] are missing"),
-        ("short.csv", b"text,onset\ndog,1\ncat\n", r"1 cells in row 2; expected 2"),
+        ("short.csv", b"text,onset\ndog,1\ncat\n", r"1 cells in line 3; expected 2"),
+        ("blank.csv", b"text,onset\ndog,1\n\ncat,2\n", r"line 3 is blank; expected 2"),
         ("long.csv", b"text,onset\ndog,1\ncat,2,3\n", r"no table can be read"),
         ("word.csv", b"text,onset\ndog,soon\n", r"'onset' are not finite numbers, the first is 'soon' in line 2"),
         ("hole.csv", b"text,onset\ndog,\n", r"the first is '' in line 2"),
