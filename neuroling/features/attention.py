@@ -15,7 +15,7 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.context import Whole
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import Plan, plan_texts, plan_words
-from neuroling.features.forward import pack_inputs
+from neuroling.features.forward import no_cache, pack_inputs, take_attention
 from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.states import Pool, Reading, plan_packs, pool_pieces
@@ -117,7 +117,9 @@ def attention(
     chosen = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, "sentence" if unit == "token" else "word")
     found: dict[object, AttentionMaps] = {}
-    for reading, maps, _ in _watched(encoder, plan.readings, chosen, heads=False):
+    packs = encoder.passes.batching == "packed"
+    maps_of = _watched_maps(encoder, plan.readings, chosen) if packs else _own_maps(encoder, plan.readings, chosen)
+    for reading, maps in maps_of:
         row = int(reading.row[0])
         if unit == "token":
             names = [str(token) for token in encoder.tokenizer.convert_ids_to_tokens(reading.ids.tolist())]
@@ -162,11 +164,16 @@ def head_outputs(
         Features are named ``"head/unit"``, and the coordinate ``head`` numbers their heads from 0.
     """
     encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    if encoder.passes.batching != "packed":
+        raise ValueError(
+            f"encoder: {encoder.name} ({encoder.model.config.model_type}) does not call the attention function "
+            "given to it, so its heads cannot be watched; use a model of another family."
+        )
     chosen = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, unit)
     values: NDArray[np.float32] | None = None
     width = 0
-    for reading, _, outputs in _watched(encoder, plan.readings, chosen, heads=True):
+    for reading, outputs in _watched_heads(encoder, plan.readings, chosen):
         n_heads, width = outputs.shape[2:]
         if values is None:
             values = np.full((len(stimuli), len(chosen), n_heads * width), np.nan, dtype=np.float32)
@@ -182,11 +189,6 @@ def head_outputs(
 
 
 def _blocks(encoder: Encoder, layers: Sequence[int] | None) -> list[int]:
-    if encoder.passes.batching != "packed":
-        raise ValueError(
-            f"encoder: {encoder.name} ({encoder.model.config.model_type}) does not call the attention function "
-            "given to it, so its heads cannot be watched; use a model of another family."
-        )
     chosen = list(range(1, encoder.n_layers + 1)) if layers is None else list(layers)
     wrong = [layer for layer in chosen if not 1 <= layer <= encoder.n_layers]
     if wrong or not chosen:
@@ -200,10 +202,29 @@ def _plan(encoder: Encoder, stimuli: Stimuli, unit: str) -> Plan:
     return plan_texts(encoder, stimuli, "error", stacklevel=4)
 
 
-def _watched(
-    encoder: Encoder, readings: Sequence[Reading], layers: list[int], *, heads: bool
-) -> Iterator[tuple[Reading, NDArray[np.float32], NDArray[np.float32]]]:
-    """Give readings with maps (layer, head, query, key), or with outputs (layer, token, head, unit)."""
+def _watched_maps(
+    encoder: Encoder, readings: Sequence[Reading], layers: list[int]
+) -> Iterator[tuple[Reading, NDArray[np.float32]]]:
+    """Give readings with maps, shape (layer, head, query, key), as our attention function writes them out."""
+    for chosen, layout in _watched(encoder, readings, heads=False):
+        rows = [[row for run in layout.maps[layer - 1] for row in run] for layer in layers]  # (layer, sequence)
+        for place, reading in enumerate(chosen):
+            yield reading, torch.stack([row[place] for row in rows]).cpu().numpy()
+
+
+def _watched_heads(
+    encoder: Encoder, readings: Sequence[Reading], layers: list[int]
+) -> Iterator[tuple[Reading, NDArray[np.float32]]]:
+    """Give readings with what heads hand on, shape (layer, token, head, unit)."""
+    for chosen, layout in _watched(encoder, readings, heads=True):
+        outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
+        own = [len(reading.ids) for reading in chosen]
+        for reading, part in zip(chosen, torch.split(outputs, own, dim=1), strict=True):
+            yield reading, part.numpy()
+
+
+def _watched(encoder: Encoder, readings: Sequence[Reading], *, heads: bool) -> Iterator[tuple[list[Reading], Layout]]:
+    """Read packs, and keep what our attention function sees."""
     lengths = [len(reading.ids) for reading in readings]
 
     def watch(pack: NDArray[np.intp]) -> tuple[list[Reading], Layout]:
@@ -211,23 +232,40 @@ def _watched(
         own = [lengths[row] for row in pack]
         layout = Layout.of(own, keep_heads=heads, keep_maps=not heads)
         ids = torch.as_tensor(np.concatenate([reading.ids for reading in chosen]))[None].to(encoder.device)
-        cache = {"use_cache": False} if getattr(encoder.model.config, "use_cache", None) else {}
         with torch.inference_mode(), packed(layout):
-            encoder.model(input_ids=ids, position_ids=pack_inputs(encoder.passes, own, encoder.device), **cache)
+            positions = pack_inputs(encoder.passes, own, encoder.device)
+            encoder.model(input_ids=ids, position_ids=positions, **no_cache(encoder.model))
         return chosen, layout
 
-    empty = np.empty(0, dtype=np.float32)
     for pack in plan_packs(lengths, MAP_TOKENS):
-        for chosen, layout in in_halves(watch, pack, lengths, encoder.device):
-            if heads:
-                outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
-                own = [len(reading.ids) for reading in chosen]
-                for reading, part in zip(chosen, torch.split(outputs, own, dim=1), strict=True):
-                    yield reading, empty, part.numpy()
-            else:
-                rows = [[row for run in layout.maps[layer - 1] for row in run] for layer in layers]  # (layer, sequence)
-                for place, reading in enumerate(chosen):
-                    yield reading, torch.stack([row[place] for row in rows]).cpu().numpy(), empty
+        yield from in_halves(watch, pack, lengths, encoder.device)
+
+
+def _own_maps(
+    encoder: Encoder, readings: Sequence[Reading], layers: list[int]
+) -> Iterator[tuple[Reading, NDArray[np.float32]]]:
+    """Give readings with the maps that a model itself gives where its attention is written out, one at a time."""
+    model = encoder.model
+    own: str = model.config._attn_implementation
+    if not take_attention(model, "eager"):  # its maps may lack the mask that it reads with, as Falcon's do
+        raise ValueError(
+            f"encoder: the attention of {encoder.name} ({model.config.model_type}) cannot be written out once it is "
+            "loaded; use a model of another family."
+        )
+    try:
+        for reading in readings:
+            ids = torch.as_tensor(reading.ids)[None].to(encoder.device)
+            with torch.inference_mode():
+                maps = model(input_ids=ids, output_attentions=True, **no_cache(model)).attentions
+            n_tokens = len(reading.ids)
+            if not maps or any(one is None or one.shape[-2:] != (n_tokens, n_tokens) for one in maps):
+                raise ValueError(
+                    f"encoder: {encoder.name} ({model.config.model_type}) gives no map of each token on each; use a "
+                    "model of another family."
+                )
+            yield reading, torch.stack([maps[layer - 1][0].float() for layer in layers]).cpu().numpy()
+    finally:
+        model.set_attn_implementation(own)
 
 
 def _between_words(maps: NDArray[np.float32], reading: Reading) -> NDArray[np.float32]:

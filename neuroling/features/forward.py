@@ -99,7 +99,7 @@ def states_of(
     """
     n_layers = int(model.config.num_hidden_layers)
     if passes.blocks is None:
-        found = model(input_ids=ids, output_hidden_states=True, **inputs, **_no_cache(model)).hidden_states
+        found = model(input_ids=ids, output_hidden_states=True, **inputs, **no_cache(model)).hidden_states
         return _used([found[layer] for layer in layers], layers, use)
     kept: dict[int, torch.Tensor] = {}
 
@@ -113,7 +113,7 @@ def states_of(
 
     with _watching(model.get_submodule(passes.blocks), set(layers) - {n_layers}, take):
         try:
-            output = model(input_ids=ids, **inputs, **_no_cache(model))
+            output = model(input_ids=ids, **inputs, **no_cache(model))
             take(n_layers, output.last_hidden_state)
         except _EnoughError:
             pass
@@ -130,7 +130,18 @@ def _used(
     return []
 
 
-def _no_cache(model: PreTrainedModel) -> dict[str, object]:
+def no_cache(model: PreTrainedModel) -> dict[str, object]:
+    """Give the argument that keeps a decoder from keeping keys and values, for models that have it.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A body or a whole model.
+
+    Returns
+    -------
+    dict of str
+    """
     return {"use_cache": False} if getattr(model.config, "use_cache", None) else {}
 
 
@@ -213,7 +224,7 @@ def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens:
         own: str = model.config._attn_implementation
         blocks = _find_blocks(model, probes[0], alone[0])
         plain = Passes(blocks=blocks, final_norm=blocks is not None and _goes_on(model, blocks, probes[0]))
-        if _take_attention(model) and _reads_the_same(model, probes, alone):
+        if take_attention(model, ATTENTION) and _reads_the_same(model, probes, alone):
             for first_position in _first_positions(model):
                 passes = replace(plain, batching="packed", first_position=first_position, longest_packed=longest)
                 if _packs_exactly(model, passes, probes, alone):
@@ -276,20 +287,33 @@ def _goes_on(model: PreTrainedModel, blocks: str, probe: torch.Tensor) -> bool:
     last = list(model.get_submodule(blocks).children())[-1]
     handle = last.register_forward_hook(keep)
     try:
-        states = model(input_ids=probe[None], **_no_cache(model)).last_hidden_state
+        states = model(input_ids=probe[None], **no_cache(model)).last_hidden_state
     finally:
         handle.remove()
     return not torch.equal(states, given[0])
 
 
-def _take_attention(model: PreTrainedModel) -> bool:
-    """Give a model our attention function; False where its family has no place for one."""
+def take_attention(model: PreTrainedModel, name: str) -> bool:
+    """Give a model another attention function, where its family has a place for one.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        A body, which is changed.
+    name : str
+        As transformers knows the function; ``"eager"`` is the one that is written out.
+
+    Returns
+    -------
+    bool
+        Whether the model uses it now.
+    """
     try:
-        model.set_attn_implementation(ATTENTION)
+        model.set_attn_implementation(name)
     except ValueError:
         return False
     taken: str = model.config._attn_implementation
-    return taken == ATTENTION
+    return taken == name
 
 
 def _reads_the_same(model: PreTrainedModel, probes: list[torch.Tensor], alone: list[list[torch.Tensor]]) -> bool:

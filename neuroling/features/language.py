@@ -16,7 +16,7 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import Passage, tokenise
 from neuroling.features.context import Context, Stretch, Whole
 from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
-from neuroling.features.forward import pack_inputs, reads_ahead
+from neuroling.features.forward import no_cache, pack_inputs, reads_ahead
 from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.states import plan_packs, warn_of_unknown
@@ -421,8 +421,7 @@ def _logits(encoder: Encoder, model: PreTrainedModel, queries: Sequence[_Query])
 
 
 def _head_output(model: PreTrainedModel, ids: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
-    cache = {"use_cache": False} if getattr(model.config, "use_cache", None) else {}
-    logits: torch.Tensor = model(input_ids=ids, **inputs, **cache).logits
+    logits: torch.Tensor = model(input_ids=ids, **inputs, **no_cache(model)).logits
     return logits[0]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.attention import attention, head_outputs
@@ -93,7 +94,26 @@ def test_outputs_of_heads_come_by_word(minilm: Encoder) -> None:
 @quiet
 def test_models_whose_heads_cannot_be_watched_say_so(family: Callable[[str], Encoder]) -> None:
     with pytest.raises(ValueError, match="heads cannot be watched"):
-        attention(STIMULI, family("bloom"))
+        head_outputs(STIMULI, family("bloom"))
+    with pytest.raises(ValueError, match="gives no map of each token on each"):
+        attention(STIMULI, family("longformer"))
+    with pytest.raises(ValueError, match="cannot be written out once it is loaded"):
+        attention(STIMULI, family("falcon"))
+
+
+@quiet
+@pytest.mark.parametrize("name", ["bloom", "mpnet", "gemma2", "gpt-oss"])
+def test_models_that_are_not_packed_give_their_own_maps(family: Callable[[str], Encoder], name: str) -> None:
+    encoder = family(name)
+    before = encoder.model.config._attn_implementation
+    found = attention(STIMULI, encoder, layers=[2])
+    own = AutoModel.from_pretrained(encoder.folder, attn_implementation="eager").eval()
+    for label, text in zip(STIMULI.labels, STIMULI.texts, strict=True):
+        ids = torch.tensor([encoder.tokenizer(text)["input_ids"]])
+        with torch.inference_mode():
+            expected = own(input_ids=ids, output_attentions=True).attentions[1]
+        np.testing.assert_allclose(found[label].maps, expected, atol=1e-6)
+    assert encoder.model.config._attn_implementation == before
 
 
 @pytest.mark.parametrize(
