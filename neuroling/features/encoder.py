@@ -156,6 +156,7 @@ class Encoder:
         -------
         dict of str
         """
+        import tokenizers
         import transformers
 
         return {
@@ -171,6 +172,7 @@ class Encoder:
             "compiled": str(self.compiled),
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
         }
 
     def identity(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.provenance import current_versions
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import Missing, Passage, Shared, tokenise
 from neuroling.features.cache import remember
@@ -171,6 +172,7 @@ def extract(
         **plan.notes,
         "stimuli": stimuli.fingerprint,
         **encoder.provenance(),
+        "neuroling": current_versions().get("neuroling", "not installed"),
         **_cost(encoder),
     }
     kept = cache is not None or out is not None  # or nobody asks

@@ -67,7 +67,7 @@ def test_an_encoder_cannot_be_changed(tiny: Encoder) -> None:
 def test_provenance_names_weights_and_versions(tiny: Encoder) -> None:
     record = tiny.provenance()
     assert record["weights_sha256"] == tiny.weights_sha256
-    assert {"torch", "transformers", "tokenizer_sha256"} <= set(record)
+    assert {"torch", "transformers", "tokenizers", "tokenizer_sha256", "config_sha256"} <= set(record)
 
 
 @pytest.mark.parametrize("revision", [None, "main", "v1.0", "abc123", "g" * 40])

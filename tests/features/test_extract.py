@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -337,6 +338,7 @@ def same(file: xr.DataArray, memory: xr.DataArray) -> None:
     for name in memory.coords:
         assert file[name].values.tolist() == memory[name].values.tolist()
     assert {key: file.attrs[key] for key in memory.attrs} == memory.attrs
+    assert file.attrs["neuroling"] == version("neuroling")
 
 
 @pytest.mark.usefixtures("small_blocks")
