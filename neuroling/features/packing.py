@@ -171,11 +171,10 @@ def attend(
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[-1])  # (1, token, head, unit)
     maps = []
     for start, rows, length in layout.runs:
-        stretch = slice(start, start + rows * length)
-        q, k, v = (_run_of(tensor, start, rows, length) for tensor in (query, key, value))
+        q, k, v, o = (_run_of(tensor, start, rows, length) for tensor in (query, key, value, out.transpose(1, 2)))
         mask = _window_mask(length, sliding_window, causal, query.device)
         if mask is None and not causal and _is_short(query, key, length):
-            _attend_short(query, key, value, scaling, stretch, length, out)
+            _attend_short(q, k, v, scaling, o)
         else:
             attended = scaled_dot_product_attention(
                 q,
@@ -186,7 +185,7 @@ def attend(
                 is_causal=causal and mask is None,
                 enable_gqa=q.shape[1] != k.shape[1],
             )
-            out[0, stretch].view(rows, length, query.shape[1], value.shape[-1]).copy_(attended.transpose(1, 2))
+            o.copy_(attended)
         if layout.keep_maps:
             maps.append(_weights(q, k, scaling, mask, causal))
     if layout.keep_heads:
@@ -203,22 +202,12 @@ def _is_short(query: torch.Tensor, key: torch.Tensor, length: int) -> bool:
 
 
 def _attend_short(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    scaling: float | None,
-    stretch: slice,
-    length: int,
-    out: torch.Tensor,
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, out: torch.Tensor
 ) -> None:
-    """Attend within each sequence of a run by itself, its map written out whole."""
+    """Attend within each sequence of a run, shape (row, head, token, unit), by itself, its map written out whole."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    ignored = query.new_zeros(1)
-    for start in range(stretch.start, stretch.stop, length):
-        own = slice(start, start + length)
-        q, k, v = (tensor[0, :, own] for tensor in (query, key, value))  # (head, token, unit)
-        scores = torch.baddbmm(ignored, q, k.transpose(1, 2), beta=0, alpha=scale)
-        out[0, own] = torch.bmm(scores.softmax(-1), v).transpose(0, 1)
+    for q, k, v, o in zip(query.unbind(), key.mT.unbind(), value.unbind(), out.unbind(), strict=True):
+        o.copy_(torch.bmm(torch.bmm(q, k).mul_(scale).softmax(-1), v))
 
 
 def _run_of(tensor: torch.Tensor, start: int, rows: int, length: int) -> torch.Tensor:
