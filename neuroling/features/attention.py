@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.context import Whole
-from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.encoder import Encoder
 from neuroling.features.extract import Plan, plan_texts, plan_words
 from neuroling.features.forward import no_cache, pack_inputs, take_attention
 from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
+from neuroling.features.sharing import resolve_encoder
 from neuroling.features.states import Pool, Reading, plan_packs, pool_pieces
 
 MAP_TOKENS = 1024
@@ -69,7 +71,7 @@ class AttentionMaps:
 
 def attention(
     stimuli: Stimuli,
-    encoder: Encoder | str = "minilm",
+    encoder: Encoder | str | Path = "minilm",
     *,
     layers: Sequence[int] | None = None,
     unit: Literal["token", "word"] = "token",
@@ -81,7 +83,7 @@ def attention(
     ----------
     stimuli : Stimuli
         One row a text; for ``unit="word"`` one row a word, as :func:`~neuroling.features.words.split_words` gives.
-    encoder : Encoder or str
+    encoder : Encoder, str or Path
         A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
     layers : sequence of int, optional
         1 (first block) to ``encoder.n_layers``; all by default.
@@ -113,7 +115,7 @@ def attention(
     """
     if unit not in ("token", "word"):
         raise ValueError(f"unit: got {unit!r}; expected 'token' or 'word'.")
-    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    encoder = resolve_encoder(encoder, device)
     chosen = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, "sentence" if unit == "token" else "word")
     found: dict[object, AttentionMaps] = {}
@@ -134,7 +136,7 @@ def attention(
 
 def head_outputs(
     stimuli: Stimuli,
-    encoder: Encoder | str = "minilm",
+    encoder: Encoder | str | Path = "minilm",
     *,
     layers: Sequence[int] | None = None,
     pool: Pool = "mean",
@@ -147,7 +149,7 @@ def head_outputs(
     ----------
     stimuli : Stimuli
         As for :func:`~neuroling.features.extract.extract`.
-    encoder : Encoder or str
+    encoder : Encoder, str or Path
         A loaded encoder, or its name.
     layers : sequence of int, optional
         1 (first block) to ``encoder.n_layers``; all by default.
@@ -163,7 +165,7 @@ def head_outputs(
     xarray.DataArray, dims (sample, layer, feature)
         Features are named ``"head/unit"``, and the coordinate ``head`` numbers their heads from 0.
     """
-    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    encoder = resolve_encoder(encoder, device)
     if encoder.passes.batching != "packed":
         raise ValueError(
             f"encoder: {encoder.name} ({encoder.model.config.model_type}) does not call the attention function "

@@ -8,15 +8,16 @@ from typing import Literal
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
+from neuroling.features.sharing import resolve_encoder
 
 Pool = Literal["mean", "cls"]
 
 
 def embed_sentences(
     stimuli: Stimuli,
-    encoder: Encoder | str = "minilm",
+    encoder: Encoder | str | Path = "minilm",
     *,
     pool: Pool = "mean",
     layer: int = -1,
@@ -37,7 +38,7 @@ def embed_sentences(
     ----------
     stimuli : Stimuli
         One vector is made of each of its texts.
-    encoder : Encoder or str
+    encoder : Encoder, str or Path
         A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
     pool : {"mean", "cls"}
         Average over tokens, or the state of the first special token.
@@ -86,7 +87,7 @@ def embed_sentences(
     """
     if pool not in ("mean", "cls"):
         raise ValueError(f"pool: got {pool!r}; expected 'mean' or 'cls'.")
-    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    encoder = resolve_encoder(encoder, device)
     layer = encoder.resolve_layer(layer)
     states = extract(
         stimuli,

@@ -96,6 +96,32 @@ def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str | Path, device: 
     return encoders
 
 
+def resolve_encoder(encoder: Encoder | str | Path, device: str) -> Encoder:
+    """Turn a name, a folder or an encoder into an encoder.
+
+    Parameters
+    ----------
+    encoder : Encoder, str or Path
+        A name or a folder is loaded.
+    device : str
+        Where to load it.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if isinstance(encoder, str | Path):
+        return load_encoder(encoder, device=device)
+    if not isinstance(encoder, Encoder):
+        raise TypeError(f"encoder: got {type(encoder).__name__}; expected a name, a folder or an Encoder.")
+    return encoder
+
+
 def deal(lengths: Sequence[int], n_hands: int) -> list[NDArray[np.intp]]:
     """Deal sequences out, the longest first, there and back again, so that every hand gets about as many tokens.
 

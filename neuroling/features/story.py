@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import stretches
 from neuroling.features.context import Rolling
-from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
 from neuroling.features.ngram import bare
+from neuroling.features.sharing import resolve_encoder
 
 WordPool = Literal["mean", "last"]
 
@@ -127,7 +128,7 @@ def log_frequency(words: Stimuli, table: Mapping[str, float], *, missing: float 
 
 def embed_words_in_context(
     words: Stimuli,
-    encoder: Encoder | str = "minilm",
+    encoder: Encoder | str | Path = "minilm",
     *,
     window: int = 40,
     stride: int = 1,
@@ -150,7 +151,7 @@ def embed_words_in_context(
     ----------
     words : Stimuli
         One row a word, in order of time; perhaps with a ``group`` (run or story).
-    encoder : Encoder or str
+    encoder : Encoder, str or Path
         A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
     window : int
         Words before each word that are read at least, where the group has them.
@@ -189,7 +190,7 @@ def embed_words_in_context(
     """
     if pool not in ("mean", "last"):
         raise ValueError(f"pool: got {pool!r}; expected 'mean' or 'last'.")
-    encoder = load_encoder(encoder, device=device) if isinstance(encoder, str) else encoder
+    encoder = resolve_encoder(encoder, device)
     layer = encoder.resolve_layer(layer)
     states = extract(
         words,

@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.attention import attention, head_outputs
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
+from neuroling.features.sentence import embed_sentences
 from neuroling.features.sharing import deal, on_devices
 from neuroling.features.states import default_tokens, hidden_states
+from neuroling.features.story import embed_words_in_context
 from neuroling.features.words import split_words
 
 TEXTS = ["the cat saw a dog", "a ship", "the dog", "a cat saw the ship .", "the dog", "a dog saw a dog"]
@@ -129,3 +132,15 @@ def test_a_full_gpu_is_met_by_smaller_packs(tiny_folder: Path) -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert sum(packs) == 4000
+
+
+def test_a_folder_or_a_name_serves_as_an_encoder_everywhere(tiny_folder: Path, tiny: Encoder) -> None:
+    words = split_words(Stimuli.from_texts(["the cat saw a dog", "a ship"], labels=["a", "b"]))
+    texts = Stimuli.from_texts(["the cat", "a ship"], labels=["a", "b"])
+    whole = ((extract, texts), (embed_sentences, texts), (head_outputs, texts), (embed_words_in_context, words))
+    for function, stimuli in whole:
+        np.testing.assert_array_equal(function(stimuli, tiny_folder, device="cpu"), function(stimuli, tiny))
+    assert list(attention(texts, tiny_folder, device="cpu")) == ["a", "b"]
+    for function in (embed_sentences, attention):
+        with pytest.raises(TypeError, match="encoder: got int; expected a name, a folder or an Encoder"):
+            function(texts, 3)  # type: ignore[operator]
