@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import Passage, tokenise
+from neuroling.features.alignment import Passage, RunningText, tokenise
 from neuroling.features.context import Context, Stretch, Whole
 from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
 from neuroling.features.forward import no_cache, pack_inputs, reads_ahead
 from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
+from neuroling.features.sharing import require_evaluation
 from neuroling.features.states import plan_packs, warn_of_unknown
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 HEAD_TOKENS = 1024
 """Tokens of a pack; a distribution over the vocabulary at each of them takes 200 MB for 50,000 words in float32."""
+
+UNFINISHED = "\ufffd"
+"""What stands for a piece that is a part of a character."""
 
 BEGINS_WORD = ("Ġ", "▁")
 """Marks of a blank at the beginning of a piece, in byte-level and in SentencePiece vocabularies."""
@@ -91,14 +95,24 @@ class _Query:
     targets: NDArray[np.int64]
     slots: NDArray[np.intp]  # which piece each of them is
 
+    def and_also(self, places: NDArray[np.intp], slots: NDArray[np.intp]) -> _Query:
+        """Ask at further places, where no target is wanted."""
+        return _Query(
+            self.ids,
+            np.concatenate([self.places, places]),
+            np.concatenate([self.targets, np.zeros(len(places), dtype=np.int64)]),
+            np.concatenate([self.slots, slots]),
+        )
+
 
 @dataclass(frozen=True)
 class _Pieces:
-    """One entry a piece: its cost, the entropy there, and the probability that a new word begins there."""
+    """One entry a place: cost of the piece there, entropy, and how likely a word begins there, or ends before it."""
 
     nats: NDArray[np.float64]
     entropy: NDArray[np.float64]
     begins: NDArray[np.float64]
+    ends: NDArray[np.float64]
     top: dict[int, list[tuple[str, float]]]
 
 
@@ -120,7 +134,9 @@ class CausalModel:
     boundary : bool
         Correct for tokenizers that put the blank in front of words: the probability that a word *ends* belongs to the
         word, not to the next one. :math:`p(w) = \prod_i p(t_i) \cdot p(\text{a word begins after } w) / p(\text{a word
-        begins before } w)`.
+        begins before } w)`. A word that begins the text, or follows something else than a blank, is not divided by
+        anything; of one that something else than a blank follows, such as a full stop, any token that does not begin
+        with a letter or digit is an end.
 
     References
     ----------
@@ -148,23 +164,27 @@ class CausalModel:
         Scores
         """
         passages, stretches = _read(self.encoder, words, self.context, len(self._prefix()))
-        queries, owner, slot = [], [], 0
-        for passage, stretch in stretches:
-            word, piece = passage.pieces_of(stretch.first, stretch.behind)
+        taken = [passage.pieces_of(stretch.first, stretch.behind) for passage, stretch in stretches]
+        rows = np.concatenate([passage.rows[word] for (passage, _), (word, _) in zip(stretches, taken, strict=True)])
+        queries, slot, end_slot = [], 0, len(rows)
+        for (passage, stretch), (word, piece) in zip(stretches, taken, strict=True):
             ids = np.concatenate([self._prefix(), passage.ids[stretch.start : stretch.stop]]).astype(np.int64)
             place = piece - stretch.start + len(self._prefix())
             slots = np.arange(slot, slot + len(piece))
             predicted = place > 0
             queries.append(_Query(ids, place[predicted] - 1, ids[place[predicted]], slots[predicted]))
-            owner.append(passage.rows[word])
             slot += len(piece)
-        rows = np.concatenate(owner)
-        begins = _begins_word(self.encoder) if self.boundary else None
-        pieces = _ask(self.encoder, self.model, queries, slot, first_slots(rows), top, begins)
+            if self.boundary:  # what follows the last piece of each word, whatever it is
+                last = place[np.flatnonzero(np.append(word[1:] != word[:-1], True))]
+                queries[-1] = queries[-1].and_also(last, np.arange(end_slot, end_slot + len(last)))
+                end_slot += len(last)
+        texts = [passage.text for passage in passages]
+        marks = _marks(self.encoder, texts) if self.boundary else None
+        pieces = _ask(self.encoder, self.model, queries, end_slot, first_slots(rows), top, marks)
         nats = np.full(len(words), np.nan)
-        nats[np.unique(rows)] = np.add.reduceat(pieces.nats, first_slots(rows))
+        nats[np.unique(rows)] = np.add.reduceat(pieces.nats[: len(rows)], first_slots(rows))
         if self.boundary:
-            nats += _boundary_terms(rows, pieces.begins, len(words), words)
+            nats[np.unique(rows)] += _boundary_terms(rows, pieces, texts)
         return _scores(words, rows, pieces, nats, passages)
 
     def _prefix(self) -> list[int]:
@@ -329,6 +349,7 @@ def _read_with_head(folder: Path, dtype: torch.dtype, kind: str) -> tuple[PreTra
 def _read(
     encoder: Encoder, words: Stimuli, context: Context, n_special: int
 ) -> tuple[list[Passage], list[tuple[Passage, Stretch]]]:
+    require_evaluation(encoder)
     passages = tokenise(encoder, words, stacklevel=5)
     warn_of_unknown(encoder, [passage.ids for passage in passages], stacklevel=5)
     room = encoder.max_tokens - n_special
@@ -362,10 +383,11 @@ def _ask(
     n_slots: int,
     firsts: NDArray[np.intp],
     top: int,
-    begins: torch.Tensor | None,
+    marks: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> _Pieces:
     """Run the model over all sequences, and keep a few numbers of each distribution."""
-    pieces = _Pieces(np.full(n_slots, np.nan), np.full(n_slots, np.nan), np.full(n_slots, np.nan), {})
+    nats, entropy, word_begins, word_ends = np.full((4, n_slots), np.nan)
+    pieces = _Pieces(nats, entropy, word_begins, word_ends, {})
     beginning = set(firsts.tolist())
     lengths = [len(query.ids) for query in queries]
 
@@ -379,8 +401,8 @@ def _ask(
         shares = logs.exp()
         pieces.nats[slots] = -logs.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
         pieces.entropy[slots] = -(torch.xlogy(shares, shares)).sum(-1).double().cpu().numpy()
-        if begins is not None:
-            pieces.begins[slots] = shares[:, begins.to(shares.device)].sum(-1).double().cpu().numpy()
+        for found, tokens in zip((pieces.begins, pieces.ends), marks or (), strict=False):
+            found[slots] = shares[:, tokens.to(shares.device)].sum(-1).double().cpu().numpy()
         if top:
             pieces.top.update(_likeliest(encoder, shares, slots, beginning, top))
 
@@ -412,63 +434,82 @@ def _logits(encoder: Encoder, model: PreTrainedModel, queries: Sequence[_Query])
         return torch.cat([_logits(encoder, model, [query]) for query in queries])
     ids = [torch.as_tensor(query.ids) for query in queries]
     places = torch.as_tensor(wanted, device=encoder.device)
-    with _at_places(model, places):
-        if not mixed:
-            return _head_output(model, torch.stack(ids).to(encoder.device))
-        with packed(Layout.of(lengths)):
-            positions = pack_inputs(passes, lengths, encoder.device)
-            return _head_output(model, torch.cat(ids)[None].to(encoder.device), position_ids=positions)
+    if not mixed:
+        return _head_output(model, places, torch.stack(ids).to(encoder.device))
+    with packed(Layout.of(lengths)):
+        positions = pack_inputs(passes, lengths, encoder.device)
+        return _head_output(model, places, torch.cat(ids)[None].to(encoder.device), position_ids=positions)
 
 
-def _head_output(model: PreTrainedModel, ids: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = model(input_ids=ids, **inputs, **no_cache(model)).logits
-    return logits[0]
+def _head_output(
+    model: PreTrainedModel, places: torch.Tensor, ids: torch.Tensor, **inputs: torch.Tensor
+) -> torch.Tensor:
+    with _at_places(model, places) as asked:
+        logits: torch.Tensor = model(input_ids=ids, **inputs, **no_cache(model)).logits
+    return logits[0] if asked else logits.reshape(-1, logits.shape[-1])[places]
 
 
 @contextmanager
-def _at_places(model: PreTrainedModel, places: torch.Tensor) -> Iterator[None]:
-    """Hand the last layer of the head the wanted places alone, as one row: it treats each of them by itself."""
+def _at_places(model: PreTrainedModel, places: torch.Tensor) -> Iterator[list[torch.Tensor]]:
+    """Hand the last layer of the head the wanted places alone, as one row: it treats each of them by itself.
+
+    What is yielded stays empty if that layer is never called, as in MobileBERT, whose head uses its weights alone.
+    """
+    asked: list[torch.Tensor] = []
 
     def select(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         states = inputs[0]
+        asked.append(places)
         return (states.reshape(-1, states.shape[-1])[places][None],)  # (1, place, unit)
 
-    projection: torch.nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # as above
+    projection: torch.nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # as above
+    if projection is None:
+        yield asked
+        return
     handle = projection.register_forward_pre_hook(select)
     try:
-        yield
+        yield asked
     finally:
         handle.remove()
 
 
-def _begins_word(encoder: Encoder) -> torch.Tensor:
-    """Give the tokens that begin a word, or end a text."""
+def _marks(encoder: Encoder, texts: Sequence[RunningText]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give the tokens that begin a word, or end a text; and with them those that end a word without a blank."""
     tokens = encoder.tokenizer.convert_ids_to_tokens(list(range(len(encoder.tokenizer))))
     special = set(encoder.tokenizer.all_special_ids)
-    chosen = [number for number, token in enumerate(tokens) if str(token).startswith(BEGINS_WORD) or number in special]
-    if len(chosen) <= len(special):
+    begins = [number for number, token in enumerate(tokens) if str(token).startswith(BEGINS_WORD) or number in special]
+    if len(begins) <= len(special):
         raise ValueError(
             f"boundary: the pieces of {encoder.name} do not mark the blank in front of words; use boundary=False."
         )
-    return torch.as_tensor(chosen)
+    ends = set(begins)
+    if any(_joined(text)[1].any() for text in texts):
+        beginnings = (str(encoder.tokenizer.decode([number]))[:1] for number in range(len(tokens)))
+        ends |= {number for number, one in enumerate(beginnings) if one and not one.isalnum() and one != UNFINISHED}
+    return torch.as_tensor(begins), torch.as_tensor(sorted(ends))
 
 
-def _boundary_terms(
-    rows: NDArray[np.intp], begins: NDArray[np.float64], n_words: int, words: Stimuli
-) -> NDArray[np.float64]:
-    """Give what the correction adds to each word, in nats.
+def _joined(text: RunningText) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether something else than a blank stands before and behind each word."""
+    before = [text.text[start - 1 : start] for start in text.starts.tolist()]
+    behind = [text.text[stop : stop + 1] for stop in text.stops.tolist()]
+    return tuple(np.array([bool(one) and not one.isspace() for one in side], dtype=bool) for side in (before, behind))  # type: ignore[return-value]  # two of them
 
-    ``begins`` is known at the first piece of each word, given what came before it; that is what stands behind the word
-    before. The first word of a group begins for certain; behind the last one nothing is known, and nothing is added.
+
+def _boundary_terms(rows: NDArray[np.intp], pieces: _Pieces, texts: Sequence[RunningText]) -> NDArray[np.float64]:
+    """Give what the correction adds to each word that has pieces, in nats.
+
+    How likely a word begins is known at the first piece of each word, given what came before it; how likely it ends at
+    the places behind those of all pieces.
     """
-    firsts = first_slots(rows)
-    before = np.zeros(n_words)
-    before[rows[firsts]] = np.log(begins[firsts])
-    group = words.table["group"].to_numpy() if "group" in words.table else np.zeros(n_words)
-    new = np.r_[True, group[1:] != group[:-1]]
-    before[new] = 0.0
-    after = np.append(before[1:], 0.0)
-    return np.asarray(before - after)
+    words = np.unique(rows)
+    joined = {row: sides for text in texts for row, *sides in zip(text.rows.tolist(), *_joined(text), strict=True)}
+    beginning = {int(text.rows[0]) for text in texts if text.starts[0] == 0}
+    alone = np.array([row in beginning or joined[row][0] for row in words.tolist()], dtype=bool)
+    glued = np.array([joined[row][1] for row in words.tolist()], dtype=bool)
+    before = np.where(alone, 0.0, np.log(pieces.begins[first_slots(rows)]))
+    behind = np.log(np.where(glued, pieces.ends[len(rows) :], pieces.begins[len(rows) :]))
+    return np.asarray(before - behind)
 
 
 def _scores(

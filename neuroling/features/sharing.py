@@ -93,6 +93,8 @@ def resolve_encoders(encoder: Encoder | Sequence[Encoder] | str | Path, device: 
             f"encoder: got {[other.name for other in encoders]}; expected one, or copies of one on several devices, as "
             "on_devices gives."
         )
+    for one in encoders:
+        require_evaluation(one)
     return encoders
 
 
@@ -119,7 +121,28 @@ def resolve_encoder(encoder: Encoder | str | Path, device: str) -> Encoder:
         return load_encoder(encoder, device=device)
     if not isinstance(encoder, Encoder):
         raise TypeError(f"encoder: got {type(encoder).__name__}; expected a name, a folder or an Encoder.")
+    require_evaluation(encoder)
     return encoder
+
+
+def require_evaluation(encoder: Encoder) -> None:
+    """Refuse a model in training mode, whose dropout would change states at random.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its model is looked at.
+
+    Raises
+    ------
+    ValueError
+        If the model is in training mode.
+    """
+    if encoder.model.training:
+        raise ValueError(
+            f"encoder: the model of {encoder.name} is in training mode, where dropout changes states at random; "
+            "expected evaluation mode. Call encoder.model.eval() first."
+        )
 
 
 def deal(lengths: Sequence[int], n_hands: int) -> list[NDArray[np.intp]]:

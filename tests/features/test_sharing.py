@@ -134,6 +134,17 @@ def test_a_full_gpu_is_met_by_smaller_packs(tiny_folder: Path) -> None:
     assert sum(packs) == 4000
 
 
+def test_a_model_in_training_mode_is_refused(tiny_folder: Path) -> None:
+    texts = Stimuli.from_texts(["the cat", "a ship"], labels=["a", "b"])
+    encoder = load_encoder(tiny_folder, device="cpu")
+    encoder.model.train()
+    for function in (extract, attention):
+        with pytest.raises(ValueError, match=r"is in training mode, .* Call encoder\.model\.eval\(\) first"):
+            function(texts, encoder)  # type: ignore[operator]
+    encoder.model.eval()
+    assert np.isfinite(extract(texts, encoder)).all()
+
+
 def test_a_folder_or_a_name_serves_as_an_encoder_everywhere(tiny_folder: Path, tiny: Encoder) -> None:
     words = split_words(Stimuli.from_texts(["the cat saw a dog", "a ship"], labels=["a", "b"]))
     texts = Stimuli.from_texts(["the cat", "a ship"], labels=["a", "b"])

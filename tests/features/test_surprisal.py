@@ -5,13 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from string import punctuation
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, BertGenerationConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    BertGenerationConfig,
+    MobileBertConfig,
+    MobileBertForMaskedLM,
+)
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.context import Overlapping
@@ -19,7 +26,7 @@ from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.language import CausalModel, MaskedModel, load_language_model
 from neuroling.features.ngram import fit_ngram
 from neuroling.features.surprisal import next_words, surprisal
-from neuroling.features.words import split_words
+from neuroling.features.words import locate_words, split_words, words_at
 
 from .conftest import FAMILIES, SIZE, TOKENIZERS
 
@@ -124,21 +131,56 @@ def test_without_a_start_token_the_first_word_is_not_predicted(language: Callabl
     assert found.attrs["n_unpredicted"] == 3
 
 
+WIDE = ("ãĢĤ", "âĢĿ")
+"""The bytes of a Japanese full stop and of a closing quotation mark, as the tokenizer writes them."""
+
+
+def marks(model: CausalModel) -> tuple[list[int], list[int]]:
+    """Tokens that begin a word or end a text, and those that end a word without a blank."""
+    tokenizer = model.encoder.tokenizer
+    tokens = dict(enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))))
+    begins = [i for i, one in tokens.items() if one.startswith("Ġ") or i in tokenizer.all_special_ids]
+    control = {chr(256 + byte) for byte in range(34)}  # as bytes that cannot be printed are written: 0 to 32, and 127
+    ends = [i for i, one in tokens.items() if one[0] in control or one[0] in punctuation or one in WIDE]
+    return begins, sorted({*begins, *ends})
+
+
 def test_the_boundary_correction_moves_the_blank_to_the_word_before_it(
     language: Callable[[str], CausalModel],
 ) -> None:
+    """The last word of a text has an end as well: that of the text, or a blank before more of it."""
     model = language("gpt2")
     corrected = surprisal(WORDS, replace(model, boundary=True), unit="nats").values[:5, 0]
     plain = surprisal(WORDS, model, unit="nats").values[:5, 0]
     ids, own = pieces_by_word(model.encoder, TEXTS[0])
     shares = np.exp(log_shares(model, [1, *ids]))
-    tokens = model.encoder.tokenizer.convert_ids_to_tokens(list(range(len(model.encoder.tokenizer))))
-    special = set(model.encoder.tokenizer.all_special_ids)
-    begins = [i for i, token in enumerate(tokens) if token.startswith("Ġ") or i in special]
-    mass = [np.log(shares[pieces[0], begins].sum()) for pieces in own]
-    mass[0] = 0.0
-    expected = plain + mass - np.append(mass[1:], 0.0)
+    begins, _ = marks(model)
+    mass = [np.log(shares[place, begins].sum()) for place in (*(pieces[0] for pieces in own), len(ids))]
+    expected = plain + np.array([0, *mass[1:5]]) - mass[1:]
     np.testing.assert_allclose(corrected, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("spans", [[(8, 11)], [(4, 7), (16, 21)], [(0, 3), (4, 7), (16, 21)]])
+def test_words_taken_from_a_text_are_corrected_as_among_all(
+    language: Callable[[str], CausalModel], spans: list[tuple[int, int]]
+) -> None:
+    model = replace(language("gpt2"), boundary=True)
+    sentence = Stimuli.from_texts(TEXTS[:1], labels=["a"])
+    among = surprisal(split_words(sentence), model)
+    rows = [TEXTS[0][:start].count(" ") for start, _ in spans]
+    np.testing.assert_allclose(surprisal(words_at(sentence, [spans]), model), among[rows], atol=1e-5)
+
+
+def test_a_word_ends_before_a_full_stop_too(language: Callable[[str], CausalModel]) -> None:
+    model = language("gpt2")
+    sentence = locate_words(Stimuli.from_texts(TEXTS[:1], labels=["a"]), ["dogs"])
+    ids, own = pieces_by_word(model.encoder, TEXTS[0][:-1])
+    shares = np.exp(log_shares(model, [1, *ids]))
+    begins, ends = marks(model)
+    found = surprisal(sentence, replace(model, boundary=True), unit="nats").item()
+    plain = surprisal(sentence, model, unit="nats").item()
+    expected = plain + np.log(shares[own[-1][0], begins].sum()) - np.log(shares[len(ids), ends].sum())
+    assert abs(found - expected) < 1e-4
 
 
 @pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
@@ -212,6 +254,33 @@ def test_kinds_are_checked(language: Callable[[str], CausalModel | MaskedModel])
         surprisal(WORDS, language("gpt2"), unit="bans")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n: got 0"):
         next_words(WORDS, language("gpt2"), n=0)
+
+
+@pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
+@pytest.mark.parametrize("texts", [["The cat saw the dog"], ["The cat", "the dog"], ["cat", "The cat saw"]])
+def test_a_head_that_uses_the_weights_of_its_last_layer_alone(tmp_path: Path, texts: list[str]) -> None:
+    """MobileBERT never calls that layer, so that all places come out; as many texts as tokens would hide it."""
+    torch.manual_seed(0)
+    widths = {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16}
+    model = MobileBertForMaskedLM(MobileBertConfig(**SIZE, **widths)).eval()
+    for parameter in model.parameters():
+        parameter.data += torch.randn(parameter.shape) / 5
+    model.save_pretrained(tmp_path)
+    TOKENIZERS["wordpiece"]().save_pretrained(tmp_path)
+    language = load_language_model(tmp_path, "masked", device="cpu")
+    words = split_words(Stimuli.from_texts(texts, labels=list("abc")[: len(texts)]))
+    tokenizer, expected = language.encoder.tokenizer, []
+    for text in texts:
+        ids, own = pieces_by_word(language.encoder, text)
+        for pieces in own:
+            expected.append(0.0)
+            for place, piece in enumerate(pieces):
+                hidden = [tokenizer.mask_token_id if i in pieces[place:] else token for i, token in enumerate(ids)]
+                whole = torch.tensor([[tokenizer.cls_token_id, *hidden, tokenizer.sep_token_id]])
+                with torch.inference_mode():
+                    logs = model(whole).logits[0, piece + 1].log_softmax(-1)
+                expected[-1] -= float(logs[ids[piece]])
+    np.testing.assert_allclose(surprisal(words, language, unit="nats").values[:, 0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["xlnet", "bert-generation"])
