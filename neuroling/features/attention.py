@@ -37,8 +37,8 @@ class AttentionMaps:
     layers : list of int
         1 is the first block.
     maps : ndarray of float32, shape (layer, head, query, key)
-        Shares. Over tokens each row sums to one; over words, what goes to special tokens and to the characters between
-        words is missing.
+        Shares. Over tokens each row sums to one; in models with attention sinks, such as gpt-oss, to less. Over words,
+        what goes to special tokens and to the characters between words is missing too.
     """
 
     names: list[str]
@@ -96,7 +96,7 @@ def attention(
     Returns
     -------
     dict of AttentionMaps
-        One a text, by its label.
+        One a text, by its label, in the order of the stimuli.
 
     Raises
     ------
@@ -130,8 +130,8 @@ def attention(
             label = stimuli.table["group"].iloc[row] if "group" in stimuli.table else 0
             names = [stimuli.texts[word] for word in np.unique(reading.row)]
             found[label] = AttentionMaps(names, chosen, _between_words(maps, reading))
-    order = stimuli.labels if unit == "token" else dict.fromkeys(found)
-    return {label: found[label] for label in order} if unit == "token" else found
+    order = stimuli.labels if unit == "token" else dict.fromkeys(stimuli.table.get("group", [0]))
+    return {label: found[label] for label in order}
 
 
 def head_outputs(

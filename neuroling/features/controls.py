@@ -42,7 +42,7 @@ def control_table(
     missing : float, optional
         With a mapping: frequency of words that are not in it. Without it they are an error.
     lexicon : sequence of str, optional
-        Words of the language, for orthographic neighbours.
+        Words of the language, for orthographic neighbours: at least 20 besides the word that is described.
 
     Returns
     -------
@@ -58,7 +58,8 @@ def control_table(
 
     Examples
     --------
-    >>> table = control_table(Stimuli.from_texts(["cat", "table"]), lexicon=["cat", "car", "cap", "table"])
+    >>> lexicon = "a and as at but by cap car cat for from he his in it of on or she table the to".split()
+    >>> table = control_table(Stimuli.from_texts(["cat", "table"]), lexicon=lexicon)
     >>> table.sel(feature="neighbours").values.tolist()
     [2.0, 0.0]
     """
@@ -146,17 +147,28 @@ def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
     -------
     xarray.DataArray, dims (sample, feature)
         ``"neighbours"`` and ``"old20"``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 20 words in the lexicon besides one of the words.
     """
     from neuroling.numerics.strings import edit_distances
 
     entries = sorted({bare(word) for word in lexicon if word.strip()})
-    if len(entries) < 2:
-        raise ValueError(f"lexicon: got {len(entries)} words; expected at least two.")
+    keys = [bare(text) for text in words.texts]
+    own = min(set(keys) & set(entries), default=None)
+    needed = NEAREST + (own is not None)
+    if len(entries) < needed:
+        listed = "" if own is None else f", and {own!r} is one of them"
+        raise ValueError(
+            f"lexicon: got {len(entries)} words{listed}; OLD20 averages the distances to the {NEAREST} nearest other "
+            f"words: expected at least {needed}."
+        )
     patterns: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         for place in range(len(entry)):
             patterns[f"{entry[:place]}\0{entry[place + 1 :]}"].add(entry)
-    keys = [bare(text) for text in words.texts]
     known: dict[str, tuple[float, float]] = {}
     for key in dict.fromkeys(keys):
         near = {other for place in range(len(key)) for other in patterns.get(f"{key[:place]}\0{key[place + 1 :]}", ())}

@@ -36,6 +36,7 @@ def test_repetition_analysis_writes_its_tables_and_pictures(script, tmp_path, ca
     assert "inf = ERP model" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
 def test_effect_table_has_every_phenomenon_for_networks_language_models_and_people(script, tmp_path, capsys):
     pytest.importorskip("transformers", reason="the encoder needs the extra neuroling[minilm]")
     table = script("n400_effects")(out=tmp_path, lexicons=2, n_draws=20, **SMALL)

@@ -69,6 +69,7 @@ def test_training_on_pairs_moves_the_score_of_vectors(tmp_path, on_the_twin):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:stimuli.*unknown to:UserWarning")
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
 def test_every_checkpoint_has_a_perplexity_and_two_scores(tmp_path, capsys, on_the_twin):
     table = on_the_twin("checkpoints").main(tmp_path, steps=64, seeds=2)
     assert table.loc[table["seed"] == 0, "step"].tolist() == [0, 2, 4, 8, 16, 32, 64]

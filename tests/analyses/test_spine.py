@@ -72,6 +72,7 @@ def test_verbs_predict_the_images_of_the_twin(script, tmp_path):
     check_outputs(tmp_path, {"participants.png", "null.png", "correlation_P1.nii.gz"})
 
 
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
 @pytest.mark.slow
 def test_word_rate_predicts_the_regions_of_the_twin(script, tmp_path):
     result = script("alice2016")(out=tmp_path, n_shifts=40)
@@ -83,6 +84,7 @@ def test_word_rate_predicts_the_regions_of_the_twin(script, tmp_path):
     assert "MiniLM beside controls and its untrained twin" in page
 
 
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
 def test_a_participant_of_alice_alone_is_the_unit_of_a_study(script, tmp_path):
     options = {"n_shifts": 20, "subject": "s19", "layer": 0, "cache": tmp_path / "cache", "twin": True}
     result = script("alice2016")(out=tmp_path / "deep" / "unit.nc", **options)

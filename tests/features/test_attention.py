@@ -57,6 +57,15 @@ def test_attention_between_words_adds_keys_and_averages_queries(minilm: Encoder)
     np.testing.assert_allclose(found.maps, np.moveaxis(np.array(expected), (0, 1), (2, 3)), atol=1e-6)
 
 
+@pytest.mark.parametrize("group", [["b", "b", "c", "a", "a", "a"], None])
+def test_maps_between_words_come_in_the_order_of_the_stimuli(minilm: Encoder, group: list[str] | None) -> None:
+    columns = {} if group is None else {"group": group}
+    words = Stimuli.from_texts(["the", "cat", "ships", "the", "dog", "ran"], labels=range(6), **columns)
+    found = attention(words, minilm, unit="word", layers=[1])
+    assert list(found) == (["b", "c", "a"] if group else [0])
+    assert [name for maps in found.values() for name in maps.names] == words.texts
+
+
 def test_a_head_that_looks_everywhere_has_the_largest_entropy(minilm: Encoder) -> None:
     maps = attention(STIMULI, minilm)["a"]
     n = len(maps.names)

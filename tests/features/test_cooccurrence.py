@@ -9,6 +9,9 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.controls import control_table, neighbours, zipf_frequency
 from neuroling.features.cooccurrence import VERB_FORMS, cooccurrence, ppmi, svd, verb_features
 
+LEXICON = ["xxxxxxxx" + a + b for a in "ijkmp" for b in "qsvwy"]
+"""25 words without a letter of any other that is used here."""
+
 
 def texts(*lines: str) -> Stimuli:
     return Stimuli.from_texts(list(lines), labels=range(len(lines)))
@@ -82,7 +85,9 @@ def test_singular_directions_keep_distances() -> None:
         (lambda: ppmi(texts("a").features([[0.0]])), "not all of them zero"),
         (lambda: ppmi(texts("a").features([[1.0]]), smoothing=0), "smoothing: got 0"),
         (lambda: svd(texts("a").features([[1.0]]), 2), "n_components: got 2"),
-        (lambda: neighbours(texts("a"), ["a"]), "lexicon: got 1"),
+        (lambda: neighbours(texts("a"), ["a"]), "lexicon: got 1 words, and 'a' is one"),
+        (lambda: neighbours(texts("cat"), LEXICON[:19]), "lexicon: got 19 words; OLD20 .* expected at least 20"),
+        (lambda: neighbours(texts("dog", "cat"), ["Cat!", *LEXICON[:19]]), "got 20 words, and 'cat' is one .* 21"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call: object, message: str) -> None:
@@ -99,14 +104,19 @@ def test_contexts_are_no_single_str() -> None:
 
 
 def test_neighbours_differ_in_one_letter() -> None:
-    found = neighbours(Stimuli.from_texts(["cat", "Cot,", "table"]), ["cat", "cot", "cut", "car", "coat", "table"])
+    lexicon = ["cat", "cot", "cut", "car", "coat", "table", *LEXICON]
+    found = neighbours(Stimuli.from_texts(["cat", "Cot,", "table"]), lexicon)
     assert found.sel(feature="neighbours").values.tolist() == [3, 2, 0]
-    np.testing.assert_allclose(found.sel(feature="old20").values[0], np.mean([1, 1, 1, 1, 4]))
+    np.testing.assert_allclose(found.sel(feature="old20").values[0], np.mean([1, 1, 1, 1, 4, *[10] * 15]))
+
+
+def test_old20_needs_twenty_words_beside_the_one_that_is_described() -> None:
+    assert neighbours(texts("zebra"), LEXICON[:20]).sel(feature="old20").item() == 10
 
 
 def test_controls_stand_side_by_side() -> None:
     words = Stimuli.from_texts(["the", "cat", "ran"], labels=range(3), group=[1, 1, 2])
-    table = control_table(words, frequency={"the": 100.0, "cat": 10.0}, missing=1.0, lexicon=["cat", "car"])
+    table = control_table(words, frequency={"the": 100.0, "cat": 10.0}, missing=1.0, lexicon=LEXICON)
     assert table.feature.values.tolist() == ["word_length", "word_position", "log_frequency", "neighbours", "old20"]
     assert table.sel(feature="log_frequency").values.tolist() == [2, 1, 0]
     assert table.attrs["n_without_frequency"] == 1

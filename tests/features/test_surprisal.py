@@ -365,6 +365,7 @@ def test_discounts_are_estimated_where_counts_allow() -> None:
         assert len(set(level.discounts)) == 3
 
 
+@pytest.mark.filterwarnings("ignore:words. .* unknown to")
 def test_more_training_lowers_surprisal_of_what_was_trained() -> None:
     words = split_words(corpus(CORPUS[:3]))
     trained, other = fit_ngram(corpus(), order=3), fit_ngram(corpus(["one two three four"]), order=3)
