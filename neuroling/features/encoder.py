@@ -19,6 +19,7 @@ import torch
 
 from neuroling.features.activations import write_over
 from neuroling.features.forward import Passes, find_passes
+from neuroling.features.halving import is_full
 from neuroling.features.packing import register
 from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
 from neuroling.features.prepacked import Prepacked
@@ -376,9 +377,10 @@ def load_parts(
         model, missing = _read_weights(label, folder, getattr(torch, dtype), read)
         body = _text_part(label, model)
         _check_loaded(label, tokenizer, body, missing)
-        _place(model, place, getattr(torch, dtype))
         limit, ordinary = _max_tokens(tokenizer, body), ordinary_ids(tokenizer)
-        passes = find_passes(body, ordinary, limit)
+        with _room(label, place):
+            _place(model, place, getattr(torch, dtype))
+            passes = find_passes(body, ordinary, limit)
         if compiled:
             compile_blocks(body, passes)
         else:
@@ -419,6 +421,19 @@ def _read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
     found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return cast("PreTrainedTokenizerFast", found)
+
+
+@contextmanager
+def _room(label: str, device: torch.device) -> Iterator[None]:
+    """Say in a sentence that a device is full."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        raise ValueError(
+            f"device: {device} has not the memory for {label!r}; free it, use dtype='bfloat16', or another device."
+        ) from error
 
 
 def _place(model: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from neuroling.features.halving import is_full
 from neuroling.features.packing import ATTENTION, Layout, packed
 
 if TYPE_CHECKING:
@@ -261,6 +262,8 @@ def _one_at_a_time(model: PreTrainedModel, probes: list[torch.Tensor]) -> list[l
     try:
         return _read_alone(model, probes)
     except RUN_ERRORS as error:
+        if is_full(error):
+            raise
         failed = error
     model.set_attn_implementation("eager")
     try:

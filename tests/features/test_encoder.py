@@ -149,6 +149,16 @@ def test_a_folder_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
         load_encoder(tmp_path, device="cpu")
 
 
+@pytest.mark.parametrize("where", ["_place", "find_passes"])
+def test_a_full_device_is_a_sentence(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(module, where, full)
+    with pytest.raises(ValueError, match=r"device: cpu has not the memory for '.*'; free it, use dtype='bfloat16'"):
+        load_encoder(tiny_folder, device="cpu")
+
+
 def test_a_model_that_needs_more_than_tokens_is_refused(tmp_path: Path) -> None:
     """X-MOD wants to be told the language of a text."""
     config = XmodConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=14)
