@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,7 @@ class MixedResult:
         -------
         pandas.DataFrame
             Columns estimate, standard_error, df (Satterthwaite), t, p, low, high; the index names the effects.
+            ``attrs["vanished"]`` lists :attr:`vanished`.
         """
         low, high = self.fit.interval(level)
         columns = {
@@ -62,14 +63,22 @@ class MixedResult:
             "low": low,
             "high": high,
         }
-        return pd.DataFrame(columns, index=pd.Index(self.effects, name="effect"))
+        table = pd.DataFrame(columns, index=pd.Index(self.effects, name="effect"))
+        table.attrs["vanished"] = list(self.vanished)
+        return table
+
+    @property
+    def vanished(self) -> tuple[str, ...]:
+        """Random effects whose variance was estimated as zero, so that the fit is that of a model without them."""
+        names = [_random_names(group, effects) for group, effects in self.random.items()]
+        return tuple(names[term][effect] for term, effect in self.fit.vanished)
 
     def standard_deviations(self) -> pd.Series:
         """Give the standard deviations of the random effects and of the residual, in units of the outcome."""
         named = {
-            f"{group}: {effect}": float(np.sqrt(covariance[place, place]))
+            name: float(np.sqrt(covariance[place, place]))
             for (group, effects), covariance in zip(self.random.items(), self.fit.random_covariances, strict=True)
-            for place, effect in enumerate(effects)
+            for place, name in enumerate(_random_names(group, effects))
         }
         return pd.Series({**named, "residual": self.fit.residual_sd}, name="standard deviation")
 
@@ -105,8 +114,8 @@ def mixed_model(
     Raises
     ------
     TypeError, ValueError
-        If a column is missing, not numeric or has gaps, if a grouping column has one level, or if the effects are
-        linearly dependent.
+        If a column is missing, not numeric or has gaps, if a grouping column has one level, if effects are linearly
+        dependent, if variances cannot be told apart, or if the model leaves no residual.
 
     Examples
     --------
@@ -121,6 +130,8 @@ def mixed_model(
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"table: got {type(table).__name__}; expected a pandas.DataFrame, a row an observation.")
+    if isinstance(fixed, str):
+        raise TypeError(f"fixed: got the str {fixed!r}; expected a list of columns such as [{fixed!r}].")
     if not random:
         raise ValueError("random: empty; expected at least one grouping column, such as {'participant': ['1']}.")
     effects: list[Effect] = ["1", *(effect for effect in fixed if effect != "1")]
@@ -174,7 +185,8 @@ def _term(table: pd.DataFrame, group: str, varying: Sequence[Effect], correlated
             f"{group}: all {len(table)} rows belong to {levels.tolist()}; a random effect needs several levels. Leave "
             f"{group!r} out of random."
         )
-    return RandomTerm(np.asarray(codes, dtype=np.intp), _columns(table, varying), correlated)
+    names = _random_names(group, map(_name, varying))
+    return RandomTerm(np.asarray(codes, dtype=np.intp), _columns(table, varying), correlated, names)
 
 
 def _columns(table: pd.DataFrame, effects: Sequence[Effect]) -> NDArray[np.float64]:
@@ -206,3 +218,7 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _name(effect: Effect) -> str:
     return effect if isinstance(effect, str) else ":".join(effect)
+
+
+def _random_names(group: str, effects: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{group}: {effect}" for effect in effects)

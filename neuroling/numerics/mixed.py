@@ -8,6 +8,10 @@ the random effects, whatever the number of rows (Bates, Maechler, Bolker and Wal
 .. math:: d(\theta) = \log|\Lambda' Z'Z \Lambda + I| + \log|R_X|^2
           + (n - p)\left(1 + \log\frac{2\pi r^2(\theta)}{n - p}\right)
 
+The search, its bounds and the steps of its derivatives are absolute numbers, so that they are right for one unit only:
+the model is fitted with orthogonal columns of X, what least squares leaves of y, and columns of Z, all of root mean
+square 1, and the estimates are taken back to the units that were given.
+
 Degrees of freedom are Satterthwaite's, from numerical derivatives of the criterion (Kuznetsova, Brockhoff and
 Christensen 2017, J Stat Softw 82:13).
 """
@@ -15,7 +19,7 @@ Christensen 2017, J Stat Softw 82:13).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,15 +28,28 @@ from scipy import linalg, optimize, sparse, stats
 
 Array = NDArray[np.float64]
 
-STARTS = (1.0, 0.3, 0.05)
-"""Relative standard deviations at which the search starts: one start alone was seen to end beside the optimum."""
+STARTS = (30.0, 1.0, 0.3, 0.05)
+"""Relative standard deviations at which the search starts: one start alone was seen to end beside the optimum, and the
+smaller three to miss that of slopes on counts with a long tail, where it is large."""
+
+LARGE = 10.0
+"""Relative standard deviation beyond which every start is polished: L-BFGS-B stops early there, since its tolerance of
+the gradient is an absolute one, and the best start was seen to lie in the wrong valley."""
 
 LARGEST = 1e4
-"""No random standard deviation is sought beyond so many residual ones: the search steps there in data with hardly any
-residual, and cross-products lose the digits that a Cholesky factor needs."""
+"""No random standard deviation is sought beyond so many residual ones, of a column of root mean square 1: the search
+steps there in data with hardly any residual, and cross-products lose the digits that a Cholesky factor needs."""
 
 SINGULAR = 1e-4
-"""Relative standard deviation below which a random effect counts as absent (the limit that lme4 uses)."""
+"""Relative standard deviation, of a column of root mean square 1, below which a random effect counts as absent (the
+limit that lme4 uses)."""
+
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Spread, relative to the numbers that are summed, that float64 does not tell from rounding in hundreds of them."""
+
+INDISTINCT = 1e-10
+"""Share of a variance's effect on the rows below which it counts as none: rounding leaves 1e-14 of it, and a slope of
+values that vary by 1e-5 of their mean some 1e-10 beside the intercept."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +64,14 @@ class RandomTerm:
         What varies by level: ones for an intercept, a predictor for a slope.
     correlated : bool
         Whether the effects of a level may correlate with one another.
+    names : tuple of str
+        What to call the effects in messages; none for their numbers.
     """
 
     group: NDArray[np.intp]
     columns: Array
     correlated: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def n_levels(self) -> int:
@@ -111,8 +131,8 @@ class MixedFit:
         Derivatives of ``covariance`` by the variance parameters (theta, sigma).
     parameter_covariance : ndarray, shape (parameter, parameter)
         Asymptotic covariance of the variance parameters.
-    is_singular : bool
-        Whether a random effect vanished, so that its term could be left out.
+    vanished : tuple of (int, int)
+        Term and effect of the random effects whose variance is zero, so that they could be left out.
     """
 
     coefficients: Array
@@ -122,7 +142,12 @@ class MixedFit:
     criterion: float
     gradient: Array
     parameter_covariance: Array
-    is_singular: bool
+    vanished: tuple[tuple[int, int], ...]
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a random effect vanished."""
+        return bool(self.vanished)
 
     @cached_property
     def standard_errors(self) -> Array:
@@ -184,13 +209,13 @@ class MixedFit:
 def fit_reml(y: Array, X: Array, terms: Sequence[RandomTerm]) -> MixedFit:
     """Fit a linear mixed model.
 
-    The search runs L-BFGS-B from several starts and polishes the best with Nelder and Mead's simplex; each alone was
-    seen to stop beside the optimum where a variance is zero.
+    The search runs L-BFGS-B from several starts and polishes the best with Nelder and Mead's simplex (all of them, if a
+    variance is far larger than the residual's); each alone was seen to stop beside the optimum if a variance is zero.
 
     Parameters
     ----------
     y : ndarray, shape (row,)
-        Outcome.
+        Outcome, in any unit.
     X : ndarray, shape (row, fixed)
         Design of the fixed effects, of full column rank, an intercept included if one is wanted.
     terms : sequence of RandomTerm
@@ -203,8 +228,9 @@ def fit_reml(y: Array, X: Array, terms: Sequence[RandomTerm]) -> MixedFit:
     Raises
     ------
     ValueError
-        If shapes disagree, a value is not finite, columns of ``X`` are linearly dependent, or a factor has one level
-        or as many levels as rows.
+        If shapes disagree, a value is not finite, columns of ``X`` are linearly dependent, a factor has one level or as
+        many levels as rows, variances cannot be told apart from one another or from the fixed effects, or the model
+        leaves no residual.
 
     Examples
     --------
@@ -219,24 +245,78 @@ def fit_reml(y: Array, X: Array, terms: Sequence[RandomTerm]) -> MixedFit:
     """
     y, X = np.asarray(y, dtype=np.float64), np.asarray(X, dtype=np.float64)
     _check(y, X, terms)
-    scale = float(y.std()) or 1.0
-    criterion = _Criterion(y / scale, X, terms)
-    theta = _search(criterion, terms)
+    standard = _standardised(y, X, terms)
+    _check_distinct(standard.X, standard.terms)
+    criterion = _Criterion(standard.y, standard.X, standard.terms)
+    theta = _search(criterion, standard.terms)
     solution = criterion.solve(theta)
     sigma = float(np.sqrt(solution.rss / criterion.n_free))
-    gradient, parameter_covariance = _derivatives(criterion, theta, sigma)
     factors = criterion.factors(theta)
-    sds = np.concatenate([np.sqrt(np.diag(f @ f.T)) for f in factors])
+    sds = [np.sqrt(np.diag(factor @ factor.T)) for factor in factors]  # (effect,) each, in residual ones
+    if max(sd.max() for sd in sds) > 0.99 * LARGEST:
+        raise ValueError(
+            f"y: random effects reach {LARGEST:.0f} standard deviations of the residual, so that with the fixed ones "
+            "they give it all but exactly; expected an outcome with noise. Leave a random effect out, or analyse means."
+        )
+    gradient, parameter_covariance = _derivatives(criterion, theta, sigma)
+    back = standard.scale * standard.back
+    spreads = [
+        standard.scale * sigma * factor / unit[:, None] for factor, unit in zip(factors, standard.units, strict=True)
+    ]
     return MixedFit(
-        coefficients=scale * solution.coefficients,
-        covariance=scale**2 * sigma**2 * solution.unscaled_covariance(),
-        residual_sd=scale * sigma,
-        random_covariances=tuple((scale * sigma) ** 2 * f @ f.T for f in factors),
-        criterion=criterion(theta) + 2 * criterion.n_free * np.log(scale),
-        gradient=scale**2 * gradient,
+        coefficients=standard.least_squares + back @ solution.coefficients,
+        covariance=sigma**2 * back @ solution.unscaled_covariance() @ back.T,
+        residual_sd=standard.scale * sigma,
+        random_covariances=tuple(spread @ spread.T for spread in spreads),
+        criterion=criterion(theta) + standard.criterion_shift(),
+        gradient=back @ gradient @ back.T,
         parameter_covariance=parameter_covariance,
-        is_singular=bool((sds < SINGULAR).any()),
+        vanished=tuple((term, int(effect)) for term, sd in enumerate(sds) for effect in np.flatnonzero(sd < SINGULAR)),
     )
+
+
+@dataclass(frozen=True)
+class _Standard:
+    """The model in units of its own, and the way back."""
+
+    y: Array  # (row,), what least squares leaves of the outcome, root mean square 1
+    X: Array  # (row, fixed), orthogonal columns of root mean square 1
+    terms: tuple[RandomTerm, ...]  # columns of root mean square 1
+    least_squares: Array  # (fixed,)
+    back: Array  # (fixed, fixed), from coefficients of the columns here to those of the columns given
+    scale: float
+    units: tuple[Array, ...]  # (effect,) each, root mean squares of the columns of the terms
+
+    def criterion_shift(self) -> float:
+        """Give what the units add to the criterion, which is that of densities of y and counts log |X' V^-1 X|."""
+        n_free = len(self.y) - len(self.back)
+        return float(2 * n_free * np.log(self.scale) - 2 * np.log(np.abs(np.diag(self.back))).sum())
+
+
+def _standardised(y: Array, X: Array, terms: Sequence[RandomTerm]) -> _Standard:
+    """Take units and means out; QR does so for every column that others account for, an intercept or not."""
+    Q, R = linalg.qr(X, mode="economic")
+    back = linalg.solve_triangular(R, np.eye(len(R)))
+    projected = Q.T @ y
+    residual = y - Q @ projected
+    residual -= Q @ (Q.T @ residual)  # again, for the digits that a large mean has cost
+    least_squares = back @ projected
+    scale = float(_root_mean_square(residual))
+    summed = np.abs(X) @ np.abs(least_squares) + np.abs(y)  # (row,), rounding is in proportion to it
+    if scale <= ROUNDING * summed.max():
+        raise ValueError(
+            "y: the columns of X give it exactly, so there is no residual to test against; expected an outcome with "
+            "noise. Look whether the outcome was computed from the predictors."
+        )
+    root = np.sqrt(len(y))
+    units = tuple(_root_mean_square(term.columns) for term in terms)
+    scaled = tuple(replace(term, columns=term.columns / unit) for term, unit in zip(terms, units, strict=True))
+    return _Standard(residual / scale, root * Q, scaled, least_squares, root * back, scale, units)
+
+
+def _root_mean_square(columns: Array) -> Array:
+    """Root mean square over rows, shape (column,) or ()."""
+    return np.asarray(np.sqrt((columns**2).mean(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -340,15 +420,19 @@ def _search(criterion: _Criterion, terms: Sequence[RandomTerm]) -> Array:
         for start in STARTS
     ]
     best = min(found, key=lambda run: float(run.fun))
-    options = {"xatol": 1e-5, "fatol": 1e-8, "maxiter": 400 * len(diagonal)}
-    polished = optimize.minimize(criterion, best.x, method="Nelder-Mead", bounds=bounds, options=options)
-    return np.asarray(polished.x if polished.fun <= best.fun else best.x)
+    options = {"xatol": 1e-7, "fatol": 1e-8, "maxiter": 400 * len(diagonal)}
+    polished = [
+        optimize.minimize(criterion, run.x, method="Nelder-Mead", bounds=bounds, options=options)
+        for run in (found if np.abs(best.x).max() > LARGE else [best])
+    ]
+    return np.asarray(min([best, *polished], key=lambda run: float(run.fun)).x)
 
 
 def _derivatives(criterion: _Criterion, theta: Array, sigma: float) -> tuple[Array, Array]:
     """Differentiate: the covariance once and the criterion twice, by central differences at (theta, sigma)."""
     at = np.append(theta, sigma)
-    steps = 4e-3 * np.maximum(np.abs(at), 0.1)
+    sizes = np.append(np.maximum(np.abs(theta), 0.1), sigma)
+    steps = 4e-3 * sizes
     shifts = np.diag(steps)
     gradient = np.stack(
         [
@@ -357,7 +441,8 @@ def _derivatives(criterion: _Criterion, theta: Array, sigma: float) -> tuple[Arr
         ]
     )
     hessian = _hessian(lambda point: criterion.at(point[:-1], float(point[-1])), at, shifts)
-    values, vectors = linalg.eigh(hessian)
+    values, vectors = linalg.eigh(hessian * np.outer(sizes, sizes))  # else small residuals hide large variances
+    vectors = sizes[:, None] * vectors
     keep = values > 1e-8 * values.max()  # a direction without curvature carries no information on the variances
     return gradient, 2 * (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
 
@@ -384,10 +469,11 @@ def _check(y: Array, X: Array, terms: Sequence[RandomTerm]) -> None:
             raise ValueError(f"{name}: {bad} of {values.size} values are NaN or infinite; leave those rows out.")
     if len(y) <= X.shape[1]:
         raise ValueError(f"X: {X.shape[1]} columns for {len(y)} rows; expected fewer columns than rows.")
-    rank = int(np.linalg.matrix_rank(X))
+    sizes = np.abs(X).max(axis=0)
+    rank = int(np.linalg.matrix_rank(X / np.where(sizes > 0, sizes, 1.0)))
     if rank < X.shape[1]:
         raise ValueError(f"X: {X.shape[1]} columns of rank {rank}; leave out those that others add up to.")
-    if np.allclose(y, y[0]):
+    if np.ptp(y) <= ROUNDING * np.abs(y).max():
         raise ValueError("y: every value is the same, so there is nothing to explain.")
     if not terms:
         raise ValueError("terms: none; expected at least one grouping factor, else use least squares.")
@@ -416,3 +502,61 @@ def _check_term(number: int, term: RandomTerm, n_rows: int) -> None:
         )
     if not np.isfinite(term.columns).all():
         raise ValueError(f"terms[{number}]: a column holds NaN or infinite values; leave those rows out.")
+    if not term.columns.any(axis=0).all():
+        raise ValueError(f"terms[{number}]: a column is zero in every row, so nothing varies with it; leave it out.")
+
+
+def _check_distinct(X: Array, terms: Sequence[RandomTerm]) -> None:
+    r"""Refuse variances that the data cannot tell apart, whatever the outcome.
+
+    A variance adds a multiple of :math:`M_k = P Z_k Z_k' P` to the covariance of what the fixed effects leave, of which
+    :math:`P` is the projection. It is unknown if :math:`M_k` is zero, and two or more are if their :math:`M_k` add up
+    to zero; the residual's is :math:`P`.
+    """
+    named = [
+        (_effect_name(number, term, place), replace(term, columns=term.columns[:, [place]]).design())
+        for number, term in enumerate(terms)
+        for place in range(term.n_effects)
+    ]
+    names, designs = zip(*named, strict=True)
+    gram, before = _products(X / np.sqrt(len(X)), designs)
+    absorbed = np.diag(gram)[:-1] < INDISTINCT * before
+    if absorbed.any():
+        raise ValueError(
+            f"{_listed(names, absorbed)}: the fixed effects account for every level, so that nothing is left to vary "
+            "at random; leave out either."
+        )
+    size = np.sqrt(np.diag(gram))
+    values, vectors = linalg.eigh(gram / np.outer(size, size))
+    involved = (np.abs(vectors[:, values < INDISTINCT]) > 1e-3).any(axis=1)
+    if involved.any():
+        raise ValueError(
+            f"{_listed((*names, 'the residual'), involved)}: their variances cannot be told apart, as with one "
+            "grouping under two names, a slope that is one number a level, or one far from zero that hardly varies; "
+            "leave one out, or centre the slope."
+        )
+
+
+def _products(Q: Array, designs: Sequence[sparse.csr_matrix]) -> tuple[Array, Array]:
+    """Give tr(M_k M_m), the residual last, and tr(Z_k Z_k' Z_k Z_k'), without a matrix of rows by rows."""
+    beside = [np.asarray(Z.T @ Q) for Z in designs]  # (level, fixed) each
+    n = len(designs)
+    gram, before = np.empty((n + 1, n + 1)), np.empty(n)
+    for k in range(n):
+        for m in range(k + 1):
+            crossed = designs[k].T @ designs[m]  # (level of k, level of m)
+            whole = crossed.multiply(crossed).sum()
+            inner = (beside[k] * (crossed @ beside[m])).sum()
+            gram[k, m] = gram[m, k] = whole - 2 * inner + ((beside[k].T @ beside[k]) * (beside[m].T @ beside[m])).sum()
+            before[k] = whole  # the last one is that of k with itself
+        gram[k, n] = gram[n, k] = designs[k].multiply(designs[k]).sum() - (beside[k] ** 2).sum()
+    gram[n, n] = len(Q) - Q.shape[1]
+    return gram, before
+
+
+def _effect_name(number: int, term: RandomTerm, place: int) -> str:
+    return term.names[place] if term.names else f"terms[{number}] effect {place}"
+
+
+def _listed(names: Sequence[str], chosen: NDArray[np.bool_]) -> str:
+    return ", ".join(name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen)

@@ -56,6 +56,18 @@ def test_standard_deviations_are_named():
     assert list(sds.index) == ["person: 1", "person: x", "item: 1", "residual"]
 
 
+def test_table_names_the_random_effects_that_vanished():
+    table = trials()
+    table[["x", "y"]] -= table.groupby("person")[["x", "y"]].transform("mean")  # no person differs in the mean
+    fitted = mixed_model(table, "y", ["x"], {"item": ["1"], "person": ["x", "1"]})
+    assert "person: 1" in fitted.vanished
+    assert fitted.to_dataframe().attrs["vanished"] == list(fitted.vanished)
+
+
+def test_table_of_a_fit_within_its_bounds_names_no_vanished_effect():
+    assert mixed_model(trials(), "y", ["x"], RANDOM).to_dataframe().attrs["vanished"] == []
+
+
 @pytest.mark.slow
 def test_item_level_predictor_under_the_null_is_called_five_percent_of_the_time():
     draws = [trials(15, 20, effect=0, seed=seed, item_level=True) for seed in range(300)]
@@ -76,6 +88,16 @@ BAD = {
     "a row without level": (
         lambda t: (t.assign(person=t["person"].where(t["person"] > 0)), "y", ["x"], RANDOM), ValueError, "no level",
     ),
+    "a str for the fixed effects": (lambda t: (t, "y", "xy", RANDOM), TypeError, "fixed: got the str 'xy'"),
+    "one grouping under two names": (
+        lambda t: (t.assign(who=t["person"] + 7), "y", ["x"], {"person": ["1"], "item": ["1"], "who": ["1"]}),
+        ValueError, "person: 1, who: 1: .*told apart",
+    ),
+    "a fixed effect that is the grouping": (
+        lambda t: (t.assign(group=t["person"] % 2), "y", ["x", "group"], {"item": ["1"], "group": ["1"]}),
+        ValueError, "group: 1: .*fixed",
+    ),
+    "an outcome without noise": (lambda t: (t.assign(y=2 * t["x"] + 1), "y", ["x"], RANDOM), ValueError, "exactly"),
     "a NaN outcome": (lambda t: (t.assign(y=np.nan), "y", ["x"], RANDOM), ValueError, "NaN"),
     "a doubled effect": (lambda t: (t, "y", ["x", "x"], RANDOM), ValueError, "rank"),
 }  # fmt: skip
