@@ -168,8 +168,8 @@ def head_outputs(
     encoder = resolve_encoder(encoder, device)
     if encoder.passes.batching != "packed":
         raise ValueError(
-            f"encoder: {encoder.name} ({encoder.model.config.model_type}) does not call the attention function "
-            "given to it, so its heads cannot be watched; use a model of another family."
+            f"encoder: {encoder.name} ({encoder.model.config.model_type}) keeps its own attention, so that its heads "
+            "cannot be watched; expected a model that is packed (encoder.passes.batching)."
         )
     chosen = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, unit)

@@ -102,7 +102,7 @@ def test_outputs_of_heads_come_by_word(minilm: Encoder) -> None:
 
 @quiet
 def test_models_whose_heads_cannot_be_watched_say_so(family: Callable[[str], Encoder]) -> None:
-    with pytest.raises(ValueError, match="heads cannot be watched"):
+    with pytest.raises(ValueError, match="keeps its own attention, so that its heads cannot be watched"):
         head_outputs(STIMULI, family("bloom"))
     with pytest.raises(ValueError, match="gives no map of each token on each"):
         attention(STIMULI, family("longformer"))
