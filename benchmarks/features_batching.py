@@ -34,7 +34,7 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
 from neuroling.features.prepacked import NEARLY
-from neuroling.features.states import fill_packs, filled_tokens
+from neuroling.features.states import default_tokens, fill_packs, filled_tokens, plan_packs, serving
 from neuroling.features.words import split_words
 
 SHAPES = {"base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}
@@ -98,14 +98,21 @@ def plain_loop(encoder: Encoder, model: torch.nn.Module, words: Stimuli) -> np.n
     return np.stack(rows)
 
 
-def products(encoder: Encoder, lengths: np.ndarray) -> tuple[Callable[[], None], float]:
-    """Give the matrix products of all layers by themselves, with the model's own weights in turn; and their GFLOP."""
+def pack_sizes(encoder: Encoder, lengths: np.ndarray) -> list[int]:
+    """Give the rows of the products in each pack."""
+    filled = filled_tokens(encoder, None)
+    if not filled:
+        return [int(lengths[pack].sum()) for pack in plan_packs(lengths.tolist(), default_tokens(encoder))]
+    needed = [int(lengths[pack].sum()) for pack in fill_packs(lengths.tolist(), filled)]
+    return [filled if size >= NEARLY * filled else size for size in needed]
+
+
+def products(encoder: Encoder, lengths: np.ndarray) -> tuple[Callable[[], None], Callable[[], None], float]:
+    """Give the products of all layers by themselves, with plain weights and with those laid out; and their GFLOP."""
     config = encoder.model.config
     width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     linears = [module for module in encoder.model.encoder.modules() if isinstance(module, torch.nn.Linear)]
-    filled = filled_tokens(encoder, None)
-    needed = [int(lengths[pack].sum()) for pack in fill_packs(lengths.tolist(), filled)]
-    sizes = [filled if size >= NEARLY * filled else size for size in needed]
+    sizes = pack_sizes(encoder, lengths)
     inputs = {size: {n: torch.randn(size, n) for n in (width, inner)} for size in set(sizes)}
 
     @torch.inference_mode()
@@ -114,7 +121,11 @@ def products(encoder: Encoder, lengths: np.ndarray) -> tuple[Callable[[], None],
             for linear in linears:
                 linear(inputs[size][linear.in_features])
 
-    return run, float(2 * lengths.sum() * layers * (4 * width**2 + 2 * width * inner) / 1e9)
+    def run_laid_out() -> None:
+        with serving(encoder, encoder.model, lengths.tolist()):
+            run()
+
+    return run, run_laid_out, float(2 * lengths.sum() * layers * (4 * width**2 + 2 * width * inner) / 1e9)
 
 
 def best_in_a_row(runs: dict[str, Callable[[], object]], rounds: int) -> list[dict[str, float]]:
@@ -155,7 +166,7 @@ def main() -> int:
     assert difference < 1e-5, f"packed states differ from the loop by {difference:.1e}"
     joined = words.table.groupby("group", sort=False)["text"].agg(" ".join).tolist()
     lengths = np.array([len(ids) for ids in encoder.tokenizer(joined)["input_ids"]])
-    alone, work = products(encoder, lengths)
+    alone, laid_out, work = products(encoder, lengths)
     seconds = interleaved(
         {
             "plain loop, one sentence at a time": Case(lambda: plain_loop(encoder, plain, words)),
@@ -165,22 +176,31 @@ def main() -> int:
     )
     loop, first = seconds.values()
     best = best_in_a_row(
-        {"packed, best in a row": lambda: extract(words, encoder, unit="word"), "matrix products alone, best": alone},
+        {
+            "packed, best in a row": lambda: extract(words, encoder, unit="word"),
+            "matrix products alone, plain weights, best": alone,
+            "matrix products alone, weights laid out, best": laid_out,
+        },
         given.rounds,
     )
-    again, floor = zip(*(one.values() for one in best), strict=True)
+    again, floor, lowest = zip(*(one.values() for one in best), strict=True)
     more = 1 + attention_work(encoder, lengths) / work
     shares = [more * peak / spent for spent, peak in zip(again, floor, strict=True)]
     share, at_first = statistics.median(shares), more * statistics.median(floor) / first
+    beside = statistics.median(more * peak / spent for spent, peak in zip(again, lowest, strict=True))
     seconds |= {name: statistics.median(one[name] for one in best) for name in best[0]}
     speed, least_share = LEAST[given.shape]
     bars = [Bar(f"speed-up over the loop, {given.shape} shape", loop / first, speed, at_most=False)]
     if least_share is not None:
         bars.append(Bar("share of the peak of matrix products", share, least_share, at_most=False))
     print(f"{n_sentences} sentences, {len(words)} words, {lengths.sum()} tokens, batching: {encoder.passes.batching}")
-    print(f"weights laid out for packs of {encoder.prepacked.tokens} tokens (0: not at all)")
+    used, library = encoder.prepacked.tokens, encoder.prepacked.library
+    rows = "any number" if used and library is not None and library.any_rows else str(used)
+    print(f"weights laid out for packs of {rows} of tokens (0: not at all)")
     speeds = ", ".join(f"{one:.3f} of {work / peak:.0f} GFLOP/s" for one, peak in zip(shares, floor, strict=True))
     print(f"largest difference {difference:.1e}; shares of products alone {speeds}; after other work {at_first:.3f}")
+    rate = work / statistics.median(lowest)
+    print(f"share of the same products with weights laid out {beside:.3f} of {rate:.0f} GFLOP/s")
     print(table(seconds), *bars, sep="\n")
     if given.json:
         found = {"seconds": seconds, "shares": shares, "difference": difference, "bars": as_json(bars)}

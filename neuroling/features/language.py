@@ -20,7 +20,7 @@ from neuroling.features.forward import no_cache, pack_inputs, reads_ahead
 from neuroling.features.halving import in_halves
 from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import require_evaluation
-from neuroling.features.states import plan_packs, warn_of_unknown
+from neuroling.features.states import plan_packs, serving, warn_of_unknown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -406,9 +406,10 @@ def _ask(
         if top:
             pieces.top.update(_likeliest(encoder, shares, slots, beginning, top))
 
-    for pack in plan_packs(lengths, HEAD_TOKENS, encoder.passes.batching):
-        for _ in in_halves(ask, pack, lengths, encoder.device):
-            pass
+    with serving(encoder, model, lengths, HEAD_TOKENS):
+        for pack in plan_packs(lengths, HEAD_TOKENS, encoder.passes.batching):
+            for _ in in_halves(ask, pack, lengths, encoder.device):
+                pass
     return pieces
 
 

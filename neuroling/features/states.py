@@ -6,6 +6,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import Literal
@@ -196,14 +197,42 @@ def filled_tokens(encoder: Encoder, batch_tokens: int | None) -> int:
     Returns
     -------
     int
-        0 where packs are not to be filled: off the CPU, in equal-length batches, where sequences are not packed up to
-        any length, in compiled layers, or by somebody's wish.
+        0 where packs are not to be filled: off the CPU, where weights serve any number, in equal-length batches, where
+        sequences are not packed up to any length, in compiled layers, or by somebody's wish.
     """
-    passes = encoder.passes
+    passes, library = encoder.passes, encoder.prepacked.library
+    if library is None or library.any_rows:
+        return 0
     whole = passes.batching == "packed" and passes.longest_packed is None and not encoder.compiled
     if encoder.device.type != "cpu" or not whole or batch_tokens is not None:
         return 0
     return default_tokens(encoder) * 3 // 4
+
+
+def serving(
+    encoder: Encoder, model: torch.nn.Module, lengths: Sequence[int], batch_tokens: int | None = None
+) -> AbstractContextManager[int]:
+    """Let a model use weights laid out beforehand for the time of a job, where they pay.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Keeps the weights; compiled layers keep their own.
+    model : torch.nn.Module
+        That of the encoder, alone or with a head.
+    lengths : sequence of int
+        Tokens of the sequences of the job.
+    batch_tokens : int, optional
+        Tokens in a pack, where somebody asked for a number.
+
+    Returns
+    -------
+    context manager of int
+        Tokens to which packs are to be filled; 0 where they are not.
+    """
+    if encoder.compiled:
+        return nullcontext(0)
+    return encoder.prepacked.serving(model, lengths, filled_tokens(encoder, batch_tokens))
 
 
 def hidden_states(
@@ -402,7 +431,7 @@ def embed(
             return write
 
         lengths = [len(sequence) for sequence in own]
-        with encoder.prepacked.serving(encoder.model, lengths, filled_tokens(encoder, batch_tokens)) as filled:
+        with serving(encoder, encoder.model, lengths, batch_tokens) as filled:
             for planned in _planned(encoder, lengths, batch_tokens, progress and encoder is encoders[0], filled):
                 for _ in _run(encoder, own, planned, lengths, layers, using=using, filled=filled):
                     pass

@@ -1,4 +1,4 @@
-"""Weights laid out beforehand: the numbers of plain products, in full packs alone, and never those of older weights."""
+"""Weights laid out beforehand: the numbers of plain products, where rows fit, and never those of older weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.pytorch_utils import Conv1D
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features import prepacked, states
 from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.prepacked import Prepacked
+from neuroling.features.prepacked import MKL, ONEDNN, Library, Prepacked, fitting_library
 from neuroling.features.sharing import on_devices
 from neuroling.features.states import fill_packs, filled_tokens, plan_packs
 
@@ -25,10 +26,11 @@ from .conftest import FAMILIES, PACKED
 
 TOKENS = 64
 RNG = np.random.default_rng
-pytestmark = [
-    pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="torch has no MKL here"),
-    pytest.mark.filterwarnings("ignore:stimuli. .* unknown"),
-]
+LIBRARIES = {
+    "mkl": (MKL, torch.backends.mkl.is_available()),
+    "onednn": (ONEDNN, torch.backends.mkldnn.is_available()),
+}
+pytestmark = pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +38,21 @@ def _silence(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, logger="transformers")
 
 
-@pytest.fixture
-def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packs of a few tokens, and weights laid out for any job."""
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """Each library in turn, with packs of a few tokens and rows as many."""
+    found, available = LIBRARIES[request.param]
+    if not available:
+        pytest.skip(f"torch has no {request.param} here")
     monkeypatch.setattr(states, "filled_tokens", lambda *given: TOKENS if filled_tokens(*given) else 0)
-    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 1)
+    monkeypatch.setattr(prepacked, "ROWS", TOKENS)
+    return found
+
+
+@pytest.fixture
+def eager(library: Library) -> Library:
+    """The same, laying out for any job of a pack or more."""
+    return replace(library, least_tokens=1)
 
 
 def texts(n: int = 60, seed: int = 0) -> Stimuli:
@@ -50,103 +62,114 @@ def texts(n: int = 60, seed: int = 0) -> Stimuli:
     return Stimuli.from_texts(sorted(made), labels=range(len(made)))
 
 
-def used(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count the products with weights laid out."""
-    calls: list[int] = []
-    plain = prepacked._multiply
-    monkeypatch.setattr(prepacked, "_multiply", lambda *given: calls.append(given[-1]) or plain(*given))  # type: ignore[func-returns-value]
-    return calls
-
-
-def fresh(encoder: Encoder) -> Encoder:
+def fresh(encoder: Encoder, library: Library) -> Encoder:
     (copy,) = on_devices(encoder, ["cpu"])
-    return copy
+    return replace(copy, prepacked=Prepacked(library))
+
+
+def has_maps(encoder: Encoder, library: Library) -> bool:
+    kinds = {type(one) for one in encoder.model.modules()}
+    return torch.nn.Linear in kinds or (library.any_rows and Conv1D in kinds)
+
+
+def counted(library: Library, calls: list[int]) -> Library:
+    """Count the products with weights laid out."""
+
+    def multiply(*given: object) -> torch.Tensor:
+        calls.append(len(given[0]))  # type: ignore[arg-type]
+        return library.multiply(*given)  # type: ignore[arg-type]
+
+    return replace(library, multiply=multiply)
 
 
 @pytest.mark.parametrize("name", PACKED)
-@pytest.mark.usefixtures("small_packs")
-def test_states_are_those_of_plain_products(
-    family: Callable[[str], Encoder], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder, stimuli = fresh(family(name)), texts()
-    expected = extract(stimuli, encoder, batch_tokens=200)
-    calls = used(encoder, monkeypatch)
+def test_states_are_those_of_plain_products(family: Callable[[str], Encoder], name: str, eager: Library) -> None:
+    calls: list[int] = []
+    encoder, stimuli = fresh(family(name), counted(eager, calls)), texts()
+    expected = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    assert not calls
     found = extract(stimuli, encoder)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
-    linear = any(type(one) is torch.nn.Linear for one in encoder.model.modules())
-    assert bool(calls) == (linear and encoder.passes.longest_packed is None)
+    linear = has_maps(encoder, eager)
+    assert bool(calls) == (linear and (eager.any_rows or encoder.passes.longest_packed is None))
     assert not any("forward" in vars(one) for one in encoder.model.modules())
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name not in PACKED])
-def test_models_that_are_not_packed_are_left_alone(family: Callable[[str], Encoder], name: str) -> None:
-    assert filled_tokens(family(name), None) == 0
+def test_models_that_are_not_packed_do_not_have_packs_filled(
+    family: Callable[[str], Encoder], name: str, eager: Library
+) -> None:
+    calls: list[int] = []
+    encoder, stimuli = fresh(family(name), counted(eager, calls)), texts()
+    assert filled_tokens(encoder, None) == 0
+    expected = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(extract(stimuli, encoder).values, expected.values, atol=1e-5)
+    linear = has_maps(encoder, eager)
+    assert bool(calls) == (linear and eager.any_rows)
 
 
-@pytest.mark.usefixtures("small_packs")
-def test_weights_that_change_in_place_are_laid_out_anew(family: Callable[[str], Encoder]) -> None:
-    encoder, stimuli = fresh(family("bert")), texts()
+def test_states_do_not_depend_on_the_pack_where_any_number_of_rows_is_served(family: Callable[[str], Encoder]) -> None:
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("torch has no oneDNN here")
+    encoder, stimuli = fresh(family("bert"), replace(ONEDNN, least_tokens=1)), texts()
+    found = extract(stimuli, encoder)
+    assert encoder.prepacked.tokens
+    for tokens in (30, 100):
+        np.testing.assert_allclose(extract(stimuli, encoder, batch_tokens=tokens).values, found.values, atol=1e-6)
+
+
+def test_weights_that_change_in_place_are_laid_out_anew(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder, stimuli = fresh(family("bert"), eager), texts()
     first = extract(stimuli, encoder)
     assert encoder.prepacked.tokens == TOKENS
     *_, one = (one for name, one in encoder.model.named_modules() if name.endswith("intermediate.dense"))
     one.weight.data[3] *= 30  # what autograd's counter of changes does not see
     changed = extract(stimuli, encoder)
     assert np.abs(changed.values - first.values).max() > 1e-3
-    np.testing.assert_allclose(changed.values, extract(stimuli, encoder, batch_tokens=200).values, atol=1e-5)
+    plain = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(changed.values, plain.values, atol=1e-5)
 
 
-@pytest.mark.usefixtures("small_packs")
-def test_copies_of_an_encoder_lay_out_weights_of_their_own(family: Callable[[str], Encoder]) -> None:
-    encoder = fresh(family("bert"))
+def test_copies_of_an_encoder_lay_out_weights_of_their_own(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
     first = extract(texts(), encoder)
     copied = copy.deepcopy(encoder)
     assert (encoder.prepacked.tokens, copied.prepacked.tokens) == (TOKENS, 0)
     other = replace(encoder, model=copied.model)  # with what the first has laid out
     other.model.load_state_dict({name: 2 * values for name, values in copied.model.state_dict().items()})
-    found, expected = extract(texts(), other), extract(texts(), other, batch_tokens=200)
-    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+    expected = extract(texts(), replace(other, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(extract(texts(), other).values, expected.values, atol=1e-5)
     np.testing.assert_array_equal(extract(texts(), encoder).values, first.values)
 
 
-@pytest.mark.usefixtures("small_packs")
-def test_where_torch_has_no_such_function_products_are_plain(
-    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder, stimuli = fresh(family("bert")), texts()
+def test_where_torch_has_no_such_function_products_are_plain(family: Callable[[str], Encoder], eager: Library) -> None:
+    def missing(*_: object) -> torch.Tensor:
+        raise AttributeError("_reorder_linear_weight")
 
-    def missing(*_: object) -> None:
-        raise AttributeError("_mkl_reorder_linear_weight")
-
-    monkeypatch.setattr(prepacked, "_laid_out", missing)
+    encoder, stimuli = fresh(family("bert"), replace(eager, lay_out=missing)), texts()
     found = extract(stimuli, encoder)
     assert encoder.prepacked.tokens == 0
-    np.testing.assert_array_equal(found.values, extract(stimuli, replace(encoder, prepacked=Prepacked())).values)
+    np.testing.assert_array_equal(found.values, extract(stimuli, replace(encoder, prepacked=Prepacked(None))).values)
 
 
-@pytest.mark.usefixtures("small_packs")
-def test_functions_that_give_other_numbers_are_not_used(
-    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder = fresh(family("bert"))
-    plain = prepacked._multiply
-    monkeypatch.setattr(prepacked, "_multiply", lambda *given: plain(*given) * 1.001)
+def test_functions_that_give_other_numbers_are_not_used(family: Callable[[str], Encoder], eager: Library) -> None:
+    wrong = replace(eager, multiply=lambda *given: eager.multiply(*given) * 1.001)
+    encoder = fresh(family("bert"), wrong)
     extract(texts(), encoder)
     assert encoder.prepacked.tokens == 0
 
 
-@pytest.mark.usefixtures("small_packs")
 def test_without_memory_for_a_second_copy_products_are_plain(
-    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
+    family: Callable[[str], Encoder], eager: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = fresh(family("bert"))
+    encoder = fresh(family("bert"), eager)
     monkeypatch.setattr(prepacked, "free_bytes", lambda _: 1000)
     extract(texts(), encoder)
     assert encoder.prepacked.tokens == 0
 
 
-@pytest.mark.usefixtures("small_packs")
-def test_maps_that_somebody_else_has_changed_are_left_alone(family: Callable[[str], Encoder]) -> None:
-    encoder = fresh(family("bert"))
+def test_maps_that_somebody_else_has_changed_are_left_alone(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
     one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
     one.forward = own = lambda values: torch.nn.Linear.forward(one, values)  # type: ignore[method-assign]
     extract(texts(), encoder)
@@ -154,29 +177,64 @@ def test_maps_that_somebody_else_has_changed_are_left_alone(family: Callable[[st
     assert one.forward is own
 
 
-def test_small_jobs_and_asked_for_packs_have_plain_products(
-    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(states, "filled_tokens", lambda *given: TOKENS if filled_tokens(*given) else 0)
-    encoder = fresh(family("bert"))
+def test_gradients_pass_through_plain_products(family: Callable[[str], Encoder], eager: Library) -> None:
+    calls: list[int] = []
+    encoder = fresh(family("bert"), counted(eager, calls))
+    encoder.model.requires_grad_(True)
+    with encoder.prepacked.serving(encoder.model, [TOKENS] * 10, TOKENS):
+        assert any("forward" in vars(one) for one in encoder.model.modules())
+        used = len(calls)
+        encoder.model(input_ids=torch.tensor([[2, 5, 6, 3]])).last_hidden_state.sum().backward()
+    assert len(calls) == used
+    assert next(encoder.model.parameters()).grad is not None
+
+
+def test_small_jobs_have_plain_products(family: Callable[[str], Encoder], library: Library) -> None:
+    encoder = fresh(family("bert"), library)
     extract(texts(20), encoder)
     assert encoder.prepacked.tokens == 0
-    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 1)
-    extract(texts(20), encoder, batch_tokens=TOKENS)
+    encoder = fresh(family("bert"), replace(library, least_tokens=1))
+    extract(texts(2), encoder)
     assert encoder.prepacked.tokens == 0
+
+
+def test_asked_for_packs_are_not_filled(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
+    assert filled_tokens(encoder, TOKENS) == 0
+    extract(texts(), encoder, batch_tokens=TOKENS)
+    assert bool(encoder.prepacked.tokens) == eager.any_rows
 
 
 def test_weights_are_laid_out_once_an_encoder_has_read_enough(
-    family: Callable[[str], Encoder], monkeypatch: pytest.MonkeyPatch
+    family: Callable[[str], Encoder], library: Library
 ) -> None:
-    monkeypatch.setattr(states, "filled_tokens", lambda *given: TOKENS if filled_tokens(*given) else 0)
-    encoder, stimuli = fresh(family("bert")), texts(40)
+    encoder, stimuli = fresh(family("bert"), library), texts(40)
     extract(stimuli, encoder)
-    monkeypatch.setattr(prepacked, "LEAST_TOKENS", 2 * encoder.prepacked.read)
-    assert encoder.prepacked.read >= TOKENS
+    read = encoder.prepacked.read
+    assert read >= TOKENS
     assert encoder.prepacked.tokens == 0
+    encoder.prepacked.library = replace(library, least_tokens=2 * read)
     extract(stimuli, encoder)
     assert encoder.prepacked.tokens == TOKENS
+
+
+@pytest.mark.parametrize(
+    ("processor", "mkl", "onednn", "expected"),
+    [
+        ("Intel(R) Xeon(R) Processor", True, True, MKL),
+        ("AMD EPYC", True, True, ONEDNN),
+        ("Neoverse-V2", False, True, ONEDNN),
+        ("Intel(R) Xeon(R) Processor", False, True, ONEDNN),
+        ("AMD EPYC", True, False, None),
+    ],
+)
+def test_the_library_fits_the_processor(
+    processor: str, mkl: bool, onednn: bool, expected: Library | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepacked, "_processor", lambda: processor)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+    assert fitting_library() is expected
 
 
 @given(st.lists(st.integers(1, 60), max_size=200), st.integers(60, 300))

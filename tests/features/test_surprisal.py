@@ -25,6 +25,7 @@ from neuroling.features.context import Overlapping
 from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.language import CausalModel, MaskedModel, load_language_model
 from neuroling.features.ngram import fit_ngram
+from neuroling.features.prepacked import ONEDNN, Prepacked
 from neuroling.features.surprisal import next_words, surprisal
 from neuroling.features.words import locate_words, split_words, words_at
 
@@ -91,6 +92,24 @@ def test_causal_surprisal_equals_a_plain_loop(language: Callable[[str], CausalMo
         entropies += [-(np.exp(logs[pieces[0]]) * logs[pieces[0]]).sum() for pieces in own]
     np.testing.assert_allclose(found.sel(feature="surprisal"), expected, atol=1e-4)
     np.testing.assert_allclose(found.sel(feature="entropy"), entropies, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+@pytest.mark.parametrize("name", ["gpt2", "llama", "opt", "bert"])
+def test_weights_laid_out_give_the_same_surprisal(language: Callable[[str], CausalModel], name: str) -> None:
+    model, calls = language(name), []
+
+    def multiply(*given: object) -> torch.Tensor:
+        calls.append(given)
+        return ONEDNN.multiply(*given)  # type: ignore[arg-type]
+
+    words = split_words(Stimuli.from_texts(20 * TEXTS, labels=range(60)))
+    expected, found = (
+        surprisal(words, replace(model, encoder=replace(model.encoder, prepacked=Prepacked(library))), entropy=True)
+        for library in (None, replace(ONEDNN, multiply=multiply, least_tokens=1))
+    )
+    assert calls
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "bert"])
