@@ -60,7 +60,7 @@ def write_over(model: PreTrainedModel, passes: Passes, ordinary_ids: Sequence[in
         return
     before = probe_states(model, passes, ordinary_ids, limit)
     for parent, name, _ in found:
-        setattr(parent, name, InPlaceGELU())
+        setattr(parent, name, InPlaceGELU().eval())
     after = probe_states(model, passes, ordinary_ids, limit)
     if not all(torch.equal(old, new) for old, new in zip(before, after, strict=True)):
         for parent, name, module in found:

@@ -141,7 +141,7 @@ def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
     words : Stimuli
         One row a word; case and punctuation around it are ignored.
     lexicon : sequence of str
-        Words of the language; a word is not its own neighbour.
+        Words of the language; a word is not its own neighbour. Entries without letters or digits do not count.
 
     Returns
     -------
@@ -152,10 +152,14 @@ def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
     ------
     ValueError
         If there are fewer than 20 words in the lexicon besides one of the words.
+    TypeError
+        If the lexicon is a single str.
     """
     from neuroling.numerics.strings import edit_distances
 
-    entries = sorted({bare(word) for word in lexicon if word.strip()})
+    if isinstance(lexicon, str):
+        raise TypeError(f"lexicon: got the str {lexicon[:40]!r}; expected a sequence of words.")
+    entries = sorted({bare(word) for word in lexicon if any(map(str.isalnum, word))})
     keys = [bare(text) for text in words.texts]
     own = min(set(keys) & set(entries), default=None)
     needed = NEAREST + (own is not None)

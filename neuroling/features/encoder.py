@@ -536,7 +536,9 @@ def _random_model(folder: Path, dtype: torch.dtype, *, seed: int) -> tuple[PreTr
 
 def _parameters_sha256(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
+    every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    kept = {name: values for name, values in model.state_dict().items() if name not in every}  # masks of pruning, say
+    for name, parameter in sorted({**dict(model.named_parameters()), **kept}.items()):
         digest.update(f"{name}\x1f{tuple(parameter.shape)}\x1f".encode())
         digest.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

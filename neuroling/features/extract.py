@@ -496,7 +496,8 @@ def mix_layers(features: xr.DataArray, weights: Sequence[float] | None = None) -
     if given.shape != (n_layers,) or not np.isfinite(given).all():
         raise ValueError(f"weights: got shape {given.shape}; expected {n_layers} finite numbers, one a layer.")
     share = np.exp(given - given.max())
-    share = (share / share.sum()).astype(features.dtype)
+    floating = np.issubdtype(features.dtype, np.floating)
+    share = (share / share.sum()).astype(features.dtype if floating else np.float64)
     mixed = features.drop_vars("layer_name", errors="ignore").dot(xr.DataArray(share, dims="layer"), dim="layer")
     shares = ", ".join(f"{value:.6g}" for value in share)
     return mixed.assign_attrs({**features.attrs, "step": "mix_layers", "layer_shares": shares})

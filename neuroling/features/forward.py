@@ -344,6 +344,9 @@ def _probes(
     generator = torch.Generator().manual_seed(0)
     pool = torch.as_tensor(list(ordinary_ids))
     draws = [pool[torch.randint(len(pool), (length,), generator=generator)] for length in lengths]
+    mask = getattr(model.config, "mask_token_id", None)
+    if mask is not None:  # ESM scales all states of a row by its share of masks
+        draws[0][1::2] = int(mask)
     return [draw.to(model.device) for draw in draws], longest
 
 

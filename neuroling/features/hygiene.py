@@ -19,6 +19,54 @@ LONGEST_WORD = 1000
 """Characters of a word above which something other than a word was given."""
 
 
+def trimmed(text: str) -> str:
+    """Give a word in composed form, without invisible characters and the punctuation around it.
+
+    Parameters
+    ----------
+    text : str
+        A word.
+
+    Returns
+    -------
+    str
+        From its first letter or digit to its last, with the accents and vowel signs that stand on that one; the word as
+        it is if it has neither.
+
+    Examples
+    --------
+    >>> trimmed("“Oh!”"), trimmed("की,"), trimmed("—")
+    ('Oh', 'की', '—')
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(INVISIBLE))
+    inside: list[int] = []
+    for place, character in enumerate(text):
+        if character.isalnum() or (inside and inside[-1] == place - 1 and is_mark(character)):
+            inside.append(place)
+    return text[inside[0] : inside[-1] + 1] if inside else text
+
+
+def is_mark(character: str) -> bool:
+    """Say whether a character stands on the one before it, as accents and vowel signs do.
+
+    Parameters
+    ----------
+    character : str
+        One character, or none.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> [is_mark(character) for character in "की"]
+    [False, True]
+    """
+    return bool(character) and unicodedata.category(character).startswith("M")
+
+
 def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[str]:
     """Check texts, and give them in composed form (NFC) without invisible characters.
 

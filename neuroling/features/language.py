@@ -18,6 +18,7 @@ from neuroling.features.context import Context, Stretch, Whole
 from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
 from neuroling.features.forward import no_cache, pack_inputs, reads_ahead
 from neuroling.features.halving import in_halves
+from neuroling.features.hygiene import is_mark
 from neuroling.features.packing import Layout, packed
 from neuroling.features.sharing import require_evaluation
 from neuroling.features.states import plan_packs, serving, warn_of_unknown
@@ -485,8 +486,9 @@ def _marks(encoder: Encoder, texts: Sequence[RunningText]) -> tuple[torch.Tensor
         )
     ends = set(begins)
     if any(_joined(text)[1].any() for text in texts):
-        beginnings = (str(encoder.tokenizer.decode([number]))[:1] for number in range(len(tokens)))
-        ends |= {number for number, one in enumerate(beginnings) if one and not one.isalnum() and one != UNFINISHED}
+        beginnings = [str(encoder.tokenizer.decode([number]))[:1] for number in range(len(tokens))]
+        apart = {one for one in beginnings if one and not one.isalnum() and not is_mark(one) and one != UNFINISHED}
+        ends |= {number for number, one in enumerate(beginnings) if one in apart}
     return torch.as_tensor(begins), torch.as_tensor(sorted(ends))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.alignment import RunningText, running_texts, stretches
-from neuroling.features.hygiene import tidy
+from neuroling.features.hygiene import tidy, trimmed
 from neuroling.features.language import Scores
 from neuroling.features.words import Segmenter, split_words
 
@@ -236,7 +236,7 @@ def fit_ngram(corpus: Stimuli, *, order: int = 3, min_count: int = 1, segmenter:
 
 
 def bare(text: str) -> str:
-    """Give a word in lower case without the punctuation around it.
+    """Give a word in lower case and composed form (NFC) without the punctuation around it.
 
     Parameters
     ----------
@@ -253,8 +253,7 @@ def bare(text: str) -> str:
     >>> bare("“Oh!”"), bare("don't"), bare("—")
     ('oh', "don't", '—')
     """
-    inside = [place for place, character in enumerate(text) if character.isalnum()]
-    return text[inside[0] : inside[-1] + 1].lower() if inside else text.lower()
+    return trimmed(text).lower()
 
 
 def _skipped(text: RunningText, spans: list[tuple[int, int]]) -> list[list[str]]:

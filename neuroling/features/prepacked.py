@@ -23,6 +23,9 @@ from neuroling.numerics.memory import free_bytes
 Map = torch.nn.Linear | Conv1D
 """A linear map, or GPT-2's, which is one with its weight turned over."""
 
+Seen = tuple[int, torch.Tensor]
+"""The sum of a weight's bits, and its products with a fixed vector."""
+
 LEAST_JOB = 256
 """Tokens of a job that repay looking at all weights for changes, where packs need not be full."""
 
@@ -83,7 +86,7 @@ class Prepacked:
     library: Library | None = field(default_factory=fitting_library)
     tokens: int = 0
     read: int = 0
-    _laid_out: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = field(default_factory=dict, repr=False)
+    _laid_out: dict[int, tuple[torch.Tensor, Seen, torch.Tensor]] = field(default_factory=dict, repr=False)
 
     def __reduce__(self) -> tuple[type[Prepacked], tuple[()]]:
         """Make a copy without weights: those laid out belong to one model, and torch cannot copy them."""
@@ -142,23 +145,30 @@ class Prepacked:
         self.tokens = tokens
         for one in maps:
             weight = one.weight.detach()
-            known, seen = self._laid_out.get(id(one)), _checksum(weight)
-            if known is None or known[0].data_ptr() != weight.data_ptr() or known[1] != seen:
+            known, seen = self._laid_out.get(id(one)), _seen(weight)
+            if known is None or known[0].data_ptr() != weight.data_ptr() or not _the_same(known[1], seen):
                 self._laid_out[id(one)] = (weight, seen, library.lay_out(_outputs_first(one), tokens))
         return True
 
     def _product(self, one: Map, library: Library, values: torch.Tensor) -> torch.Tensor:
         """Multiply as the linear map does, by weights laid out where the rows fit and no gradient is wanted."""
         fits = library.any_rows or values.numel() == self.tokens * values.shape[-1]
-        if torch.is_grad_enabled() or values.dtype != torch.float32 or not values.numel() or not fits:
-            plain: torch.Tensor = type(one).forward(one, values)  # type: ignore[arg-type]
-            return plain
-        return library.multiply(values, self._laid_out[id(one)][2], one.weight, one.bias, self.tokens)
+        known = self._laid_out.get(id(one))  # None in a copy that was made during a job
+        if known is None or torch.is_grad_enabled() or values.dtype != torch.float32 or not values.numel() or not fits:
+            return _plain(one, values)
+        return library.multiply(values, known[2], one.weight, one.bias, self.tokens)
 
 
 def _maps(model: torch.nn.Module, library: Library) -> list[Map]:
-    """Give the plain linear maps of a model, whose ``forward`` nobody else has replaced."""
-    found = [one for one in model.modules() if isinstance(one, Map) and "forward" not in vars(one)]
+    """Give the plain linear maps of a model: nobody else has replaced their ``forward`` or makes their weight anew."""
+    found = [
+        one
+        for one in model.modules()
+        if isinstance(one, Map)
+        and not ("forward" in vars(one) or one._forward_pre_hooks)
+        and isinstance(one._parameters.get("weight"), torch.Tensor)
+        and one.weight.numel()
+    ]
     return [one for one in found if type(one) is torch.nn.Linear or (type(one) is Conv1D and library.any_rows)]
 
 
@@ -174,9 +184,9 @@ def _can(library: Library, maps: Sequence[Map], tokens: int) -> bool:
         return False
     one = maps[0]
     weight = _outputs_first(one)
-    values = torch.linspace(-1, 1, tokens * weight.shape[1]).reshape(tokens, -1)
+    values = torch.linspace(-1, 1, tokens * weight.shape[1], dtype=torch.float32, device="cpu").reshape(tokens, -1)
     with torch.inference_mode():
-        plain = one(values)
+        plain = _plain(one, values)
         try:
             found = library.multiply(values, library.lay_out(weight, tokens), one.weight, one.bias, tokens)
         except (AttributeError, NotImplementedError, RuntimeError):  # another torch, or another processor
@@ -184,11 +194,23 @@ def _can(library: Library, maps: Sequence[Map], tokens: int) -> bool:
     return bool((found - plain).abs().max() <= EQUAL * plain.abs().max())
 
 
-def _checksum(weight: torch.Tensor) -> int:
-    """Add up the bits of weights, two numbers at a time, so that any of them that changes in place is noticed."""
+def _plain(one: Map, values: torch.Tensor) -> torch.Tensor:
+    """Multiply as the map does by itself, without anybody's hooks."""
+    found: torch.Tensor = type(one).forward(one, values)  # type: ignore[arg-type]  # one of its own kind
+    return found
+
+
+def _seen(weight: torch.Tensor) -> Seen:
+    """Describe a weight so that any change in place is noticed: of a single bit, and of where values stand."""
     flat = weight.reshape(-1)
-    even = len(flat) // 2 * 2
-    return int(flat[:even].view(torch.int64).sum()) + int(flat[even:].view(torch.int32).sum())
+    in_pairs = len(flat) % 2 == 0 and flat.storage_offset() % 2 == 0
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(weight.shape[1], generator=generator, dtype=weight.dtype)
+    return int(flat.view(torch.int64 if in_pairs else torch.int32).sum()), torch.mv(weight, vector)
+
+
+def _the_same(one: Seen, other: Seen) -> bool:
+    return one[0] == other[0] and torch.equal(one[1], other[1])
 
 
 def _processor() -> str:

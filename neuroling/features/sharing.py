@@ -136,9 +136,9 @@ def require_evaluation(encoder: Encoder) -> None:
     Raises
     ------
     ValueError
-        If the model is in training mode.
+        If the model, or any part of it, is in training mode.
     """
-    if encoder.model.training:
+    if any(module.training for module in encoder.model.modules()):
         raise ValueError(
             f"encoder: the model of {encoder.name} is in training mode, where dropout changes states at random; "
             "expected evaluation mode. Call encoder.model.eval() first."

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.hygiene import tidy
+from neuroling.features.hygiene import tidy, trimmed
 from neuroling.features.ngram import bare
 
 FASTTEXT_MAGIC = 793712314
@@ -288,12 +288,11 @@ def static_vectors(
 
 
 def _look_up(vectors: LooksUp, word: str) -> NDArray[np.float32] | None:
-    inside = [place for place, character in enumerate(word) if character.isalnum()]
-    trimmed = word[inside[0] : inside[-1] + 1] if inside else word
+    inside = trimmed(word)
     known = getattr(vectors, "rows", None)
-    forms = list(dict.fromkeys([word, trimmed, bare(word)]))
+    forms = list(dict.fromkeys([word, inside, bare(word)]))
     if known is not None:
-        forms = [form for form in forms if form in known] or [trimmed]
+        forms = [form for form in forms if form in known] or [inside]
     for form in forms:
         vector = vectors.vector(form)
         if vector is not None:

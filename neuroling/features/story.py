@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -113,13 +114,14 @@ def log_frequency(words: Stimuli, table: Mapping[str, float], *, missing: float 
     [4.0, 1.0]
     """
     keys = [bare(text) for text in words.texts]
-    absent = [key for key in dict.fromkeys(keys) if key not in table]
+    listed = {key: key if key in table else unicodedata.normalize("NFD", key) for key in dict.fromkeys(keys)}
+    absent = {key for key, entry in listed.items() if entry not in table}
     if absent and missing is None:
         raise ValueError(
-            f"table: {len(absent)} words have no frequency, first {absent[:5]}; add them, or set missing= to the "
+            f"table: {len(absent)} words have no frequency, first {list(absent)[:5]}; add them, or set missing= to the "
             "frequency that they shall have."
         )
-    values = np.array([table.get(key, missing) for key in keys], dtype=float)
+    values = np.array([table.get(listed[key], missing) for key in keys], dtype=float)
     bad = [key for key, value in zip(keys, values, strict=True) if not (np.isfinite(value) and value > 0)]
     if bad:
         raise ValueError(f"table: {len(bad)} frequencies are not finite numbers above zero, first of {bad[:5]}.")

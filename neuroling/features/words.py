@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.hygiene import is_mark
 
 Span = tuple[int, int]
 Segmenter = Callable[[str], Sequence[str]]
@@ -290,7 +291,7 @@ def _stands_alone(text: str, span: Span) -> bool:
     return not any(
         re.match(r"\w", outside) and not _needs_no_blank(outside) and not _needs_no_blank(inside)
         for outside, inside in beside
-    )
+    ) and not any(is_mark(outside) and (is_mark(inside) or inside.isalnum()) for outside, inside in beside)
 
 
 def _is_made_of(words: Sequence[Span], span: Span) -> bool:

@@ -157,6 +157,9 @@ FAMILIES = {
     "gemma3": lambda: configs.Gemma3TextConfig(**GROUPED, head_dim=8, sliding_window=8),
     "gpt": lambda: configs.OpenAIGPTConfig(**GPT),
     "mpnet": lambda: configs.MPNetConfig(**SIZE),
+    "esm": lambda: configs.EsmConfig(
+        **SIZE, pad_token_id=0, mask_token_id=3, token_dropout=True, position_embedding_type="rotary"
+    ),
     "deberta-v2": lambda: configs.DebertaV2Config(**SIZE, relative_attention=True, pos_att_type=["p2c", "c2p"]),
     "bloom": lambda: configs.BloomConfig(vocab_size=512, hidden_size=32, n_layer=3, n_head=4),
     "xlnet": lambda: configs.XLNetConfig(vocab_size=512, d_model=32, n_layer=3, n_head=4, d_inner=64),

@@ -110,6 +110,20 @@ def test_neighbours_differ_in_one_letter() -> None:
     np.testing.assert_allclose(found.sel(feature="old20").values[0], np.mean([1, 1, 1, 1, 4, *[10] * 15]))
 
 
+def test_what_has_no_letters_is_no_neighbour() -> None:
+    words = Stimuli.from_texts(["a"])
+    np.testing.assert_array_equal(neighbours(words, [*LEXICON, "—", "!", "..."]), neighbours(words, LEXICON))
+    with pytest.raises(TypeError, match="lexicon: got the str 'abc'; expected a sequence of words"):
+        neighbours(words, "abc")
+
+
+def test_accents_apart_from_their_letters_count_with_them() -> None:
+    lexicon = ["cafe", "caf\u00e9", "caft", *LEXICON]
+    composed, apart = (neighbours(Stimuli.from_texts([word]), lexicon) for word in ("caf\u00e9", "cafe\u0301"))
+    np.testing.assert_array_equal(composed, apart)
+    np.testing.assert_array_equal(composed, neighbours(Stimuli.from_texts(["caf\u00e9"]), ["cafe\u0301", *lexicon]))
+
+
 def test_old20_needs_twenty_words_beside_the_one_that_is_described() -> None:
     assert neighbours(texts("zebra"), LEXICON[:20]).sel(feature="old20").item() == 10
 

@@ -313,6 +313,8 @@ def test_precisions_that_make_no_sense_are_refused(tiny_folder: Path, dtype: str
 
 def test_layers_mix_by_a_softmax(minilm: Encoder) -> None:
     states = extract(STIMULI, minilm)
+    whole = (states * 100).round()
+    np.testing.assert_allclose(mix_layers(whole.astype(int)), whole.mean("layer"), atol=1e-4)
     np.testing.assert_allclose(mix_layers(states), states.mean("layer"), atol=1e-6)
     one = mix_layers(states, [0, 0, 0, 60, 0, 0, 0])
     np.testing.assert_allclose(one, states.sel(layer=3), atol=1e-5)

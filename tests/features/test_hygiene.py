@@ -6,13 +6,49 @@ import pytest
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.hygiene import tidy
+from neuroling.features.hygiene import tidy, trimmed
+from neuroling.features.ngram import bare, fit_ngram
+from neuroling.features.story import log_frequency
 from neuroling.features.text import concatenate
 from neuroling.features.words import split_words
 
 
 def stimuli(*texts: str) -> Stimuli:
     return Stimuli.from_texts(list(texts), labels=[f"t{i}" for i in range(len(texts))])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("\u201cO'Neil!\u201d", "O'Neil"),
+        ("का,", "का"),
+        ("\u0e17\u0e35\u0e48", "\u0e17\u0e35\u0e48"),
+        ("நான்.", "நான்"),
+        ("(cafe\u0301)", "caf\u00e9"),
+        ("co\u00adop", "coop"),
+        ("3\u20e3", "3\u20e3"),
+        ("\u2014", "\u2014"),
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("", ""),
+    ],
+)
+def test_what_stands_on_the_last_letter_stays_with_it(given: str, expected: str) -> None:
+    assert trimmed(given) == expected
+    assert bare(given) == expected.lower()
+
+
+def test_hindi_words_are_counted_apart() -> None:
+    words = stimuli("का", "की", "के", "को")
+    table = {"क": 1.0, "का": 10.0, "की": 100.0, "के": 1000.0, "को": 10000.0}
+    assert log_frequency(words, table).values.ravel().tolist() == [1, 2, 3, 4]
+    model = fit_ngram(stimuli("का की के को"), order=1)
+    assert {"का", "की", "के", "को"} <= set(model.words)
+
+
+def test_frequencies_are_found_however_accents_are_written() -> None:
+    for word in ("caf\u00e9", "cafe\u0301"):
+        for listed in ("caf\u00e9", "cafe\u0301"):
+            assert log_frequency(stimuli(word), {listed: 100.0}).item() == 2
 
 
 def test_composed_and_decomposed_letters_are_one() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from neuroling.core.stimuli import Stimuli
@@ -118,12 +119,31 @@ def test_states_do_not_depend_on_the_pack_where_any_number_of_rows_is_served(fam
         np.testing.assert_allclose(extract(stimuli, encoder, batch_tokens=tokens).values, found.values, atol=1e-6)
 
 
-def test_weights_that_change_in_place_are_laid_out_anew(family: Callable[[str], Encoder], eager: Library) -> None:
+def _scale(weight: torch.Tensor) -> None:
+    weight[3] *= 30
+
+
+def _reorder(weight: torch.Tensor) -> None:
+    weight.copy_(weight.flip(0))
+
+
+def _reorder_inputs(weight: torch.Tensor) -> None:
+    weight.copy_(weight.roll(2, 1))
+
+
+def _negate_a_column(weight: torch.Tensor) -> None:
+    weight[:, 1] *= -1
+
+
+@pytest.mark.parametrize("change", [_scale, _reorder, _reorder_inputs, _negate_a_column])
+def test_weights_that_change_in_place_are_laid_out_anew(
+    family: Callable[[str], Encoder], eager: Library, change: Callable[[torch.Tensor], None]
+) -> None:
     encoder, stimuli = fresh(family("bert"), eager), texts()
     first = extract(stimuli, encoder)
     assert encoder.prepacked.tokens == TOKENS
     *_, one = (one for name, one in encoder.model.named_modules() if name.endswith("intermediate.dense"))
-    one.weight.data[3] *= 30  # what autograd's counter of changes does not see
+    change(one.weight.data)  # what autograd's counter of changes does not see
     changed = extract(stimuli, encoder)
     assert np.abs(changed.values - first.values).max() > 1e-3
     plain = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
@@ -175,6 +195,58 @@ def test_maps_that_somebody_else_has_changed_are_left_alone(family: Callable[[st
     extract(texts(), encoder)
     assert encoder.prepacked.tokens == TOKENS
     assert one.forward is own
+
+
+def test_maps_whose_weight_is_made_anew_in_each_pass_are_left_alone(
+    family: Callable[[str], Encoder], eager: Library
+) -> None:
+    encoder = fresh(family("bert"), eager)
+    *_, one = (one for name, one in encoder.model.named_modules() if name.endswith("intermediate.dense"))
+    one.weight.data *= 30
+    prune.random_unstructured(one, "weight", amount=0.5)
+    first = extract(texts(), encoder)
+    one.weight_mask.copy_(1 - one.weight_mask)
+    found = extract(texts(), encoder)
+    assert np.abs(found.values - first.values).max() > 1e-3
+    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
+
+
+def test_a_mask_of_pruning_is_part_of_what_a_model_is(family: Callable[[str], Encoder], library: Library) -> None:
+    encoder = fresh(family("bert"), library)
+    one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
+    prune.random_unstructured(one, "weight", amount=0.5)
+    before = encoder.identity()
+    one.weight_mask.copy_(1 - one.weight_mask)
+    assert encoder.identity() != before
+
+
+def test_hooks_see_the_texts_alone(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder, seen = fresh(family("bert"), eager), [[], []]
+    one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
+    for number, prepacked_by in enumerate((None, eager)):
+        handle = one.register_forward_hook(lambda _one, given, _out, own=seen[number]: own.append(given[0].shape))
+        extract(texts(), replace(encoder, prepacked=Prepacked(prepacked_by)), batch_tokens=TOKENS)
+        handle.remove()
+    assert seen[0] == seen[1]
+
+
+def test_weights_in_one_long_vector_are_laid_out(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
+    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    values = torch.nn.utils.parameters_to_vector(encoder.model.parameters()).detach()
+    torch.nn.utils.vector_to_parameters(torch.cat([values[:1], values])[1:], encoder.model.parameters())
+    np.testing.assert_allclose(extract(texts(), encoder).values, expected.values, atol=1e-5)
+    assert encoder.prepacked.tokens == TOKENS
+
+
+def test_a_copy_made_during_a_job_has_plain_products(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
+    with encoder.prepacked.serving(encoder.model, [TOKENS] * 10, TOKENS):
+        copied = copy.deepcopy(encoder.model)
+    found = extract(texts(), replace(encoder, model=copied, prepacked=Prepacked(None)))
+    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
 
 
 def test_gradients_pass_through_plain_products(family: Callable[[str], Encoder], eager: Library) -> None:

@@ -12,24 +12,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     BertGenerationConfig,
     MobileBertConfig,
     MobileBertForMaskedLM,
+    PreTrainedTokenizerFast,
 )
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.alignment import running_texts
 from neuroling.features.context import Overlapping
 from neuroling.features.encoder import Encoder, load_encoder
-from neuroling.features.language import CausalModel, MaskedModel, load_language_model
+from neuroling.features.language import CausalModel, MaskedModel, _marks, load_language_model
 from neuroling.features.ngram import fit_ngram
 from neuroling.features.prepacked import ONEDNN, Prepacked
 from neuroling.features.surprisal import next_words, surprisal
 from neuroling.features.words import locate_words, split_words, words_at
 
-from .conftest import FAMILIES, SIZE, TOKENIZERS
+from .conftest import BYTE_ROLES, FAMILIES, SIZE, TOKENIZERS
 
 TEXTS = ["The cat saw the dogs.", "Don't the dogs see ships today?", "ships"]
 WORDS = split_words(Stimuli.from_texts(TEXTS, labels=list("abc")))
@@ -129,6 +132,19 @@ def test_a_full_device_is_met_by_smaller_packs(
     np.testing.assert_allclose(surprisal(WORDS, model, entropy=True), expected, atol=1e-4)
 
 
+def test_vowel_signs_and_accents_do_not_end_a_word(language: Callable[[str], CausalModel]) -> None:
+    model = language("gpt2")
+    core = Tokenizer.from_str(model.encoder.tokenizer.backend_tokenizer.to_str())
+    core.add_tokens(["\u0940", "\u0301", ";"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, **BYTE_ROLES)
+    encoder = replace(model.encoder, tokenizer=tokenizer)
+    texts = running_texts(locate_words(Stimuli.from_texts(["cat; dog"]), ["cat"]))
+    ends = set(_marks(encoder, texts)[1].tolist())
+    sign, accent, mark = (tokenizer.convert_tokens_to_ids(token) for token in ("\u0940", "\u0301", ";"))
+    assert mark in ends
+    assert not {sign, accent} & ends
+
+
 def test_words_sum_to_the_log_probability_of_the_sentence(language: Callable[[str], CausalModel]) -> None:
     model = language("gpt2")
     ids, _ = pieces_by_word(model.encoder, TEXTS[0])
@@ -203,7 +219,7 @@ def test_a_word_ends_before_a_full_stop_too(language: Callable[[str], CausalMode
 
 
 @pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
-@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "esm"])
 @pytest.mark.parametrize("within_word", [True, False])
 def test_pseudo_likelihood_equals_a_plain_loop(
     language: Callable[[str], MaskedModel], name: str, within_word: bool

@@ -302,3 +302,18 @@ def test_a_missing_segmenter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fugashi", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install neuroling\[japanese\]"):
         japanese_segmenter()
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [("हमें बताओ", "हम"), ("वह की", "क"), ("வந்தான்", "வந்த"), ("a cafe\u0301 here", "cafe"), ("か\u3099く", "か")],
+)
+@pytest.mark.filterwarnings("ignore:stimuli. .* composed form")
+def test_a_word_without_its_vowel_sign_is_another_word(text: str, target: str) -> None:
+    with pytest.raises(ValueError, match="is not a word of"):
+        locate_words(Stimuli.from_texts([text]), [target])
+
+
+def test_whole_words_with_vowel_signs_and_symbols_are_located() -> None:
+    for text, target in [("हमें बताओ", "हमें"), ("वह की।", "की"), ("I \u2764\ufe0f you", "\u2764")]:
+        assert locate_words(Stimuli.from_texts([text]), [target]).texts == [target]
