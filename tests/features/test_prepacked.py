@@ -212,8 +212,8 @@ def test_maps_whose_weight_is_made_anew_in_each_pass_are_left_alone(
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
 
 
-def test_a_mask_of_pruning_is_part_of_what_a_model_is(family: Callable[[str], Encoder], library: Library) -> None:
-    encoder = fresh(family("bert"), library)
+def test_a_mask_of_pruning_is_part_of_what_a_model_is(family: Callable[[str], Encoder]) -> None:
+    (encoder,) = on_devices(family("bert"), ["cpu"])
     one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
     prune.random_unstructured(one, "weight", amount=0.5)
     before = encoder.identity()
@@ -221,14 +221,32 @@ def test_a_mask_of_pruning_is_part_of_what_a_model_is(family: Callable[[str], En
     assert encoder.identity() != before
 
 
-def test_hooks_see_the_texts_alone(family: Callable[[str], Encoder], eager: Library) -> None:
-    encoder, seen = fresh(family("bert"), eager), [[], []]
+def test_hooks_do_not_see_the_products_that_try_a_library(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder, seen = fresh(family("bert"), eager), []
     one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
-    for number, prepacked_by in enumerate((None, eager)):
-        handle = one.register_forward_hook(lambda _one, given, _out, own=seen[number]: own.append(given[0].shape))
-        extract(texts(), replace(encoder, prepacked=Prepacked(prepacked_by)), batch_tokens=TOKENS)
-        handle.remove()
-    assert seen[0] == seen[1]
+    one.register_forward_hook(lambda _one, given, _out: seen.append(given[0].shape))
+    with encoder.prepacked.serving(encoder.model, [TOKENS] * 10, TOKENS):
+        assert encoder.prepacked.tokens == TOKENS
+    assert not seen
+
+
+def test_a_library_is_tried_in_float32_whatever_the_default(family: Callable[[str], Encoder], eager: Library) -> None:
+    encoder = fresh(family("bert"), eager)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with encoder.prepacked.serving(encoder.model, [TOKENS] * 10, TOKENS):
+            assert encoder.prepacked.tokens == TOKENS
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_empty_maps_are_left_alone(eager: Library) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 0))
+    prepacked_by = Prepacked(eager)
+    with prepacked_by.serving(model, [TOKENS] * 10, TOKENS), torch.inference_mode():
+        assert prepacked_by.tokens == TOKENS
+        assert model(torch.ones(TOKENS, 4)).shape == (TOKENS, 0)
 
 
 def test_weights_in_one_long_vector_are_laid_out(family: Callable[[str], Encoder], eager: Library) -> None:
