@@ -1,0 +1,1 @@
+"""The cache of extracted features, and files of features."""

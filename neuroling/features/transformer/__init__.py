@@ -1,0 +1,1 @@
+"""Hidden states, attention and surprisal of pretrained Transformers."""

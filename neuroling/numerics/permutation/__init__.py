@@ -1,0 +1,1 @@
+"""Scores under permutations of the samples, without refitting."""

@@ -1,0 +1,1 @@
+"""Representational dissimilarity matrices: distances, ranks, comparison, bootstrap, decoding."""
