@@ -38,10 +38,10 @@ from neuroling.data.loaders import alice2016, ud_english_ewt
 from neuroling.encoding.controls import smoothed_identity
 from neuroling.encoding.drift import remove_drift
 from neuroling.evaluation.variance import Partition, columns_of, join_spaces
-from neuroling.features.ngram import fit_ngram
+from neuroling.features.lexical.ngram import fit_ngram
+from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import embed_words_in_context, word_length, word_rate
 from neuroling.features.surprisal import surprisal
-from neuroling.features.text import concatenate
 from neuroling.report.controls import ControlSet
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.regions import RegionStudy, region_table, write_region_report

@@ -26,20 +26,20 @@ from neuroling.data.loaders import alice2016
 from neuroling.data.loaders import ud_english_ewt as ewt
 from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
-from neuroling.features.attention import attention
-from neuroling.features.context import Overlapping
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
+from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import word_length, word_rate
-from neuroling.features.text import concatenate
+from neuroling.features.transformer.attention import attention
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.context import Overlapping
 from neuroling.probing.ablation import without_heads
 from neuroling.probing.attention import PATTERNS, attention_rollout, dependency_accuracy, summarise_heads
 from neuroling.report.attention_page import AttentionText, write_attention_page
 from neuroling.report.controls import controls_of_layers
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_models
 from neuroling.report.html import Block
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.report.probing import draw_heads, plot_attention, plot_head_table
 
 EXPECTED = Path(__file__).parent / "expected" / "attention_maps.json"

@@ -30,14 +30,14 @@ from neuroling.encoding.band_search import DirichletSearch
 from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
 from neuroling.evaluation.variance import columns_of
-from neuroling.features.context import Overlapping
 from neuroling.features.extract import extract
-from neuroling.features.language import load_language_model
-from neuroling.features.ngram import fit_ngram
+from neuroling.features.lexical.ngram import fit_ngram
+from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import word_length, word_rate
 from neuroling.features.surprisal import surprisal
-from neuroling.features.text import concatenate
-from neuroling.features.words import words_at
+from neuroling.features.transformer.language_models import load_language_model
+from neuroling.features.words.context import Overlapping
+from neuroling.features.words.words import words_at
 from neuroling.lm import schedules
 from neuroling.lm.checkpoints import checkpoints
 from neuroling.lm.corpora import Corpus, find_overlap, refuse_overlap
@@ -46,10 +46,10 @@ from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokeni
 from neuroling.lm.training import Recipe
 from neuroling.lm.wordpiece import train_wordpiece
 from neuroling.report.controls import controls_of_layers
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import figure_to_png
 from neuroling.report.html import Block
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.report.probing import draw_training
 
 EXPECTED = Path(__file__).parent / "expected" / "checkpoints.json"

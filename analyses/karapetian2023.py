@@ -14,12 +14,12 @@ import typer
 
 from neuroling import Result
 from neuroling.data.loaders import karapetian2023
-from neuroling.evaluation.flips import FlipTest, model_difference, with_null
 from neuroling.evaluation.latency import peak_latency
+from neuroling.evaluation.sign_flips import FlipTest, model_difference, with_null
 from neuroling.report import rsa as figures
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.generalize import temporal_generalization

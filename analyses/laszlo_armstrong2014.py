@@ -15,20 +15,20 @@ import pandas as pd
 import typer
 
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.cohort import Letters, teach
 from neuroling.n400.effects import PHENOMENA, Hypothesis, effect_table, first_window
 from neuroling.n400.experiments import repetition
-from neuroling.n400.linking import semantic_activation
+from neuroling.n400.linking_hypotheses import semantic_activation
 from neuroling.n400.network import Network
+from neuroling.n400.participants import Letters, teach
 from neuroling.n400.published import against_published, item_orders
+from neuroling.n400.repetition_summary import band_table, pool_lexicons, shape_table
 from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
 from neuroling.n400.sensitivity import sensitivity as swept
 from neuroling.n400.simulate import simulate, simulate_units
-from neuroling.n400.summary import band_table, pool_lexicons, shape_table
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png
 from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_sweep, plot_units
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "laszlo_armstrong2014.json"
 PANELS = "Mean semantic activation by time and frequency; the shaded window is the width at half of the peak."

@@ -31,9 +31,9 @@ from neuroling.probing.mixing import (
     with_heads,
 )
 from neuroling.probing.pairs import word_depths
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.report.probing import plot_by_layer, plot_mixture
 
 EXPECTED = Path(__file__).parent / "expected" / "layer_mixing.json"

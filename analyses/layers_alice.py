@@ -37,12 +37,12 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
 from neuroling.encoding.controls import volume_controls
 from neuroling.encoding.drift import remove_drift
-from neuroling.features.encoder import Encoder
+from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import word_length, word_rate
-from neuroling.features.text import concatenate
+from neuroling.features.transformer.encoder import Encoder
 from neuroling.report.controls import controls_of_layers
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response

@@ -19,18 +19,18 @@ from neuroling import Permutation, Result, Stimuli, align, combine, embed_senten
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import nieuwland2018, ud_english_ewt, vanvliet2018
 from neuroling.evaluation.mixed import mixed_model
-from neuroling.features.controls import zipf_frequency
-from neuroling.features.ngram import NGram, fit_ngram
+from neuroling.features.lexical.controls import zipf_frequency
+from neuroling.features.lexical.ngram import NGram, fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.cohort import Letters, teach
 from neuroling.n400.effects import Effect, effect_table, hypotheses
+from neuroling.n400.participants import Letters, teach
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_effect_table
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
 SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "verdict"]

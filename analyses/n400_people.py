@@ -32,17 +32,17 @@ from neuroling import (
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet2018, vanvliet_wordpairs
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.cohort import teach
 from neuroling.n400.cue_target import cue_target_matrices, teach_spellings, tree_features
 from neuroling.n400.experiments import semantic_priming
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
 from neuroling.n400.network import Network
+from neuroling.n400.participants import teach
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.simulate import simulate
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
 from neuroling.report.n400 import plot_fit
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.rsa.pairs import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_people.json"

@@ -36,12 +36,12 @@ from neuroling import (
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.fmri import to_image
 from neuroling.data.loaders import neurosynth
-from neuroling.encoding.equal_mass import EqualMass
+from neuroling.encoding.count_maps import EqualMass
 from neuroling.evaluation.variance import Partition, join_spaces
-from neuroling.features.controls import zipf_frequency
-from neuroling.features.encoder import load_encoder
+from neuroling.features.lexical.controls import zipf_frequency
+from neuroling.features.lexical.tfidf import concatenate, tfidf_svd
 from neuroling.features.sentence import embed_sentences
-from neuroling.features.text import concatenate, tfidf_svd
+from neuroling.features.transformer.encoder import load_encoder
 from neuroling.report.controls import ControlSet
 from neuroling.report.encoding import EncodingStudy, write_encoding_report
 from neuroling.report.expected import compare_with_expected

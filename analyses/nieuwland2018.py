@@ -25,14 +25,14 @@ from neuroling.core.provenance import content_hash, current_versions, now
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import nieuwland2018
 from neuroling.evaluation.mixed import mixed_model
-from neuroling.features.controls import zipf_frequency
 from neuroling.features.extract import extract
-from neuroling.features.language import load_language_model
-from neuroling.features.ngram import fit_ngram
+from neuroling.features.lexical.controls import zipf_frequency
+from neuroling.features.lexical.ngram import fit_ngram
 from neuroling.features.surprisal import surprisal
-from neuroling.features.words import words_at
-from neuroling.report.exhibits import Exhibit, write_exhibits
+from neuroling.features.transformer.language_models import load_language_model
+from neuroling.features.words.words import words_at
 from neuroling.report.expected import compare_with_expected
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "nieuwland2018.json"
 

@@ -27,10 +27,10 @@ from neuroling import Provenance, Result, Stimuli, embed_sentences, load_encoder
 from neuroling.core.provenance import current_versions, now
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import jsts_ja
-from neuroling.features.encoder import Encoder
-from neuroling.report.exhibits import Exhibit, write_exhibits
+from neuroling.features.transformer.encoder import Encoder
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import figure_to_png
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "sbert_captions.json"
 

@@ -20,15 +20,15 @@ from neuroling import Provenance, Result, embed_sentences, load_encoder
 from neuroling.core.provenance import current_versions, now
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import jsts_ja
-from neuroling.features.encoder import Encoder
+from neuroling.features.transformer.encoder import Encoder
 from neuroling.lm import schedules
 from neuroling.lm.checkpoints import latest_checkpoint
 from neuroling.lm.corpora import find_overlap
 from neuroling.lm.sentence_vectors import Contrastive, RatedPairs, Siamese, train_sentence_vectors
 from neuroling.lm.training import Recipe
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_models
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "sentence_vectors.json"
 DEFAULTS = {"n_pairs": 1500, "batch_size": 16, "seed": 0}

@@ -25,9 +25,9 @@ from neuroling.features.extract import extract
 from neuroling.probing import pairs
 from neuroling.probing.structural import StructuralProbe
 from neuroling.probing.trees import edges_of, random_heads, spanning_tree, tree_distances
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.report.probing import plot_by_layer, plot_parse
 from neuroling.rsa.pairs import FixedRDM
 

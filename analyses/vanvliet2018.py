@@ -20,12 +20,12 @@ from neuroling.data.fetch import locate
 from neuroling.data.loaders import vanvliet2018
 from neuroling.data.tables import read_table
 from neuroling.evaluation.bootstrap import dual_bootstrap
-from neuroling.evaluation.flips import with_null
 from neuroling.evaluation.label_permutation import LabelPermutation
+from neuroling.evaluation.sign_flips import with_null
 from neuroling.report import rsa as figures
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.rsa.dissimilarity import label_pairs
 from neuroling.rsa.models import collinearity, confound_rdms, in_order_of, model_rdms, stack_models
 from neuroling.rsa.pairs import FixedRDM, paired

@@ -23,9 +23,9 @@ from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet_wordpairs
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.evaluation.splits import NoSplit
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_curve
+from neuroling.report.output_folder import Exhibit, write_exhibits
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.models import confound_rdms
 from neuroling.rsa.pairs import FixedRDM, paired

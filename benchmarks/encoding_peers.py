@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, LeaveOneOutRidgeCV, RidgeCV
-from neuroling.numerics.pairs import all_pairs
+from neuroling.numerics.ridge.leave_two_out import all_pairs
 
 Array = NDArray[np.float32]
 FOLDS = KFold(5)

@@ -24,9 +24,9 @@ import numpy as np
 from common import Bar, as_json, machine, pin_to_one_thread, table
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.words import split_words
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.words.words import split_words
 
 LEAST_SPEEDUP = 25.0
 

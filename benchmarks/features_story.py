@@ -23,9 +23,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.context import Overlapping
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.words.context import Overlapping
 
 LEFT = 256
 LEAST_SPEEDUP = 100.0

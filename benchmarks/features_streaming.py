@@ -27,8 +27,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import load_encoder
 from neuroling.features.extract import extract
+from neuroling.features.transformer.encoder import load_encoder
 
 SENTENCE = 25
 """Words of a sentence."""

@@ -25,7 +25,8 @@ from himalaya.ridge import Ridge as HimalayaRidge
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from neuroling.numerics.pairs import (
+from neuroling.numerics.ridge.decomposition import hat_matrix
+from neuroling.numerics.ridge.leave_two_out import (
     all_pairs,
     fold_grams,
     pair_operators,
@@ -34,7 +35,6 @@ from neuroling.numerics.pairs import (
     two_vs_two_from_gram,
     two_vs_two_null_from_gram,
 )
-from neuroling.numerics.ridge import hat_matrix
 
 WORDS, PRESENTATIONS, KEPT, DRAWS, ALPHA = 60, 6, 500, 1000, 1.0
 SAMPLED_FOLDS = 30

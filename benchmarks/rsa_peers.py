@@ -26,7 +26,7 @@ from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.evaluation.metrics import spearman
 from neuroling.evaluation.splits import NoSplit
-from neuroling.numerics.distance import crossnobis, times_first
+from neuroling.numerics.rdm.distances import crossnobis, times_first
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import PairLabels, rdms
 from neuroling.rsa.pairs import FixedRDM, paired

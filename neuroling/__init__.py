@@ -18,11 +18,11 @@ _HOME = {
     "ResultFileError": "core.result",
     "Provenance": "core.provenance",
     "evaluate": "evaluation.evaluate",
-    "combine": "evaluation.compare",
-    "evaluate_each": "evaluation.each",
-    "gather": "evaluation.gather",
+    "combine": "evaluation.joining",
+    "evaluate_each": "evaluation.parallel",
+    "gather": "evaluation.study_files",
     "held_out": "evaluation.heldout",
-    "FitOnce": "evaluation.fit_once",
+    "FitOnce": "evaluation.shared_fit",
     "Metric": "evaluation.metrics",
     "pearson": "evaluation.metrics",
     "spearman": "evaluation.metrics",
@@ -50,8 +50,8 @@ _HOME = {
     "similarity": "rsa.similarity",
     "searchlight": "rsa.searchlight",
     "decoding_rdms": "rsa.decode",
-    "FlipTest": "evaluation.flips",
-    "with_null": "evaluation.flips",
+    "FlipTest": "evaluation.sign_flips",
+    "with_null": "evaluation.sign_flips",
     "LabelPermutation": "evaluation.label_permutation",
     "dual_bootstrap": "evaluation.bootstrap",
     "peak_latency": "evaluation.latency",
@@ -74,13 +74,13 @@ _HOME = {
     "Repeats": "evaluation.ceilings",
     "partition_variance": "evaluation.variance",
     "product_measure": "evaluation.variance",
-    "load_encoder": "features.encoder",
+    "load_encoder": "features.transformer.encoder",
     "extract": "features.extract",
-    "Rolling": "features.context",
-    "Overlapping": "features.context",
-    "split_words": "features.words",
-    "load_language_model": "features.language",
-    "fit_ngram": "features.ngram",
+    "Rolling": "features.words.context",
+    "Overlapping": "features.words.context",
+    "split_words": "features.words.words",
+    "load_language_model": "features.transformer.language_models",
+    "fit_ngram": "features.lexical.ngram",
     "surprisal": "features.surprisal",
     "embed_sentences": "features.sentence",
 }
@@ -183,12 +183,7 @@ if TYPE_CHECKING:
     from neuroling.encoding.trf import TRF
     from neuroling.evaluation.bootstrap import dual_bootstrap
     from neuroling.evaluation.ceilings import LeaveOneOut, Repeats, SplitHalf
-    from neuroling.evaluation.compare import combine
-    from neuroling.evaluation.each import evaluate_each
     from neuroling.evaluation.evaluate import evaluate
-    from neuroling.evaluation.fit_once import FitOnce
-    from neuroling.evaluation.flips import FlipTest, with_null
-    from neuroling.evaluation.gather import gather
     from neuroling.evaluation.heldout import held_out
     from neuroling.evaluation.inference import (
         BlockPermutation,
@@ -197,19 +192,24 @@ if TYPE_CHECKING:
         Permutation,
         SignFlip,
     )
+    from neuroling.evaluation.joining import combine
     from neuroling.evaluation.label_permutation import LabelPermutation
     from neuroling.evaluation.latency import onset_latency, peak_latency
     from neuroling.evaluation.metrics import Metric, cosine, pearson, r2, spearman, two_vs_two
+    from neuroling.evaluation.parallel import evaluate_each
+    from neuroling.evaluation.shared_fit import FitOnce
+    from neuroling.evaluation.sign_flips import FlipTest, with_null
     from neuroling.evaluation.splits import ByItem, ContiguousFolds, LeavePOut, NoSplit, ShufflesTime
+    from neuroling.evaluation.study_files import gather
     from neuroling.evaluation.variance import partition_variance, product_measure
-    from neuroling.features.context import Overlapping, Rolling
-    from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract
-    from neuroling.features.language import load_language_model
-    from neuroling.features.ngram import fit_ngram
+    from neuroling.features.lexical.ngram import fit_ngram
     from neuroling.features.sentence import embed_sentences
     from neuroling.features.surprisal import surprisal
-    from neuroling.features.words import split_words
+    from neuroling.features.transformer.encoder import load_encoder
+    from neuroling.features.transformer.language_models import load_language_model
+    from neuroling.features.words.context import Overlapping, Rolling
+    from neuroling.features.words.words import split_words
     from neuroling.rsa.decode import decoding_rdms
     from neuroling.rsa.dissimilarity import rdms
     from neuroling.rsa.distances import crossnobis

@@ -55,7 +55,7 @@ def _say_needs(name: str, arguments: list[str]) -> None:
     """Make the call once, its output thrown away: nobody but the script knows what part of it grows."""
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.estimate import measure
+    from neuroling.cli.resource_estimate import measure
 
     with TemporaryDirectory() as place:
         needs = measure(["run", name, *arguments, "--out", str(Path(place) / "unit.nc")])  # the last --out counts

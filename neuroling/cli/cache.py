@@ -34,7 +34,7 @@ def list_all(folder: Folder) -> None:
     folder : pathlib.Path
         The cache.
     """
-    from neuroling.features.cache import entries
+    from neuroling.features.storage.cache import entries
 
     found = entries(folder)
     for entry in found:
@@ -50,7 +50,7 @@ def verify(folder: Folder) -> None:
     folder : pathlib.Path
         The cache.
     """
-    from neuroling.features.cache import damage, entries
+    from neuroling.features.storage.cache import damage, entries
 
     found = entries(folder)
     bad = [(entry, what) for entry in found if (what := damage(entry.path))]
@@ -87,7 +87,7 @@ def prune(
     yes : bool
         Whether to remove rather than to say.
     """
-    from neuroling.features.cache import leavings, to_prune
+    from neuroling.features.storage.cache import leavings, to_prune
 
     if older_than is None and larger_than is None and not damaged:
         raise typer.BadParameter("say what shall go: --older-than DAYS, --larger-than GB or --damaged.")

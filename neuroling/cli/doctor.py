@@ -37,7 +37,8 @@ def examine() -> dict[str, Any]:
     dict
         What was found, by section, as JSON can hold it; ``advice`` lists what could be better.
     """
-    from neuroling.cli import gemm, machine
+    from neuroling.cli import machine
+    from neuroling.cli import matrix_products as gemm
     from neuroling.cli.selftest import self_test
     from neuroling.core.provenance import current_versions
     from neuroling.data.fetch import home_folder
@@ -71,7 +72,7 @@ def _data_sets() -> dict[str, str]:
 
 
 def _encoder() -> str:
-    from neuroling.features.encoder import MINILM_DISTRIBUTION
+    from neuroling.features.transformer.encoder import MINILM_DISTRIBUTION
 
     try:
         weights = version(MINILM_DISTRIBUTION)
@@ -81,7 +82,8 @@ def _encoder() -> str:
 
 
 def _advice(report: dict[str, Any], better: str | None) -> list[str]:
-    from neuroling.cli import gemm, machine
+    from neuroling.cli import machine
+    from neuroling.cli import matrix_products as gemm
 
     advice = []
     threads, rates = report["threads"], report["GFLOP/s"]
@@ -162,7 +164,7 @@ def _speeds(rates: dict[str, dict[str, float]]) -> dict[str, str]:
 
 
 def _gain(rates: dict[str, float], default: dict[str, float]) -> float:
-    from neuroling.cli.gemm import gain
+    from neuroling.cli.matrix_products import gain
 
     return gain(rates, default)
 

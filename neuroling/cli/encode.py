@@ -194,7 +194,7 @@ def _say_needs(ctx: typer.Context, tile: Tile, source: TargetSource) -> None:
     """Measure tiles of which a recording would have many times more."""
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.resource_estimate import extrapolate
     from neuroling.cli.unit_options import arguments_again
 
     n_targets = source.n_targets

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neuroling.core.stimuli import Stimuli
-    from neuroling.features.context import Context
+    from neuroling.features.words.context import Context
 
 ROLLING = re.compile(r"rolling:(?P<words>\d+)(,stride=(?P<stride>\d+))?")
 OVERLAPPING = re.compile(r"overlapping:(?P<left>\d+)(,right=(?P<right>\d+))?(,tokens=(?P<tokens>\d+))?")
@@ -73,7 +73,7 @@ def extract(
     model, revision, layer, pool, unit, context, missing, shared, normalise, dtype, untrained, long, batch_tokens
         As in ``neuroling.features.extract``.
     device, compiled
-        As in ``neuroling.features.encoder.load_encoder``; several devices with commas.
+        As in ``neuroling.features.transformer.encoder.load_encoder``; several devices with commas.
     segment : str
         Where ``--unit split`` divides words.
     shard : str, optional
@@ -84,10 +84,10 @@ def extract(
         Print memory in MiB and seconds as JSON instead.
     """
     from neuroling.cli.unit_options import check_place
-    from neuroling.features.encoder import load_encoder
     from neuroling.features.extract import extract as run
-    from neuroling.features.sharing import on_devices
-    from neuroling.features.words import japanese_segmenter, split_words
+    from neuroling.features.transformer.devices import on_devices
+    from neuroling.features.transformer.encoder import load_encoder
+    from neuroling.features.words.words import japanese_segmenter, split_words
 
     place = cache or out
     if place is None or (cache and out):
@@ -137,7 +137,7 @@ def _say_needs(ctx: typer.Context, shard: str | None) -> None:
     """Measure a quarter and a half of a shard."""
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.estimate import SHARES, extrapolate
+    from neuroling.cli.resource_estimate import SHARES, extrapolate
     from neuroling.cli.unit_options import arguments_again
 
     n_shards = int((shard or "1/1").partition("/")[2])
@@ -260,7 +260,7 @@ def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _context(given: str) -> Context:
-    from neuroling.features.context import Overlapping, Rolling, Whole
+    from neuroling.features.words.context import Overlapping, Rolling, Whole
 
     if given == "whole":
         return Whole()

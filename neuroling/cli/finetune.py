@@ -259,7 +259,7 @@ def _check_long(long: str) -> Literal["error", "truncate"]:
 
 def _folder(model: str) -> Path:
     """Find the folder of a model by name."""
-    from neuroling.features.encoder import load_encoder
+    from neuroling.features.transformer.encoder import load_encoder
 
     if model != "minilm" and not Path(model).is_dir():
         raise FileNotFoundError(f"model: {model!r} is no folder; expected one, or minilm.")

@@ -1,6 +1,7 @@
 """How fast this machine multiplies matrices, with the kernels it picks and with those it could pick.
 
-``python -m neuroling.cli.gemm`` measures NumPy in a process of its own: OpenBLAS chooses its kernels when it is loaded.
+``python -m neuroling.cli.matrix_products`` measures NumPy in a process of its own: OpenBLAS chooses its kernels when it
+is loaded.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def rates_in_child(core_type: str | None) -> dict[str, float] | None:
     chosen = {} if core_type is None else {VARIABLE: core_type}
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "neuroling.cli.gemm"],
+            [sys.executable, "-m", "neuroling.cli.matrix_products"],
             env={**os.environ, **chosen},
             capture_output=True,
             text=True,

@@ -73,8 +73,8 @@ def _simulated(
     from neuroling.core.provenance import Provenance, current_versions, now
     from neuroling.core.result import Result
     from neuroling.n400.alpha import Alpha
-    from neuroling.n400.cohort import teach
     from neuroling.n400.experiments import repetition
+    from neuroling.n400.participants import teach
     from neuroling.n400.simulate import simulate
 
     options = {"participants": participants, "time_constant": time_constant, "lag": lag, "letters": letters}
@@ -129,7 +129,7 @@ def smaller_on_repetition(recording: xr.DataArray) -> xr.DataArray:
 def _say_needs(ctx: typer.Context, participants: int) -> None:
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.resource_estimate import extrapolate
     from neuroling.cli.unit_options import arguments_again
 
     with TemporaryDirectory() as folder:

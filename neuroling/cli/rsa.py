@@ -118,7 +118,7 @@ def _say_needs(ctx: typer.Context, recording: Path) -> None:
     """Measure the unit on a quarter and a half of the times."""
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.estimate import extrapolate
+    from neuroling.cli.resource_estimate import extrapolate
     from neuroling.cli.unit_options import arguments_again, open_array
 
     with open_array(recording, RECORDING) as found:

@@ -32,7 +32,7 @@ def gather(
         CSV file to be written: labels, score, ceiling, p; the same bytes for the same numbers.
     """
     from neuroling.core.result import Result
-    from neuroling.evaluation.gather import gather as join
+    from neuroling.evaluation.study_files import gather as join
 
     whole = _without_tiles({str(path): Result.load(path) for path in files})
     alone = next(iter(whole.values()))
@@ -75,7 +75,7 @@ def join(
     out : pathlib.Path
         NetCDF file.
     """
-    from neuroling.features.shards import join_shards
+    from neuroling.features.storage.shards import join_shards
 
     features = join_shards(shards, out)
     typer.echo(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))

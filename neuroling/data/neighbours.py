@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from neuroling.data.surfaces import mesh_of
-from neuroling.numerics.clusters import mesh_adjacency, volume_adjacency
+from neuroling.numerics.statistics.clusters import mesh_adjacency, volume_adjacency
 
 
 def neighbours_in_volume(

@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroling.numerics.band_gradient import search_by_gradient
-from neuroling.numerics.banded import Bands, dirichlet_weightings, search_weightings
-from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.ridge import Folds
+from neuroling.numerics.ridge.banded import Bands, dirichlet_weightings, search_weightings
+from neuroling.numerics.ridge.banded_gradient import search_by_gradient
+from neuroling.numerics.ridge.decomposition import Folds
+from neuroling.numerics.ridge.dual_weights import Kept
 
 KEPT_SHARE = 0.3
 """Share of the memory up to which weights of samples are kept beside a search; a heuristic."""

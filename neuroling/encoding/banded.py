@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuroling.encoding.band_search import BandSearch, DirichletSearch
-from neuroling.encoding.many_targets import (
+from neuroling.encoding.ridge import Linear
+from neuroling.encoding.validation import (
     ALPHAS,
     FLOATS,
     CrossValidated,
@@ -20,11 +21,10 @@ from neuroling.encoding.many_targets import (
     spread,
     widened,
 )
-from neuroling.encoding.ridge import Linear
-from neuroling.numerics.banded import Bands, fit_bands
 from neuroling.numerics.device import resolve_device
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.ridge import predict_ridge
+from neuroling.numerics.ridge.banded import Bands, fit_bands
+from neuroling.numerics.ridge.decomposition import predict_ridge
 
 AT_ONCE = 256
 """Targets whose weights are widened to float64 at a time; a heuristic."""

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from neuroling.encoding.clock import rows_of_runs
+from neuroling.encoding.event_timing import rows_of_runs
 
 
 def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLike) -> xr.DataArray:

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from neuroling.encoding.clock import checked_frames, checked_onsets, warn_of_strays
+from neuroling.encoding.event_timing import checked_frames, checked_onsets, warn_of_strays
 
 HRF_SECONDS = 32.0
 """Length of the response, in seconds; the default of SPM and nilearn."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from neuroling.encoding.many_targets import (
+from neuroling.encoding.validation import (
     ALPHAS,
     FLOATS,
     CrossValidated,
@@ -21,12 +21,12 @@ from neuroling.encoding.many_targets import (
     spread,
     widened,
 )
-from neuroling.numerics.designs import Design
 from neuroling.numerics.device import resolve_device, to_tensor
-from neuroling.numerics.kernels import Kernel, Linear, Polynomial, RadialBasis
 from neuroling.numerics.memory import TILE_TARGETS, Targets
-from neuroling.numerics.penalties import cv_fit
-from neuroling.numerics.refit import fit_dual
+from neuroling.numerics.ridge.alpha_search import cv_fit
+from neuroling.numerics.ridge.gram import Design
+from neuroling.numerics.ridge.kernels import Kernel, Linear, Polynomial, RadialBasis
+from neuroling.numerics.ridge.refit import fit_dual
 
 KERNELS = ("linear", "rbf", "polynomial")
 

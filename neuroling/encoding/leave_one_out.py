@@ -11,11 +11,11 @@ from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 from sklearn.utils.validation import check_X_y
 
-from neuroling.encoding.many_targets import ALPHAS, FLOATS, Splits, columns, floating
 from neuroling.encoding.ridge import RidgeCV, is_partition
+from neuroling.encoding.validation import ALPHAS, FLOATS, Splits, columns, floating
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.triples import PenaltyTooSmallError, nested_pairs
+from neuroling.numerics.ridge.nested_leave_two_out import PenaltyTooSmallError, nested_pairs
 
 
 class LeaveOneOutRidgeCV(RidgeCV):

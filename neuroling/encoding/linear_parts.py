@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.protocols import LinearPart
-from neuroling.numerics.ridge import prediction_operators
+from neuroling.numerics.ridge.decomposition import prediction_operators
 
 
 def parts_of_penalties(

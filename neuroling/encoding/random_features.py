@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuroling.encoding.kernel_ridge import checked_kernel
-from neuroling.encoding.many_targets import ALPHAS, FLOATS, CrossValidated, widened
 from neuroling.encoding.ridge import RidgeCV
+from neuroling.encoding.validation import ALPHAS, FLOATS, CrossValidated, widened
 from neuroling.numerics.device import resolve_device, to_tensor
-from neuroling.numerics.kernels import Polynomial, RadialBasis
-from neuroling.numerics.random_features import FourierFeatures, SketchFeatures
+from neuroling.numerics.ridge.kernels import Polynomial, RadialBasis
+from neuroling.numerics.ridge.random_features import FourierFeatures, SketchFeatures
 
 
 class RandomFeatureRidgeCV(CrossValidated):

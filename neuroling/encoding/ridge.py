@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from neuroling.core.protocols import LinearPart
 from neuroling.encoding.linear_parts import parts_of_penalties
-from neuroling.encoding.many_targets import (
+from neuroling.encoding.validation import (
     ALPHAS,
     FLOATS,
     CrossValidated,
@@ -26,13 +26,10 @@ from neuroling.encoding.many_targets import (
     spread,
     widened,
 )
-from neuroling.numerics.designs import Design
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.pairs import LeverageError, held_out_operators
-from neuroling.numerics.penalties import cv_fit
-from neuroling.numerics.refit import SampleWeights, fit_dual, fit_linear
-from neuroling.numerics.ridge import (
+from neuroling.numerics.ridge.alpha_search import cv_fit
+from neuroling.numerics.ridge.decomposition import (
     GRAM_LIMIT,
     apply_operators,
     fit_ridge,
@@ -40,6 +37,9 @@ from neuroling.numerics.ridge import (
     predict_ridge,
     prediction_operator,
 )
+from neuroling.numerics.ridge.gram import Design
+from neuroling.numerics.ridge.leave_two_out import LeverageError, held_out_operators
+from neuroling.numerics.ridge.refit import SampleWeights, fit_dual, fit_linear
 
 SPLITS_AT_ONCE = 256
 """Splits whose operators are made together; a heuristic."""
@@ -138,7 +138,8 @@ class Ridge(Linear):
         """Predict every test set from its training set; equal to refitting, at the price of about one fit.
 
         Where a training set is all that its test set is not, the prediction follows from the fit to all rows
-        (:mod:`neuroling.numerics.pairs`). Other splits, those with a gap for instance, are fitted one by one.
+        (:mod:`neuroling.numerics.ridge.leave_two_out`). Other splits, those with a gap for instance, are fitted one by
+        one.
 
         Parameters
         ----------

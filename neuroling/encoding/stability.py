@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroling.numerics.stability import stability, stable_targets
+from neuroling.numerics.ridge.voxel_stability import stability, stable_targets
 
 
 @dataclass(frozen=True)

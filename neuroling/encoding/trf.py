@@ -13,9 +13,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from neuroling.encoding.banded import band_columns
-from neuroling.encoding.clock import rows_of_runs
+from neuroling.encoding.event_timing import rows_of_runs
 from neuroling.numerics.device import resolve_device, to_tensor
-from neuroling.numerics.lagged import (
+from neuroling.numerics.ridge.lagged import (
     Centred,
     Lagged,
     Moments,
@@ -85,7 +85,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
     the lagged, centred features; the intercept is not penalised. Outside a run a feature counts as its training mean.
     That is the model of ``mne.decoding.ReceptiveField`` with a number as its estimator, and gives its weights and
     scores, but the whole search over folds and penalties rests on sums that are taken once
-    (:mod:`neuroling.numerics.lagged`).
+    (:mod:`neuroling.numerics.ridge.lagged`).
 
     Runs have to be given, as ``groups``: no lag reaches from one into another. Epochs are runs too.
 

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from neuroling.numerics.kept import best_rows
 from neuroling.numerics.memory import Limits
+from neuroling.numerics.ridge.dual_weights import best_rows
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
-from neuroling.numerics import rdm_compare, resample
-from neuroling.numerics.distance import n_items_of, pairs_of
+from neuroling.numerics.rdm import bootstrap as resample
+from neuroling.numerics.rdm import comparison as rdm_compare
+from neuroling.numerics.rdm.distances import n_items_of, pairs_of
 
 Array = NDArray[np.floating[Any]]
 BATCH_BYTES = 2**25

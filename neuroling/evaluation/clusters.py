@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from neuroling.core.result import NullDistribution, Result
-from neuroling.numerics.clusters import cluster_mass, cluster_size, graph_labels
+from neuroling.numerics.statistics.clusters import cluster_mass, cluster_size, graph_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,9 @@ class Clusters:
     Attributes
     ----------
     adjacency : sparse matrix, shape (position, position)
-        Of the positions in the order of the scores, from :func:`neuroling.numerics.clusters.volume_adjacency` or
-        :func:`~neuroling.numerics.clusters.mesh_adjacency`.
+        Of the positions in the order of the scores, from
+        :func:`neuroling.numerics.statistics.clusters.volume_adjacency` or
+        :func:`~neuroling.numerics.statistics.clusters.mesh_adjacency`.
     threshold : float
         Score that a position has to pass to belong to a cluster, chosen before looking.
     by : {"size", "mass"}

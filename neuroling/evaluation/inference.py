@@ -15,7 +15,7 @@ from neuroling.core.align import Aligned, pair_order, runs_of
 from neuroling.core.protocols import Rows, Scoring
 from neuroling.core.result import NullDistribution
 from neuroling.evaluation.clusters import Clusters, with_cluster_p
-from neuroling.numerics.clusters import flipped_t
+from neuroling.numerics.statistics.clusters import flipped_t
 
 BATCH_VALUES = 2**22
 """Statistics of a batch of draws (32 MiB of float64); a heuristic."""

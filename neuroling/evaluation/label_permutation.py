@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neuroling.core.protocols import Scoring
 from neuroling.core.result import NullDistribution
 from neuroling.evaluation import metrics
-from neuroling.numerics import rdm_compare
+from neuroling.numerics.rdm import comparison as rdm_compare
 
 Array = NDArray[np.floating[Any]]
 BATCH_PAIRS = 2**22

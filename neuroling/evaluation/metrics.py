@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
-from neuroling.numerics import correlate
-from neuroling.numerics.pairs import TIE
+from neuroling.numerics.ridge.leave_two_out import TIE
+from neuroling.numerics.statistics import correlation as correlate
 
 Array = NDArray[np.floating[Any]]
 Condition = NDArray[np.generic]

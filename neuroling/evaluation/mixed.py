@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroling.numerics.mixed import MixedFit, RandomTerm, fit_reml
+from neuroling.numerics.statistics.mixed_model import MixedFit, RandomTerm, fit_reml
 
 Effect = str | tuple[str, ...]
 """A column, or the columns whose product is an interaction; ``"1"`` is the intercept."""

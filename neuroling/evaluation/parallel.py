@@ -11,8 +11,8 @@ from neuroling.core.align import Aligned
 from neuroling.core.protocols import Predictor
 from neuroling.core.result import Result
 from neuroling.core.units import stamp, unit_rng
-from neuroling.evaluation.compare import combine
 from neuroling.evaluation.evaluate import evaluate
+from neuroling.evaluation.joining import combine
 
 
 def evaluate_each(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.evaluation.metrics import Metric
-from neuroling.numerics import rdm_compare
+from neuroling.numerics.rdm import comparison as rdm_compare
 
 Array = NDArray[np.floating[Any]]
 

@@ -24,9 +24,9 @@ from neuroling.core.protocols import (
 )
 from neuroling.evaluation.heldout import HeldOut, fit_split, held_out, predict_splits
 from neuroling.evaluation.metrics import Metric, apply, lay_out, pearson, similarity, two_vs_two
-from neuroling.numerics import pairs as pair_algebra
-from neuroling.numerics.linear_draws import LinearSplit, linear_draws
-from neuroling.numerics.relabel import pearson_of_relabelings, two_vs_two_of_relabelings
+from neuroling.numerics.permutation.linear_models import LinearSplit, linear_draws
+from neuroling.numerics.permutation.scores import pearson_of_relabelings, two_vs_two_of_relabelings
+from neuroling.numerics.ridge import leave_two_out as pair_algebra
 
 STACKED_VALUES = 2**22
 """Values of a batch of stacked draws, 16 MiB in float32: enough for full speed, and copies on the way stay small."""

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from neuroling.core.protocols import Scoring
 from neuroling.core.result import NullDistribution, Result
-from neuroling.numerics import clusters
+from neuroling.numerics.statistics import clusters
 
 Array = NDArray[np.floating[Any]]
 BATCH_VALUES = 2**22

@@ -10,7 +10,7 @@ from itertools import product
 from neuroling.core.axes import check_axes
 from neuroling.core.result import Result
 from neuroling.core.units import first_difference, versions_that_count
-from neuroling.evaluation.compare import combine
+from neuroling.evaluation.joining import combine
 
 
 def gather(results: Mapping[str, Result]) -> Result:

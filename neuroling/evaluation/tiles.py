@@ -20,7 +20,7 @@ from neuroling.core.provenance import Provenance, content_hash
 from neuroling.core.result import Result, ResultFileError
 from neuroling.core.units import check_same_unit, stamp
 from neuroling.evaluation.evaluate import evaluate
-from neuroling.evaluation.gather import check_one_study
+from neuroling.evaluation.study_files import check_one_study
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import xarray as xr
 from neuroling.core.align import Aligned, align
 from neuroling.core.protocols import Array, Predictor, Rows, Splitter
 from neuroling.core.result import Result
-from neuroling.evaluation.compare import combine
 from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.heldout import fit_split
+from neuroling.evaluation.joining import combine
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.splits import checked_splits
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from neuroling.core.provenance import current_versions
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import Missing, Passage, Shared, tokenise
-from neuroling.features.cache import remember
-from neuroling.features.context import Context, Overlapping, Rolling, Whole
-from neuroling.features.encoder import Encoder
-from neuroling.features.hygiene import tidy, warn_of_repeats
-from neuroling.features.sharing import resolve_encoders
-from neuroling.features.states import Reading, embed, warn_of_unknown
-from neuroling.features.storage import write_layers
+from neuroling.features.storage.cache import remember
+from neuroling.features.storage.files import write_layers
+from neuroling.features.transformer.devices import resolve_encoders
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.hidden_states import Reading, embed, warn_of_unknown
+from neuroling.features.words.alignment import Missing, Passage, Shared, tokenise
+from neuroling.features.words.context import Context, Overlapping, Rolling, Whole
+from neuroling.features.words.text_checks import tidy, warn_of_repeats
 
 Unit = Literal["sentence", "word"]
 AnyPool = Literal["mean", "first", "last", "max", "weighted", "cls", "model"]
@@ -92,10 +92,10 @@ def extract(
     ----------
     stimuli : Stimuli
         One row a text, or one row a word, in order, with the label of its sentence or story as ``group``;
-        :func:`~neuroling.features.words.split_words` makes the latter from the former.
+        :func:`~neuroling.features.words.words.split_words` makes the latter from the former.
     encoder : Encoder, sequence of Encoder, str or Path
-        A loaded encoder, copies of it from :func:`~neuroling.features.sharing.on_devices`, which share the work, or
-        what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+        A loaded encoder, copies of it from :func:`~neuroling.features.transformer.devices.on_devices`, which share the
+        work, or what :func:`~neuroling.features.transformer.encoder.load_encoder` takes without a revision.
     layers : int or sequence of int, optional
         0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last; all by default.
     pool : {"mean", "first", "last", "max", "weighted", "cls", "model"}
@@ -147,7 +147,7 @@ def extract(
 
     Examples
     --------
-    >>> from neuroling.features.words import split_words
+    >>> from neuroling.features.words.words import split_words
     >>> words = split_words(Stimuli.from_texts(["he sat by the river", "a bank of clouds"], labels=["a", "b"]))
     >>> states = extract(words, "minilm", unit="word", layers=[0, 6], device="cpu")
     >>> states.shape, states.layer_name.values.tolist(), str(states.sample.values[-1])

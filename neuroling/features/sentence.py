@@ -8,9 +8,9 @@ from typing import Literal
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.sharing import resolve_encoder
+from neuroling.features.transformer.devices import resolve_encoder
+from neuroling.features.transformer.encoder import Encoder
 
 Pool = Literal["mean", "cls"]
 
@@ -39,7 +39,7 @@ def embed_sentences(
     stimuli : Stimuli
         One vector is made of each of its texts.
     encoder : Encoder, str or Path
-        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+        A loaded encoder, or what :func:`~neuroling.features.transformer.encoder.load_encoder` takes without a revision.
     pool : {"mean", "cls"}
         Average over tokens, or the state of the first special token.
     layer : int

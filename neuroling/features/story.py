@@ -12,12 +12,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import stretches
-from neuroling.features.context import Rolling
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.ngram import bare
-from neuroling.features.sharing import resolve_encoder
+from neuroling.features.lexical.ngram import bare
+from neuroling.features.transformer.devices import resolve_encoder
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.alignment import stretches
+from neuroling.features.words.context import Rolling
 
 WordPool = Literal["mean", "last"]
 
@@ -154,7 +154,7 @@ def embed_words_in_context(
     words : Stimuli
         One row a word, in order of time; perhaps with a ``group`` (run or story).
     encoder : Encoder, str or Path
-        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+        A loaded encoder, or what :func:`~neuroling.features.transformer.encoder.load_encoder` takes without a revision.
     window : int
         Words before each word that are read at least, where the group has them.
     stride : int

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.language import ScoresWords
+from neuroling.features.transformer.language_models import ScoresWords
 
 
 def surprisal(
@@ -21,9 +21,10 @@ def surprisal(
     ----------
     words : Stimuli
         One row a word, in order, with the label of its sentence or story as ``group``; see
-        :func:`~neuroling.features.words.split_words`.
+        :func:`~neuroling.features.words.words.split_words`.
     model : CausalModel, MaskedModel or NGram
-        From :func:`~neuroling.features.language.load_language_model` or :func:`~neuroling.features.ngram.fit_ngram`;
+        From :func:`~neuroling.features.transformer.language_models.load_language_model` or
+        :func:`~neuroling.features.lexical.ngram.fit_ngram`;
         anything else with their methods will do. For a masked model the values are pseudo-log-likelihoods.
     unit : {"bits", "nats"}
         Base of the logarithm: 2, or e.
@@ -38,8 +39,8 @@ def surprisal(
 
     Examples
     --------
-    >>> from neuroling.features.ngram import fit_ngram
-    >>> from neuroling.features.words import split_words
+    >>> from neuroling.features.lexical.ngram import fit_ngram
+    >>> from neuroling.features.words.words import split_words
     >>> model = fit_ngram(Stimuli.from_texts(["the cat saw the dog", "the dog saw the cat"]), order=2)
     >>> values = surprisal(split_words(Stimuli.from_texts(["the cat ran"], labels=["s"])), model)
     >>> bool(values[2, 0] > values[1, 0]), values.attrs["source"]

@@ -19,7 +19,7 @@ from neuroling.n400.alpha import Alpha
 from neuroling.n400.effects import first_window
 from neuroling.n400.experiments import experiment, repetition
 from neuroling.n400.lexicon import CONSONANTS, VOWELS, Lexicon, two_of_five
-from neuroling.n400.linking import LINKS, Link
+from neuroling.n400.linking_hypotheses import LINKS, Link
 from neuroling.n400.measures import mean_amplitude
 from neuroling.n400.network import Network, Training, train
 from neuroling.n400.simulate import simulate, simulate_links

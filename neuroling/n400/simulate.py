@@ -13,7 +13,7 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.dynamics import Layer, State, project, start, step
 from neuroling.n400.experiments import Timing, check_items
-from neuroling.n400.linking import Link, semantic_activation
+from neuroling.n400.linking_hypotheses import Link, semantic_activation
 from neuroling.n400.network import Network, on_device
 
 LEARNED = 0.8

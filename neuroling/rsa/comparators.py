@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.numerics import rdm_compare as kernels
-from neuroling.numerics.ranks import centred_ranks, rank_products, share_tied
+from neuroling.numerics.rdm import comparison as kernels
+from neuroling.numerics.rdm.ranks import centred_ranks, rank_products, share_tied
 
 Array = NDArray[np.floating[Any]]
 Embedding = Callable[[Array], Array]

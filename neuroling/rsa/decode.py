@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.numerics import decoding
+from neuroling.numerics.rdm import decoding
 from neuroling.rsa.dissimilarity import PairLabels
 
 Array = NDArray[np.floating[Any]]

@@ -11,8 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
-from neuroling.numerics import whitening
-from neuroling.numerics.distance import pairs_of, sliding_correlation, times_first
+from neuroling.numerics.rdm import noise_normalisation as whitening
+from neuroling.numerics.rdm.distances import pairs_of, sliding_correlation, times_first
 from neuroling.rsa import distances
 from neuroling.rsa.distances import Distance, as_distance
 from neuroling.rsa.noise import refuse_second_whitening

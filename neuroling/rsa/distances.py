@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroling.numerics import distance as kernels
+from neuroling.numerics.rdm import distances as kernels
 
 Array = NDArray[np.floating[Any]]
 

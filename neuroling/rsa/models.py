@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.numerics.distance import pairs_of
+from neuroling.numerics.rdm.distances import pairs_of
 from neuroling.numerics.strings import edit_distances
 from neuroling.rsa.dissimilarity import PairLabels, rdms
 from neuroling.rsa.distances import Distance

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.numerics import whitening
+from neuroling.numerics.rdm import noise_normalisation as whitening
 
 Array = NDArray[np.floating[Any]]
 

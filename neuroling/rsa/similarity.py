@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
-from neuroling.numerics.rdm_compare import with_gaps
+from neuroling.numerics.rdm.comparison import with_gaps
 from neuroling.rsa.comparators import Comparator, as_comparator
 from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan
 from neuroling.rsa.distances import Distance

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
-from neuroling.numerics.distance import n_items_of, pairs_of
-from neuroling.numerics.rdm_compare import unit_ranks
+from neuroling.numerics.rdm.comparison import unit_ranks
+from neuroling.numerics.rdm.distances import n_items_of, pairs_of
 from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
 from neuroling.rsa.similarity import model_hash
 
@@ -79,7 +79,7 @@ def regression_weights(
     """Weight all models at once to fit each participant's dissimilarities at each time: standardised betas.
 
     Nothing is held out, so how well models fit is for :func:`weighted_similarity` to say. Weights differ from zero over
-    participants where :func:`~neuroling.evaluation.flips.with_null` finds so.
+    participants where :func:`~neuroling.evaluation.sign_flips.with_null` finds so.
 
     Parameters
     ----------

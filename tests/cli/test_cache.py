@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroling.features.cache import content_key, remember
+from neuroling.features.storage.cache import content_key, remember
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from neuroling.cli import doctor, gemm, selftest
+from neuroling.cli import doctor, selftest
+from neuroling.cli import matrix_products as gemm
 
 RATES = {"float32": 100.0, "float64": 50.0}
 

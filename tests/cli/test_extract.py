@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from neuroling.cli.extract import read_stimuli
-from neuroling.features.encoder import load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.words import split_words
+from neuroling.features.transformer.encoder import load_encoder
+from neuroling.features.words.words import split_words
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_cache_that_takes_nothing_is_a_failure(call, table, tmp_path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neuroling.features.cache.write_entry", full)
+    monkeypatch.setattr("neuroling.features.storage.cache.write_entry", full)
     options = ("-l", "0", "--device", "cpu", "--no-progress")
     answer = call("--quiet", "extract", table, "--cache", tmp_path / "kept", *options)
     assert (answer.exit_code, "could not be written" in answer.stderr) == (1, True)

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from neuroling.cli import gemm, machine
+from neuroling.cli import machine
+from neuroling.cli import matrix_products as gemm
 
 DEFAULT = {"float32": 100.0, "float64": 50.0}
 FASTER = {"float32": 195.0, "float64": 90.0}

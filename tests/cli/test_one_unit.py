@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.cli import estimate
+from neuroling.cli import resource_estimate as estimate
 from neuroling.core.result import Result
 from neuroling.rsa.models import model_rdms
 from neuroling.rsa.similarity import similarity
@@ -137,7 +137,7 @@ def test_the_file_of_another_unit_is_refused(call, files, tmp_path):
 
 
 def test_labels_are_checked_before_networks_are_trained(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("neuroling.n400.cohort.teach", None)
+    monkeypatch.setattr("neuroling.n400.participants.teach", None)
     answer = call(*N400, "-o", tmp_path / "unit.nc", "--unit", "model")
     assert (answer.exit_code, "expected NAME=LABEL" in answer.stderr) == (2, True)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.cli import estimate
-from neuroling.cli.estimate import Needs, extrapolate, measure
+from neuroling.cli import resource_estimate as estimate
+from neuroling.cli.resource_estimate import Needs, extrapolate, measure
 
 
 def test_a_unit_too_small_to_be_divided_says_so():

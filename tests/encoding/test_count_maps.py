@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 
-from neuroling.encoding.equal_mass import EqualMass
+from neuroling.encoding.count_maps import EqualMass
 
 
 @pytest.fixture

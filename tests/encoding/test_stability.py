@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroling.encoding import StableVoxels
-from neuroling.numerics.pairs import all_pairs
+from neuroling.numerics.ridge.leave_two_out import all_pairs
 
 RNG = np.random.default_rng
 

@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold
 
 from neuroling import BlockPermutation, ContiguousFolds, Permutation, Ridge, evaluate, pearson
 from neuroling.evaluation.clusters import Clusters, with_cluster_p, with_clusters
-from neuroling.evaluation.flips import FlipTest
-from neuroling.numerics.clusters import mesh_adjacency, volume_adjacency
+from neuroling.evaluation.sign_flips import FlipTest
+from neuroling.numerics.statistics.clusters import mesh_adjacency, volume_adjacency
 
 SHAPE = (4, 4, 3)
 N_VOXELS = int(np.prod(SHAPE))

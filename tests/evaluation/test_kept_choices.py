@@ -23,8 +23,8 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.evaluation.heldout import fit_split
-from neuroling.numerics.directions import pearson_of_directions
-from neuroling.numerics.relabel import pearson_of_operators
+from neuroling.numerics.permutation.from_principal_directions import pearson_of_directions
+from neuroling.numerics.permutation.scores import pearson_of_operators
 
 FOLDS = ContiguousFolds(4, gap=2)
 CHOOSING = RidgeCV((0.1, 10.0, 1000.0), folds=ContiguousFolds(3, gap=2), device="cpu")
@@ -45,11 +45,11 @@ def test_a_fixed_penalty_gives_the_draws_of_refitting(make_data, p):
 def test_few_features_and_many_draws_go_by_directions_and_give_the_same(make_data, monkeypatch):
     data, null = make_data(400, 3, phi=0.3, signal=0.3, voxel=3), CircularShift(120, keep_choices=True)
     asked = Mock(side_effect=pearson_of_directions)
-    monkeypatch.setattr("neuroling.numerics.linear_draws.pearson_of_directions", asked)
+    monkeypatch.setattr("neuroling.numerics.permutation.linear_models.pearson_of_directions", asked)
     fast = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
     assert asked.call_count == 1
     for route in ("directions", "moments"):
-        monkeypatch.setattr(f"neuroling.numerics.linear_draws.operations_of_{route}", lambda *_: np.inf)
+        monkeypatch.setattr(f"neuroling.numerics.permutation.linear_models.operations_of_{route}", lambda *_: np.inf)
     slow = evaluate(CHOOSING, data, splits=FOLDS, metric=pearson, inference=null).null.draws
     assert asked.call_count == 1
     np.testing.assert_allclose(fast, slow, atol=1e-10)

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from neuroling import RidgeCV
 from neuroling.core.protocols import Split
-from neuroling.evaluation.fit_once import FitOnce
+from neuroling.evaluation.shared_fit import FitOnce
 
 
 class Counting(LinearRegression):

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import ndimage, sparse
 
 from neuroling import Result, SignFlip
-from neuroling.evaluation.flips import FlipTest, model_difference, with_null
+from neuroling.evaluation.sign_flips import FlipTest, model_difference, with_null
 
 
 def scores(rng, *, n=12, n_times=40, models=("a", "b"), effect=0.0):

@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold
 
 from neuroling import Permutation, Result, Stimuli, align, evaluate, pearson
 from neuroling.core.units import stamp, unit_rng
-from neuroling.evaluation.each import evaluate_each
-from neuroling.evaluation.gather import gather
+from neuroling.evaluation.parallel import evaluate_each
+from neuroling.evaluation.study_files import gather
 
 
 def unit(value: float, configuration: dict[str, str] | None = None, **labels: str) -> Result:

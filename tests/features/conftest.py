@@ -11,7 +11,7 @@ import transformers as configs
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
 
-from neuroling.features.encoder import Encoder, load_encoder
+from neuroling.features.transformer.encoder import Encoder, load_encoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "saw", "a", "ship", "un", "##able", "."]
 

@@ -12,10 +12,10 @@ import pytest
 
 from neuroling.cli.extract import read_stimuli
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.text import concatenate
-from neuroling.features.words import locate_words, split_words
+from neuroling.features.lexical.tfidf import concatenate
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.words.words import locate_words, split_words
 
 from .conftest import save_tiny_bert
 

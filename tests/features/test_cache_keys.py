@@ -13,9 +13,9 @@ import pytest
 
 import neuroling.features.extract as module
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.context import Overlapping, Rolling, Whole
-from neuroling.features.encoder import Encoder, load_encoder
-from neuroling.features.words import split_words
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.words.context import Overlapping, Rolling, Whole
+from neuroling.features.words.words import split_words
 
 TEXTS = ["the cat saw a dog .", "a ship", "the dog saw the cat", "a dog"]
 WORDS = ["the", "cat", "dog", "saw", "a", "ship", "."]

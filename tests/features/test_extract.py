@@ -13,11 +13,11 @@ import torch
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features import storage
-from neuroling.features.context import Overlapping, Rolling, Whole
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract, mix_layers
-from neuroling.features.words import split_words, words_from_lists
+from neuroling.features.storage import files as storage
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.words.context import Overlapping, Rolling, Whole
+from neuroling.features.words.words import split_words, words_from_lists
 
 from .test_families import TEXTS, alone
 

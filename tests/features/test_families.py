@@ -13,14 +13,14 @@ import torch
 from transformers import AttentionInterface, AutoModel, AutoTokenizer, Gemma3Config
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features import packing
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
-from neuroling.features.forward import Passes, find_passes, reads_ahead
-from neuroling.features.halving import is_full
-from neuroling.features.packing import ATTENTION
-from neuroling.features.states import hidden_states
-from neuroling.features.words import split_words
+from neuroling.features.transformer import packed_attention as packing
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.transformer.forward import Passes, find_passes, reads_ahead
+from neuroling.features.transformer.hidden_states import hidden_states
+from neuroling.features.transformer.out_of_memory import is_full
+from neuroling.features.transformer.packed_attention import ATTENTION
+from neuroling.features.words.words import split_words
 
 from .conftest import FAMILIES, PACKED, byte_level
 

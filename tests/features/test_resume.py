@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.storage import open_layers
+from neuroling.features.storage.files import open_layers
+from neuroling.features.transformer.encoder import Encoder
 
 WRITER = """
 import sys, time
-import neuroling.features.storage as storage
+import neuroling.features.storage.files as storage
 import neuroling.features.extract as module
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import load_encoder
+from neuroling.features.transformer.encoder import load_encoder
 
 folder, out = sys.argv[1:]
 write, embed = storage.write_layers, module.embed

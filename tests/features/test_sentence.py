@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.sentence import embed_sentences
-from neuroling.features.states import plan_packs
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.hidden_states import plan_packs
 
 TEXTS = [
     "The cat saw the dog.",
@@ -50,7 +50,7 @@ def test_minilm_equals_transformers_one_at_a_time(minilm: Encoder) -> None:
 
 def test_minilm_equals_sentence_transformers(minilm: Encoder) -> None:
     library = pytest.importorskip("sentence_transformers")
-    from neuroling.features.encoder import _packaged_minilm
+    from neuroling.features.transformer.encoder import _packaged_minilm
 
     peer = library.SentenceTransformer(str(_packaged_minilm()[0]), device="cpu")
     np.testing.assert_allclose(embed_sentences(STIMULI, minilm).values, peer.encode(TEXTS), atol=1e-5)

@@ -12,7 +12,6 @@ from tokenizers import Tokenizer, models, trainers
 from transformers import PreTrainedTokenizerFast
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.story import (
     embed_words_in_context,
     log_frequency,
@@ -20,6 +19,7 @@ from neuroling.features.story import (
     word_position,
     word_rate,
 )
+from neuroling.features.transformer.encoder import Encoder
 
 STORY = ["the", "cat", "saw", "the", "dog", "unable", "a", "ship", "the", "dog", "saw", "a", "cat"]
 NASTY = [

@@ -23,14 +23,14 @@ from transformers import (
 )
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import running_texts
-from neuroling.features.context import Overlapping
-from neuroling.features.encoder import Encoder, load_encoder
-from neuroling.features.language import CausalModel, MaskedModel, _marks, load_language_model
-from neuroling.features.ngram import fit_ngram
-from neuroling.features.prepacked import ONEDNN, Prepacked
+from neuroling.features.lexical.ngram import fit_ngram
 from neuroling.features.surprisal import next_words, surprisal
-from neuroling.features.words import locate_words, split_words, words_at
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.transformer.language_models import CausalModel, MaskedModel, _marks, load_language_model
+from neuroling.features.transformer.prepacked_weights import ONEDNN, Prepacked
+from neuroling.features.words.alignment import running_texts
+from neuroling.features.words.context import Overlapping
+from neuroling.features.words.words import locate_words, split_words, words_at
 
 from .conftest import BYTE_ROLES, FAMILIES, SIZE, TOKENIZERS
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.cue_target import cue_target_matrices, spelled, teach_spellings, tree_features
-from neuroling.n400.linking import semantic_activation, semantic_update
+from neuroling.n400.linking_hypotheses import semantic_activation, semantic_update
 from neuroling.n400.network import Training
 
 VECTORS = np.random.default_rng(0).standard_normal((9, 6)) + np.repeat(np.eye(3), 3, axis=0) @ np.full((3, 6), 1.0)

@@ -20,7 +20,7 @@ from neuroling.n400.effects import (
 )
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import make_lexicon
-from neuroling.n400.linking import semantic_activation
+from neuroling.n400.linking_hypotheses import semantic_activation
 from neuroling.n400.simulate import simulate
 
 SHORT = Timing(shown=5, blank=4, target=10, before=3)

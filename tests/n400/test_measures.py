@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.n400.convert import to_epochs, to_evoked
 from neuroling.n400.measures import (
     band_power,
     difference_wave,
@@ -17,6 +16,7 @@ from neuroling.n400.measures import (
     rebound,
     spectrum,
 )
+from neuroling.n400.mne_objects import to_epochs, to_evoked
 
 TIMES = np.arange(0, 1, 0.01)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroling.n400.cohort import teach
+from neuroling.n400.participants import teach
 
 
 def test_a_lexicon_does_not_depend_on_how_many_there_are():

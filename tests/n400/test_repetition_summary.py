@@ -8,7 +8,7 @@ import xarray as xr
 
 from neuroling.n400.measures import rebound
 from neuroling.n400.published import curves
-from neuroling.n400.summary import SINGLE_PEAKED, band_table, pool_lexicons, rebounds, shape_table
+from neuroling.n400.repetition_summary import SINGLE_PEAKED, band_table, pool_lexicons, rebounds, shape_table
 
 TIMES = np.arange(-4, 40) * 0.02
 

@@ -9,7 +9,7 @@ import xarray as xr
 from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import Timing, experiment, repetition
-from neuroling.n400.linking import LINKS, prediction_error, semantic_activation, semantic_update
+from neuroling.n400.linking_hypotheses import LINKS, prediction_error, semantic_activation, semantic_update
 from neuroling.n400.simulate import NotLearned, simulate, simulate_units
 
 SHORT = Timing(shown=5, blank=4, target=8, before=3)

@@ -7,7 +7,10 @@ import pytest
 from beartype import beartype
 from jaxtyping import TypeCheckError, jaxtyped
 
-from neuroling.numerics import correlate, pairs, ridge, stability
+from neuroling.numerics.ridge import decomposition as ridge
+from neuroling.numerics.ridge import leave_two_out as pairs
+from neuroling.numerics.ridge import voxel_stability as stability
+from neuroling.numerics.statistics import correlation as correlate
 
 X, Y = np.random.default_rng(0).standard_normal((8, 3)), np.random.default_rng(1).standard_normal((8, 5))
 HAT = ridge.hat_matrix(X, 1.0)

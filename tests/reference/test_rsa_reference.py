@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from neuroling.numerics import rdm_compare
-from neuroling.numerics.distance import correlation, crossnobis
+from neuroling.numerics.rdm import comparison as rdm_compare
+from neuroling.numerics.rdm.distances import correlation, crossnobis
 
 
 @pytest.fixture

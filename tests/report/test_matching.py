@@ -10,7 +10,7 @@ import xarray as xr
 
 from neuroling.core.provenance import Provenance
 from neuroling.core.result import NullDistribution, Result
-from neuroling.evaluation.compare import combine
+from neuroling.evaluation.joining import combine
 from neuroling.report.controls import ControlSet
 from neuroling.report.matching import MatchingStudy, clusters, participant_table, write_matching_report
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from neuroling.report.exhibits import Exhibit, write_exhibits
 from neuroling.report.figures import figure_to_png
 from neuroling.report.html import Callout
+from neuroling.report.output_folder import Exhibit, write_exhibits
 
 TABLE = pd.DataFrame({"model": ["a <b>", "c"], "r": [0.123456789, 0.5], "hidden": [7.25, 8.25]})
 

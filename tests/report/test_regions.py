@@ -7,7 +7,7 @@ import xarray as xr
 
 from neuroling.core.provenance import Provenance
 from neuroling.core.result import NullDistribution, Result
-from neuroling.evaluation.compare import combine
+from neuroling.evaluation.joining import combine
 from neuroling.report.regions import RegionStudy, group_nulls, region_table, write_region_report
 
 SUBJECTS, REGIONS = ["s1", "s2", "s3"], ["LATL", "LIFG"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from neuroling import Result
 from neuroling.data.eeg import vertex_labels
-from neuroling.evaluation.flips import FlipTest, with_null
+from neuroling.evaluation.sign_flips import FlipTest, with_null
 from neuroling.report import rsa
 from neuroling.report.figures import axes_to_png
 from neuroling.rsa.dissimilarity import PairLabels

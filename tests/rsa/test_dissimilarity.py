@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from scipy.spatial.distance import pdist
 
-from neuroling.numerics import distance as kernels
-from neuroling.numerics import whitening
+from neuroling.numerics.rdm import distances as kernels
+from neuroling.numerics.rdm import noise_normalisation as whitening
 from neuroling.rsa import noise
 from neuroling.rsa.dissimilarity import PairLabels, rdms
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.ngram import bare
+from neuroling.features.lexical.ngram import bare
 from neuroling.features.story import log_frequency, word_length, word_position
 
 NEAREST = 20

@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.hygiene import tidy
-from neuroling.features.ngram import bare
+from neuroling.features.lexical.ngram import bare
+from neuroling.features.words.text_checks import tidy
 
 VERB_FORMS: Mapping[str, tuple[str, ...]] = {
     "see": ("see", "sees", "saw", "seen", "seeing"),
@@ -178,7 +178,7 @@ def svd(features: xr.DataArray, n_components: int) -> xr.DataArray:
     ----------
     features : xarray.DataArray, dims (sample, feature)
         Such as :func:`ppmi`. All samples are used: for features of test samples learned elsewhere, see
-        :func:`~neuroling.features.text.tfidf_svd`.
+        :func:`~neuroling.features.lexical.tfidf.tfidf_svd`.
     n_components : int
         How many.
 

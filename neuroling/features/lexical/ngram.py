@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import RunningText, running_texts, stretches
-from neuroling.features.hygiene import tidy, trimmed
-from neuroling.features.language import Scores
-from neuroling.features.words import Segmenter, split_words
+from neuroling.features.transformer.language_models import Scores
+from neuroling.features.words.alignment import RunningText, running_texts, stretches
+from neuroling.features.words.text_checks import tidy, trimmed
+from neuroling.features.words.words import Segmenter, split_words
 
 UNKNOWN, BEGIN, END = 0, 1, 2
 """Numbers of the unknown word, of the beginning of a text and of its end."""
@@ -201,8 +201,8 @@ def fit_ngram(corpus: Stimuli, *, order: int = 3, min_count: int = 1, segmenter:
     min_count : int
         Words that occur less often count as the unknown word.
     segmenter : callable, optional
-        As for :func:`~neuroling.features.words.split_words`: takes a text and gives its words in order, for Japanese or
-        Chinese. The model divides what stands between scored words by it too. Blanks by default.
+        As for :func:`~neuroling.features.words.words.split_words`: takes a text and gives its words in order, for
+        Japanese or Chinese. The model divides what stands between scored words by it too. Blanks by default.
 
     Returns
     -------

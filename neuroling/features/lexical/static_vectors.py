@@ -14,8 +14,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.hygiene import tidy, trimmed
-from neuroling.features.ngram import bare
+from neuroling.features.lexical.ngram import bare
+from neuroling.features.words.text_checks import tidy, trimmed
 
 FASTTEXT_MAGIC = 793712314
 """First four bytes of a fastText model, as a little-endian integer."""

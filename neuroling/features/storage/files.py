@@ -17,8 +17,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.features.cache import content_key
-from neuroling.features.states import Reading
+from neuroling.features.storage.cache import content_key
+from neuroling.features.transformer.hidden_states import Reading
 
 if TYPE_CHECKING:
     import h5netcdf

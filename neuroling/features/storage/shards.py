@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from neuroling.features.cache import content_key
-from neuroling.features.storage import BLOCK_BYTES, add_values, open_layers, write_labels
+from neuroling.features.storage.cache import content_key
+from neuroling.features.storage.files import BLOCK_BYTES, add_values, open_layers, write_labels
 
 OF_A_SHARD = frozenset({"stimuli", "content_key", "n_truncated", "device"})
 """Attributes in which the parts of one table of stimuli may differ."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuroling.features.forward import Passes
-from neuroling.features.precision import probe_states
+from neuroling.features.transformer.forward import Passes
+from neuroling.features.transformer.precision import probe_states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -13,14 +13,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.context import Whole
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import Plan, plan_texts, plan_words
-from neuroling.features.forward import no_cache, pack_inputs, take_attention
-from neuroling.features.halving import in_halves
-from neuroling.features.packing import Layout, packed
-from neuroling.features.sharing import resolve_encoder
-from neuroling.features.states import Pool, Reading, plan_packs, pool_pieces
+from neuroling.features.transformer.devices import resolve_encoder
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.forward import no_cache, pack_inputs, take_attention
+from neuroling.features.transformer.hidden_states import Pool, Reading, plan_packs, pool_pieces
+from neuroling.features.transformer.out_of_memory import in_halves
+from neuroling.features.transformer.packed_attention import Layout, packed
+from neuroling.features.words.context import Whole
 
 MAP_TOKENS = 1024
 """Tokens of a pack; maps grow with the square of a text's length, and all layers are held."""
@@ -82,9 +82,10 @@ def attention(
     Parameters
     ----------
     stimuli : Stimuli
-        One row a text; for ``unit="word"`` one row a word, as :func:`~neuroling.features.words.split_words` gives.
+        One row a text; for ``unit="word"`` one row a word, as :func:`~neuroling.features.words.words.split_words`
+        gives.
     encoder : Encoder, str or Path
-        A loaded encoder, or what :func:`~neuroling.features.encoder.load_encoder` takes without a revision.
+        A loaded encoder, or what :func:`~neuroling.features.transformer.encoder.load_encoder` takes without a revision.
     layers : sequence of int, optional
         1 (first block) to ``encoder.n_layers``; all by default.
     unit : {"token", "word"}

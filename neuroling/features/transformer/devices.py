@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuroling.features.encoder import Encoder, load_encoder
-from neuroling.features.prepacked import Prepacked
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.transformer.prepacked_weights import Prepacked
 from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def on_devices(encoder: Encoder, devices: Sequence[str]) -> list[Encoder]:
     Parameters
     ----------
     encoder : Encoder
-        From :func:`~neuroling.features.encoder.load_encoder`.
+        From :func:`~neuroling.features.transformer.encoder.load_encoder`.
     devices : sequence of str
         Such as ``["cuda:0", "cuda:1"]``, all of one kind.
 

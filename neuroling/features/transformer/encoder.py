@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 
-from neuroling.features.activations import write_over
-from neuroling.features.forward import Passes, find_passes
-from neuroling.features.halving import is_full
-from neuroling.features.packing import register
-from neuroling.features.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
-from neuroling.features.prepacked import Prepacked
+from neuroling.features.transformer.activations import write_over
+from neuroling.features.transformer.forward import Passes, find_passes
+from neuroling.features.transformer.out_of_memory import is_full
+from neuroling.features.transformer.packed_attention import register
+from neuroling.features.transformer.precision import LARGEST_MEASURED, compile_blocks, deviation, probe_states
+from neuroling.features.transformer.prepacked_weights import Prepacked
 from neuroling.numerics.device import resolve_device
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from neuroling.features.halving import is_full
-from neuroling.features.packing import ATTENTION, Layout, packed
+from neuroling.features.transformer.out_of_memory import is_full
+from neuroling.features.transformer.packed_attention import ATTENTION, Layout, packed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

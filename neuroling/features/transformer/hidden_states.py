@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuroling.features.encoder import Encoder
-from neuroling.features.forward import Batching, pack_inputs, states_of
-from neuroling.features.halving import in_halves
-from neuroling.features.packing import Layout, packed
-from neuroling.features.prepacked import NEARLY
-from neuroling.features.sharing import deal
+from neuroling.features.transformer.devices import deal
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.forward import Batching, pack_inputs, states_of
+from neuroling.features.transformer.out_of_memory import in_halves
+from neuroling.features.transformer.packed_attention import Layout, packed
+from neuroling.features.transformer.prepacked_weights import NEARLY
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 Keep = Callable[[torch.Tensor], torch.Tensor]
@@ -252,7 +252,7 @@ def hidden_states(
     Parameters
     ----------
     encoder : Encoder
-        From :func:`~neuroling.features.encoder.load_encoder`.
+        From :func:`~neuroling.features.transformer.encoder.load_encoder`.
     sequences : sequence of sequence of int
         Token ids, special tokens included, none longer than ``encoder.max_tokens``.
     layers : sequence of int

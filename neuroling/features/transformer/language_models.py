@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import Passage, RunningText, tokenise
-from neuroling.features.context import Context, Stretch, Whole
-from neuroling.features.encoder import Encoder, Precision, load_parts, ordinary_ids
-from neuroling.features.forward import no_cache, pack_inputs, reads_ahead
-from neuroling.features.halving import in_halves
-from neuroling.features.hygiene import is_mark
-from neuroling.features.packing import Layout, packed
-from neuroling.features.sharing import require_evaluation
-from neuroling.features.states import plan_packs, serving, warn_of_unknown
+from neuroling.features.transformer.devices import require_evaluation
+from neuroling.features.transformer.encoder import Encoder, Precision, load_parts, ordinary_ids
+from neuroling.features.transformer.forward import no_cache, pack_inputs, reads_ahead
+from neuroling.features.transformer.hidden_states import plan_packs, serving, warn_of_unknown
+from neuroling.features.transformer.out_of_memory import in_halves
+from neuroling.features.transformer.packed_attention import Layout, packed
+from neuroling.features.words.alignment import Passage, RunningText, tokenise
+from neuroling.features.words.context import Context, Stretch, Whole
+from neuroling.features.words.text_checks import is_mark
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -294,11 +294,11 @@ def load_language_model(
     ----------
     name : str or Path
         A local folder, or a name on the hub. The packaged MiniLM has no language head;
-        :func:`~neuroling.features.ngram.fit_ngram` serves without any pretrained model.
+        :func:`~neuroling.features.lexical.ngram.fit_ngram` serves without any pretrained model.
     kind : {"causal", "masked"}
         What the head predicts: the next token, or a hidden one.
     revision, device, dtype
-        As in :func:`~neuroling.features.encoder.load_encoder`.
+        As in :func:`~neuroling.features.transformer.encoder.load_encoder`.
 
     Returns
     -------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neuroling.features.forward import Passes, states_of
-from neuroling.features.packing import COMPILED, register_for_compiling
+from neuroling.features.transformer.forward import Passes, states_of
+from neuroling.features.transformer.packed_attention import COMPILED, register_for_compiling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

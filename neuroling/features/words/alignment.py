@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
-from neuroling.features.hygiene import tidy, tidy_gaps
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.text_checks import tidy, tidy_gaps
 
 Missing = Literal["error", "nan"]
 Shared = Literal["error", "both", "first"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neuroling.features.alignment import Passage
+from neuroling.features.words.alignment import Passage
 
 
 @dataclass(frozen=True)

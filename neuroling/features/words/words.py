@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.hygiene import is_mark
+from neuroling.features.words.text_checks import is_mark
 
 Span = tuple[int, int]
 Segmenter = Callable[[str], Sequence[str]]

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.stretches import Rows, Stretches
+from neuroling.numerics.permutation.segments import Rows, Stretches
 
 EXACT = 1e-9
 """What an operator may differ from its product with the design, relative to its largest entry."""

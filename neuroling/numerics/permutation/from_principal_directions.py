@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.moments import CALL, EXACT, LONGEST, TARGETS_AT_ONCE
-from neuroling.numerics.stretches import Rows, Stretches, joined
+from neuroling.numerics.permutation.from_moments import CALL, EXACT, LONGEST, TARGETS_AT_ONCE
+from neuroling.numerics.permutation.segments import Rows, Stretches, joined
 
 TILE = 64
 """Targets whose values are gathered together: 256 bytes in float32. A heuristic."""

@@ -9,7 +9,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.directions import (
+from neuroling.numerics.permutation.from_moments import (
+    MomentSplit,
+    operations_of_moments,
+    orthonormal_design,
+    pearson_of_moments,
+    weights_on_moments,
+)
+from neuroling.numerics.permutation.from_principal_directions import (
     DirectionSplit,
     kept_of_operators,
     loadings_on_moments,
@@ -17,15 +24,8 @@ from neuroling.numerics.directions import (
     pearson_of_directions,
     principal_directions,
 )
-from neuroling.numerics.moments import (
-    MomentSplit,
-    operations_of_moments,
-    orthonormal_design,
-    pearson_of_moments,
-    weights_on_moments,
-)
-from neuroling.numerics.relabel import pearson_of_operators
-from neuroling.numerics.stretches import Rows
+from neuroling.numerics.permutation.scores import pearson_of_operators
+from neuroling.numerics.permutation.segments import Rows
 
 Draws = Callable[[Int[NDArray[np.integer], "draw sample"]], Float[NDArray[np.floating], "draw target"]]
 """Orders of a recording to correlations, means over splits."""

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.pairs import TIE
+from neuroling.numerics.ridge.leave_two_out import TIE
 
 TILE = 64
 """Targets at a time: two tiles of some thousand samples in float32 fit a second-level cache. A heuristic."""

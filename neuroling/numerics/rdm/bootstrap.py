@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.distance import pairs_of
-from neuroling.numerics.ranks import Sorter, weighted_ranks
+from neuroling.numerics.rdm.distances import pairs_of
+from neuroling.numerics.rdm.ranks import Sorter, weighted_ranks
 
 Rows = Float[NDArray[np.floating], "row pair"]
 Weights = Float[NDArray[np.floating], "draw pair"]

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.distance import n_items_of, pairs_of
-from neuroling.numerics.ranks import centred_ranks, rank_products
+from neuroling.numerics.rdm.distances import n_items_of, pairs_of
+from neuroling.numerics.rdm.ranks import centred_ranks, rank_products
 
 Rdms = Float[NDArray[np.floating], "row pair"]
 Models = Float[NDArray[np.floating], "model pair"]

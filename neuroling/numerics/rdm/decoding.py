@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.distance import pairs_of, times_first
+from neuroling.numerics.rdm.distances import pairs_of, times_first
 
 Trials = Float[NDArray[np.floating], "item trial channel time"]
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import Design, Fold
-from neuroling.numerics.forms import HeldOutErrors, by_deletion, by_operators, by_residuals, by_spectrum
-from neuroling.numerics.quadratic import passing_operations
-from neuroling.numerics.ridge import GRAM_LIMIT
+from neuroling.numerics.ridge.decomposition import GRAM_LIMIT
+from neuroling.numerics.ridge.gram import Design, Fold
+from neuroling.numerics.ridge.held_out_errors import HeldOutErrors, by_deletion, by_operators, by_residuals, by_spectrum
+from neuroling.numerics.ridge.quadratic_forms import passing_operations
 
 EIGEN_COST = 20.0
 

@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.choice import held_out_errors
-from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import HeldOutErrors
-from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.quadratic import as_quadratic, quadratic_pays, quadratic_values
-from neuroling.numerics.ridge import Folds, centre
+from neuroling.numerics.ridge.algorithm_choice import held_out_errors
+from neuroling.numerics.ridge.decomposition import Folds, centre
+from neuroling.numerics.ridge.dual_weights import Kept
+from neuroling.numerics.ridge.gram import Design, Fold, to_folds
+from neuroling.numerics.ridge.held_out_errors import HeldOutErrors
+from neuroling.numerics.ridge.quadratic_forms import as_quadratic, quadratic_pays, quadratic_values
 
 FRESH_BYTES = 2**28
 """Bytes of operators that are held at a time where there is a choice: memory that was never touched costs a second in
@@ -104,7 +104,8 @@ def cv_fit(
     scores : ndarray, shape (alpha, target)
         As :func:`cv_scores`.
     kept : Kept or None
-        Weights of samples of those targets that got them; :func:`neuroling.numerics.refit.fit_dual` fits the others.
+        Weights of samples of those targets that got them; :func:`neuroling.numerics.ridge.refit.fit_dual` fits the
+        others.
     """
     kept = Kept.none_for(targets.values) if fit else None
     return _search(design, targets, to_folds(folds, design.device), alphas, kept), kept

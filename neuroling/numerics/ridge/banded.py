@@ -20,18 +20,18 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.band_gradient import fit_apart
-from neuroling.numerics.choice import held_out_errors
-from neuroling.numerics.designs import Design, Fold, to_folds
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.forms import FoldOperators, HeldOutErrors
-from neuroling.numerics.kept import Kept, best_rows
-from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.penalties import add_up, cv_scores, plan_passes, r_squared
-from neuroling.numerics.quadratic import QuadraticErrors, as_quadratic
-from neuroling.numerics.refit import Solver, by_penalty, decomposed_solver, refit_size, shifted_solver
-from neuroling.numerics.ridge import GRAM_LIMIT, Folds, centre
+from neuroling.numerics.ridge.algorithm_choice import held_out_errors
+from neuroling.numerics.ridge.alpha_search import add_up, cv_scores, plan_passes, r_squared
+from neuroling.numerics.ridge.banded_gradient import fit_apart
+from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, Folds, centre
+from neuroling.numerics.ridge.dual_weights import Kept, best_rows
+from neuroling.numerics.ridge.gram import Design, Fold, to_folds
+from neuroling.numerics.ridge.held_out_errors import FoldOperators, HeldOutErrors
+from neuroling.numerics.ridge.kernels import centre_gram
+from neuroling.numerics.ridge.quadratic_forms import QuadraticErrors, as_quadratic
+from neuroling.numerics.ridge.refit import Solver, by_penalty, decomposed_solver, refit_size, shifted_solver
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.designs import Fold, take, to_folds
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import Targets
-from neuroling.numerics.ridge import Folds
+from neuroling.numerics.ridge.decomposition import Folds
+from neuroling.numerics.ridge.gram import Fold, take, to_folds
 
 FASTER, SLOWER = 1.2, 0.5
 FIRST_STEP, LONGEST_STEP = 0.3, 2.0

@@ -137,8 +137,8 @@ def prediction_operator(
 ) -> Float[NDArray[np.float64], "test sample"]:
     """Give the matrix that takes a recording to the prediction of some rows from others, by fitting once.
 
-    The plain way, for any training and test rows; :func:`neuroling.numerics.pairs.held_out_operators` gives the same
-    for all folds at once where every training set is all that its test set is not.
+    The plain way, for any training and test rows; :func:`neuroling.numerics.ridge.leave_two_out.held_out_operators`
+    gives the same for all folds at once where every training set is all that its test set is not.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def apply_operators(
     Parameters
     ----------
     operators : iterable of ndarray, each of shape (test, sample)
-        As from :func:`neuroling.numerics.pairs.held_out_operators`.
+        As from :func:`neuroling.numerics.ridge.leave_two_out.held_out_operators`.
     Y : ndarray, shape (sample, target)
         Recording; the products keep its dtype. Its mean is taken off before and added after, so that a large offset
         costs no digits.

@@ -2,8 +2,8 @@ r"""Weights of samples, from what the search for penalties has at hand when it h
 
 Let :math:`M_\alpha` be the residual maker of the full fit over :math:`\alpha`, so that the weights of the samples are
 :math:`W = (K_c + \alpha I)^{-1} Y_c = M_\alpha Y`. Held-out predictions by deletion
-(:func:`neuroling.numerics.forms.by_deletion`) are :math:`\hat Y_S = -M_{SS}^{-1} M_{ST} Y_T`, so the rows of the
-weights that belong to a test set are its held-out residuals times its block of :math:`M`,
+(:func:`neuroling.numerics.ridge.held_out_errors.by_deletion`) are :math:`\hat Y_S = -M_{SS}^{-1} M_{ST} Y_T`, so the
+rows of the weights that belong to a test set are its held-out residuals times its block of :math:`M`,
 
 .. math:: W_S = M_{SS} Y_S + M_{ST} Y_T = M_{SS} (Y_S - \hat Y_S).
 
@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.forms import FoldOperators, HeldOutErrors
+from neuroling.numerics.ridge.held_out_errors import FoldOperators, HeldOutErrors
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from neuroling.numerics.device import room
-from neuroling.numerics.kernels import Kernel, Linear
-from neuroling.numerics.ridge import Folds
+from neuroling.numerics.ridge.decomposition import Folds
+from neuroling.numerics.ridge.kernels import Kernel, Linear
 
 FLOAT32_CONDITION = 3e4
 """Largest ratio of the first eigenvalue to the penalty for which a float32 Cholesky factor is good enough.

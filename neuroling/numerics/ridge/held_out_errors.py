@@ -6,7 +6,8 @@ For one fold and one penalty the held-out prediction is an operator on the train
 
 with :math:`K` the Gram matrix of the features less their training mean. No target enters it, so all operators of a fold
 are built first and the targets are streamed past them once. There are four ways to the same errors, and
-:func:`neuroling.numerics.choice.choose_form` takes the one with the fewest operations for the shape at hand:
+:func:`neuroling.numerics.ridge.algorithm_choice.choose_form` takes the one with the fewest operations for the shape at
+hand:
 
 spectrum
     One eigendecomposition per fold, of the smaller Gram matrix; targets are projected once per fold.
@@ -14,7 +15,7 @@ operators
     One Cholesky factor per fold and penalty; no projection. For many targets and few folds.
 deletion
     One Cholesky inverse per penalty for *all* folds, each fold's operator by deletion (see
-    :mod:`neuroling.numerics.pairs`). Where every training set is all that its test set is not.
+    :mod:`neuroling.numerics.ridge.leave_two_out`). Where every training set is all that its test set is not.
 residuals
     One eigendecomposition for all folds and penalties; the residuals of the full fit are divided by the folds' blocks.
     For many folds of few samples, down to leave-one-out.
@@ -28,10 +29,10 @@ from typing import Protocol
 
 import torch
 
-from neuroling.numerics.designs import SLABS, Design, Fold, ShiftedGram, invert_in_place, slabs, take
 from neuroling.numerics.device import room
-from neuroling.numerics.kernels import centre_gram, fold_grams
-from neuroling.numerics.ridge import GRAM_LIMIT, decompose
+from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, decompose
+from neuroling.numerics.ridge.gram import SLABS, Design, Fold, ShiftedGram, invert_in_place, slabs, take
+from neuroling.numerics.ridge.kernels import centre_gram, fold_grams
 
 PRODUCT_ROWS = 1024
 PRODUCT_VALUES = 2**20
@@ -74,7 +75,8 @@ class FoldOperators:
         From projected training targets to predictions, penalties after penalties.
     blocks : tuple of (Tensor or None), each of shape (test, test)
         For every penalty the block of the fold in the residual maker of the full fit, over the penalty, where the form
-        has it in the precision of the targets; see :mod:`neuroling.numerics.kept`. Empty if not asked for.
+        has it in the precision of the targets; see :mod:`neuroling.numerics.ridge.dual_weights`. Empty if not asked
+        for.
     """
 
     fold: Fold
@@ -147,7 +149,7 @@ class FoldOperators:
                 done += len(operators)
 
     def weigh(self, y: torch.Tensor, number: int, weights: torch.Tensor) -> bool:
-        """Write the weights of the test rows for one penalty, as :mod:`neuroling.numerics.kept` says.
+        """Write the weights of the test rows for one penalty, as :mod:`neuroling.numerics.ridge.dual_weights` says.
 
         Parameters
         ----------

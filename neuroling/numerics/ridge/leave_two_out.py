@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from neuroling.numerics.stability import fold_grams, stability, stable_targets
+from neuroling.numerics.ridge.voxel_stability import fold_grams, stability, stable_targets
 
 __all__ = [
     "LeverageError",
@@ -84,7 +84,7 @@ def held_out_operators(
     Parameters
     ----------
     hat : ndarray, shape (sample, sample)
-        Hat matrix of the fit to all rows, see :func:`neuroling.numerics.ridge.hat_matrix`.
+        Hat matrix of the fit to all rows, see :func:`neuroling.numerics.ridge.decomposition.hat_matrix`.
     tests : sequence of int arrays
         Rows of every test set, without repetition; the training set is all the others.
 

@@ -22,9 +22,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import tile_size
-from neuroling.numerics.ridge import GRAM_LIMIT, centre
+from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre
+from neuroling.numerics.ridge.kernels import centre_gram
 
 PAIRS_AT_ONCE = 128
 """Consecutive pairs of which those with one first sample are taken together; a heuristic."""

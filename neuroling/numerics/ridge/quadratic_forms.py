@@ -22,9 +22,9 @@ from itertools import pairwise
 
 import torch
 
-from neuroling.numerics.designs import SLABS, slabs
 from neuroling.numerics.device import room
-from neuroling.numerics.forms import PRODUCT_ROWS, PRODUCT_VALUES, FoldOperators, HeldOutErrors
+from neuroling.numerics.ridge.gram import SLABS, slabs
+from neuroling.numerics.ridge.held_out_errors import PRODUCT_ROWS, PRODUCT_VALUES, FoldOperators, HeldOutErrors
 
 ERROR_LEFT = 0.25
 """Share of a target's squares that its best penalty must leave over, so that a form loses few digits against a sum of
@@ -69,7 +69,7 @@ class QuadraticErrors:
 
         Examples
         --------
-        >>> from neuroling.numerics.designs import Fold
+        >>> from neuroling.numerics.ridge.gram import Fold
         >>> fold = Fold(torch.tensor([0, 1]), torch.tensor([2]))
         >>> mean_only = FoldOperators(fold, None, None, (torch.zeros(1, 1, 2),))
         >>> QuadraticErrors.of([mean_only], 3).rows[0][0].tolist()  # (y2 - (y0 + y1) / 2) ** 2

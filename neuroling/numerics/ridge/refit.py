@@ -2,7 +2,7 @@ r"""Ridge fitted to all rows, each target with the penalty that was chosen for i
 
 Targets are gathered by penalty. One Cholesky factor a penalty then solves for all its targets, which in all is one
 product with the targets there and one back. Where targets have too many different penalties for that, or penalties are
-too small, one decomposition serves all (:mod:`neuroling.numerics.ridge`).
+too small, one decomposition serves all (:mod:`neuroling.numerics.ridge.decomposition`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from neuroling.numerics.choice import CALL_COST, CHOLESKY_COST, EIGEN_COST
-from neuroling.numerics.designs import Design, ShiftedGram
 from neuroling.numerics.device import to_tensor
-from neuroling.numerics.kept import Kept
-from neuroling.numerics.kernels import centre_gram
 from neuroling.numerics.memory import TILE_TARGETS, Targets
-from neuroling.numerics.ridge import GRAM_LIMIT, centre, decompose, fit_ridge
+from neuroling.numerics.ridge.algorithm_choice import CALL_COST, CHOLESKY_COST, EIGEN_COST
+from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre, decompose, fit_ridge
+from neuroling.numerics.ridge.dual_weights import Kept
+from neuroling.numerics.ridge.gram import Design, ShiftedGram
+from neuroling.numerics.ridge.kernels import centre_gram
 
 Solver = Callable[[torch.Tensor, NDArray[np.floating]], torch.Tensor]
 """From right-hand sides (row, target) and a penalty per target to solutions (row, target)."""

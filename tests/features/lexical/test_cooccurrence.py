@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.controls import control_table, neighbours, zipf_frequency
-from neuroling.features.cooccurrence import VERB_FORMS, cooccurrence, ppmi, svd, verb_features
+from neuroling.features.lexical.controls import control_table, neighbours, zipf_frequency
+from neuroling.features.lexical.cooccurrence import VERB_FORMS, cooccurrence, ppmi, svd, verb_features
 
 LEXICON = ["xxxxxxxx" + a + b for a in "ijkmp" for b in "qsvwy"]
 """25 words without a letter of any other that is used here."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.ngram import fit_ngram
+from neuroling.features.lexical.ngram import fit_ngram
 from neuroling.features.surprisal import surprisal
-from neuroling.features.words import locate_words, split_words, words_at
+from neuroling.features.words.words import locate_words, split_words, words_at
 
 CORPUS = ["the cat saw the dog", "the dog saw the cat", "a cat saw a ship", "the ship sank", "a dog ran", "the cat ran"]
 

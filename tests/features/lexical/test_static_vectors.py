@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.static import load_vectors, static_vectors
+from neuroling.features.lexical.static_vectors import load_vectors, static_vectors
 
 WORDS = {"cat": [1.0, 2.0, 3.0], "dog": [4.0, 5.0, 6.5], "Japan": [0.5, -1.0, 1e-3], "naïve": [7, 8, 9]}
 

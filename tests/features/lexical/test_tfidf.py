@@ -6,7 +6,7 @@ import xarray as xr
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.text import concatenate, tfidf_svd
+from neuroling.features.lexical.tfidf import concatenate, tfidf_svd
 
 TOPICS = {"pain": "pain touch heat skin", "word": "word letter reading speech", "face": "face eyes identity gaze"}
 

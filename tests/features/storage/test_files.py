@@ -13,9 +13,9 @@ import xarray as xr
 
 import neuroling.features.extract as module
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.storage import write_layers
+from neuroling.features.storage.files import write_layers
+from neuroling.features.transformer.encoder import Encoder
 
 TEXTS = ["the cat saw a dog", "a ship", "the dog saw"]
 

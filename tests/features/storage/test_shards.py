@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.features.shards import join_shards
+from neuroling.features.storage.shards import join_shards
 
 
 def shard(path, samples, *, start: int = 0, layers=(0, 1), **attrs):
@@ -69,7 +69,7 @@ def test_nothing_is_left_of_a_failure(two, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neuroling.features.shards.add_values", full)
+    monkeypatch.setattr("neuroling.features.storage.shards.add_values", full)
     with pytest.raises(OSError, match="No space"):
         join_shards(two, tmp_path / "all.nc")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.nc", "2.nc"]

@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModel
 from transformers.activations import GELUActivation
 
-from neuroling.features.activations import InPlaceGELU, write_over
-from neuroling.features.encoder import Encoder
-from neuroling.features.forward import Passes
+from neuroling.features.transformer.activations import InPlaceGELU, write_over
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.forward import Passes
 
 IDS = torch.tensor([[5, 9, 7, 12, 6, 30, 31]])
 

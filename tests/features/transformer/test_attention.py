@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModel
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.attention import attention, head_outputs
-from neuroling.features.encoder import Encoder
-from neuroling.features.words import split_words
+from neuroling.features.transformer.attention import attention, head_outputs
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.words import split_words
 
 TEXTS = ["The cat saw the dog.", "A ship", "Don't the dogs see ships?"]
 STIMULI = Stimuli.from_texts(TEXTS, labels=list("abc"))

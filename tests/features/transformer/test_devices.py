@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.attention import attention, head_outputs
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
 from neuroling.features.sentence import embed_sentences
-from neuroling.features.sharing import deal, on_devices
-from neuroling.features.states import default_tokens, hidden_states
 from neuroling.features.story import embed_words_in_context
-from neuroling.features.words import split_words
+from neuroling.features.transformer.attention import attention, head_outputs
+from neuroling.features.transformer.devices import deal, on_devices
+from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling.features.transformer.hidden_states import default_tokens, hidden_states
+from neuroling.features.words.words import split_words
 
 TEXTS = ["the cat saw a dog", "a ship", "the dog", "a cat saw the ship .", "the dog", "a dog saw a dog"]
 STIMULI = Stimuli.from_texts(TEXTS, labels=list("abcdef"), group=list("abcdef"))

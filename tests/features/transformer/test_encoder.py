@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import T5Config, T5Model, XmodConfig, XmodModel
 
-import neuroling.features.encoder as module
-from neuroling.features.encoder import MINILM_SHA256, Encoder, load_encoder
+import neuroling.features.transformer.encoder as module
+from neuroling.features.transformer.encoder import MINILM_SHA256, Encoder, load_encoder
 
 from .conftest import save_tiny_bert, tiny_tokenizer
 

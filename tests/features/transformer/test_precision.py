@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder, load_encoder
 from neuroling.features.extract import extract
+from neuroling.features.transformer.encoder import Encoder, load_encoder
 
 STIMULI = Stimuli.from_texts(["the cat saw a dog", "a ship", "the dog", "a cat saw the ship ."])
 
@@ -64,7 +64,7 @@ def test_rotary_positions_stay_in_float32(family: Callable[[str], Encoder]) -> N
 def test_weights_too_large_to_be_held_twice_are_not_measured(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neuroling.features.encoder.LARGEST_MEASURED", 10)
+    monkeypatch.setattr("neuroling.features.transformer.encoder.LARGEST_MEASURED", 10)
     encoder = load_encoder(tiny_folder, device="cpu", dtype="bfloat16")
     assert encoder.deviation is None
     assert extract(STIMULI, encoder).attrs["deviation_from_float32"] == "not measured"

@@ -16,12 +16,13 @@ from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features import prepacked, states
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.prepacked import MKL, ONEDNN, Library, Prepacked, fitting_library
-from neuroling.features.sharing import on_devices
-from neuroling.features.states import fill_packs, filled_tokens, plan_packs
+from neuroling.features.transformer import hidden_states as states
+from neuroling.features.transformer import prepacked_weights as prepacked
+from neuroling.features.transformer.devices import on_devices
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.transformer.hidden_states import fill_packs, filled_tokens, plan_packs
+from neuroling.features.transformer.prepacked_weights import MKL, ONEDNN, Library, Prepacked, fitting_library
 
 from .conftest import FAMILIES, PACKED
 

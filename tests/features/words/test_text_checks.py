@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.encoder import Encoder
 from neuroling.features.extract import extract
-from neuroling.features.hygiene import tidy, trimmed
-from neuroling.features.ngram import bare, fit_ngram
+from neuroling.features.lexical.ngram import bare, fit_ngram
+from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import log_frequency
-from neuroling.features.text import concatenate
-from neuroling.features.words import split_words
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.text_checks import tidy, trimmed
+from neuroling.features.words.words import split_words
 
 
 def stimuli(*texts: str) -> Stimuli:

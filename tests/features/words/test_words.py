@@ -15,9 +15,9 @@ from tokenizers import Tokenizer, models, trainers
 from transformers import BertJapaneseTokenizer, PreTrainedTokenizerFast
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.alignment import owners, running_texts, tokenise
-from neuroling.features.encoder import Encoder
-from neuroling.features.words import japanese_segmenter, locate_words, split_words, words_at, words_from_lists
+from neuroling.features.transformer.encoder import Encoder
+from neuroling.features.words.alignment import owners, running_texts, tokenise
+from neuroling.features.words.words import japanese_segmenter, locate_words, split_words, words_at, words_from_lists
 
 from .conftest import TOKENIZERS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroling.numerics.moments import operations_of_moments, orthonormal_design, weights_on_moments
-from neuroling.numerics.ridge import prediction_operators
+from neuroling.numerics.permutation.from_moments import operations_of_moments, orthonormal_design, weights_on_moments
+from neuroling.numerics.ridge.decomposition import prediction_operators
 
 N = 48
 PENALTIES = np.array([1e-6, 1.0, 100.0])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroling.numerics.directions import (
+from neuroling.numerics.permutation.from_moments import orthonormal_design
+from neuroling.numerics.permutation.from_principal_directions import (
     kept_of_operators,
     loadings_on_moments,
     operations_of_directions,
     principal_directions,
 )
-from neuroling.numerics.moments import orthonormal_design
-from neuroling.numerics.ridge import prediction_operators
+from neuroling.numerics.ridge.decomposition import prediction_operators
 
 N = 48
 PENALTIES = np.array([1e-6, 1.0, 100.0, 1e5])

@@ -7,9 +7,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from neuroling.numerics import linear_draws as routes
-from neuroling.numerics.linear_draws import LinearSplit, linear_draws
-from neuroling.numerics.ridge import prediction_operators
+from neuroling.numerics.permutation import linear_models as routes
+from neuroling.numerics.permutation.linear_models import LinearSplit, linear_draws
+from neuroling.numerics.ridge.decomposition import prediction_operators
 
 SHORT, TARGETS = 48, 7
 PENALTIES = np.array([1e-6, 1.0, 100.0, 1e5])
@@ -109,9 +109,9 @@ def test_many_targets_and_draws_are_taken_in_pieces(route, monkeypatch):
     x, y = rng.standard_normal((SHORT, 3)), rng.standard_normal((SHORT, TARGETS))
     orders = np.stack([rng.permutation(SHORT) for _ in range(11)])
     _, whole = both_ways(route, x, y, SPLITS["contiguous"], orders)
-    monkeypatch.setattr("neuroling.numerics.moments.VALUES_AT_ONCE", 4 * SHORT)
-    monkeypatch.setattr("neuroling.numerics.directions.VALUES_AT_ONCE", 4 * 4 * 8)
-    monkeypatch.setattr("neuroling.numerics.directions.TILE", 2)
+    monkeypatch.setattr("neuroling.numerics.permutation.from_moments.VALUES_AT_ONCE", 4 * SHORT)
+    monkeypatch.setattr("neuroling.numerics.permutation.from_principal_directions.VALUES_AT_ONCE", 4 * 4 * 8)
+    monkeypatch.setattr("neuroling.numerics.permutation.from_principal_directions.TILE", 2)
     for module in ("moments", "directions"):
         monkeypatch.setattr(f"neuroling.numerics.{module}.TARGETS_AT_ONCE", 3)
     _, pieces = both_ways(route, x, y, SPLITS["contiguous"], orders)

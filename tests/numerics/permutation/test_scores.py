@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import pearsonr
 
 from neuroling.evaluation.metrics import two_vs_two
-from neuroling.numerics.relabel import pearson_of_relabelings, two_vs_two_of_relabelings
+from neuroling.numerics.permutation.scores import pearson_of_relabelings, two_vs_two_of_relabelings
 
 
 @pytest.fixture

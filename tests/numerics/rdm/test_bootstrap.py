@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neuroling.numerics import resample
-from neuroling.numerics.distance import pairs_of, to_square
+from neuroling.numerics.rdm import bootstrap as resample
+from neuroling.numerics.rdm.distances import pairs_of, to_square
 
 N_ITEMS = 14
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neuroling.numerics import rdm_compare as compare
-from neuroling.numerics.distance import pairs_of
-from neuroling.numerics.ranks import Sorter, centred_ranks, share_tied, weighted_ranks
+from neuroling.numerics.rdm import comparison as compare
+from neuroling.numerics.rdm.distances import pairs_of
+from neuroling.numerics.rdm.ranks import Sorter, centred_ranks, share_tied, weighted_ranks
 
 N_ITEMS, N_PAIRS = 12, 66
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestCentroid
 
-from neuroling.numerics import decoding
+from neuroling.numerics.rdm import decoding
 
 
 def test_nearest_mean_equals_scikit_learn():

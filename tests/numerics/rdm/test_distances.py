@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist, squareform
 
-from neuroling.numerics import distance
+from neuroling.numerics.rdm import distances as distance
 
 PLAIN = {
     "euclidean": distance.euclidean,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from neuroling.numerics import whitening
+from neuroling.numerics.rdm import noise_normalisation as whitening
 
 
 @pytest.mark.parametrize("n_samples", [5, 30, 500])

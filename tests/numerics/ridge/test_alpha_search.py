@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
-from neuroling.numerics import penalties
-from neuroling.numerics.choice import choose_form
-from neuroling.numerics.designs import Design, factor_dtype, to_folds
-from neuroling.numerics.forms import by_deletion, by_operators, by_residuals, by_spectrum
 from neuroling.numerics.memory import Limits, Targets
-from neuroling.numerics.ridge import centre
+from neuroling.numerics.ridge import alpha_search as penalties
+from neuroling.numerics.ridge.algorithm_choice import choose_form
+from neuroling.numerics.ridge.decomposition import centre
+from neuroling.numerics.ridge.gram import Design, factor_dtype, to_folds
+from neuroling.numerics.ridge.held_out_errors import by_deletion, by_operators, by_residuals, by_spectrum
 
 RNG = np.random.default_rng
 CPU = torch.device("cpu")

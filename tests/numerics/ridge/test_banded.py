@@ -5,12 +5,12 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from neuroling.numerics.band_gradient import GradientFold, error_and_gradient
-from neuroling.numerics.banded import Bands, dirichlet_weightings, fit_bands, search_weightings
-from neuroling.numerics.designs import to_folds
-from neuroling.numerics.forms import by_deletion
-from neuroling.numerics.kept import Kept
 from neuroling.numerics.memory import Limits, Targets
+from neuroling.numerics.ridge.banded import Bands, dirichlet_weightings, fit_bands, search_weightings
+from neuroling.numerics.ridge.banded_gradient import GradientFold, error_and_gradient
+from neuroling.numerics.ridge.dual_weights import Kept
+from neuroling.numerics.ridge.gram import to_folds
+from neuroling.numerics.ridge.held_out_errors import by_deletion
 
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
@@ -92,8 +92,8 @@ def test_equal_seeds_draw_equal_weightings_and_others_do_not():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("fresh", [None, 40_000], ids=["at once", "some weightings at a time"])
 def test_weights_that_the_search_keeps_are_those_of_a_fresh_fit(dtype, fresh, monkeypatch):
-    monkeypatch.setattr("neuroling.numerics.choice.choose_form", lambda *_, **__: by_deletion)
-    monkeypatch.setattr("neuroling.numerics.penalties.FRESH_BYTES", fresh or 2**28)
+    monkeypatch.setattr("neuroling.numerics.ridge.algorithm_choice.choose_form", lambda *_, **__: by_deletion)
+    monkeypatch.setattr("neuroling.numerics.ridge.alpha_search.FRESH_BYTES", fresh or 2**28)
     sizes = SIZES["wide"]
     X, Y = _data(sizes, dtype, q=90)
     Y[:, 4] = 1.0  # a constant target has no score

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroling.numerics import ridge
+from neuroling.numerics.ridge import decomposition as ridge
 
 RNG = np.random.default_rng
 

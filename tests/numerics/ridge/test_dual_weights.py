@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from neuroling.numerics.designs import Design, ShiftedGram, to_folds
-from neuroling.numerics.forms import by_deletion
-from neuroling.numerics.kept import best_rows
 from neuroling.numerics.memory import Limits, Targets
-from neuroling.numerics.penalties import cv_fit, cv_scores
-from neuroling.numerics.refit import fit_dual
+from neuroling.numerics.ridge.alpha_search import cv_fit, cv_scores
+from neuroling.numerics.ridge.dual_weights import best_rows
+from neuroling.numerics.ridge.gram import Design, ShiftedGram, to_folds
+from neuroling.numerics.ridge.held_out_errors import by_deletion
+from neuroling.numerics.ridge.refit import fit_dual
 
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def _folds(n=60, k=5, *, seed=None):
 @pytest.fixture
 def deletion(monkeypatch):
     """Searches by deletion, whatever the shape."""
-    monkeypatch.setattr("neuroling.numerics.choice.choose_form", lambda *_, **__: by_deletion)
+    monkeypatch.setattr("neuroling.numerics.ridge.algorithm_choice.choose_form", lambda *_, **__: by_deletion)
 
 
 def _both(X, Y, folds, **limits):

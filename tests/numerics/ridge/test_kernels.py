@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import linear_kernel, polynomial_kernel, rbf_kernel
 
-from neuroling.numerics.kernels import Linear, Polynomial, RadialBasis, centre_gram, fold_grams
+from neuroling.numerics.ridge.kernels import Linear, Polynomial, RadialBasis, centre_gram, fold_grams
 
 RNG = np.random.default_rng
 KERNELS = {

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroling.numerics.lagged import centred, held_out_correlation, lay_out, moments, penalised_weights
+from neuroling.numerics.ridge.lagged import centred, held_out_correlation, lay_out, moments, penalised_weights
 
 CPU = torch.device("cpu")
 
@@ -83,7 +83,7 @@ def test_chunks_do_not_change_the_sums(monkeypatch):
     X, Y, runs, _ = made(0)
     lagged, targets = lay_out(X, runs, (-1, 3), CPU), torch.from_numpy(Y)
     whole = moments(lagged, targets, np.arange(40))
-    monkeypatch.setattr("neuroling.numerics.lagged.CHUNK_VALUES", 7 * lagged.width)
+    monkeypatch.setattr("neuroling.numerics.ridge.lagged.CHUNK_VALUES", 7 * lagged.width)
     np.testing.assert_allclose(moments(lagged, targets, np.arange(40)).gram, whole.gram, atol=1e-12)
 
 

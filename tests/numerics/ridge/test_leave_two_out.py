@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from neuroling.numerics import pairs as algebra
-from neuroling.numerics.ridge import fit_ridge, hat_matrix, prediction_operator
+from neuroling.numerics.ridge import leave_two_out as algebra
+from neuroling.numerics.ridge.decomposition import fit_ridge, hat_matrix, prediction_operator
 
 RNG = np.random.default_rng
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from neuroling.numerics.pairs import all_pairs
-from neuroling.numerics.triples import PenaltyTooSmallError, nested_pairs
+from neuroling.numerics.ridge.leave_two_out import all_pairs
+from neuroling.numerics.ridge.nested_leave_two_out import PenaltyTooSmallError, nested_pairs
 
 RNG = np.random.default_rng
 ALPHAS = np.logspace(-1, 3, 4)
@@ -59,7 +59,7 @@ def test_targets_in_tiles_are_the_targets_in_one(monkeypatch):
     X, Y = _data(7, 3, q=9)
     gram, pairs = torch.from_numpy(X @ X.T), all_pairs(7)[:6]
     whole = list(nested_pairs(gram, Y, pairs, ALPHAS))
-    monkeypatch.setattr("neuroling.numerics.triples.TILE", 4)
+    monkeypatch.setattr("neuroling.numerics.ridge.nested_leave_two_out.TILE", 4)
     for (one, _), (other, _) in zip(nested_pairs(gram, Y, pairs, ALPHAS), whole, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
 

@@ -5,12 +5,13 @@ import pytest
 import torch
 from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit
 
-from neuroling.numerics import penalties, quadratic
-from neuroling.numerics.designs import Design, to_folds
-from neuroling.numerics.forms import by_deletion, by_operators
 from neuroling.numerics.memory import Limits, Targets
-from neuroling.numerics.quadratic import QuadraticErrors, as_quadratic, quadratic_pays
-from neuroling.numerics.ridge import centre
+from neuroling.numerics.ridge import alpha_search as penalties
+from neuroling.numerics.ridge import quadratic_forms as quadratic
+from neuroling.numerics.ridge.decomposition import centre
+from neuroling.numerics.ridge.gram import Design, to_folds
+from neuroling.numerics.ridge.held_out_errors import by_deletion, by_operators
+from neuroling.numerics.ridge.quadratic_forms import QuadraticErrors, as_quadratic, quadratic_pays
 
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ def test_a_constant_target_has_no_error():
 
 
 def test_parts_that_project_targets_stay_as_they_are():
-    from neuroling.numerics.forms import by_spectrum
+    from neuroling.numerics.ridge.held_out_errors import by_spectrum
 
     X, _ = _data(p=20)
     parts = _parts(X, list(KFold(5).split(X)), by_spectrum)
@@ -114,7 +115,7 @@ def test_repeated_folds_pay_sooner():
 def test_a_search_by_forms_chooses_as_one_by_operators(dtype, monkeypatch):
     X, Y = _data(q=8000, noise=3.0, dtype=dtype)
     folds, made = list(KFold(5).split(X)), []
-    monkeypatch.setattr("neuroling.numerics.choice.choose_form", lambda *_, **__: by_deletion)
+    monkeypatch.setattr("neuroling.numerics.ridge.algorithm_choice.choose_form", lambda *_, **__: by_deletion)
     plain = QuadraticErrors.of
     monkeypatch.setattr(QuadraticErrors, "of", lambda *given: made.append(given) or plain(*given))
     search = lambda: penalties.cv_fit(Design.linear(torch.from_numpy(X)), Targets(Y, CPU, Limits()), folds, ALPHAS)  # noqa: E731

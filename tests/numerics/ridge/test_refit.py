@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from neuroling.numerics.designs import Design
 from neuroling.numerics.memory import Limits, Targets
-from neuroling.numerics.refit import by_penalty, fit_dual, fit_linear
+from neuroling.numerics.ridge.gram import Design
+from neuroling.numerics.ridge.refit import by_penalty, fit_dual, fit_linear
 
 RNG = np.random.default_rng
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-9}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroling.numerics import stability as stable
-from neuroling.numerics.pairs import all_pairs
+from neuroling.numerics.ridge import voxel_stability as stable
+from neuroling.numerics.ridge.leave_two_out import all_pairs
 
 RNG = np.random.default_rng
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage, sparse, stats
 
-from neuroling.numerics import clusters
+from neuroling.numerics.statistics import clusters
 
 
 def test_flipped_t_equals_scipy():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroling.numerics import correlate
+from neuroling.numerics.statistics import correlation as correlate
 
 RNG = np.random.default_rng
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import linalg, optimize
 
-from neuroling.numerics.mixed import RandomTerm, fit_reml
+from neuroling.numerics.statistics.mixed_model import RandomTerm, fit_reml
 
 
 def crossed(n_people=8, n_items=15, *, person_sd=0.5, item_sd=0.4, slope_sd=0.0, effect=0.3, seed=0):
