@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all check docs bench clean
+.PHONY: run test test-all cases check docs bench clean
 
 run: $(STAMP)  ## install what is missing and run the main job; the report is written to results/neurosynth
 	$(BIN)/neuroling run neurosynth --out results/neurosynth
@@ -13,6 +13,9 @@ test: check  ## static checks and the fast tests
 
 test-all: check  ## everything, the slow tests included
 	$(BIN)/python -m pytest -n 2 -m "not gpu"
+
+cases: $(STAMP)  ## inputs that once gave a wrong number; lists those that fail
+	$(BIN)/python -m pytest tests/cases -m "not gpu" -q
 
 check: $(STAMP)
 	$(BIN)/ruff check .
