@@ -13,7 +13,7 @@ from transformers import T5Config, T5Model, XmodConfig, XmodModel
 import neuroling.features.transformer.encoder as module
 from neuroling.features.transformer.encoder import MINILM_SHA256, Encoder, load_encoder
 
-from .conftest import save_tiny_bert, tiny_tokenizer
+from ..conftest import save_tiny_bert, tiny_tokenizer
 
 
 def test_packaged_minilm_is_what_its_hash_says(minilm: Encoder) -> None:

@@ -24,7 +24,7 @@ from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.transformer.hidden_states import fill_packs, filled_tokens, plan_packs
 from neuroling.features.transformer.prepacked_weights import MKL, ONEDNN, Library, Prepacked, fitting_library
 
-from .conftest import FAMILIES, PACKED
+from ..conftest import FAMILIES, PACKED
 
 TOKENS = 64
 RNG = np.random.default_rng

@@ -19,7 +19,7 @@ from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.words.alignment import owners, running_texts, tokenise
 from neuroling.features.words.words import japanese_segmenter, locate_words, split_words, words_at, words_from_lists
 
-from .conftest import TOKENIZERS
+from ..conftest import TOKENIZERS
 
 HARD = [
     "Don't 18th U.S.-based cafe\u0301 ﬁne Ｆｕｌｌ 👩‍👩‍👧 🇯🇵",

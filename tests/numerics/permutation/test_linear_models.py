@@ -112,8 +112,8 @@ def test_many_targets_and_draws_are_taken_in_pieces(route, monkeypatch):
     monkeypatch.setattr("neuroling.numerics.permutation.from_moments.VALUES_AT_ONCE", 4 * SHORT)
     monkeypatch.setattr("neuroling.numerics.permutation.from_principal_directions.VALUES_AT_ONCE", 4 * 4 * 8)
     monkeypatch.setattr("neuroling.numerics.permutation.from_principal_directions.TILE", 2)
-    for module in ("moments", "directions"):
-        monkeypatch.setattr(f"neuroling.numerics.{module}.TARGETS_AT_ONCE", 3)
+    for module in ("from_moments", "from_principal_directions"):
+        monkeypatch.setattr(f"neuroling.numerics.permutation.{module}.TARGETS_AT_ONCE", 3)
     _, pieces = both_ways(route, x, y, SPLITS["contiguous"], orders)
     np.testing.assert_allclose(pieces, whole, atol=1e-14)
 
