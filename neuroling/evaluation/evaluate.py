@@ -74,8 +74,8 @@ def evaluate(
     if not isinstance(metric, Metric):
         raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
     seed, (for_ceiling, for_null) = describe_seed(rng), _generator(rng).spawn(2)
-    keeps_choices = bool(getattr(inference, "keep_choices", False))
-    scorer = Scorer(model, data, checked_splits(splits, data), metric, select, keeps_choices)
+    keep_choices = bool(getattr(inference, "keep_choices", False))
+    scorer = Scorer(model, data, checked_splits(splits, data), metric, select, keep_choices)
     score = scorer.scores
     return Result.of(
         score,

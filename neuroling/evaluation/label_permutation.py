@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.protocols import Scoring
 from neuroling.core.result import NullDistribution
-from neuroling.evaluation import metrics
-from neuroling.numerics.rdm import comparison as rdm_compare
+from neuroling.evaluation.metrics import InnerProductScore, Metric
 
 Array = NDArray[np.floating[Any]]
 BATCH_PAIRS = 2**22
@@ -104,18 +103,11 @@ def _vectors_of(scoring: Scoring) -> Any:
             "inference: LabelPermutation is for pairs of items, a fixed model and NoSplit(); for models that are "
             "fitted use Permutation, which fits them again."
         )
-    if metric is not None and metric.over == ("sample",) and metric.contrast is None:
-        if metric.score is metrics.spearman.score:
-            return rdm_compare.unit_ranks
-        if metric.score is metrics.pearson.score:
-            return _unit
+    is_plain = isinstance(metric, Metric) and metric.over == ("sample",) and metric.contrast is None
+    score = getattr(metric, "score", None)
+    if is_plain and isinstance(score, InnerProductScore):
+        return score.unit_vectors
     raise ValueError(
         f"inference: LabelPermutation knows spearman and pearson over 'sample', got {getattr(metric, 'name', metric)}; "
         "use Permutation."
     )
-
-
-def _unit(rows: Array) -> Array:
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.where(length > 0, length, np.nan))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
+from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.ridge.leave_two_out import TIE
 from neuroling.numerics.statistics import correlation as correlate
 
@@ -288,14 +289,57 @@ def _at_least_two(name: str, truth: Array) -> None:
         )
 
 
-def _pearson(truth: Array, prediction: Array) -> Array:
-    _at_least_two("pearson", truth)
-    return _warn_undefined("pearson", correlate.pearson(truth, prediction))
+@dataclass(frozen=True)
+class PearsonScore:
+    """Pearson correlation over the last axis: the inner product of centred vectors of length one."""
+
+    def __call__(self, truth: Array, prediction: Array) -> Array:
+        """Correlate (…, value) with (…, value)."""
+        _at_least_two("pearson", truth)
+        return _warn_undefined("pearson", correlate.pearson(truth, prediction))
+
+    def unit_vectors(self, rows: Array) -> Array:
+        """Give the vectors (row, value) whose inner products are the correlations of rows (row, value)."""
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.asarray(centred / np.where(length > 0, length, np.nan))
 
 
-def _spearman(truth: Array, prediction: Array) -> Array:
-    _at_least_two("spearman", truth)
-    return _warn_undefined("spearman", correlate.spearman(truth, prediction))
+@dataclass(frozen=True)
+class SpearmanScore:
+    """Spearman rank correlation over the last axis: the inner product of centred ranks of length one."""
+
+    def __call__(self, truth: Array, prediction: Array) -> Array:
+        """Correlate ranks of (…, value) with ranks of (…, value)."""
+        _at_least_two("spearman", truth)
+        return _warn_undefined("spearman", correlate.spearman(truth, prediction))
+
+    def unit_vectors(self, rows: Array) -> Array:
+        """Give the vectors (row, value) whose inner products are the rank correlations of rows (row, value)."""
+        return np.asarray(unit_ranks(rows))
+
+
+@dataclass(frozen=True)
+class PairMatchingScore:
+    """Share of pairs of samples whose right matching beats the wrong one, by the cosine of their patterns."""
+
+    def __call__(self, truth: Array, prediction: Array) -> Array:
+        """Match (…, sample, value) with (…, sample, value)."""
+        n = truth.shape[-2]
+        if n < 2:
+            raise ValueError(
+                f"metric: two_vs_two needs two held-out samples to discriminate, got {n}; use LeavePOut(2)."
+            )
+        return share_matched(similarity(truth, prediction))
+
+
+@runtime_checkable
+class InnerProductScore(Protocol):
+    """A score that is the inner product of two vectors, one made from the truth and one from the prediction alone."""
+
+    def unit_vectors(self, rows: Array) -> Array:
+        """Turn rows (row, value) into vectors (row, value) of length one."""
+        ...
 
 
 def _r2(truth: Array, prediction: Array) -> Array:
@@ -305,14 +349,6 @@ def _r2(truth: Array, prediction: Array) -> Array:
 
 def _cosine(truth: Array, prediction: Array) -> Array:
     return _warn_undefined("cosine", correlate.cosine(truth, prediction))
-
-
-def _two_vs_two(truth: Array, prediction: Array) -> Array:
-    """Share of pairs of samples whose right matching beats the wrong one; (…, sample, target) -> (…)."""
-    n = truth.shape[-2]
-    if n < 2:
-        raise ValueError(f"metric: two_vs_two needs two held-out samples to tell apart, got {n}; use LeavePOut(2).")
-    return share_matched(similarity(truth, prediction))
 
 
 def similarity(truth: Array, prediction: Array) -> NDArray[np.float64]:
@@ -356,10 +392,10 @@ def _unit_length(values: Array) -> Array:
     return np.asarray(values / np.where(norm > 0, norm, 1))
 
 
-pearson = Metric("pearson", _pearson, correlation=True)
+pearson = Metric("pearson", PearsonScore(), correlation=True)
 """Pearson correlation over samples."""
 
-spearman = Metric("spearman", _spearman, correlation=True)
+spearman = Metric("spearman", SpearmanScore(), correlation=True)
 """Spearman rank correlation over samples."""
 
 r2 = Metric("r2", _r2)
@@ -373,7 +409,7 @@ cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean")
 
 two_vs_two = Metric(
     f"two_vs_two{CENTRED}",
-    _two_vs_two,
+    PairMatchingScore(),
     over=("sample", "voxel"),
     chance=0.5,
     baseline="training mean",

@@ -165,7 +165,7 @@ EVALUATE = [
         {},
         {"splits": LeavePOut(1), "metric": two_vs_two},
         ValueError,
-        r"metric: two_vs_two needs two held-out samples to tell apart, got 1; use LeavePOut\(2\)",
+        r"metric: two_vs_two needs two held-out samples to discriminate, got 1; use LeavePOut\(2\)",
     ),
     (
         "a training mean without training",

@@ -57,7 +57,7 @@ def test_few_features_and_many_draws_go_by_directions_and_give_the_same(make_dat
 
 def test_every_split_is_fitted_once(make_data, monkeypatch):
     fits = Mock(side_effect=fit_split)
-    for module in ("heldout", "scoring"):
+    for module in ("heldout", "strategies.operators"):
         monkeypatch.setattr(f"neuroling.evaluation.{module}.fit_split", fits)
     evaluate(CHOOSING, make_data(80, 3, phi=0.3, voxel=3), splits=FOLDS, metric=pearson, inference=KEPT)
     assert fits.call_count == 4

@@ -25,8 +25,11 @@ from neuroling import (
     spearman,
     two_vs_two,
 )
-from neuroling.evaluation.scoring import Scorer, training_means
+from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import checked_splits
+from neuroling.evaluation.strategies.direct import DirectScoring
+from neuroling.evaluation.strategies.gram import GramMatrices
+from neuroling.evaluation.strategies.task import training_means
 
 
 def name_of(metric):
@@ -65,6 +68,11 @@ def scorers(data, metric, splits, select=None):
     return [Scorer(model, data, checked_splits(splits, data), metric, select) for model in models]
 
 
+def gram_matrices(scorer):
+    """The closed form for pairs, whether or not it applies."""
+    return next(strategy for strategy in scorer.strategies if isinstance(strategy, GramMatrices))
+
+
 CASES = {
     "all pairs": (LeavePOut(2), None),
     "some pairs": (LeavePOut(2, n_subsets=15), None),
@@ -79,8 +87,8 @@ CASES = {
 def test_pairs_score_alike_on_every_route(make_data, case, metric):
     splits, select = CASES[case]
     fast, slow, stacked = scorers(make_data(9, 2, repeats=3, signal=0.5, voxel=14), metric, splits, select)
-    assert fast._gram_route is not None
-    assert slow._gram_route is None
+    assert gram_matrices(fast).scores_recording
+    assert not gram_matrices(slow).scores_recording
     np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-10)
     np.testing.assert_allclose(stacked.scores, slow.scores, atol=1e-10)
 
@@ -117,7 +125,7 @@ def test_draws_in_small_batches_are_the_same(make_data, monkeypatch):
     orders = np.stack([np.random.default_rng(i).permutation(20) for i in range(5)])
     stacked = scorers(make_data(20), pearson, KFold(4))[2]
     whole = np.stack(list(stacked.reordered(orders)))
-    monkeypatch.setattr("neuroling.evaluation.scoring.STACKED_VALUES", 2 * 100)
+    monkeypatch.setattr("neuroling.evaluation.strategies.stacked_targets.STACKED_VALUES", 2 * 100)
     np.testing.assert_allclose(np.stack(list(stacked.reordered(orders))), whole, atol=1e-12)
 
 
@@ -202,3 +210,34 @@ def test_null_draws_are_the_scores_of_shuffled_data(make_data):
     first = data.reordered(rng.permutation(20))
     again = evaluate(Ridge(device="cpu"), first, splits=KFold(4), metric=pearson).score
     np.testing.assert_allclose(null.draws[0], again, atol=1e-12)
+
+
+def test_the_last_strategy_answers_every_question(make_data):
+    (last,) = {strategies.strategies[-1].__class__ for strategies in scorers(make_data(20), pearson, KFold(4))}
+    assert last is DirectScoring
+    assert (last.scores_recording, last.scores_reordered, last.scores_relabelled) == (True, True, True)
+
+
+@pytest.mark.parametrize("metric", [pearson, two_vs_two], ids=name_of)
+def test_a_metric_with_another_score_takes_no_shortcut(make_data, metric):
+    """Strategies ask what kind of score it is: a copy of a metric with a function of one's own is scored by it."""
+    mine = replace(metric, score=lambda truth, prediction: np.full(truth.shape[: -1 - metric.is_pattern], 7.0))
+    splits = LeavePOut(2, n_subsets=12) if metric.is_pattern else KFold(4)
+    scorer = Scorer(Ridge(device="cpu"), make_data(20), checked_splits(splits, make_data(20)), mine)
+    orders = np.stack([np.random.default_rng(0).permutation(20)])
+    relabelled = [[np.random.default_rng(1).permutation(len(split.test)) for split in scorer.splits]]
+    for scores in (scorer.observed(), *scorer.reordered(orders), *scorer.relabelled(relabelled)):
+        np.testing.assert_array_equal(scores, 7.0)
+
+
+@pytest.mark.parametrize("keep_choices", [False, True])
+def test_a_scorer_answers_alike_however_often_and_in_which_order_it_is_asked(make_data, keep_choices):
+    data = make_data(20)
+    orders = np.stack([np.random.default_rng(i).permutation(20) for i in range(3)])
+    fresh, used = (Scorer(Ridge(device="cpu"), data, checked_splits(KFold(4), data), pearson) for _ in range(2))
+    first = [scores.values for scores in used.reordered(orders, keep_choices=keep_choices)]
+    _ = used.scores
+    for asked in (used, fresh):
+        again = [scores.values for scores in asked.reordered(orders, keep_choices=keep_choices)]
+        np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(used.scores, fresh.scores)

@@ -1,0 +1,54 @@
+"""What every strategy of scoring promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroling.core.protocols import Array, Rows
+from neuroling.evaluation.strategies.task import ScoringTask
+
+
+class Strategy:
+    """A way to the scores of a task. It answers up to three questions, and says which of them it can answer.
+
+    All strategies that can answer a question give the same numbers; they differ in speed alone. What a strategy needs
+    is computed when it is first asked, and remembered.
+
+    Parameters
+    ----------
+    task : ScoringTask
+        What is scored.
+    """
+
+    def __init__(self, task: ScoringTask) -> None:
+        self.task = task
+
+    @property
+    def scores_recording(self) -> bool:
+        """Whether it can score the recording as it is."""
+        return False
+
+    @property
+    def scores_reordered(self) -> bool:
+        """Whether it can score the recording in other orders, the model fitted anew."""
+        return False
+
+    @property
+    def scores_relabelled(self) -> bool:
+        """Whether it can score the same predictions against held-out truths in other orders."""
+        return False
+
+    def scores(self) -> Array:
+        r"""Score every split, shape (split, \*kept)."""
+        raise NotImplementedError
+
+    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
+        r"""Yield for every order (draw, sample) of the recording the mean score over splits, shape (\*kept,)."""
+        raise NotImplementedError
+
+    def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[Array]:
+        r"""Yield for every draw, one order of the test samples a split, the mean score over splits (\*kept,)."""
+        raise NotImplementedError
