@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from neuroling.core.cells import rows_of_cells
 
 WORKFLOWS = ("alice2016", "encoding", "extract", "n400", "rsa")
 """Workflows that come with the package, each a folder with a Snakefile."""
@@ -173,10 +174,7 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
     if not place.is_file():
         given = f"{place} is not there" if str(table) else "table: the configuration names none"
         raise FileNotFoundError(f"{given}; expected the table of a study, a row a unit.")
-    with place.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter="\t" if place.suffix.lower() in (".tsv", ".txt") else ",")
-        columns = list(reader.fieldnames or ())
-        rows = list(reader)
+    columns, rows = _read_rows(place, "\t" if place.suffix.lower() in (".tsv", ".txt") else ",")
     absent = [name for name in (*labels, *files) if name not in columns]
     if absent:
         raise ValueError(f"{place}: has no column {', '.join(absent)} but {', '.join(columns) or 'none'}.")
@@ -184,6 +182,25 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
         raise ValueError(f"{place}: has no rows; expected one a unit.")
     _check_cells(place, rows, labels, files)
     return Study(rows, labels)
+
+
+def _read_rows(place: Path, separator: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Give columns and rows of a table; blank lines count for nothing."""
+    try:
+        text = place.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{place}: byte {error.start} is no UTF-8 ({error.reason}); save the file as UTF-8."
+        ) from error
+    try:
+        lines = [(line, cells) for line, cells in rows_of_cells(text, separator) if cells]
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+    columns = lines.pop(0)[1] if lines else []
+    for line, cells in lines:
+        if len(cells) != len(columns):
+            raise ValueError(f"{place}: line {line} has {len(cells)} cells where the header has {len(columns)}.")
+    return columns, [dict(zip(columns, cells, strict=True)) for _, cells in lines]
 
 
 def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequence[str], files: Sequence[str]) -> None:

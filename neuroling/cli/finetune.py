@@ -27,6 +27,7 @@ def pretrain(
     size: Annotated[str, typer.Option(help="tiny, mini, small, medium, base or large.")] = "tiny",
     vocabulary: Annotated[int, typer.Option(help="Pieces of words, special tokens included.")] = 8000,
     cased: Annotated[bool, typer.Option("--cased", help="Keep case and accents; needed for Japanese.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Remove control characters instead of refusing them.")] = False,
     max_length: Annotated[int, typer.Option(help="Positions.")] = 128,
     long: Annotated[str, typer.Option(help="Sentences too long: error, truncate or split.")] = "error",
     ratio: Annotated[float, typer.Option(help="Share of tokens to be guessed.")] = 0.15,
@@ -50,6 +51,8 @@ def pretrain(
         UTF-8.
     out : pathlib.Path
         Folder of checkpoints.
+    clean
+        As in ``neuroling.lm.corpora``.
     size, vocabulary, cased, max_length, long, ratio, whole_words, next_sentence, left_to_right
         As in ``neuroling.lm.pretraining``.
     steps, batch_size, learning_rate, accumulate, precision, save_every, seed, device
@@ -66,7 +69,8 @@ def pretrain(
 
     if long not in ("error", "truncate", "split"):
         raise typer.BadParameter(f"got {long!r}; expected error, truncate or split.", param_hint="--long")
-    corpus = Corpus.of(document for path in texts for document in parse_corpus(read_text(path)).documents)
+    corpora = [parse_corpus(read_text(path), clean=clean) for path in texts]
+    corpus = Corpus(tuple(document for one in corpora for document in one.documents))
     tokenizer = train_wordpiece(corpus.sentences, size=vocabulary, lowercase=not cased, max_length=max_length)
     recipe = Recipe(
         steps=steps,

@@ -1,4 +1,4 @@
-"""Real data where they can be had, else the sample in the package, else synthetic data; one line says which."""
+"""Real data where they can be had, the synthetic twin where not, and one line that says which."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from neuroling.data.embedded import sample
 from neuroling.data.errors import DataNotFound
-from neuroling.data.fetch import fetch, locate_complete
+from neuroling.data.fetch import fetch, locate
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +16,7 @@ Loaded = TypeVar("Loaded")
 
 
 def real_or_twin(name: str, load: Callable[[Path], Loaded], twin: Callable[[], Loaded]) -> Loaded:
-    """Load a data set from where it lies, else its sample, else download it, else make synthetic data in its layout.
+    """Load a data set from where it lies, else download it, else make its twin.
 
     Parameters
     ----------
@@ -49,6 +48,6 @@ def real_or_twin(name: str, load: Callable[[Path], Loaded], twin: Callable[[], L
 
 def _find(name: str) -> Path:
     try:
-        return locate_complete(name)
+        return locate(name)
     except DataNotFound:
-        return sample(name) or fetch(name)
+        return fetch(name)

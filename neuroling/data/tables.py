@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from neuroling.core.cells import rows_of_cells
+from neuroling.core.lines import split_lines
 from neuroling.core.stimuli import Stimuli
 from neuroling.data.errors import CorruptData, require_file
 
@@ -112,7 +113,7 @@ def read_numbers(path: Path, shape: tuple[int | None, int | None]) -> np.ndarray
         If the file is absent, of another shape, or holds something that is not a finite number.
     """
     wanted = " × ".join("any number" if size is None else str(size) for size in shape) + " finite numbers"
-    rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
+    rows = [line.split() for line in split_lines(read_text(path)) if line.strip()]
     try:
         numbers = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
     except ValueError as error:

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroling.core.characters import refuse_controls, refuse_long_words, refuse_other_types
+from neuroling.core.lines import split_lines
+
 
 @dataclass(frozen=True)
 class Sentences:
@@ -45,6 +48,7 @@ class Sentences:
                 "one a text, and at least one."
             )
         for name, side in zip(("first", "second"), sides, strict=False):
+            _refuse_unreadable(name, side)
             empty = [place for place, text in enumerate(side) if not text.strip()]
             if empty:
                 raise ValueError(
@@ -106,6 +110,7 @@ class Tagged:
                 f"tags: sentences {uneven[:5]} have more words than tags or fewer, {empty[:5]} have no words; expected "
                 "one tag a word."
             )
+        _refuse_unreadable("words", [word for row in self.words for word in row])
         _check_classes(np.concatenate([np.asarray(row) for row in self.tags]), self.names)
 
     @classmethod
@@ -178,6 +183,8 @@ class Spans:
             raise ValueError(
                 f"spans: got parts of {sorted(sizes)} entries; expected as many of each, and at least one."
             )
+        _refuse_unreadable("questions", self.questions)
+        _refuse_unreadable("passages", self.passages)
         for place, (passage, answers, start) in enumerate(zip(self.passages, self.answers, self.starts, strict=True)):
             if not answers or not answers[0] or passage[start : start + len(answers[0])] != answers[0]:
                 raise ValueError(
@@ -204,6 +211,12 @@ class Spans:
 
 
 Task = Sentences | Tagged | Spans
+
+
+def _refuse_unreadable(name: str, texts: Sequence[str]) -> None:
+    refuse_other_types(name, texts)
+    refuse_controls(name, texts)
+    refuse_long_words(name, texts, range(len(texts)))
 
 
 def _check_classes(labels: NDArray[Any], names: tuple[str, ...]) -> None:
@@ -288,7 +301,7 @@ def parse_glue(text: str, layout: Layout, *, what: str = "table") -> Sentences:
     >>> parse_glue("sentence\tlabel\nso good\t1\nso bad\t0\n", GLUE["sst-2"]).labels.tolist()
     [1, 0]
     """
-    lines = [(number, line.split("\t")) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = [(number, line.split("\t")) for number, line in enumerate(split_lines(text), start=1) if line.strip()]
     columns = [layout.first, *([] if layout.second is None else [layout.second]), layout.label]
     if isinstance(layout.first, str):
         if not lines:
@@ -353,7 +366,7 @@ def parse_jsts(text: str, *, what: str = "pairs") -> Sentences:
     [2.5]
     """
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         try:
             entry = json.loads(line)
             row = str(entry["sentence1"]), str(entry["sentence2"]), float(entry["label"])

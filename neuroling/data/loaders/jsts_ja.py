@@ -11,10 +11,12 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from neuroling.core.lines import split_lines
 from neuroling.core.stimuli import Stimuli
 from neuroling.data.errors import CorruptData, require_file
 from neuroling.data.fetch import locate
 from neuroling.data.synthetic import is_synthetic, mark_synthetic
+from neuroling.data.tables import read_text
 
 NAME = "jsts_ja"
 FILES = {"train": "train-v1.3.json", "valid": "valid-v1.3.json"}
@@ -64,11 +66,7 @@ def load(folder: Path | str | None = None, split: Literal["train", "valid"] = "v
         raise ValueError(f"split: got {split!r}; expected 'train' or 'valid'.")
     folder = locate(NAME, [FILES[split]]) if folder is None else Path(folder)
     path = require_file(folder / FILES[split], f"the {split} pairs of JSTS")
-    try:
-        lines = path.read_bytes().decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise CorruptData(path, f"byte {error.start} that is no UTF-8", "UTF-8") from error
-    pairs = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    pairs = [_parsed(path, number, line) for number, line in enumerate(split_lines(read_text(path)), start=1)]
     if not pairs:
         raise CorruptData(path, "no line", "one pair a line")
     labels = [pair[0] for pair in pairs]

@@ -6,17 +6,8 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 
+from neuroling.core.characters import INVISIBLE, composed_texts, refuse_long_words
 from neuroling.core.stimuli import Stimuli
-
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"), None)
-"""Zero-width space, word joiner, byte order mark, soft hyphen: seen by a tokenizer and by nobody else. Joiners of
-emoji and of scripts (U+200C, U+200D) are kept."""
-
-NO_BREAK = {0x00A0: " ", 0x202F: " ", 0x2007: " "}
-"""Blanks that do not break lines become ordinary ones."""
-
-LONGEST_WORD = 1000
-"""Characters of a word above which something other than a word was given."""
 
 
 def trimmed(text: str) -> str:
@@ -67,15 +58,21 @@ def is_mark(character: str) -> bool:
     return bool(character) and unicodedata.category(character).startswith("M")
 
 
-def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[str]:
+def tidy(
+    stimuli: Stimuli, *, name: str = "stimuli", words: bool = False, clean: bool | None = None, stacklevel: int = 3
+) -> list[str]:
     """Check texts, and give them in composed form (NFC) without invisible characters.
 
     Parameters
     ----------
     stimuli : Stimuli
         Texts about to be read.
+    name : str
+        What the argument is called, for messages.
     words : bool
         Whether each text is a single word.
+    clean : bool, optional
+        Take control characters and direction marks out, with a warning; None where that is not offered.
     stacklevel : int
         How many calls up a warning belongs to.
 
@@ -86,6 +83,8 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
 
     Raises
     ------
+    TypeError
+        If these are no Stimuli.
     ValueError
         For lone surrogates, control characters, marks that turn the direction of writing round, texts that hold
         nothing visible, and words of more than 1,000 characters.
@@ -100,16 +99,14 @@ def tidy(stimuli: Stimuli, *, words: bool = False, stacklevel: int = 3) -> list[
     >>> tidy(Stimuli.from_texts(["café", "naïve"]))
     ['café', 'naïve']
     """
+    if not isinstance(stimuli, Stimuli):
+        raise TypeError(f"{name}: got {type(stimuli).__name__}; expected Stimuli. See Stimuli.from_texts.")
     labels = stimuli.labels.tolist()
-    composed, visible = _tidied(stimuli.texts, labels)
-    empty = [label for label, text in zip(labels, visible, strict=True) if not text.strip()]
-    if empty:
-        raise ValueError(
-            f"stimuli: {len(empty)} texts have nothing visible in them (first labels {empty[:5]}); leave them out."
-        )
-    if words:
-        _refuse_long(visible, labels)
-    _warn_of_changes(stimuli.texts, composed, visible, labels, stacklevel)
+    hint = "remove them" if clean is None else "remove them, or say clean=True"
+    visible = composed_texts(
+        stimuli.texts, labels, name=name, clean=bool(clean), empty=False, hint=hint, stacklevel=stacklevel + 1
+    )
+    refuse_long_words(name, visible, labels, words=words)
     return visible
 
 
@@ -134,25 +131,7 @@ def tidy_gaps(texts: Sequence[str], labels: Sequence[object], *, stacklevel: int
     >>> tidy_gaps(["", " – "], ["s1/1", "s1/2"])
     ['', ' – ']
     """
-    composed, visible = _tidied(texts, labels)
-    _warn_of_changes(texts, composed, visible, labels, stacklevel)
-    return visible
-
-
-def _tidied(texts: Sequence[str], labels: Sequence[object]) -> tuple[list[str], list[str]]:
-    """Give texts in composed form, and these without invisible characters."""
-    if all(text.isascii() and text.isprintable() for text in set(texts)):  # as most are: nothing to put right
-        return list(texts), list(texts)
-    _refuse(texts, labels)
-    composed = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
-    return composed, [text if text.isascii() else text.translate(INVISIBLE).translate(NO_BREAK) for text in composed]
-
-
-def _warn_of_changes(
-    texts: Sequence[str], composed: Sequence[str], visible: Sequence[str], labels: Sequence[object], stacklevel: int
-) -> None:
-    _warn("were put into composed form (NFC)", texts, composed, labels, stacklevel + 1)
-    _warn("held invisible characters or no-break spaces, which were removed", composed, visible, labels, stacklevel + 1)
+    return composed_texts(texts, labels, name="stimuli", stacklevel=stacklevel + 1)
 
 
 def warn_of_repeats(stimuli: Stimuli, *, stacklevel: int = 2) -> None:
@@ -178,57 +157,3 @@ def warn_of_repeats(stimuli: Stimuli, *, stacklevel: int = 2) -> None:
             "column 'group', such as the text itself, or a split may test what it has trained on.",
             stacklevel=stacklevel + 1,
         )
-
-
-def _refuse(texts: Sequence[str], labels: Sequence[object]) -> None:
-    if all(text.isprintable() for text in texts):  # printable text has none of these, and most text is printable
-        return
-    broken = [label for label, text in zip(labels, texts, strict=True) if any("\ud800" <= c <= "\udfff" for c in text)]
-    if broken:
-        raise ValueError(
-            f"text: {len(broken)} texts hold lone surrogates, which are no characters (first labels {broken[:5]}); "
-            "they come from reading a file in the wrong encoding."
-        )
-    odd = [(label, found) for label, text in zip(labels, texts, strict=True) if (found := _unwanted(text))]
-    if odd:
-        raise ValueError(
-            f"text: {len(odd)} texts hold control characters or marks that turn the direction of writing round (first, "
-            f"with label: {odd[:5]}); remove them."
-        )
-
-
-def _unwanted(text: str) -> str:
-    """Name the first control or direction character of a text, if there is one."""
-    for character in text:
-        kind = unicodedata.category(character)
-        turning = unicodedata.bidirectional(character) in (
-            "RLO",
-            "LRO",
-            "RLE",
-            "LRE",
-            "PDF",
-            "RLI",
-            "LRI",
-            "FSI",
-            "PDI",
-        )
-        if turning or (kind == "Cc" and character not in "\t\n\r"):
-            return f"U+{ord(character):04X}"
-    return ""
-
-
-def _refuse_long(texts: Sequence[str], labels: Sequence[object]) -> None:
-    long = [(label, len(text)) for label, text in zip(labels, texts, strict=True) if len(text) > LONGEST_WORD]
-    if long:
-        raise ValueError(
-            f"stimuli: {len(long)} words have more than {LONGEST_WORD} characters (first labels and lengths "
-            f"{long[:5]}); is this running text? Split it with split_words."
-        )
-
-
-def _warn(what: str, before: Sequence[str], after: Sequence[str], labels: Sequence[object], stacklevel: int) -> None:
-    if list(before) == list(after):
-        return
-    changed = [label for label, old, new in zip(labels, before, after, strict=True) if old != new]
-    if changed:
-        warnings.warn(f"stimuli: {len(changed)} texts {what} (first labels {changed[:5]}).", stacklevel=stacklevel + 1)

@@ -10,24 +10,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from neuroling.core.characters import needs_no_blank
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.words.text_checks import is_mark
 
 Span = tuple[int, int]
 Segmenter = Callable[[str], Sequence[str]]
-
-WITHOUT_BLANKS = (
-    "CJK ",
-    "IDEOGRAPHIC ",
-    "HIRAGANA ",
-    "KATAKANA",
-    "HALFWIDTH KATAKANA",
-    "THAI ",
-    "LAO ",
-    "KHMER ",
-    "MYANMAR ",
-)
-"""How Unicode's names of letters begin in writing that puts no blanks between words."""
 
 JOINER = "\u200d"
 """Zero-width joiner, which makes one picture of several."""
@@ -273,7 +261,7 @@ def _locate_one(label: object, text: str, target: str, occurrence: int | None, s
             f"targets: {target!r} is not a word of {text!r} (label {label!r}){by}; words_at takes any characters."
         )
     if occurrence is None and len(found) > 1:
-        or_else = ", or give a segmenter=" if divided is None and any(map(_needs_no_blank, target)) else ""
+        or_else = ", or give a segmenter=" if divided is None and any(map(needs_no_blank, target)) else ""
         raise ValueError(
             f"targets: {target!r} stands {len(found)} times in {text!r} (label {label!r}); say which with "
             f"occurrence={or_else}."
@@ -289,17 +277,13 @@ def _stands_alone(text: str, span: Span) -> bool:
     start, stop = span
     beside = [(text[start - 1 : start], text[start]), (text[stop : stop + 1], text[stop - 1])]
     return not any(
-        re.match(r"\w", outside) and not _needs_no_blank(outside) and not _needs_no_blank(inside)
+        re.match(r"\w", outside) and not needs_no_blank(outside) and not needs_no_blank(inside)
         for outside, inside in beside
     ) and not any(is_mark(outside) and (is_mark(inside) or inside.isalnum()) for outside, inside in beside)
 
 
 def _is_made_of(words: Sequence[Span], span: Span) -> bool:
     return span[0] in {start for start, _ in words} and span[1] in {stop for _, stop in words}
-
-
-def _needs_no_blank(character: str) -> bool:
-    return unicodedata.name(character, "").startswith(WITHOUT_BLANKS)
 
 
 def _whole_characters(morphemes: Iterable[_Morpheme]) -> list[str]:

@@ -93,7 +93,10 @@ def test_nothing_visible_is_refused() -> None:
 
 
 def test_a_book_is_no_word() -> None:
-    tidy(stimuli("x" * 5000))
+    tidy(stimuli("x " * 5000))
+    tidy(stimuli("猫" * 5000))  # written without blanks
+    with pytest.raises(ValueError, match="1 texts hold a word of more than 1000 characters"):
+        tidy(stimuli("x" * 5000))
     with pytest.raises(ValueError, match="1 words have more than 1000 characters"):
         tidy(stimuli("x" * 5000), words=True)
 
