@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neuroling.core.characters import with_blanks
 from neuroling.lm.checkpoints import file_sha256
 from neuroling.lm.masking import NOT_ASKED
 from neuroling.lm.scores import score_answers, score_classes, score_ratings
@@ -111,12 +112,17 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerFast, *, max_length: i
         If texts are too long, or questions leave a window no room for more than what it shares.
     """
     texts: tuple[Any, ...] = (task.words,) if isinstance(task, Tagged) else _sides(task)
-    options = {"is_split_into_words": isinstance(task, Tagged), "return_offsets_mapping": isinstance(task, Spans)}
-    read = tokenizer(*(list(side) for side in texts), verbose=False, **options)
+    texts = tuple(_as_read(side) for side in texts)
+    options = {
+        "is_split_into_words": isinstance(task, Tagged),
+        "return_offsets_mapping": isinstance(task, Spans),
+        "split_special_tokens": True,  # what a person wrote is text, even "[SEP]"
+    }
+    read = tokenizer(*texts, verbose=False, **options)
     lengths = np.array([len(row) for row in read["input_ids"]])
     if lengths.max() > max_length:
         options |= _shortened(task, tokenizer, lengths, max_length, long)
-        read = tokenizer(*(list(side) for side in texts), max_length=max_length, **options)
+        read = tokenizer(*texts, max_length=max_length, **options)
     names = [name for name in ("input_ids", "token_type_ids", "attention_mask") if name in read]
     columns = {name: [np.array(row) for row in read[name]] for name in names}
     places = list(read.get("overflow_to_sample_mapping", range(len(task))))
@@ -160,7 +166,9 @@ def _shortened(
         raise ValueError(  # noqa: TRY004 - what is wrong is the pair of them
             f"long: got {long} and {type(task).__name__}, of which {found}; only passages are read in windows."
         )
-    questions = tokenizer(list(task.questions), add_special_tokens=False, verbose=False)["input_ids"]
+    questions = tokenizer(_as_read(task.questions), add_special_tokens=False, split_special_tokens=True, verbose=False)[
+        "input_ids"
+    ]
     longest = max(map(len, questions))
     room = max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
     if not 0 <= long.shared < room:
@@ -169,6 +177,11 @@ def _shortened(
             f"{max(0, room)} of the {max_length} are left for a passage; expected fewer shared ones, and at least 0."
         )
     return {"truncation": "only_second", "stride": long.shared, "return_overflowing_tokens": True}
+
+
+def _as_read(texts: Sequence[Any]) -> list[Any]:
+    """Give texts, or lists of words, with blanks in place of control characters that are white space."""
+    return [with_blanks(text) if isinstance(text, str) else [with_blanks(word) for word in text] for text in texts]
 
 
 def _sides(task: Sentences | Spans) -> tuple[tuple[str, ...], ...]:
@@ -317,6 +330,7 @@ def finetune(
         config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
         config.num_labels, config.use_cache = task.n_outputs, False
         model = cast("PreTrainedModel", seeded(recipe.seed, partial(_with_head, base, config, task, untrained)))
+    refuse_other_vocabulary(base, tokenizer, config)
     if frozen:
         model.base_model.requires_grad_(False)
     positions = int(config.max_position_embeddings)
@@ -344,6 +358,30 @@ def finetune(
         device=device,
     )
     return Finetuned(model, tokenizer, limit, curves)
+
+
+def refuse_other_vocabulary(base: Path, tokenizer: PreTrainedTokenizerFast, config: Any) -> None:
+    """Refuse a folder whose tokenizer has more tokens than its model.
+
+    Parameters
+    ----------
+    base : pathlib.Path
+        The folder, for the message.
+    tokenizer : transformers.PreTrainedTokenizerFast
+        Its tokenizer.
+    config : transformers.PretrainedConfig
+        Its configuration.
+
+    Raises
+    ------
+    ValueError
+        With both numbers.
+    """
+    if len(tokenizer) > config.vocab_size:
+        raise ValueError(
+            f"base: the tokenizer in {base} has {len(tokenizer)} tokens and the model {config.vocab_size}; they do not "
+            "belong together. Copy both from the same model."
+        )
 
 
 def _with_head(base: Path, config: Any, task: Task, untrained: bool) -> nn.Module:

@@ -17,6 +17,7 @@ from numpy import ndarray
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neuroling.core.characters import with_blanks
 from neuroling.lm.checkpoints import latest_checkpoint
 from neuroling.lm.corpora import Corpus
 from neuroling.lm.masking import NOT_ASKED, Masking, mask_tokens, next_tokens
@@ -46,6 +47,9 @@ SIZES = {
 }
 """Published sizes by name."""
 
+DRAWS = 100
+"""Sentences drawn in search of one that does not follow, before all of them are looked through."""
+
 
 @dataclass(frozen=True)
 class Pretraining:
@@ -59,7 +63,8 @@ class Pretraining:
         Every token sees those before it only, and predicts the next.
     next_sentence : bool
         Say too whether the second sentence follows the first in its document (half do; the others are drawn from
-        another document). Without it the second sentence always follows.
+        another document, or from the rest of the corpus where it is a single document). Without it the second sentence
+        always follows.
     """
 
     masking: Masking = field(default_factory=Masking)
@@ -187,7 +192,13 @@ def tokenize(
     """
     if tokenizer.mask_token_id is None or tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise ValueError("tokenizer: lacks a mask, start or separator token; expected one as train_wordpiece makes.")
-    read = tokenizer(corpus.sentences, add_special_tokens=False, return_attention_mask=False, verbose=False)
+    read = tokenizer(
+        [with_blanks(sentence) for sentence in corpus.sentences],
+        add_special_tokens=False,
+        return_attention_mask=False,
+        split_special_tokens=True,  # what a person wrote is text, even "[MASK]"
+        verbose=False,
+    )
     ids = [np.array(row, dtype=np.int64) for row in read["input_ids"]]
     words = [np.array(read.word_ids(row), dtype=np.int64) for row in range(len(ids))]
     nothing = [place for place, row in enumerate(ids) if not len(row)]
@@ -237,8 +248,9 @@ def draw_batch(
 ) -> dict[str, Tensor]:
     """Make the sequences of a batch: ``[CLS] first [SEP] second [SEP]``.
 
-    A first sentence that is the last of its document stands alone, and nothing is asked about its second. Second
-    sentences are cut to what still fits.
+    A first sentence that is the last of its document stands alone, and nothing is asked about its second; nor is it
+    where the corpus has no sentence that does not follow. Second sentences are cut to what still fits. A sentence that
+    does not follow is never the first one itself, nor one that reads as the next does.
 
     Parameters
     ----------
@@ -282,19 +294,36 @@ def _seconds(
     """Choose the second sentences, and say whether they follow."""
     seconds: list[int | None] = []
     follows = np.full(len(rows), NOT_ASKED)
-    several = bool(tokens.document[-1] > 0)
     for place, first in enumerate(rows.tolist()):
         is_last = first + 1 == len(tokens) or tokens.document[first + 1] != tokens.document[first]
         swap, other = rng.random() < 0.5, int(rng.integers(len(tokens)))
         if is_last:
             seconds.append(None)
             continue
-        if plan.next_sentence:
-            while several and tokens.document[other] == tokens.document[first]:
-                other = int(rng.integers(len(tokens)))
+        unrelated = _unrelated(tokens, first, other, rng) if plan.next_sentence else None
+        if unrelated is not None:
             follows[place] = int(swap)
-        seconds.append(other if plan.next_sentence and swap else first + 1)
+        seconds.append(first + 1 if unrelated is None or not swap else unrelated)
     return seconds, follows
+
+
+def _unrelated(tokens: Tokens, first: int, other: int, rng: np.random.Generator) -> int | None:
+    """Give ``other``, or another draw, that does not follow ``first``; None if the corpus has no such sentence."""
+    for _ in range(DRAWS):
+        if _is_unrelated(tokens, first, other):
+            return other
+        other = int(rng.integers(len(tokens)))
+    left = [row for row in range(len(tokens)) if _is_unrelated(tokens, first, row)]
+    return int(rng.choice(left)) if left else None
+
+
+def _is_unrelated(tokens: Tokens, first: int, other: int) -> bool:
+    """Whether a sentence is of another document, or elsewhere in the only one, and reads otherwise than the next."""
+    if tokens.document[-1] > 0:
+        elsewhere = bool(tokens.document[other] != tokens.document[first])
+    else:
+        elsewhere = other not in (first, first + 1)
+    return elsewhere and not np.array_equal(tokens.ids[other], tokens.ids[first + 1])
 
 
 def _sequence(tokens: Tokens, first: int, second: int | None) -> tuple[ndarray, ndarray, ndarray]:
@@ -402,6 +431,11 @@ def pretrain(
     from transformers import BertForPreTraining
 
     tokens = tokenize(corpus, tokenizer, max_length=max_length, long=long)
+    if plan.next_sentence and len(corpus.documents) == 1:
+        logger.warning(
+            "The corpus is a single document: sentences that do not follow are drawn from it too. Blank lines between "
+            "documents would let them come from others."
+        )
     config = bert_config(
         size,
         vocabulary=len(tokenizer),

@@ -15,7 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize, pad
 
+from neuroling.core.characters import refuse_controls, refuse_long_words, with_blanks
 from neuroling.lm.checkpoints import file_sha256
+from neuroling.lm.finetuning import refuse_other_vocabulary
 from neuroling.lm.training import Objective, Recipe, Watch, seeded, train
 from neuroling.numerics.device import resolve_device
 
@@ -68,6 +70,8 @@ class RatedPairs:
                 raise ValueError(
                     f"{name}: half of {len(blank)} pairs is missing, first in row {blank[0]}; leave them out."
                 )
+            refuse_controls(name, getattr(self, name))
+            refuse_long_words(name, getattr(self, name), range(len(self)))
         if not (np.isfinite(rated).all() and rated.min() >= 0 and rated.max() <= 1):
             raise ValueError(
                 f"similarity: from {rated.min():g} to {rated.max():g}; expected numbers from 0 to 1. Divide ratings by "
@@ -112,8 +116,8 @@ class Contrastive:
     r"""Every first sentence must find its second one among those of the whole batch.
 
     The cross-entropy of :math:`\mathrm{softmax}(\lambda \cos(a_i, b_j))` over :math:`j`: sentence-transformers' ranking
-    loss with the other pairs as negatives. Pairs should mean the same. A second sentence that stands in the batch
-    twice is no negative of its double.
+    loss with the other pairs as negatives. Pairs should mean the same. No negative of a first sentence is that
+    sentence itself, nor any second sentence that the batch pairs it with, however often either stands there.
 
     Attributes
     ----------
@@ -145,10 +149,31 @@ class Contrastive:
         """
         first, second = (normalize(encode_batch(model, batch, side)) for side in SIDES)
         own = torch.arange(len(first), device=first.device)
-        ids = batch["second_ids"]
-        double = (ids[:, None] == ids[None]).all(-1) & (own[:, None] != own[None])  # (pair, pair)
-        scores = (self.scale * first @ second.T).masked_fill(double, -torch.inf)
+        known = _positives(batch) & (own[:, None] != own[None])  # (pair, pair)
+        scores = (self.scale * first @ second.T).masked_fill(known, -torch.inf)
         return {"pairs": cross_entropy(scores, own, reduction="sum")}
+
+
+def _positives(batch: Mapping[str, Tensor]) -> Tensor:
+    """Say which second sentences mean the same as which first ones, as far as the batch shows, shape (pair, pair)."""
+    first, second = (_masked_ids(batch, side) for side in SIDES)
+    alike_first, alike_second = _equal_rows(first, first), _equal_rows(second, second)
+    # the second sentence of any pair with the same first one, wherever it stands
+    paired = alike_first.float() @ alike_second.float() > 0
+    return paired | _equal_rows(first, second)
+
+
+def _masked_ids(batch: Mapping[str, Tensor], side: str) -> Tensor:
+    """Give token ids, -1 in place of fillers."""
+    ids, mask = batch[f"{side}_ids"], batch.get(f"{side}_mask")
+    return ids if mask is None else ids.masked_fill(mask == 0, -1)
+
+
+def _equal_rows(rows: Tensor, others: Tensor) -> Tensor:
+    """Compare all rows of token ids with all others, shape (row, other); shorter ones are filled up with -1."""
+    width = max(rows.shape[1], others.shape[1])
+    rows, others = (pad(one, (0, width - one.shape[1]), value=-1) for one in (rows, others))
+    return (rows[:, None] == others[None]).all(-1)
 
 
 def encode_batch(model: nn.Module, batch: Mapping[str, Tensor], side: str) -> Tensor:
@@ -234,6 +259,7 @@ def train_sentence_vectors(
         "PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     )
     model = cast("PreTrainedModel", seeded(recipe.seed, partial(_read, base)))
+    refuse_other_vocabulary(base, tokenizer, model.config)
     limit = min(max_length, int(model.config.max_position_embeddings))
     columns = {side: _tokens(side, getattr(pairs, side), tokenizer, limit) for side in SIDES}
     curves = train(
@@ -298,6 +324,7 @@ def cosines_of_pairs(
     )
     place = resolve_device(device)
     model = _read(folder).to(place).train(False)
+    refuse_other_vocabulary(folder, tokenizer, cast("PreTrainedModel", model).config)
     limit = min(max_length, int(cast("PreTrainedModel", model).config.max_position_embeddings))
     columns = {side: _tokens(side, getattr(pairs, side), tokenizer, limit) for side in SIDES}
     longest = np.array([[len(ids) for ids in columns[side]] for side in SIDES]).max(0)
@@ -324,7 +351,8 @@ def _read(base: Path) -> nn.Module:
 
 
 def _tokens(side: str, texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, limit: int) -> list[NDArray[np.int64]]:
-    found = [np.asarray(ids, dtype=np.int64) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+    read = tokenizer([with_blanks(text) for text in texts], split_special_tokens=True, verbose=False)["input_ids"]
+    found = [np.asarray(ids, dtype=np.int64) for ids in read]
     over = [row for row, ids in enumerate(found) if len(ids) > limit]
     if over:
         raise ValueError(

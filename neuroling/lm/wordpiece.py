@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from neuroling.core.characters import refuse_controls, refuse_long_words, refuse_other_types, with_blanks
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
@@ -40,7 +42,10 @@ def train_wordpiece(
     Raises
     ------
     ValueError
-        If the vocabulary is too small for its special tokens and the characters of the text, or there is no text.
+        If the vocabulary is too small for its special tokens and the characters of the text, there is no text, or it
+        holds control characters or words of more than 1,000 characters.
+    TypeError
+        If a sentence is no ``str``.
 
     Examples
     --------
@@ -51,6 +56,10 @@ def train_wordpiece(
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
+    refuse_other_types("sentences", sentences)
+    refuse_controls("sentences", sentences)
+    refuse_long_words("sentences", sentences, range(len(sentences)))
+    sentences = [with_blanks(sentence) for sentence in sentences]
     if not any(sentence.strip() for sentence in sentences):
         raise ValueError("sentences: hold no text; expected some to learn pieces from.")
     normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
