@@ -25,7 +25,7 @@ from himalaya.ridge import Ridge as HimalayaRidge
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from neuroling.numerics.ridge.decomposition import hat_matrix
+from neuroling.numerics.ridge.decomposition import residual_maker
 from neuroling.numerics.ridge.leave_two_out import (
     all_pairs,
     fold_grams,
@@ -65,7 +65,7 @@ def simulate(n_features: int, n_voxels: int, rng: np.random.Generator) -> Data:
 
 def scores_at_once(data: Data) -> NDArray[np.float64]:
     """All 1,770 scores from one decomposition and one Gram matrix."""
-    operators = pair_operators(hat_matrix(data.X, ALPHA), data.pairs)
+    operators = pair_operators(residual_maker(data.X, ALPHA), data.pairs)
     centred = data.Y - data.Y.mean(0)
     return two_vs_two_from_gram(operators, centred @ centred.T, data.pairs, centred=True)
 
@@ -97,7 +97,7 @@ def null_at_once(data: Data, orders: NDArray[np.int64]) -> NDArray[np.float64]:
     """Select voxels in every fold, take their Gram matrices and score all draws."""
     kept = stable_targets(data.recording, data.pairs, KEPT)
     grams = fold_grams(data.Y - data.Y.mean(0), kept)
-    operators = pair_operators(hat_matrix(data.X, ALPHA), data.pairs)
+    operators = pair_operators(residual_maker(data.X, ALPHA), data.pairs)
     return two_vs_two_null_from_gram(operators, grams, data.pairs, orders, centred=True)
 
 
@@ -126,7 +126,7 @@ def check(data: Data, rng: np.random.Generator) -> dict[str, float]:
     """Hold the fast ways against the slow ones; raises where they differ."""
     some = rng.choice(len(data.pairs), 20, replace=False)
     folds = data.pairs[some]
-    operators = pair_operators(hat_matrix(data.X, ALPHA), folds)
+    operators = pair_operators(residual_maker(data.X, ALPHA), folds)
     exact = Data(data.X.astype(np.float64), data.recording, data.Y.astype(np.float64), data.pairs)
     differences = [_relative_difference(exact, pair, operator) for pair, operator in zip(folds, operators, strict=True)]
     assert max(differences) < 1e-10, f"held-out predictions differ from refits by {max(differences):.1e}"

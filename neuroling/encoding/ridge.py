@@ -33,9 +33,9 @@ from neuroling.numerics.ridge.decomposition import (
     GRAM_LIMIT,
     apply_operators,
     fit_ridge,
-    hat_matrix,
     predict_ridge,
     prediction_operator,
+    residual_maker,
 )
 from neuroling.numerics.ridge.gram import Design
 from neuroling.numerics.ridge.leave_two_out import LeverageError, held_out_operators
@@ -393,18 +393,18 @@ class RidgeCV(CrossValidated, Linear):
 
 def _operators(X: NDArray[np.floating], alpha: float, splits: Splits) -> Iterator[NDArray[np.float64]]:
     """Held-out operators of all splits, from the fit to all rows wherever it determines them."""
-    hat = hat_matrix(X, alpha)
+    maker = residual_maker(X, alpha)
     for start in range(0, len(splits), SPLITS_AT_ONCE):
         some = splits[start : start + SPLITS_AT_ONCE]
-        yield from _from_full_fit(hat, some) or [prediction_operator(X, alpha, train, test) for train, test in some]
+        yield from _from_full_fit(maker, some) or [prediction_operator(X, alpha, train, test) for train, test in some]
 
 
-def _from_full_fit(hat: NDArray[np.float64], splits: Splits) -> list[NDArray[np.float64]] | None:
+def _from_full_fit(maker: NDArray[np.float64], splits: Splits) -> list[NDArray[np.float64]] | None:
     """Operators by the identity, or None where it does not hold or would lose digits."""
-    if not all(is_partition(train, test, len(hat)) for train, test in splits):
+    if not all(is_partition(train, test, len(maker)) for train, test in splits):
         return None
     try:
-        return list(held_out_operators(hat, [test for _, test in splits]))
+        return list(held_out_operators(maker, [test for _, test in splits]))
     except LeverageError:
         return None
 

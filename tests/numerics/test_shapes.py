@@ -13,23 +13,23 @@ from neuroling.numerics.ridge import voxel_stability as stability
 from neuroling.numerics.statistics import correlation as correlate
 
 X, Y = np.random.default_rng(0).standard_normal((8, 3)), np.random.default_rng(1).standard_normal((8, 5))
-HAT = ridge.hat_matrix(X, 1.0)
+MAKER = ridge.residual_maker(X, 1.0)
 PAIRS = pairs.all_pairs(8)
-OPERATORS = pairs.pair_operators(HAT, PAIRS)
+OPERATORS = pairs.pair_operators(MAKER, PAIRS)
 RECORDING = np.random.default_rng(2).standard_normal((3, 8, 5))
 FOLD = (np.arange(4), np.arange(4, 8))
 ORDERS = np.array([np.arange(8)[::-1]])
 
 CALLS = {
-    "hat_matrix": lambda f: f(X, 1.0),
+    "residual_maker": lambda f: f(X, 1.0),
     "prediction_operator": lambda f: f(X, 1.0, *FOLD),
     "prediction_operators": lambda f: f(X[:4], X[4:], np.ones(2)),
     "fit_ridge": lambda f: f(X, Y, np.ones(5)),
     "predict_ridge": lambda f: f(X, np.ones((3, 5)), np.ones(5)),
     "apply_operators": lambda f: list(f(list(OPERATORS), Y)),
     "all_pairs": lambda f: f(4),
-    "held_out_operators": lambda f: list(f(HAT, list(PAIRS))),
-    "pair_operators": lambda f: f(HAT, PAIRS),
+    "held_out_operators": lambda f: list(f(MAKER, list(PAIRS))),
+    "pair_operators": lambda f: f(MAKER, PAIRS),
     "two_vs_two_from_gram": lambda f: f(OPERATORS, Y @ Y.T, PAIRS, centred=True),
     "two_vs_two_null_from_gram": lambda f: f(OPERATORS, Y @ Y.T, PAIRS, ORDERS, centred=True),
     "stability": lambda f: f(RECORDING),
@@ -58,10 +58,10 @@ def test_declared_shapes_hold(name):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: _checked("hat_matrix")(X[0], 1.0),
+        lambda: _checked("residual_maker")(X[0], 1.0),
         lambda: _checked("fit_ridge")(X, Y[:-1], 1.0),
         lambda: _checked("fit_ridge")(X, Y, np.ones(4)),
-        lambda: _checked("pair_operators")(HAT, PAIRS.astype(float)),
+        lambda: _checked("pair_operators")(MAKER, PAIRS.astype(float)),
         lambda: _checked("stability")(RECORDING[0]),
     ],
 )

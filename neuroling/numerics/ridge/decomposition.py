@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.ridge.kernels import from_contrasts, to_contrasts
 
 Folds = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
 """Training and test rows of every fold."""
@@ -90,18 +91,26 @@ def _decompose_by_svd(centred: torch.Tensor) -> Decomposition:
     On the CPU whatever the device: SVD is slow and, in float32, unsound on GPUs.
     """
     left, singular, right = (part.to(centred.device) for part in torch.linalg.svd(centred.cpu(), full_matrices=False))
-    cutoff = max(centred.shape) * torch.finfo(centred.dtype).eps * singular[:1].sum()
-    rank = int((singular > cutoff).sum())
+    rank = int((singular > _cutoff(centred, singular)).sum())
     design = left[:, :rank] * singular[:rank]  # (sample, rank)
     return Decomposition(right[:rank].T, singular[:rank] ** 2, design.T, design)
 
 
-def hat_matrix(
+def _cutoff(matrix: torch.Tensor, singular: torch.Tensor) -> torch.Tensor:
+    """Give the singular value below which all is rounding error."""
+    return max(matrix.shape) * torch.finfo(matrix.dtype).eps * singular[:1].sum()
+
+
+def residual_maker(
     X: Float[NDArray[np.floating], "sample feature"], alpha: float
 ) -> Float[NDArray[np.float64], "sample sample"]:
-    r"""Give the matrix that takes recorded values to fitted values, intercept included.
+    r"""Give the matrix that takes recorded values to the residuals of the fit, intercept included.
 
-    .. math:: H = \tfrac{1}{n} 1 1^\top + X_c (X_c^\top X_c + \alpha I)^{-1} X_c^\top
+    .. math:: M = I - \tfrac{1}{n} 1 1^\top - X_c (X_c^\top X_c + \alpha I)^{-1} X_c^\top
+
+    Where features span all contrasts between samples, the fit may follow the recording closely, and every entry be far
+    smaller than one. The matrix is then not subtracted but summed, from :math:`\alpha / (w + \alpha)` over eigenvectors
+    that are contrasts, so that its entries keep their digits however small they are.
 
     Parameters
     ----------
@@ -109,24 +118,40 @@ def hat_matrix(
         Features.
     alpha : float
         Penalty as added to :math:`X_c^\top X_c`, at least 0. With 0 it is least squares of minimum norm (by
-        pseudo-inverse), which interpolates where features outnumber samples.
+        pseudo-inverse), which interpolates where features span all contrasts: nothing is left, exactly.
 
     Returns
     -------
     ndarray, shape (sample, sample)
-        Symmetric float64; every row sums to one, because the intercept is not penalised.
+        Symmetric float64; every row sums to zero, because the intercept is not penalised.
 
     Examples
     --------
-    >>> hat_matrix(np.array([[-1.0], [0.0], [1.0]]), alpha=0.0).round(3)
-    array([[ 0.833,  0.333, -0.167],
-           [ 0.333,  0.333,  0.333],
-           [-0.167,  0.333,  0.833]])
+    >>> residual_maker(np.array([[-1.0], [0.0], [1.0]]), alpha=0.0).round(3)
+    array([[ 0.167, -0.333,  0.167],
+           [-0.333,  0.667, -0.333],
+           [ 0.167, -0.333,  0.167]])
     """
     features = to_tensor(X, torch.device("cpu"), torch.float64)
-    _, spectrum, project, design = decompose(features - features.mean(0), alpha)
+    centred = features - features.mean(0)
+    if X.shape[1] >= len(X) - 1 > 0:
+        spectrum, vectors = _spectrum_of_contrasts(to_contrasts(centred), alpha)
+        vectors = from_contrasts(vectors)  # (sample, sample - 1)
+        share = torch.where(spectrum > 0, alpha / (spectrum + alpha), 1.0)
+        return ((vectors * share) @ vectors.T).numpy()
+    _, spectrum, project, design = decompose(centred, alpha)
     fitted = (design / (spectrum + alpha)) @ project  # (sample, sample)
-    return ((fitted + fitted.T) / 2 + 1 / len(X)).numpy()
+    maker: NDArray[np.float64] = (torch.eye(len(X), dtype=torch.float64) - 1 / len(X) - (fitted + fitted.T) / 2).numpy()
+    return maker
+
+
+def _spectrum_of_contrasts(coordinates: torch.Tensor, least_alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give all eigenvalues and eigenvectors of the Gram matrix of (contrast, feature); zero below rounding error."""
+    spectrum, vectors = torch.linalg.eigh(coordinates @ coordinates.T)
+    if least_alpha > GRAM_LIMIT * float(spectrum[-1]):
+        return spectrum.clamp(min=0), vectors
+    left, singular, _ = torch.linalg.svd(coordinates, full_matrices=False)
+    return torch.where(singular > _cutoff(coordinates, singular), singular**2, 0.0), left
 
 
 def prediction_operator(

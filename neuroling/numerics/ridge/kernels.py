@@ -111,6 +111,53 @@ def centre_gram(gram: torch.Tensor) -> torch.Tensor:
     return centred.sub_(centred.mean(1, keepdim=True))
 
 
+def to_contrasts(values: torch.Tensor) -> torch.Tensor:
+    r"""Give coordinates of rows in an orthonormal basis of all contrasts, the vectors that sum to zero.
+
+    What is constant over samples drops out. A centred Gram matrix has one eigenvalue that is zero but for rounding,
+    and beside a small penalty that rounding is no longer small; among contrasts there is no such direction. The basis
+    is a Householder reflection of the unit vectors but the first, so that this takes one pass.
+
+    Parameters
+    ----------
+    values : Tensor, shape (sample, other)
+        At least 2 samples.
+
+    Returns
+    -------
+    Tensor, shape (sample - 1, other)
+
+    Examples
+    --------
+    >>> to_contrasts(torch.tensor([[1.0], [3.0]])).abs().square().round(decimals=4)  # half of a difference squared
+    tensor([[2.]])
+    """
+    n_samples = len(values)
+    shift = values[0] / n_samples**0.5 - values[1:].sum(0) / (n_samples - n_samples**0.5)
+    coordinates: torch.Tensor = values[1:] + shift
+    return coordinates
+
+
+def from_contrasts(coordinates: torch.Tensor) -> torch.Tensor:
+    """Turn coordinates of :func:`to_contrasts` into vectors of samples that sum to zero.
+
+    Parameters
+    ----------
+    coordinates : Tensor, shape (sample - 1, other)
+
+    Returns
+    -------
+    Tensor, shape (sample, other)
+
+    Examples
+    --------
+    >>> from_contrasts(to_contrasts(torch.tensor([[1.0], [3.0]]))).round(decimals=4).flatten().tolist()
+    [-1.0, 1.0]
+    """
+    n_samples, total = len(coordinates) + 1, coordinates.sum(0)
+    return torch.cat([total[None] / n_samples**0.5, coordinates - total / (n_samples - n_samples**0.5)])
+
+
 def fold_grams(gram: torch.Tensor, train: torch.Tensor, test: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Cut a Gram matrix into training and test parts, both less the mean of the training samples.
 

@@ -1,8 +1,8 @@
 r"""All leave-out folds from one fit, and 2-versus-2 accuracy without the targets.
 
-Let :math:`H` be the hat matrix of a linear fit with a fixed quadratic penalty and an unpenalised intercept, and
-:math:`M = I - H` the matrix that gives its residuals. The residual of a set :math:`S` under the fit **without** those
-rows is :math:`M_{SS}^{-1} M_{S\cdot} Y`, so the held-out prediction is an operator on the recording,
+Let :math:`M` be the matrix that gives the residuals of a linear fit with a fixed quadratic penalty and an unpenalised
+intercept. The residual of a set :math:`S` under the fit **without** those rows is :math:`M_{SS}^{-1} M_{S\cdot} Y`, so
+the held-out prediction is an operator on the recording,
 
 .. math:: \hat Y_S = W_S Y, \qquad W_S = E_S - M_{SS}^{-1} M_{S\cdot},
 
@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 LEAST_SLACK = 1e-7
-"""Smallest eigenvalue of :math:`M_{SS}` that is accepted: below it the identity would lose seven digits or more."""
+"""Smallest eigenvalue of :math:`M_{SS}` that is accepted, as a share of the mean of the diagonal of :math:`M`: below it
+the identity would lose seven digits or more. The scale of :math:`M` itself cancels."""
 
 TIE = 1e-11
 """Two sums of cosines that differ by less than this are a tie; rounding leaves about 1e-13."""
@@ -77,14 +78,14 @@ def all_pairs(n: int) -> Int[NDArray[np.int64], "pair 2"]:
 
 
 def held_out_operators(
-    hat: Float[NDArray[np.float64], "sample sample"], tests: Sequence[NDArray[np.integer]]
+    maker: Float[NDArray[np.float64], "sample sample"], tests: Sequence[NDArray[np.integer]]
 ) -> Iterator[NDArray[np.float64]]:
     """Give, for every test set, the matrix that predicts it from all other rows of a recording.
 
     Parameters
     ----------
-    hat : ndarray, shape (sample, sample)
-        Hat matrix of the fit to all rows, see :func:`neuroling.numerics.ridge.decomposition.hat_matrix`.
+    maker : ndarray, shape (sample, sample)
+        Of the fit to all rows, see :func:`neuroling.numerics.ridge.decomposition.residual_maker`.
     tests : sequence of int arrays
         Rows of every test set, without repetition; the training set is all the others.
 
@@ -98,26 +99,26 @@ def held_out_operators(
     LeverageError
         If the full fit follows a test set so closely that nothing can be said of the fit without it.
     """
-    residual_maker = np.eye(len(hat)) - hat
+    scaled = _to_scale(maker)
     sizes = np.array([len(test) for test in tests])
     start = 0
     while start < len(tests):
         stop = min(start + FOLDS_AT_ONCE, len(tests))
         other = np.flatnonzero(sizes[start:stop] != sizes[start])
         stop = start + int(other[0]) if len(other) else stop
-        yield from _operators(residual_maker, np.stack(list(tests[start:stop])))
+        yield from _operators(scaled, np.stack(list(tests[start:stop])))
         start = stop
 
 
 def pair_operators(
-    hat: Float[NDArray[np.float64], "sample sample"], pairs: Int[NDArray[np.integer], "pair 2"]
+    maker: Float[NDArray[np.float64], "sample sample"], pairs: Int[NDArray[np.integer], "pair 2"]
 ) -> Float[NDArray[np.float64], "pair 2 sample"]:
     """Give the held-out operators of many pairs at once.
 
     Parameters
     ----------
-    hat : ndarray, shape (sample, sample)
-        Hat matrix of the fit to all rows.
+    maker : ndarray, shape (sample, sample)
+        Of the fit to all rows, see :func:`neuroling.numerics.ridge.decomposition.residual_maker`.
     pairs : ndarray of int, shape (pair, 2)
         The two rows held out in each fold.
 
@@ -131,22 +132,28 @@ def pair_operators(
     LeverageError
         If the full fit follows a pair so closely that nothing can be said of the fit without it.
     """
-    return _operators(np.eye(len(hat)) - hat, pairs)
+    return _operators(_to_scale(maker), pairs)
 
 
-def _operators(residual_maker: NDArray[np.float64], tests: NDArray[np.integer]) -> NDArray[np.float64]:
+def _to_scale(maker: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring the mean of the diagonal to one, unless the fit leaves nothing at all."""
+    level = float(maker.diagonal().mean()) if len(maker) else 0.0
+    return maker / level if level > 0 else maker
+
+
+def _operators(maker: NDArray[np.float64], tests: NDArray[np.integer]) -> NDArray[np.float64]:
     """Operators of folds of one size: tests (fold, test) -> (fold, test, sample)."""
-    blocks = residual_maker[tests[:, :, None], tests[:, None, :]]  # (fold, test, test)
+    blocks = maker[tests[:, :, None], tests[:, None, :]]  # (fold, test, test)
     slack = np.linalg.eigvalsh(blocks)[:, 0] if tests.shape[1] != 2 else _least_eigenvalue_of_2x2(blocks)
     if slack.size and slack.min() < LEAST_SLACK:
         fold = int(slack.argmin())
         raise LeverageError(
             f"tests: the fit to all samples leaves no residual at samples {tests[fold, :5].tolist()} (smallest "
-            f"eigenvalue of I - H there {slack[fold]:.1e}, expected at least {LEAST_SLACK:.0e}), so the fit without "
-            "them does not follow from it. Raise alpha, or refit this fold."
+            f"eigenvalue of the residual maker there {slack[fold]:.1e} of its scale, expected at least "
+            f"{LEAST_SLACK:.0e}), so the fit without them does not follow from it. Raise alpha, or refit this fold."
         )
     inverses = _inverse_of_2x2(blocks) if tests.shape[1] == 2 else np.linalg.inv(blocks)
-    operators: NDArray[np.float64] = -(inverses @ residual_maker[tests])  # (fold, test, sample)
+    operators: NDArray[np.float64] = -(inverses @ maker[tests])  # (fold, test, sample)
     operators[np.arange(len(tests))[:, None, None], np.arange(tests.shape[1])[:, None], tests[:, None, :]] = 0.0
     return operators
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import tile_size
 from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre
-from neuroling.numerics.ridge.kernels import centre_gram
+from neuroling.numerics.ridge.kernels import centre_gram, from_contrasts, to_contrasts
 
 PAIRS_AT_ONCE = 128
 """Consecutive pairs of which those with one first sample are taken together; a heuristic."""
@@ -71,15 +71,18 @@ def residual_makers(
     Returns
     -------
     Tensor, shape (alpha, sample, sample)
-        :math:`I - H_\alpha` up to a factor. It is summed from :math:`\alpha / (w + \alpha)`, so that it keeps its
-        digits where the fit nearly interpolates; in the triples' quotients the factor cancels.
+        :math:`I - H_\alpha` up to a factor, which cancels in the triples' quotients. It is summed from
+        :math:`\alpha / (w + \alpha)` over contrasts, so that it keeps its digits where the fit nearly interpolates: its
+        entries are then as small as :math:`\alpha / w`, and what :math:`I - H_\alpha` or a constant direction that
+        cancels would leave of rounding is not.
 
     Raises
     ------
     PenaltyTooSmallError
         If a penalty is below 1.5e-8 of the largest eigenvalue.
     """
-    spectrum, vectors = torch.linalg.eigh(centre_gram(gram))
+    spectrum, vectors = torch.linalg.eigh(to_contrasts(to_contrasts(centre_gram(gram)).T))
+    vectors = from_contrasts(vectors)  # (sample, sample - 1)
     spectrum = spectrum.clamp(min=0)
     if float(np.min(alphas)) <= GRAM_LIMIT * float(spectrum[-1]):
         raise PenaltyTooSmallError(
@@ -87,7 +90,7 @@ def residual_makers(
             f"{float(spectrum[-1]):.1e}; the closed form would lose digits."
         )
     shares = [alpha / (spectrum + alpha) for alpha in np.asarray(alphas, np.float64).tolist()]
-    makers = torch.stack([(vectors * share) @ vectors.T - 1 / len(gram) for share in shares])
+    makers = torch.stack([(vectors * share) @ vectors.T for share in shares])
     return makers / makers.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
 
 

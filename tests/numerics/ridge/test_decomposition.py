@@ -69,30 +69,39 @@ def test_fit_equals_the_normal_equations_primal_or_dual(n, p, log_alpha, seed):
 
 
 @settings(deadline=None, max_examples=40)
-@given(n=st.integers(2, 12), p=st.integers(1, 15), log_alpha=st.floats(-12, 5), seed=st.integers(0, 99))
-def test_hat_matrix_gives_the_fitted_values(n, p, log_alpha, seed):
+@given(n=st.integers(1, 12), p=st.integers(1, 15), log_alpha=st.floats(-12, 5), seed=st.integers(0, 99))
+def test_residual_maker_gives_what_the_fit_leaves_over(n, p, log_alpha, seed):
     X, Y = _data(n, p, seed=seed)
     coef, intercept = ridge.fit_ridge(X, Y, 10**log_alpha)
-    np.testing.assert_allclose(ridge.hat_matrix(X, 10**log_alpha) @ Y, X @ coef + intercept, atol=1e-9)
+    np.testing.assert_allclose(ridge.residual_maker(X, 10**log_alpha) @ Y, Y - (X @ coef + intercept), atol=1e-9)
 
 
-@pytest.mark.parametrize("p", [3, 30])
+@pytest.mark.parametrize("p", [3, 11, 30])
 @pytest.mark.parametrize("alpha", [0.0, 1e-14, 1e-6, 1.0, 1e9])
-def test_rows_of_the_hat_matrix_sum_to_one(p, alpha):
-    np.testing.assert_allclose(ridge.hat_matrix(_data(12, p)[0], alpha).sum(1), 1, atol=1e-12)
+def test_rows_of_the_residual_maker_sum_to_zero(p, alpha):
+    np.testing.assert_allclose(ridge.residual_maker(_data(12, p)[0], alpha).sum(1), 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("p", [3, 30])
-def test_hat_matrix_without_penalty_is_a_projection(p):
-    hat = ridge.hat_matrix(_data(12, p)[0], 0.0)
-    np.testing.assert_allclose(hat @ hat, hat, atol=1e-12)
-    assert np.trace(hat) == pytest.approx(min(p + 1, 12))
+def test_residual_maker_without_penalty_is_a_projection(p):
+    maker = ridge.residual_maker(_data(12, p)[0], 0.0)
+    np.testing.assert_allclose(maker @ maker, maker, atol=1e-12)
+    assert np.trace(maker) == pytest.approx(12 - min(p + 1, 12))
 
 
-def test_hat_matrix_of_nearly_collinear_features_is_a_projection_too():
+def test_residual_maker_of_nearly_collinear_features_is_a_projection_too():
     X = _data(12, 3)[0]
     X = np.hstack([X, X[:, :1] + 1e-6 * _data(12, 1, seed=5)[0]])  # the Gram matrix squares 1e-6 into rounding
-    assert np.trace(ridge.hat_matrix(X, 0.0)) == pytest.approx(5, abs=1e-9)
+    assert np.trace(ridge.residual_maker(X, 0.0)) == pytest.approx(7, abs=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [1e-20, 1e-9])
+def test_residuals_far_smaller_than_the_recording_keep_their_digits(alpha):
+    """Beside alpha, all eigenvalues are large: the residuals are alpha times those of the pseudo-inverse."""
+    X, Y = _data(12, 400)
+    X = X - X.mean(0)
+    truth = np.linalg.pinv(X @ X.T, hermitian=True, rcond=1e-10) @ Y
+    np.testing.assert_allclose(ridge.residual_maker(X, alpha) @ Y / alpha, truth, rtol=1e-10)
 
 
 def test_doubling_the_features_halves_the_weights_at_four_times_the_penalty():

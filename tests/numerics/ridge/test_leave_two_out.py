@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from neuroling.numerics.ridge import leave_two_out as algebra
-from neuroling.numerics.ridge.decomposition import fit_ridge, hat_matrix, prediction_operator
+from neuroling.numerics.ridge.decomposition import fit_ridge, prediction_operator, residual_maker
 
 RNG = np.random.default_rng
 
@@ -19,7 +19,7 @@ def _data(n=9, p=4, v=12, seed=0):
 
 def _operators(X, alpha=1.0):
     pairs = algebra.all_pairs(len(X))
-    return algebra.pair_operators(hat_matrix(X, alpha), pairs), pairs
+    return algebra.pair_operators(residual_maker(X, alpha), pairs), pairs
 
 
 def _refit_and_match(X, Y, pair, alpha, *, centred, targets=slice(None)):
@@ -56,16 +56,26 @@ def test_held_out_operators_equal_fitting_without_the_test_set(n, p, size, log_a
     assume(size < n - 1)
     X, _ = _data(n, p, seed=seed)
     tests = [RNG(seed + k).permutation(n)[:size] for k in range(3)]
-    made = algebra.held_out_operators(hat_matrix(X, 10**log_alpha), tests)
+    made = algebra.held_out_operators(residual_maker(X, 10**log_alpha), tests)
     for test, operator in zip(tests, made, strict=True):
         train = np.setdiff1d(np.arange(n), test)
         np.testing.assert_allclose(operator, prediction_operator(X, 10**log_alpha, train, test), atol=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-15, 1e-9, 1e-6, 1e-3])
+def test_a_fit_that_nearly_interpolates_is_held_out_with_all_its_digits(alpha):
+    X, _ = _data(n=20, p=300)
+    tests = [np.array([0, 1]), np.array([3, 19]), np.array([4, 5, 6])]
+    made = algebra.held_out_operators(residual_maker(X, alpha), tests)
+    for test, operator in zip(tests, made, strict=True):
+        train = np.setdiff1d(np.arange(20), test)
+        np.testing.assert_allclose(operator, prediction_operator(X, alpha, train, test), atol=1e-13)
+
+
 def test_test_sets_of_different_sizes_come_out_in_their_order():
     X, _ = _data()
     tests = [np.array([0]), np.array([5]), np.array([1, 2, 3]), np.array([4])]
-    made = list(algebra.held_out_operators(hat_matrix(X, 1.0), tests))
+    made = list(algebra.held_out_operators(residual_maker(X, 1.0), tests))
     assert [operator.shape for operator in made] == [(1, 9), (1, 9), (3, 9), (1, 9)]
     for test, operator in zip(tests, made, strict=True):
         train = np.setdiff1d(np.arange(9), test)
@@ -76,7 +86,7 @@ def test_many_folds_cross_the_batch_without_a_seam(monkeypatch):
     monkeypatch.setattr(algebra, "FOLDS_AT_ONCE", 4)
     X, _ = _data()
     operators, pairs = _operators(X)
-    np.testing.assert_array_equal(list(algebra.held_out_operators(hat_matrix(X, 1.0), list(pairs))), operators)
+    np.testing.assert_array_equal(list(algebra.held_out_operators(residual_maker(X, 1.0), list(pairs))), operators)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1e-3, 1.0, 1e6])

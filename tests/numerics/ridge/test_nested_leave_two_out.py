@@ -44,6 +44,19 @@ def test_penalties_and_predictions_are_those_of_refits(p, dtype):
         assert predicted.dtype == dtype
 
 
+@pytest.mark.parametrize("least", [1e-2, 1e-4])
+def test_penalties_far_below_all_eigenvalues_cost_no_digits(least):
+    """Fits that nearly interpolate leave residuals of 1e-5 or 1e-7 of the recording, which must not be differences."""
+    X, Y = _data(12, 400)
+    Y = X @ RNG(1).standard_normal((400, 5))  # no noise: the smallest penalty is the best
+    pairs = all_pairs(12)[::9]
+    found = nested_pairs(torch.from_numpy(X @ X.T), Y, pairs, alphas := np.array([least, 1.0]))
+    for pair, (predicted, chosen) in zip(pairs, found, strict=True):
+        train = np.setdiff1d(np.arange(12), pair)
+        slow = [Ridge(alphas[c]).fit(X[train], y[train]).predict(X[pair]) for c, y in zip(chosen, Y.T, strict=True)]
+        np.testing.assert_allclose(predicted.T, slow, rtol=1e-11, atol=1e-11)
+
+
 def test_the_order_of_pairs_and_of_their_samples_changes_nothing():
     X, Y = _data(7, 3)
     gram, pairs = torch.from_numpy(X @ X.T), all_pairs(7)
