@@ -29,6 +29,7 @@ from neuroling import (
     pearson,
     spearman,
 )
+from neuroling.core.times import in_window
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet2018, vanvliet_wordpairs
 from neuroling.n400.alpha import Alpha
@@ -47,7 +48,7 @@ from neuroling.rsa.pairs import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_people.json"
 CHANNELS = ["Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4"]  # centro-parietal, as in wordpairs_eeg
-EPOCH = slice(0.0, 0.72)  # s
+EPOCH = (0.0, 0.72)  # s
 CONSTANTS = (6.0, 8.0, 10.0, 14.0, np.inf)  # T in ticks; the last one is the ERP model
 
 
@@ -130,7 +131,11 @@ def waveforms(
         vanvliet_wordpairs.NAME, vanvliet_wordpairs.load, lambda: vanvliet_wordpairs.twin(rng=seed)
     )
     where = [name for name in CHANNELS if name in recording["channel"]]
-    erps = recording.sel(channel=where, time=EPOCH).mean("channel", keep_attrs=True).drop_vars("association_strength")
+    erps = (
+        in_window(recording.sel(channel=where), EPOCH)
+        .mean("channel", keep_attrs=True)
+        .drop_vars("association_strength")
+    )
     erps = (erps - erps.mean("sample")).assign_attrs(erps.attrs)
     times, unrelated = erps["time"].to_numpy(), (erps["condition"] == "unrelated").to_numpy()
     simulated = {constant: primed(network, constant, unrelated, seed, allow_unlearned) for constant in CONSTANTS}

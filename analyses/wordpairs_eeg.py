@@ -19,6 +19,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from neuroling import Permutation, Result, Stimuli, align, embed_sentences, evaluate, pearson
+from neuroling.core.times import in_window
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet_wordpairs
 from neuroling.evaluation.label_permutation import LabelPermutation
@@ -33,7 +34,7 @@ from neuroling.rsa.similarity import similarity
 
 EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")
-N400 = slice(0.3, 0.5)  # s
+N400, PEAK, BEFORE = (0.3, 0.5), (0.3, 0.4), (-0.16, 0.25)  # s
 WINDOW = 5  # samples of 20 ms
 
 
@@ -49,7 +50,7 @@ def main(
     )
     synthetic = bool(recording.attrs["synthetic"])
     where = [name for name in CENTRO_PARIETAL if name in recording.channel.to_numpy()]
-    amplitude = recording.sel(channel=where, time=N400).mean(["channel", "time"])
+    amplitude = in_window(recording.sel(channel=where), N400).mean(["channel", "time"])
     related = (recording.condition == "related").to_numpy()
     sides = [amplitude.to_numpy()[related], amplitude.to_numpy()[~related]]
     strength = float(pearsonr(amplitude.to_numpy(), recording.association_strength.to_numpy())[0])
@@ -72,15 +73,15 @@ def main(
     )
     clear = null.p_values("max") < 0.05
     related_score = over_time.score.sel(model="condition")
-    late, early = (float(related_score.sel(time=some).mean()) for some in (slice(0.3, 0.4), slice(None, 0.25)))
+    late, early = (float(in_window(related_score, window).mean()) for window in (PEAK, BEFORE))
     lines += [
         f"trial-level RSA of relatedness, {over_time.metric}: {late:.3f} at 300 to 400 ms, {early:.3f} before 250 ms, "
         f"{int(clear.sum())} windows beyond the null of item labels (family-wise)"
     ]
     single = regress_trials(stimuli, recording.sel(channel=where).mean("channel"), n_draws, seed)
     for name, result in single.items():
-        peak = result.score.sel(time=N400)
-        p = result.p_values("max").sel(time=N400)
+        peak = in_window(result.score, N400)
+        p = in_window(result.p_values("max"), N400)
         lines.append(
             f"single trials on {name}: held-out r up to {float(peak.max()):.3f} in the N400, p {float(p.min()):.3f}"
         )

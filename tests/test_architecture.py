@@ -105,9 +105,9 @@ def test_analyses_are_scripts_not_a_package():
     assert [_relative(path) for path in (ROOT / "analyses").rglob("__init__.py")] == []
 
 
-def test_data_are_not_in_the_repository():
+def test_only_the_samples_are_data_in_the_repository():
     heavy = [_relative(path) for path in _tracked() if path.stat().st_size > 1_000_000]
-    assert heavy == []
+    assert [name for name in heavy if not name.startswith("neuroling/data/samples/")] == []
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -219,16 +219,14 @@ def test_links_between_pages_lead_somewhere():
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda path: path.stem)
-def test_decisions_are_short_and_say_what_would_change_them(path):
+def test_decisions_are_short_and_say_when_to_revisit_them(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 40
-    parts = (
-        ("**Context.**", "**Decision.**", "**What it costs.**", "**What would change our mind.**")
-        if int(path.stem[:4]) < 100
-        else ("## Context", "## Decision", "## Consequences", "## When to revisit")
-    )
-    assert [part for part in parts if part not in text] == []
     assert text.startswith(f"# {path.stem[:4]} ")
+    headings = ("## Context", "## Decision", "## Consequences", "## When to revisit")
+    earlier = ("**Context.**", "**Decision.**", "**What it costs.**", "**What would change our mind.**")  # to 0091
+    expected = earlier if int(path.stem[:4]) <= 91 and earlier[0] in text else headings
+    assert [part for part in expected if part not in text] == []
 
 
 def test_every_decision_has_a_number_of_its_own():

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.result import Correction, Result
+from neuroling.core.times import with_shared_times
 
 FEWEST = 5
 """Participants needed for a sign-flip test; fewer have fewer than 32 flips."""
@@ -41,9 +42,10 @@ def difference_of(a: Result, b: Result) -> xr.DataArray:
         raise ValueError(
             f"{which} was computed on synthetic data and the other on people's; they have nothing in common."
         )
+    scores = with_shared_times({"A": a.score, "B": b.score})
     for dim in map(str, a.score.dims):
-        _check_labels(dim, a.score, b.score)
-    return (a.score - b.score).rename("difference")
+        _check_labels(dim, scores["A"], scores["B"])
+    return (scores["A"] - scores["B"]).rename("difference")
 
 
 def _check_labels(dim: str, a: xr.DataArray, b: xr.DataArray) -> None:
@@ -105,7 +107,7 @@ def side_by_side(a: Result, b: Result) -> pd.DataFrame:
     -------
     pandas.DataFrame
     """
-    columns = {"A": a.score, "B": b.score, "difference": difference_of(a, b)}
+    columns = with_shared_times({"A": a.score, "B": b.score, "difference": difference_of(a, b)})
     if not a.score.dims:
         return pd.DataFrame({name: [float(value)] for name, value in columns.items()})
     return (

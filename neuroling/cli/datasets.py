@@ -115,17 +115,20 @@ def at_hand(name: str) -> tuple[str, str]:
 
     Returns
     -------
-    state : {"here", "absent", "damaged"}
-        What was found.
+    state : {"here", "sample", "absent", "damaged"}
+        Complete; only the sample that comes with the package; nothing; or not what the card says.
     where : str
         Its folder, or what is wrong.
     """
+    from neuroling.data.embedded import sample_names, samples_folder
     from neuroling.data.errors import CorruptData, DataNotFound
-    from neuroling.data.fetch import locate
+    from neuroling.data.fetch import locate_complete
 
     try:
-        return "here", str(locate(name))
+        return "here", str(locate_complete(name))
     except DataNotFound as absent:
+        if name in sample_names():
+            return "sample", str(samples_folder() / name)
         return "absent", str(absent)
     except CorruptData as damaged:
         return "damaged", str(damaged)

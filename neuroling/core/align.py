@@ -13,8 +13,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes, targets_of
+from neuroling.core.times import SAMPLE_SHARE
 
 Unit = Literal["sample", "item", "time"]
+
+TIMES = ("onset", "offset", "frame_time")
+"""Sample coordinates that are times, in seconds."""
+
+ROUNDING = 1e-12
+"""Relative difference of two numbers that are one number computed in two ways."""
 
 
 @dataclass(frozen=True)
@@ -372,15 +379,30 @@ def _with_sample_coords(y: xr.DataArray, x: xr.DataArray) -> xr.DataArray:
             continue
         if name not in y.coords:
             y = y.assign_coords({name: coord})
-        elif not y.coords[name].variable.equals(coord.variable):
-            ours, theirs = np.asarray(coord), np.asarray(y.coords[name])
-            where = np.flatnonzero([a != b for a, b in zip(ours.tolist(), theirs.tolist(), strict=True)])[:3]
+            continue
+        ours, theirs = np.asarray(coord), np.asarray(y.coords[name])
+        apart = _apart(str(name), ours, theirs)
+        if apart.any():
+            where, labels = np.flatnonzero(apart)[:3], y.sample.values.tolist()
             raise ValueError(
                 f"coordinate {name!r}: features and recording disagree about it for the same samples, first "
-                f"{[(y.sample.values[i].item(), ours[i].item(), theirs[i].item()) for i in where]} (sample, features, "
+                f"{[(labels[i], ours.tolist()[i], theirs.tolist()[i]) for i in where]} (sample, features, "
                 "recording). Correct one side, or drop it there with .drop_vars."
             )
     return y
+
+
+def _apart(name: str, ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Say where two coordinates of the same samples differ; times by more than a hundredth of a sampling step.
+
+    Other numbers may differ by rounding, and two missing values are alike.
+    """
+    if ours.dtype.kind not in "fiu" or theirs.dtype.kind not in "fiu":
+        return np.array([a != b and not (a != a and b != b) for a, b in zip(ours, theirs, strict=True)], dtype=bool)
+    first, second = ours.astype(np.float64), theirs.astype(np.float64)
+    steps = np.diff(np.unique(second[np.isfinite(second)]))
+    slack = max(SAMPLE_SHARE * float(steps.min(initial=np.inf)), 1e-9) if name in TIMES and len(steps) else 0.0
+    return ~np.isclose(first, second, rtol=ROUNDING, atol=slack, equal_nan=True)
 
 
 def _unit(y: xr.DataArray) -> Unit:

@@ -1,4 +1,4 @@
-"""Real data where they can be had, the synthetic twin where not, and one line that says which."""
+"""Real data where they can be had, else the sample in the package, else synthetic data; one line says which."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from neuroling.data.embedded import sample
 from neuroling.data.errors import DataNotFound
-from neuroling.data.fetch import fetch, locate
+from neuroling.data.fetch import fetch, locate_complete
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ Loaded = TypeVar("Loaded")
 
 
 def real_or_twin(name: str, load: Callable[[Path], Loaded], twin: Callable[[], Loaded]) -> Loaded:
-    """Load a data set from where it lies, else download it, else make its twin.
+    """Load a data set from where it lies, else its sample, else download it, else make synthetic data in its layout.
 
     Parameters
     ----------
@@ -48,6 +49,6 @@ def real_or_twin(name: str, load: Callable[[Path], Loaded], twin: Callable[[], L
 
 def _find(name: str) -> Path:
     try:
-        return locate(name)
+        return locate_complete(name)
     except DataNotFound:
-        return fetch(name)
+        return sample(name) or fetch(name)

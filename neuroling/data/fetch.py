@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from neuroling.data.archives import unpack
 from neuroling.data.cards import Card, CardFile, card, root
+from neuroling.data.embedded import sample
 from neuroling.data.errors import CorruptData, DataNotFound
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def locate(name: str, files: Collection[str] | None = None) -> Path:
     """Find the folder of a data set and check what lies in it.
 
     Looked at, in this order: ``$NEUROLING_DATA/NAME``; ``../shared/data/NAME`` beside a working tree of the package;
-    the user's cache, where :func:`fetch` puts it. A folder that is laid out as the card says is taken as it is.
+    the user's cache, where :func:`fetch` puts it; the sample that comes with the package
+    (:mod:`neuroling.data.embedded`), which is logged in one line. A folder laid out as the card says is used as it is.
 
     Parameters
     ----------
@@ -51,16 +53,49 @@ def locate(name: str, files: Collection[str] | None = None) -> Path:
     CorruptData
         If the first place that has them all holds a file of another size or checksum than the card says.
     """
-    entry = card(name)
-    needed = _needed(entry, files)
-    looked = []
+    complete, looked = _complete(name, files)
+    if complete is not None:
+        return complete
+    embedded = sample(name, [file.path for file in _needed(card(name), files)])
+    if embedded is not None:
+        return embedded
+    raise DataNotFound(f"{name}: not found; looked at {', '.join(looked)}. {_how_to_get(card(name))}")
+
+
+def locate_complete(name: str, files: Collection[str] | None = None) -> Path:
+    """Find the folder of a complete data set; samples that come with the package do not count.
+
+    Parameters
+    ----------
+    name, files
+        As in :func:`locate`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    DataNotFound, CorruptData
+        As in :func:`locate`.
+    """
+    complete, looked = _complete(name, files)
+    if complete is None:
+        raise DataNotFound(f"{name}: not found; looked at {', '.join(looked)}. {_how_to_get(card(name))}")
+    return complete
+
+
+def _complete(name: str, files: Collection[str] | None) -> tuple[Path | None, list[str]]:
+    """Find the first folder that has all needed files, and say what was looked at."""
+    needed = _needed(card(name), files)
+    looked: list[str] = []
     for folder in _places(name):
         missing = [file.path for file in needed if not (folder / file.path).is_file()]
         if not missing:
             _check_files(folder, needed, ALWAYS_HASHED)
-            return folder
+            return folder, looked
         looked.append(f"{folder} ({'no such folder' if not folder.is_dir() else f'lacks {missing[0]}'})")
-    raise DataNotFound(f"{name}: not found; looked at {', '.join(looked)}. {_how_to_get(entry)}")
+    return None, looked
 
 
 def fetch(name: str) -> Path:

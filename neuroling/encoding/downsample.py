@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from neuroling.encoding.event_timing import checked_frames, checked_onsets, warn_of_strays
+from neuroling.encoding.event_timing import ROUNDING, checked_frames, checked_onsets, warn_of_strays
 from neuroling.numerics.lanczos import lanczos_weights
 
 By = Literal["lanczos", "mean", "last", "sum"]
@@ -106,7 +106,7 @@ def to_volumes(
 
 def _bins(onsets: NDArray[np.float64], frames: NDArray[np.float64], step: float, by: str) -> csr_array:
     """Weights of the words in each volume, shape (volume, word)."""
-    edges = np.append(frames, frames[-1] + step)
+    edges = np.append(frames, frames[-1] + step) - ROUNDING * step  # a word at a frame time begins in that volume
     volume = np.searchsorted(edges, onsets, side="right") - 1
     word = np.flatnonzero((volume >= 0) & (volume < len(frames)))
     volume = volume[word]

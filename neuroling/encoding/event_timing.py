@@ -14,6 +14,9 @@ LONGEST_TR = 30.0
 TR_JITTER = 0.01
 """Departure of a frame from a regular grid that is tolerated, as a share of the repetition time."""
 
+ROUNDING = 1e-6
+"""Share of the repetition time by which an onset may miss a frame time and still be at it: rounding."""
+
 
 def checked_frames(frame_times: ArrayLike) -> NDArray[np.float64]:
     """Refuse times that are not those of the volumes of one run.
@@ -124,8 +127,9 @@ def warn_of_strays(
     reach_s : float
         How long before the first volume a word still counts, in seconds.
     """
-    end = frames[-1] + (frames[1] - frames[0])
-    stray = np.flatnonzero((onsets >= end) | (onsets < frames[0] - reach_s))
+    step = frames[1] - frames[0]
+    end = frames[-1] + step - ROUNDING * step
+    stray = np.flatnonzero((onsets >= end) | (onsets < frames[0] - reach_s - ROUNDING * step))
     if len(stray):
         words = (features.sample.values if "sample" in features.coords else np.arange(len(onsets)))[stray[:5]]
         warnings.warn(

@@ -10,6 +10,7 @@ import xarray as xr
 
 from neuroling.core.axes import check_axes
 from neuroling.core.result import Result
+from neuroling.core.times import with_shared_times
 
 
 def combine(results: Mapping[str, Result], dim: str) -> Result:
@@ -48,6 +49,8 @@ def combine(results: Mapping[str, Result], dim: str) -> Result:
         raise TypeError(f"results: got {foreign}; expected a Result for every label.")
     if not results:
         raise ValueError("results: none given; expected a mapping such as {'P1': result, …}.")
+    with_times = with_shared_times({label: result.data for label, result in results.items()})
+    results = {label: replace(results[label], data=data) for label, data in with_times.items()}
     _check_alike(results, dim)
     joined = {}
     for name in next(iter(results.values())).data.data_vars:

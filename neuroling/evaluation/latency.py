@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.times import rows_in_window, times_of
+
 Array = NDArray[np.floating[Any]]
 Find = Callable[[Array, Array], Array]
 
@@ -172,13 +174,8 @@ def _checked(
         raise ValueError(f"level: got {level}; expected between 0.5 and 1, such as 0.95.")
     if n_draws < 100:
         raise ValueError(f"n_draws: got {n_draws}; an interval needs at least 100.")
-    times = np.asarray(scores.time, dtype=np.float64)
-    inside = (times >= window[0]) & (times <= window[1])
-    if window[0] < times[0] - 1e-9 or window[1] > times[-1] + 1e-9 or inside.sum() < 3:
-        raise ValueError(
-            f"window: {window} holds {int(inside.sum())} of the times from {times[0]:g} to {times[-1]:g}; expected at "
-            "least 3, all inside the epoch."
-        )
+    times = times_of(scores)
+    inside = rows_in_window(times, window, at_least=3)
     values = scores.transpose(axis, "time").values[:, inside]
     if not np.isfinite(values).all():
         raise ValueError(f"scores: {int((~np.isfinite(values)).sum())} are NaN; leave those participants out first.")

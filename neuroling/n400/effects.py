@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.core.times import Window
 from neuroling.n400 import experiments
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.lexicon import KNOWN, Lexicon
 from neuroling.n400.linking_hypotheses import LINKS, Link, semantic_activation
-from neuroling.n400.measures import Window, fwhm_window, mean_amplitude
+from neuroling.n400.measures import fwhm_window, mean_amplitude
 from neuroling.n400.network import Network
 from neuroling.n400.simulate import simulate_links
 from neuroling.numerics.statistics.mixed_model import RandomTerm, fit_reml

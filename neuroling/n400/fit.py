@@ -20,6 +20,8 @@ from scipy import optimize
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from neuroling.core.times import same_times
+
 Array = NDArray[np.float64]
 
 N_GRID = 24
@@ -367,7 +369,7 @@ def simulated_features(recordings: dict[Any, xr.DataArray]) -> xr.DataArray:
     means = {key: recording.mean("repeat") for key, recording in recordings.items()}
     first = next(iter(means.values()))
     for key, mean in means.items():
-        if not mean["sample"].equals(first["sample"]) or not mean["time"].equals(first["time"]):
+        if not mean["sample"].equals(first["sample"]) or not same_times(mean["time"], first["time"]):
             raise ValueError(f"recordings: {key!r} has other trials or times than the first one.")
     values = np.concatenate([np.asarray(mean.transpose("sample", "time")) for mean in means.values()], axis=1)
     names = [f"{key}, {tick}" for key in means for tick in range(first.sizes["time"])]

@@ -14,8 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import signal
 
-Window = tuple[float, float]
-"""First and last second, both included."""
+from neuroling.core.times import Window, in_window, sample_step, times_of
 
 Method = Literal["welch", "multitaper", "periodogram"]
 
@@ -47,43 +46,6 @@ def mean_amplitude(recording: xr.DataArray, window: Window = N400_WINDOW) -> xr.
     2.0
     """
     return in_window(recording, window).mean("time", keep_attrs=True)
-
-
-def in_window(recording: xr.DataArray, window: Window) -> xr.DataArray:
-    r"""Cut out a window.
-
-    Parameters
-    ----------
-    recording : xarray.DataArray, dims (\*, time)
-        ERPs.
-    window : tuple of float
-        First and last second.
-
-    Returns
-    -------
-    xarray.DataArray, dims (\*, time)
-
-    Raises
-    ------
-    ValueError
-        If there is no time axis, the window is empty, reversed, or reaches out of the epoch.
-    """
-    times = _times(recording)
-    start, stop = window
-    if not (np.isfinite(start) and np.isfinite(stop) and start <= stop):
-        raise ValueError(f"window: got {window}; expected two finite numbers of seconds, the earlier first.")
-    half = 0.5 * _step(times)
-    if start < times[0] - half or stop > times[-1] + half:
-        raise ValueError(
-            f"window: {start:.3f} to {stop:.3f} s reaches out of the epoch, {times[0]:.3f} to {times[-1]:.3f} s."
-        )
-    slack = 1e-6 * _step(times)
-    inside = (times >= start - slack) & (times <= stop + slack)
-    if not inside.any():
-        raise ValueError(
-            f"window: no time point between {start:.3f} and {stop:.3f} s; they are {2 * half:.3f} s apart."
-        )
-    return recording.isel(time=np.flatnonzero(inside))
 
 
 def fwhm_window(
@@ -315,7 +277,7 @@ def spectrum(
         Frequencies in Hz; power in squared units per Hz, or a share.
     """
     times = _times(recording)
-    rate = 1 / _step(times)
+    rate = 1 / sample_step(times)
     if not np.allclose(np.diff(times), 1 / rate, rtol=1e-4):
         raise ValueError("time: not at a constant rate; resample first.")
     axis = recording.dims.index("time")
@@ -355,7 +317,7 @@ def band_power(spectra: xr.DataArray, bands: Mapping[str, Window] = BANDS) -> xr
         if len(inside) == 0:
             raise ValueError(
                 f"bands: {name!r} ({low} to {high} Hz) holds none of the frequencies, {frequencies[0]:.2f} to "
-                f"{frequencies[-1]:.2f} Hz in steps of {_step(frequencies):.2f} Hz."
+                f"{frequencies[-1]:.2f} Hz in steps of {sample_step(frequencies):.2f} Hz."
             )
         summed[name] = spectra.isel(frequency=inside).sum("frequency", keep_attrs=True)
     return xr.Dataset(summed)
@@ -382,18 +344,10 @@ def _power(
 
 
 def _times(recording: xr.DataArray) -> NDArray[np.float64]:
-    if not isinstance(recording, xr.DataArray):
-        raise TypeError(f"recording: got {type(recording).__name__}; expected an xarray.DataArray with a 'time' axis.")
-    if "time" not in recording.dims or "time" not in recording.coords:
-        raise ValueError(f"recording: axes {recording.dims} have no 'time' in seconds; expected one.")
-    times = np.asarray(recording["time"], dtype=np.float64)
-    if len(times) < 2 or not (np.diff(times) > 0).all():
+    times = times_of(recording)
+    if len(times) < 2:
         raise ValueError(f"time: {len(times)} points; expected at least two, growing.")
     return times
-
-
-def _step(points: NDArray[np.float64]) -> float:
-    return float(np.median(np.diff(points)))
 
 
 def _sign(polarity: str) -> float:

@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from neuroling.n400.measures import Window, mean_amplitude, rebound, spectrum
+from neuroling.core.times import Window, since
+from neuroling.n400.measures import mean_amplitude, rebound, spectrum
 
 ONSET_TICK = 20
 WINDOW_TICKS = (26, 31)
@@ -199,7 +200,7 @@ def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataAr
     if not chosen.any():
         raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
     mean = recording.isel(sample=np.flatnonzero(chosen)).mean(["sample", "repeat"])
-    return mean.isel(time=np.flatnonzero(np.asarray(mean["time"]) > -1e-9))  # from the onset of the target
+    return since(mean)  # from the onset of the target
 
 
 def _rebounds(ours: Mapping[str, xr.DataArray], theirs: Mapping[str, xr.DataArray]) -> dict[str, float]:

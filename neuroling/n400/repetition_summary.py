@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
+from neuroling.core.times import since
 from neuroling.n400.effects import first_window
 from neuroling.n400.measures import BANDS, Method, band_power, count_peaks, rebound, spectrum
 
@@ -65,7 +66,7 @@ def shape_table(recording: xr.DataArray) -> pd.DataFrame:
         )
         for name in ("new", "repeated")
     }
-    after = {name: curve.isel(time=np.flatnonzero(np.asarray(curve["time"]) > -1e-9)) for name, curve in rows.items()}
+    after = {name: since(curve) for name, curve in rows.items()}
     new = after["new"]
     top = int(np.argmax(new.to_numpy()))
     start, stop = first_window(recording)
@@ -134,7 +135,7 @@ def band_table(recording: xr.DataArray, *, method: Method = "periodogram") -> pd
         One row a type and condition: shares of the power of its mean response from the onset of the target on, in each
         band of :data:`~neuroling.n400.measures.BANDS` that holds a frequency, and at 0 Hz (``constant``).
     """
-    after = recording.isel(time=np.flatnonzero(np.asarray(recording["time"]) > -1e-9)).mean("repeat")
+    after = since(recording).mean("repeat")
     rows = []
     labels = list(
         zip(np.asarray(recording["kind"]).astype(str), np.asarray(recording["condition"]).astype(str), strict=True)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.n400.measures import Window, spectrum
+from neuroling.core.times import Window, since
+from neuroling.n400.measures import spectrum
 from neuroling.report.figures import DOTS_PER_INCH, INK, SERIES
 
 if TYPE_CHECKING:
@@ -350,7 +351,7 @@ def _draw_time(ax: Axes, recording: xr.DataArray, kinds: Sequence[str], window: 
 
 def _draw_frequency(ax: Axes, recording: xr.DataArray, kinds: Sequence[str]) -> None:
     for kind, condition, curve in _curves(recording, kinds):
-        power = spectrum(curve.sel(time=slice(-1e-9, None)), relative=True)
+        power = spectrum(since(curve), relative=True)
         ax.plot(power["frequency"], 100 * power, **_style(kind, kinds, condition), marker="o", markersize=3)
     ax.set_ylabel("power (% of all)")
     _tidy(ax)

@@ -61,8 +61,8 @@ def test_absent_and_damaged_data_are_told_apart(monkeypatch, outcome, state):
     def locate(name: str) -> None:
         raise outcome
 
-    monkeypatch.setattr(fetching, "locate", locate)
-    assert datasets.at_hand("neurosynth_v7")[0] == state
+    monkeypatch.setattr(fetching, "locate_complete", locate)
+    assert datasets.at_hand("jsts_ja")[0] == state
 
 
 def test_an_unknown_size_is_said_to_be_unknown():

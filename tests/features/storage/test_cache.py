@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroling.features.storage.cache import content_key, remember
 from neuroling.features.storage import cache
+from neuroling.features.storage.cache import content_key, remember
 
 VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
 PARTS = {"step": "test", "texts": ["a", "b"]}
