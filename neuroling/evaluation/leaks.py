@@ -254,8 +254,8 @@ def _leave_one_out_in_time(data: Aligned, model: Predictor) -> Leak | None:
     return Leak(
         "leave-one-out-in-time",
         f"model: {type(final).__name__} chooses alpha by leaving out single samples, and these are consecutive in "
-        "time, so that their neighbours give them away and alpha comes out too small. Use RidgeCV with contiguous or grouped "
-        "folds, or pass allow_leakage='reason' to evaluate.",
+        "time, so that their neighbours give them away and alpha comes out too small. Use RidgeCV with contiguous or "
+        "grouped folds, or pass allow_leakage='reason' to evaluate.",
     )
 
 
