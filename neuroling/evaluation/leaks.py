@@ -2,9 +2,9 @@
 
 Labels can say that samples belong together (``group``, ``time_index``), and :mod:`neuroling.evaluation.splits` refuses
 splits that tear them apart. Where nobody has written such labels, the same leaks show in the values: the same features
-on both sides of a split, the same recording on both sides, or rows that resemble their neighbours where neighbours stand
-on different sides. Every check here is a heuristic. It looks at no more than a few hundred test samples and sixteen
-random projections, so that it costs milliseconds.
+on both sides of a split, the same recording on both sides, or rows that resemble their neighbours where neighbours
+stand on different sides. Every check here is a heuristic. It looks at no more than a few hundred test samples and
+sixteen random projections, so that it costs milliseconds.
 """
 
 from __future__ import annotations
