@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.bands import Bands as FeatureSpaces
+from neuroling.core.bands import band_columns
 from neuroling.encoding.band_search import BandSearch, DirichletSearch
+from neuroling.encoding.gate import features_to_predict, in_own_units
 from neuroling.encoding.ridge import Linear
-from neuroling.encoding.validation import (
-    ALPHAS,
-    FLOATS,
-    CrossValidated,
-    columns,
-    name_some,
-    of_usable,
-    spread,
-    widened,
-)
+from neuroling.encoding.validation import ALPHAS, CrossValidated, of_usable, spread, warn_at_edge
 from neuroling.numerics.device import resolve_device
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.banded import Bands, fit_bands
@@ -28,8 +22,6 @@ from neuroling.numerics.ridge.decomposition import predict_ridge
 
 AT_ONCE = 256
 """Targets whose weights are widened to float64 at a time; a heuristic."""
-
-Columns = slice | Sequence[int] | NDArray[np.integer]
 
 
 class BandedRidgeCV(CrossValidated, Linear):
@@ -94,7 +86,7 @@ class BandedRidgeCV(CrossValidated, Linear):
 
     def __init__(
         self,
-        bands: Mapping[str, Columns] | Iterable[tuple[str, Columns]] | Sequence[str] | None = None,
+        bands: FeatureSpaces | None = None,
         alphas: Sequence[float] = ALPHAS,
         *,
         search: BandSearch | None = None,
@@ -133,10 +125,11 @@ class BandedRidgeCV(CrossValidated, Linear):
             Itself.
         """
         alphas, limits = self._checked_alphas(), self._limits()
-        features, y = self._validated(X, y, n_least=2)
+        features, y, n_axes, groups, _ = self._read(X, y, groups)
         spaces = band_columns(self.bands, features.shape[1])
-        folds, usable = self._inner_folds(features, y, groups), self._usable(columns(y))
-        targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
+        folds, (usable, _, largest) = self._inner_folds(features, y, groups), self._usable(y)
+        values, units = in_own_units(of_usable(y, usable), largest[usable])
+        targets = Targets(values, resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
         found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
         coef, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near, found.kept)
@@ -145,10 +138,11 @@ class BandedRidgeCV(CrossValidated, Linear):
         for start in range(0, len(intercept), AT_ONCE):
             tile = slice(start, start + AT_ONCE)
             intercept[tile] = mean[tile] - self.feature_means_ @ coef[:, tile]  # in float64
-        self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
+        self._store(spread(units.back(coef), usable), spread(units.back(intercept), usable), n_axes)
         self.band_names_ = list(spaces)
         self._bands = spaces
-        self._store_search(found, usable, y.ndim, alphas)
+        self._store_search(found, usable, n_axes, alphas)
+        warn_at_edge(alphas, found.alphas, np.nanmax(found.scores, 0, initial=-np.inf))
         return self
 
     def _store_search(self, found: Any, usable: NDArray[np.bool_], n_axes: int, alphas: NDArray[np.float64]) -> None:
@@ -178,7 +172,7 @@ class BandedRidgeCV(CrossValidated, Linear):
             In the order of ``band_names_``.
         """
         check_is_fitted(self)
-        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        features = features_to_predict(self, X)
         coef, device = np.atleast_2d(self.coef_).T, resolve_device(self.device)
         nothing = np.zeros(coef.shape[1], coef.dtype)
         parts = [
@@ -187,73 +181,3 @@ class BandedRidgeCV(CrossValidated, Linear):
         ]
         contributions = np.stack(parts)  # (band, sample, target)
         return contributions if self.coef_.ndim == 2 else contributions[..., 0]
-
-
-def band_columns(
-    bands: Mapping[str, Columns] | Iterable[tuple[str, Columns]] | Sequence[str] | None, n_features: int
-) -> dict[str, NDArray[np.intp]]:
-    """Find the columns of every feature space, and refuse what is not one.
-
-    Parameters
-    ----------
-    bands : mapping, sequence of (name, columns), sequence of labels, or None
-        As in :class:`BandedRidgeCV`.
-    n_features : int
-        Number of columns there are.
-
-    Returns
-    -------
-    dict of str to ndarray of int
-
-    Raises
-    ------
-    ValueError
-        If a name is given twice, a space has no columns, or a column has no space or two.
-
-    Examples
-    --------
-    >>> {name: rows.tolist() for name, rows in band_columns(["a", "b", "a"], 3).items()}
-    {'a': [0, 2], 'b': [1]}
-    """
-    if bands is None:
-        return {"all": np.arange(n_features)}
-    named = _named_columns(bands, n_features)
-    names = [name for name, _ in named]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"bands: {', '.join(map(repr, twice))} named more than once; expected a name for every space.")
-    found = {name: np.arange(n_features)[chosen] for name, chosen in named}
-    empty = [name for name, chosen in found.items() if len(chosen) == 0]
-    if empty or not found:
-        raise ValueError(f"bands: {', '.join(map(repr, empty)) or 'no space'} has no columns of the {n_features} in X.")
-    _check_cover(found, n_features)
-    return found
-
-
-def _named_columns(bands: Any, n_features: int) -> list[tuple[str, Any]]:
-    """Names with columns, in their order."""
-    if isinstance(bands, Mapping):
-        return list(bands.items())
-    listed = list(bands)
-    if listed and all(isinstance(entry, tuple) and len(entry) == 2 for entry in listed):
-        return listed
-    if len(listed) != n_features:
-        raise ValueError(
-            f"bands: got {len(listed)} labels for {n_features} columns of X; expected one label per column."
-        )
-    labels = np.array(listed)
-    return [(str(name), np.flatnonzero(labels == name)) for name in dict.fromkeys(listed)]
-
-
-def _check_cover(found: Mapping[str, NDArray[np.intp]], n_features: int) -> None:
-    """Refuse columns with no space, or with two."""
-    times = np.bincount(np.concatenate(list(found.values())), minlength=n_features)
-    if (times > 1).any():
-        shared = np.flatnonzero(times > 1)
-        raise ValueError(f"bands: {len(shared)} columns are in more than one space ({name_some(shared)}).")
-    if (times == 0).any():
-        left = np.flatnonzero(times == 0)
-        raise ValueError(
-            f"bands: {len(left)} of {n_features} columns of X are in no space ({name_some(left)}); name them or "
-            "remove them."
-        )

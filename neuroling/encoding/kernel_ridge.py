@@ -9,17 +9,18 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from neuroling.encoding.gate import features_to_predict, in_own_units
 from neuroling.encoding.validation import (
     ALPHAS,
-    FLOATS,
     CrossValidated,
     best_penalties,
     columns,
     of_usable,
+    one_step_in,
     spread,
-    widened,
+    warn_at_edge,
 )
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import TILE_TARGETS, Targets
@@ -128,20 +129,23 @@ class KernelRidgeCV(CrossValidated):
             Itself.
         """
         alphas, limits = self._checked_alphas(), self._limits()
-        features, y = self._validated(X, y, n_least=2)
+        features, y, n_axes, groups, _ = self._read(X, y, groups)
         kernel, folds = self._kernel(features.shape[1]), self._inner_folds(features, y, groups)
-        usable, device = self._usable(columns(y)), resolve_device(self.device)
-        targets = Targets(of_usable(columns(y), usable), device, limits)
+        (usable, _, largest), device = self._usable(y), resolve_device(self.device)
+        values, units = in_own_units(of_usable(y, usable), largest[usable])
+        targets = Targets(values, device, limits)
         design = Design.of_kernel(kernel, to_tensor(features, device))
         scores, kept = cv_fit(design, targets, folds, alphas)
         chosen = best_penalties(alphas, scores)
         dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
         offset = mean if design.features is not None else mean - _at_the_mean_sample(design, dual)
-        self._store(spread(dual, usable), spread(offset.astype(dual.dtype), usable), y.ndim)
+        intercept = units.back(offset.astype(dual.dtype))
+        self._store(spread(units.back(dual), usable), spread(intercept, usable), n_axes)
         self.X_fit_ = features
         self.cv_scores_ = spread(scores, usable)
         self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
-        self.alpha_ = spread(chosen, usable) if y.ndim == 2 else float(chosen[0])
+        self.alpha_ = spread(chosen, usable) if n_axes == 2 else float(chosen[0])
+        warn_at_edge(alphas, chosen, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, chosen, scores))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating]:
@@ -158,7 +162,7 @@ class KernelRidgeCV(CrossValidated):
             As the targets had at ``fit``, in their dtype.
         """
         check_is_fitted(self)
-        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        features = features_to_predict(self, X)
         device = resolve_device(self.device)
         seen, new = (to_tensor(rows, device, torch.float64) for rows in (self.X_fit_, features))
         dual = to_tensor(columns(self.dual_coef_), device)

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
-from sklearn.utils.validation import check_X_y
 
+from neuroling.encoding.gate import check_training_sets, features_and_targets, in_own_units, usable_targets
 from neuroling.encoding.ridge import RidgeCV, is_partition
-from neuroling.encoding.validation import ALPHAS, FLOATS, Splits, columns, floating
+from neuroling.encoding.validation import ALPHAS, Splits
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.nested_leave_two_out import PenaltyTooSmallError, nested_pairs
@@ -89,12 +89,12 @@ class LeaveOneOutRidgeCV(RidgeCV):
             One prediction per split, in their order.
         """
         alphas = self._checked_alphas()
-        features, targets = check_X_y(X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
-        targets = floating(targets, features.dtype)
-        for predicted in self._from_triples(features, columns(targets), splits, alphas) or self._refits(
-            features, columns(targets), splits
-        ):
-            yield predicted if targets.ndim == 2 else predicted[:, 0]
+        features, targets, n_axes, _, _ = features_and_targets(self, X, y, purpose="held_out")
+        check_training_sets(splits)
+        scaled, units = in_own_units(targets, usable_targets(targets).largest)
+        for predicted in self._from_triples(features, scaled, splits, alphas) or self._refits(features, scaled, splits):
+            found = units.back(predicted)
+            yield found if n_axes == 2 else found[:, 0]
 
     def _from_triples(
         self, X: NDArray[np.floating], Y: NDArray[np.floating], splits: Splits, alphas: NDArray[np.float64]

@@ -9,11 +9,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.notices import without
+from neuroling.encoding.gate import features_to_predict
 from neuroling.encoding.kernel_ridge import checked_kernel
 from neuroling.encoding.ridge import RidgeCV
-from neuroling.encoding.validation import ALPHAS, FLOATS, CrossValidated, widened
+from neuroling.encoding.validation import ALPHAS, CrossValidated
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.ridge.kernels import Polynomial, RadialBasis
 from neuroling.numerics.ridge.random_features import FourierFeatures, SketchFeatures
@@ -50,7 +52,7 @@ class RandomFeatureRidgeCV(CrossValidated):
         The map that was drawn.
     ridge_ : RidgeCV
         The model of the mapped features.
-    alpha_, cv_scores_, share_at_edge_
+    alpha_, cv_scores_, share_at_edge_, constant_targets_, unusable_targets_
         As in :class:`neuroling.RidgeCV`.
     n_features_in_ : int
         Number of features seen at ``fit``.
@@ -114,19 +116,21 @@ class RandomFeatureRidgeCV(CrossValidated):
         RandomFeatureRidgeCV
             Itself.
         """
-        features, targets = self._validated(X, y, n_least=2)
+        features, targets, n_axes, groups, _ = self._read(X, y, groups)
         self.features_ = self._draw(features.shape[1])
-        self.ridge_ = RidgeCV(
-            self.alphas,
-            folds=self.folds,
-            batch_targets=self.batch_targets,
-            max_memory=self.max_memory,
-            targets_on_device=self.targets_on_device,
-            unusable_targets=self.unusable_targets,
-            device=self.device,
-        ).fit(self._mapped(features), targets, groups)
+        with without("constant-features"):  # of random features, which say nothing about X
+            self.ridge_ = RidgeCV(
+                self.alphas,
+                folds=self.folds,
+                batch_targets=self.batch_targets,
+                max_memory=self.max_memory,
+                targets_on_device=self.targets_on_device,
+                unusable_targets=self.unusable_targets,
+                device=self.device,
+            ).fit(self._mapped(features), targets if n_axes == 2 else targets[:, 0], groups)
         self.alpha_, self.cv_scores_ = self.ridge_.alpha_, self.ridge_.cv_scores_
         self.share_at_edge_ = self.ridge_.share_at_edge_
+        self.constant_targets_, self.unusable_targets_ = self.ridge_.constant_targets_, self.ridge_.unusable_targets_
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating]:
@@ -143,7 +147,7 @@ class RandomFeatureRidgeCV(CrossValidated):
             As the targets had at ``fit``, in their dtype.
         """
         check_is_fitted(self)
-        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        features = features_to_predict(self, X)
         predicted: NDArray[np.floating] = self.ridge_.predict(self._mapped(features))
         return predicted
 

@@ -8,23 +8,27 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from neuroling.core.protocols import LinearPart
+from neuroling.encoding.gate import (
+    check_training_sets,
+    features_and_targets,
+    features_to_predict,
+    in_own_units,
+    usable_targets,
+)
 from neuroling.encoding.linear_parts import parts_of_penalties
 from neuroling.encoding.validation import (
     ALPHAS,
-    FLOATS,
     CrossValidated,
     ManyTargets,
     Splits,
     best_penalties,
-    columns,
-    floating,
     of_usable,
+    one_step_in,
     spread,
-    widened,
+    warn_at_edge,
 )
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
@@ -53,6 +57,8 @@ class Linear(ManyTargets):
     intercept_: NDArray[np.floating] | np.floating[Any]
 
     def _store(self, coef: NDArray[np.floating], intercept: NDArray[np.floating], n_axes: int) -> None:
+        kind = np.result_type(coef, intercept)  # one of them may have needed float64
+        coef, intercept = coef.astype(kind, copy=False), intercept.astype(kind, copy=False)
         self.coef_ = coef.T if n_axes == 2 else coef[:, 0]  # (target, feature) or (feature,)
         self.intercept_ = intercept if n_axes == 2 else intercept[0]  # (target,) or scalar
 
@@ -70,7 +76,7 @@ class Linear(ManyTargets):
             As the targets had at ``fit``, in their dtype.
         """
         check_is_fitted(self)
-        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        features = features_to_predict(self, X)
         coef, intercept = np.atleast_2d(self.coef_).T, np.atleast_1d(self.intercept_)
         predicted = predict_ridge(features, coef, intercept, device=resolve_device(self.device))  # (sample, target)
         return predicted if self.coef_.ndim == 2 else predicted[:, 0]
@@ -129,9 +135,12 @@ class Ridge(Linear):
             Itself.
         """
         alpha = self._checked_alpha()
-        features, targets = self._validated(X, y, n_least=1)
-        fitted = fit_ridge(features, _finite(columns(targets)), alpha, device=resolve_device(self.device))
-        self._store(*fitted, targets.ndim)
+        checked = self._read(X, y)
+        usable = usable_targets(checked.targets)
+        self.constant_targets_ = usable.constant
+        targets, units = in_own_units(checked.targets, usable.largest)
+        coef, intercept = fit_ridge(checked.features, targets, alpha, device=resolve_device(self.device))
+        self._store(units.back(coef), units.back(intercept), checked.n_axes)
         return self
 
     def held_out(self, X: ArrayLike, y: ArrayLike, splits: Splits) -> Iterator[NDArray[np.floating]]:
@@ -156,11 +165,13 @@ class Ridge(Linear):
             One prediction per split, in their order.
         """
         alpha = self._checked_alpha()
-        features, targets = check_X_y(X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
-        flat = columns(floating(targets, features.dtype))  # (sample, target)
-        operators = _operators(features, alpha, splits)
-        for predicted in apply_operators(operators, flat, device=resolve_device(self.device)):
-            yield predicted if targets.ndim == 2 else predicted[:, 0]
+        checked = features_and_targets(self, X, y, purpose="held_out")
+        check_training_sets(splits)
+        targets, units = in_own_units(checked.targets, usable_targets(checked.targets).largest)
+        operators = _operators(checked.features, alpha, splits)
+        for scaled in apply_operators(operators, targets, device=resolve_device(self.device)):
+            predicted = units.back(scaled)
+            yield predicted if checked.n_axes == 2 else predicted[:, 0]
 
     def held_out_operators(self, X: NDArray[np.floating], splits: Splits) -> Iterator[NDArray[np.float64]]:
         """Give the matrices that take a recording to its held-out predictions, whatever the recording.
@@ -308,23 +319,26 @@ class RidgeCV(CrossValidated, Linear):
             Itself.
         """
         alphas, limits = self._checked_alphas(), self._limits()
-        features, y = self._validated(X, y, n_least=2)
+        features, y, n_axes, groups, _ = self._read(X, y, groups)
         folds = self._inner_folds(features, y, groups)
-        usable = self._usable(columns(y))
-        targets = Targets(of_usable(columns(y), usable), resolve_device(self.device), limits)
+        usable, _, largest = self._usable(y)
+        values, units = in_own_units(of_usable(y, usable), largest[usable])
+        targets = Targets(values, resolve_device(self.device), limits)
         design = Design.linear(to_tensor(features, targets.device))
         wide = design.gram is not None
         scores, kept = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
         chosen = self._choose(alphas, scores)  # (usable target,)
         if wide and chosen.min() > GRAM_LIMIT * design.trace():
             dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
-            self._store_samples(features, spread(dual, usable), spread(mean, usable), y.ndim)
+            self._store_samples(features, spread(units.back(dual), usable), spread(units.back(mean), usable), n_axes)
         else:
             coef, intercept = fit_linear(features, targets, chosen)
-            self._store(spread(coef, usable), spread(intercept, usable), y.ndim)
+            self._store(spread(units.back(coef), usable), spread(units.back(intercept), usable), n_axes)
         self.cv_scores_ = spread(scores, usable)
         self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
-        self.alpha_ = spread(chosen, usable) if y.ndim == 2 and self.alpha_per_target else float(chosen[0])
+        self.alpha_ = spread(chosen, usable) if n_axes == 2 and self.alpha_per_target else float(chosen[0])
+        if self.alpha_per_target:
+            warn_at_edge(alphas, chosen, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, chosen, scores))
         return self
 
     @property
@@ -367,7 +381,7 @@ class RidgeCV(CrossValidated, Linear):
         check_is_fitted(self)
         if "_samples" not in vars(self):
             return super().predict(X)
-        features = validate_data(self, widened(X), dtype=FLOATS, reset=False)
+        features = features_to_predict(self, X)
         predicted = self._samples.predict(features, resolve_device(self.device))  # (sample, target)
         return predicted if self._n_axes == 2 else predicted[:, 0]
 
@@ -425,9 +439,3 @@ def is_partition(train: NDArray[np.integer], test: NDArray[np.integer], n_sample
     seen[train] = True
     seen[test] = True
     return bool(seen.all())
-
-
-def _finite(targets: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Refuse NaN and infinity: (sample, target)."""
-    assert_all_finite(targets, input_name="y")
-    return targets

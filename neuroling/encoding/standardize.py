@@ -8,11 +8,15 @@ from typing import Any, Self
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.notices import without
+from neuroling.encoding.gate import features_to_predict, in_own_units, usable_targets
+from neuroling.encoding.validation import ManyTargets
 
-class Standardized(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+
+class Standardized(ManyTargets):
     r"""Fit a model to z-scores whose means and deviations come from the training rows alone.
 
     Put around a model it is fitted anew in every fold, so no test row has a part in the scaling; predictions come back
@@ -41,10 +45,10 @@ class Standardized(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
-    >>> X = np.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]])
+    >>> X = np.array([[0.0, 700.0], [1.0, 900.0], [2.0, 800.0], [3.0, 800.0]])
     >>> model = Standardized(LinearRegression()).fit(X, 3 * X[:, :1])
-    >>> model.predict([[4.0, 9.0]]).round(6).tolist(), model.constant_features_.tolist()
-    ([[12.0]], [1])
+    >>> model.predict([[4.0, 900.0]]).round(6).tolist(), model.x_scale_.round(1).tolist()
+    ([[12.0]], [1.1, 70.7])
     """
 
     def __init__(self, model: Any, *, scale_targets: bool = True) -> None:
@@ -73,20 +77,17 @@ class Standardized(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         Standardized
             Itself.
         """
-        features, targets = np.asarray(X), np.asarray(y)
-        if features.ndim != 2 or len(features) != len(targets):
-            raise ValueError(
-                f"X, y: got shapes {features.shape} and {targets.shape}; expected (sample, feature) and as many rows."
-            )
-        self.x_mean_, self.x_scale_, constant = _moments(features)
-        self.constant_features_ = np.flatnonzero(constant)
-        self.y_mean_, self.y_scale_ = np.zeros(targets.shape[1:]), np.ones(targets.shape[1:])
+        features, targets, n_axes, runs, _ = self._read(X, y, groups)
+        self.x_mean_, self.x_scale_, _ = _moments(features)
+        self.y_mean_: NDArray[np.floating[Any]] = np.zeros(targets.shape[1])
+        self.y_scale_: NDArray[np.floating[Any]] = np.ones(targets.shape[1])
         if self.scale_targets:
-            self.y_mean_, self.y_scale_, _ = _moments(targets)
-        options = {"groups": groups} if "groups" in inspect.signature(self.model.fit).parameters else {}
-        scaled = ((targets - self.y_mean_) / self.y_scale_).astype(_precision(targets))
-        self.model_ = clone(self.model).fit(self._scaled(features), scaled, **options)
-        self.n_features_in_ = features.shape[1]
+            targets = self._scaled_targets(targets)
+        if n_axes == 1:
+            targets, self.y_mean_, self.y_scale_ = targets[:, 0], self.y_mean_[0], self.y_scale_[0]
+        options = {"groups": runs} if "groups" in inspect.signature(self.model.fit).parameters else {}
+        with without("constant-features", *(["constant-targets"] if self.scale_targets else [])):  # said above
+            self.model_ = clone(self.model).fit(self._scaled(features), targets, **options)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -102,13 +103,20 @@ class Standardized(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         ndarray, shape (sample, target) or (sample,)
         """
         check_is_fitted(self)
-        predicted = self.model_.predict(self._scaled(np.asarray(X)))
+        predicted = self.model_.predict(self._scaled(features_to_predict(self, X)))
         return np.asarray(predicted * self.y_scale_ + self.y_mean_).astype(predicted.dtype)
+
+    def _scaled_targets(self, targets: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Z-scores of targets (sample, target), computed in units of their own; keeps their means and deviations."""
+        own, units = in_own_units(targets, usable_targets(targets).largest)
+        mean, deviation, _ = _moments(own)
+        self.y_mean_, self.y_scale_ = units.back(mean), units.back(deviation)
+        return np.asarray(((own - mean) / deviation).astype(targets.dtype))
 
     def _scaled(self, features: NDArray[Any]) -> NDArray[Any]:
         scaled = (features - self.x_mean_) / self.x_scale_
         scaled[:, self.constant_features_] = 0.0
-        return np.asarray(scaled.astype(_precision(features)))
+        return np.asarray(scaled.astype(features.dtype))
 
 
 def _moments(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -117,10 +125,6 @@ def _moments(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.floa
     mean = values.mean(axis=0, dtype=np.float64)
     deviation = values.std(axis=0, dtype=np.float64)
     return mean, np.where(constant, 1.0, deviation), constant
-
-
-def _precision(values: NDArray[Any]) -> Any:
-    return values.dtype if values.dtype in (np.float32, np.float64) else np.float64
 
 
 def remove_trend(

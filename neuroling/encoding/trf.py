@@ -12,8 +12,20 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
-from neuroling.encoding.banded import band_columns
+from neuroling.core.arrays import refuse_not_finite
+from neuroling.core.bands import band_columns
+from neuroling.core.notices import warn
 from neuroling.encoding.event_timing import rows_of_runs
+from neuroling.encoding.gate import (
+    Purpose,
+    Units,
+    features_and_targets,
+    features_to_predict,
+    in_own_units,
+    name_some,
+    read_groups,
+)
+from neuroling.encoding.validation import checked_alphas, one_step_in, warn_at_edge
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.ridge.lagged import (
     Centred,
@@ -47,6 +59,9 @@ class _Design(NamedTuple):
     x_offset: Array
     """Taken off the features before anything else, so that sums lose no digits; any vector gives the same model."""
     y_offset: Array
+    units: Units
+    """What brings weights back from the units in which the recording was computed with."""
+    n_axes: int
 
 
 def lags_between(start_s: float, stop_s: float, rate_hz: float) -> tuple[int, int]:
@@ -178,8 +193,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         TRF
             Itself.
         """
-        design = self._design(X, y, groups)
-        self.n_axes_ = np.asarray(y).ndim
+        design = self._design(X, y, groups, "fit")
+        self.n_axes_ = design.n_axes
         return self._fit_rows(design, np.arange(len(design.groups)))
 
     def predict(self, X: ArrayLike, groups: ArrayLike | None = None) -> Array:
@@ -197,9 +212,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         ndarray, shape (sample, channel) or (sample,)
         """
         check_is_fitted(self)
-        features = _table("X", X)
-        if features.shape[1] != self.n_features_in_:
-            raise ValueError(f"X: got {features.shape[1]} features; the model was fitted to {self.n_features_in_}.")
+        features = features_to_predict(self, X).astype(np.float64)
         runs = _runs(groups, len(features))
         lagged = lay_out(features - self.x_mean_, runs, self._checked_lags(), resolve_device(self.device))
         return self._predicted(lagged, np.arange(len(features)))
@@ -225,7 +238,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         ------
         ndarray, shape (test, channel)
         """
-        design = self._design(X, y, groups)
+        design = self._design(X, y, groups, "held_out")
         for number, (train, test) in enumerate(splits):
             _check_gap(np.asarray(train), np.asarray(test), design.groups, self._reach(), f"splits: split {number}")
             fitted = TRF(**self.get_params(deep=False))._fit_rows(design, np.sort(np.asarray(train)))
@@ -245,19 +258,23 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         ndarray, shape (channel,)
             Pearson's r.
         """
-        predicted = np.asarray(self.predict(X, groups)).reshape(len(np.asarray(X)), -1)
-        recorded = _table("y", y)
-        rows = lay_out(_table("X", X), _runs(groups, len(recorded)), self._checked_lags(), torch.device("cpu")).complete
-        sides = [side[rows] - side[rows].mean(axis=0) for side in (predicted, recorded)]
+        check_is_fitted(self)
+        checked = features_and_targets(self, X, y, purpose="score")
+        recorded, _ = _recording(checked.targets)
+        predicted = np.asarray(self.predict(X, groups)).reshape(len(recorded), -1)
+        runs = _runs(groups, len(recorded))
+        rows = lay_out(checked.features.astype(np.float64), runs, self._checked_lags(), torch.device("cpu")).complete
+        scale = np.maximum(np.abs(predicted).max(axis=0), np.finfo(np.float64).tiny)
+        sides = [side[rows] - side[rows].mean(axis=0) for side in (predicted / scale, recorded)]
         norms = np.sqrt((sides[0] ** 2).sum(axis=0) * (sides[1] ** 2).sum(axis=0))
         return np.asarray((sides[0] * sides[1]).sum(axis=0) / norms)
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 
-    def _design(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None) -> _Design:
-        features, targets = _table("X", X), _table("y", y)
-        if len(features) != len(targets):
-            raise ValueError(f"X, y: got {len(features)} and {len(targets)} rows; expected as many.")
+    def _design(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None, purpose: Purpose) -> _Design:
+        checked = features_and_targets(self, X, y, groups, purpose=purpose)
+        features = checked.features.astype(np.float64)
+        targets, units = _recording(checked.targets)
         self._checked_alphas()
         self._band_of_columns(features.shape[1])
         runs = _runs(groups, len(features))
@@ -273,7 +290,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         lagged = lay_out(features - features.mean(axis=0), runs, (first, last), device)
         Y = to_tensor(targets - targets.mean(axis=0), device, torch.float64)
         total = moments(lagged, Y, np.arange(len(features)))
-        return _Design(lagged, Y, np.asarray(groups), total, features.mean(axis=0), targets.mean(axis=0))
+        labels, means = np.asarray(groups), (features.mean(axis=0), targets.mean(axis=0))
+        return _Design(lagged, Y, labels, total, *means, units, checked.n_axes)
 
     def _fit_rows(self, design: _Design, rows: Rows) -> Self:
         whole = _sums(design, rows)
@@ -289,9 +307,20 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         flat = mean.reshape(-1, mean.shape[-1])  # (mixture × alpha, channel)
         mixture, alpha = np.unravel_index(flat.argmax(axis=0), mean.shape[:2])
         channel = np.arange(flat.shape[1])
+        undefined = np.isinf(flat).all(axis=0)
+        if undefined.any():
+            alpha = np.where(undefined, alphas.argmax(), alpha)
+            warn(
+                "undefined-scores",
+                "y",
+                f"{int(undefined.sum())} of {len(channel)} channels are constant over the rows of some inner fold "
+                f"({name_some(np.flatnonzero(undefined))}), so no held-out r chooses among alphas; they get the "
+                "largest.",
+            )
         self.cv_r_ = self.fold_r_[mixture, :, alpha, channel].mean(axis=1)
         self.alpha_, self.shares_ = alphas[alpha], self.mixtures_[mixture]
         self.share_at_edge_ = float(np.isin(self.alpha_, [alphas.min(), alphas.max()]).mean())
+        warn_at_edge(alphas, self.alpha_, self.cv_r_, one_step_in(alphas, self.alpha_, mean[mixture, :, channel].T))
         self._store(design, whole, _refit(whole, scales, alphas, mixture, alpha))
         return self
 
@@ -315,9 +344,10 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         first, last = self._checked_lags()
         n_features = len(design.x_offset)
         blocks = weights.cpu().numpy().reshape(last - first + 1, n_features, -1)[::-1]  # (lag, feature, channel)
+        blocks = design.units.back(blocks)
         self.coef_ = np.ascontiguousarray(blocks.transpose(2, 1, 0))
         self.x_mean_ = design.x_offset + (whole.x_sum / whole.n).cpu().numpy()
-        self.y_mean_ = design.y_offset + (whole.y_sum / whole.n).cpu().numpy()
+        self.y_mean_ = design.units.back(design.y_offset + (whole.y_sum / whole.n).cpu().numpy())
         self.intercept_ = self.y_mean_ - self.coef_.sum(axis=2) @ self.x_mean_
         self.lags_ = np.arange(first, last + 1)
         self.n_features_in_ = n_features
@@ -353,9 +383,13 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
             raise TypeError(
                 f"folds: got {splitter!r}; expected a splitter with .split, such as GroupKFold(5), or None."
             )
-        found = [
-            (np.sort(rows[train]), np.sort(rows[test])) for train, test in splitter.split(rows[:, None], None, groups)
-        ]
+        try:
+            split = [
+                (np.asarray(train), np.asarray(test)) for train, test in splitter.split(rows[:, None], None, groups)
+            ]
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"folds: {splitter!r} cannot split {len(rows)} rows of these runs: {error}") from error
+        found = [(np.sort(rows[train]), np.sort(rows[test])) for train, test in split]
         if not found or any(len(train) == 0 or len(test) == 0 for train, test in found):
             raise ValueError(f"folds: {splitter!r} gave no folds, or an empty one, for {len(rows)} rows.")
         return found
@@ -389,13 +423,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         return int(lags[0]), int(lags[1])
 
     def _checked_alphas(self) -> NDArray[np.float64]:
-        alphas = np.asarray(self.alphas)
-        if alphas.ndim != 1 or alphas.size == 0 or alphas.dtype.kind not in "fiu":
-            raise ValueError(f"alphas: got {self.alphas!r}; expected a sequence of numbers above 0.")
-        wrong = alphas[~((alphas > 0) & np.isfinite(alphas))]
-        if wrong.size:
-            raise ValueError(f"alphas: got {wrong[:5].tolist()} among {alphas.size}; expected finite numbers above 0.")
-        return alphas.astype(np.float64)
+        return checked_alphas(self.alphas)
 
 
 def _sums(design: _Design, rows: Rows) -> Moments:
@@ -471,22 +499,15 @@ def _runs(groups: ArrayLike | None, n: int) -> list[Rows]:
             "groups: none given, and without the runs a lag would reach from one into the next; pass the run, story or "
             f"epoch of every row, or np.zeros({n}) if all is one."
         )
-    labels = np.asarray(groups)
-    if labels.shape != (n,):
-        raise ValueError(f"groups: got shape {labels.shape}; expected the run of each of {n} rows.")
-    return [rows for _, rows in rows_of_runs("groups", labels)]
+    return [rows for _, rows in rows_of_runs("groups", read_groups(groups, n, None))]
 
 
-def _table(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Values with two axes, finite, float64."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub" or array.ndim not in ((2,) if name == "X" else (1, 2)) or len(array) < 2:
-        raise ValueError(f"{name}: got {array.dtype} of shape {array.shape}; expected real numbers, (sample, …).")
-    table = np.asarray(array, dtype=np.float64).reshape(len(array), -1)
-    bad = ~np.isfinite(table)
-    if bad.any():
-        columns = np.flatnonzero(bad.any(axis=0))
-        raise ValueError(f"{name}: {int(bad.sum())} values are NaN or infinite, in columns {columns[:5].tolist()}.")
-    if name == "y" and (constant := np.flatnonzero((table == table[0]).all(axis=0))).size:
-        raise ValueError(f"y: {constant.size} channels are constant, first {constant[:5].tolist()}; leave them out.")
-    return table
+def _recording(targets: Array) -> tuple[Array, Units]:
+    """Bring a recording (sample, channel), finite and nowhere constant, into units of its own."""
+    refuse_not_finite("y", targets)
+    low, high = targets.min(0), targets.max(0)
+    constant = np.flatnonzero(low == high)
+    if constant.size:
+        raise ValueError(f"y: {constant.size} channels are constant ({name_some(constant)}); leave them out.")
+    largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    return in_own_units(targets.astype(np.float64), largest)

@@ -1,21 +1,27 @@
-"""What estimators for many targets share: checks of features, targets, penalties, folds and limits."""
+"""What estimators for many targets share: the gate, their score, checks of alphas, folds and limits."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from neuroling.core.arrays import read_numbers
+from neuroling.core.notices import warn
+from neuroling.encoding.gate import (
+    LEAST_SAMPLES,
+    Checked,
+    Usable,
+    features_and_targets,
+    usable_targets,
+)
 from neuroling.numerics.memory import Limits
 from neuroling.numerics.ridge.dual_weights import best_rows
-
-logger = logging.getLogger(__name__)
 
 Splits = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
 """Training and test rows of every fold."""
@@ -23,25 +29,58 @@ Splits = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
 ALPHAS: tuple[float, ...] = tuple(np.logspace(-1, 8, 19).tolist())
 """Penalties tried by default: two a decade, from nearly none for unit-length features to nearly all for long ones."""
 
-FLOATS = [np.float64, np.float32]
-POLICIES = ("refuse", "leave_out")
-NAMED = 10
-"""How many targets a message names."""
+EDGE_GAIN = 0.01
+"""Held-out score that the last step of the alphas still gained, above which wider alphas are advised."""
+
+EDGE_SHARE = 0.01
+"""Share of targets at an edge with that gain, above which it is said; a heuristic."""
+
+UNKNOWN_SHARE = 0.5
+"""The same where the gain of the last step is not known; a heuristic."""
 
 
 class ManyTargets(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """Checks that every estimator for many targets makes."""
 
-    def _validated(self, X: ArrayLike, y: ArrayLike, n_least: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Features (sample, feature) and targets (sample, target) or (sample,), both float32 or float64."""
-        features = validate_data(self, widened(X), dtype=FLOATS, ensure_min_samples=n_least)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        targets = check_array(
-            y, dtype=None, ensure_2d=False, allow_nd=False, ensure_all_finite=False, input_name="y", estimator=self
-        )
-        check_consistent_length(features, targets)
-        return features, floating(targets, features.dtype)
+    def _read(
+        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None, n_least: int = LEAST_SAMPLES
+    ) -> Checked:
+        """Features (sample, feature) and targets (sample, target) of ``fit``, past the gate."""
+        checked = features_and_targets(self, X, y, groups, n_least=n_least)
+        self.constant_features_ = checked.constant_features
+        return checked
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        r"""Give the mean :math:`R^2` over targets, each in units of its own.
+
+        Parameters
+        ----------
+        X : array-like, shape (sample, feature)
+            Features.
+        y : array-like, shape (sample, target) or (sample,)
+            Targets.
+        sample_weight : array-like, shape (sample,), optional
+            Weights of the samples, at least 0.
+
+        Returns
+        -------
+        float
+            Over the targets that vary; those that do not, or that have no prediction, are counted in a warning.
+        """
+        _, targets, n_axes, _, _ = features_and_targets(self, X, y, n_least=2, purpose="score")
+        predicted = np.asarray(self.predict(X))
+        if predicted.shape[1:] != (targets.shape[1:] if n_axes == 2 else ()):
+            raise ValueError(f"y: got {targets.shape[1]} targets; the model predicts shape {predicted.shape}.")
+        predicted = columns(predicted)
+        finite, constant, largest = usable_targets(targets, getattr(self, "unusable_targets", "refuse"))
+        scored = finite & np.isfinite(predicted).all(0)
+        scored[constant] = False
+        if not scored.any():
+            raise ValueError("y: no target varies and has a prediction, so there is nothing to score.")
+        units = np.ldexp(np.ones(int(scored.sum())), np.frexp(largest[scored])[1] - 1)  # exact
+        sides = [np.asarray(side[:, scored], dtype=np.float64) / units for side in (targets, predicted)]
+        weights = None if sample_weight is None else read_numbers("sample_weight", sample_weight).values
+        return float(r2_score(*sides, sample_weight=weights))
 
 
 class CrossValidated(ManyTargets):
@@ -54,41 +93,12 @@ class CrossValidated(ManyTargets):
     targets_on_device: bool
     unusable_targets: str
 
-    def _usable(self, targets: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which targets (sample, target) can be fitted, by the policy for those that cannot: (target,)."""
-        if self.unusable_targets not in POLICIES:
-            raise ValueError(f"unusable_targets: got {self.unusable_targets!r}; expected one of {', '.join(POLICIES)}.")
-        with np.errstate(over="ignore", invalid="ignore"):
-            finite: NDArray[np.bool_] = np.isfinite(targets.sum(0))
-        if not finite.all():  # a sum can overflow; only then every value is looked at
-            finite = np.isfinite(targets).all(0)
-        self.unusable_targets_ = np.flatnonzero(~finite)
-        self.constant_targets_ = np.flatnonzero(finite & (targets.min(0) == targets.max(0)))
-        if len(self.unusable_targets_):
-            self._report_unusable(targets)
-        if len(self.constant_targets_):
-            logger.warning(
-                "%d of %d targets are constant over samples (%s): predicted by their constant, without a score",
-                len(self.constant_targets_),
-                targets.shape[1],
-                name_some(self.constant_targets_),
-            )
-        return finite
-
-    def _report_unusable(self, targets: NDArray[np.floating]) -> None:
-        bad, n_targets = self.unusable_targets_, targets.shape[1]
-        if self.unusable_targets == "refuse" or len(bad) == n_targets:
-            kind = "NaN" if np.isnan(targets[:, bad]).any() else "infinity"
-            raise ValueError(
-                f"Input y contains {kind} in {len(bad)} of {n_targets} targets ({name_some(bad)}); expected finite "
-                "numbers. Mend or remove these targets, or pass unusable_targets='leave_out', which predicts NaN there."
-            )
-        logger.warning(
-            "%d of %d targets hold NaN or infinity (%s); they are left out: their weights and predictions are NaN",
-            len(bad),
-            n_targets,
-            name_some(bad),
-        )
+    def _usable(self, targets: NDArray[np.floating]) -> Usable:
+        """Which targets (sample, target) can be fitted, by the policy for those that cannot."""
+        usable = usable_targets(targets, self.unusable_targets)
+        self.unusable_targets_ = np.flatnonzero(~usable.finite)
+        self.constant_targets_ = usable.constant
+        return usable
 
     def _limits(self) -> Limits:
         for name in ("batch_targets", "max_memory"):
@@ -97,23 +107,125 @@ class CrossValidated(ManyTargets):
                 raise ValueError(f"{name}: got {given!r}; expected a whole number of at least 1, or None.")
         return Limits(self.batch_targets, self.max_memory, bool(self.targets_on_device))
 
-    def _inner_folds(self, X: NDArray[np.floating], y: NDArray[np.floating], groups: ArrayLike | None) -> Splits:
+    def _inner_folds(
+        self, X: NDArray[np.floating], y: NDArray[np.floating], groups: NDArray[np.generic] | None
+    ) -> Splits:
         splitter = KFold(min(5, len(X))) if self.folds is None else self.folds
         if not hasattr(splitter, "split"):
             raise TypeError(f"folds: got {splitter!r}; expected a splitter with .split, such as KFold(5), or None.")
-        folds = list(splitter.split(X, y, groups))
+        try:
+            folds = [(np.asarray(train), np.asarray(test)) for train, test in splitter.split(X, y, groups)]
+        except (ValueError, TypeError) as error:
+            given = "groups" if groups is not None else "no groups"
+            raise ValueError(f"folds: {splitter!r} cannot split {len(X)} samples with {given}: {error}") from error
         if not folds or any(len(train) == 0 or len(test) == 0 for train, test in folds):
             raise ValueError(f"folds: {splitter!r} gave no folds, or an empty one, for {len(X)} samples.")
+        for number, (train, test) in enumerate(folds):
+            _check_fold(number, train, test, len(X))
         return folds
 
     def _checked_alphas(self) -> NDArray[np.float64]:
-        alphas = np.asarray(self.alphas)
-        if alphas.ndim != 1 or alphas.size == 0 or alphas.dtype.kind not in "fiu":
-            raise ValueError(f"alphas: got {self.alphas!r}; expected a sequence of numbers above 0.")
-        wrong = alphas[~((alphas > 0) & np.isfinite(alphas))]
-        if wrong.size:
-            raise ValueError(f"alphas: got {wrong[:5].tolist()} among {alphas.size}; expected finite numbers above 0.")
-        return alphas.astype(np.float64)
+        return checked_alphas(self.alphas)
+
+
+def _check_fold(number: int, train: NDArray[np.generic], test: NDArray[np.generic], n_samples: int) -> None:
+    for rows in (train, test):
+        if rows.dtype.kind not in "iu" or rows.ndim != 1 or rows.min() < 0 or rows.max() >= n_samples:
+            raise ValueError(
+                f"folds: fold {number} holds {rows.dtype} of shape {rows.shape}; expected row numbers from 0 to "
+                f"{n_samples - 1}."
+            )
+    if len(train) < 2:
+        raise ValueError(
+            f"folds: fold {number} trains on one sample of {n_samples}, from which nothing is learned; expected at "
+            "least two. Use fewer or larger folds, or more samples."
+        )
+
+
+def checked_alphas(alphas: Sequence[float]) -> NDArray[np.float64]:
+    """Check the regularization strengths that are to be tried.
+
+    Parameters
+    ----------
+    alphas : sequence of float
+        Each above 0.
+
+    Returns
+    -------
+    ndarray, shape (alpha,)
+
+    Examples
+    --------
+    >>> checked_alphas([1, 10])
+    array([ 1., 10.])
+    """
+    given = np.asarray(alphas)
+    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "fiu":
+        raise ValueError(f"alphas: got {alphas!r}; expected a sequence of numbers above 0.")
+    wrong = given[~((given > 0) & np.isfinite(given))]
+    if wrong.size:
+        raise ValueError(f"alphas: got {wrong[:5].tolist()} among {given.size}; expected finite numbers above 0.")
+    return given.astype(np.float64)
+
+
+def warn_at_edge(
+    alphas: NDArray[np.float64],
+    chosen: NDArray[np.float64],
+    best: NDArray[np.float64],
+    inner: NDArray[np.float64] | None = None,
+) -> None:
+    """Warn where scores still rise at the smallest or largest regularization strength tried.
+
+    Targets that nothing predicts choose the largest one, and a wider search would change nothing; so only those count
+    that are predicted, and whose held-out score rose by more than :data:`EDGE_GAIN` over the last step. Where that step
+    is not known, those that are predicted but for :data:`EDGE_GAIN` do not count either.
+
+    Parameters
+    ----------
+    alphas : ndarray, shape (alpha,)
+        What was tried.
+    chosen : ndarray, shape (target,)
+        What was chosen.
+    best : ndarray, shape (target,)
+        Held-out score of the choice.
+    inner : ndarray, optional, shape (target,)
+        Held-out score one step away from the edge, where the choice is at one.
+    """
+    if len(alphas) < 2:
+        return
+    edges = (alphas.min(), alphas.max())
+    with np.errstate(invalid="ignore"):
+        gain = 1 - best if inner is None else best - inner
+        rising = np.isin(chosen, edges) & (gain > EDGE_GAIN) & (best > EDGE_GAIN)
+    if not rising.mean() > (EDGE_SHARE if inner is not None else UNKNOWN_SHARE):
+        return
+    how = "is the best" if inner is None else f"gains more than {EDGE_GAIN:g} of held-out score over its neighbour"
+    sides = [f"{edge:g} for {int((rising & (chosen == edge)).sum())}" for edge in edges]
+    warn(
+        "alpha-at-edge",
+        "alphas",
+        f"for {int(rising.sum())} of {len(chosen)} targets the smallest or largest of the {len(alphas)} alphas {how} "
+        f"({', '.join(sides)}); try a wider range.",
+    )
+
+
+def one_step_in(
+    alphas: NDArray[np.float64], chosen: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give the score (target,) one step inward from the alpha that was chosen at an edge.
+
+    Parameters
+    ----------
+    alphas : ndarray, shape (alpha,)
+        In any order.
+    chosen : ndarray, shape (target,)
+        What was chosen.
+    scores : ndarray, shape (alpha, target)
+        Held-out scores.
+    """
+    order = np.argsort(alphas)
+    neighbour = np.where(chosen == alphas[order[0]], order[min(1, len(order) - 1)], order[max(-2, -len(order))])
+    return np.asarray(np.take_along_axis(scores, neighbour[None], axis=0)[0])
 
 
 def best_penalties(alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,22 +287,6 @@ def of_usable(targets: NDArray[np.floating], usable: NDArray[np.bool_]) -> NDArr
     return targets if usable.all() else targets[:, usable]
 
 
-def name_some(indices: NDArray[np.integer]) -> str:
-    """Name the first few of many indices.
-
-    Parameters
-    ----------
-    indices : ndarray of int
-
-    Examples
-    --------
-    >>> name_some(np.arange(12))
-    'indices 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
-    """
-    more = len(indices) - NAMED
-    return "indices " + ", ".join(map(str, indices[:NAMED].tolist())) + (f" and {more} more" if more > 0 else "")
-
-
 def columns(y: NDArray[np.floating]) -> NDArray[np.floating]:
     """Give targets two axes: (sample,) to (sample, 1).
 
@@ -199,27 +295,3 @@ def columns(y: NDArray[np.floating]) -> NDArray[np.floating]:
     y : ndarray, shape (sample, target) or (sample,)
     """
     return y if y.ndim == 2 else y[:, None]
-
-
-def floating(y: NDArray[Any], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
-    """Keep float32 and float64, widen float16 to float32, turn anything else into the features' dtype.
-
-    Parameters
-    ----------
-    y : ndarray
-    dtype : dtype
-        Of the features.
-    """
-    if y.dtype == np.float16:
-        return y.astype(np.float32)
-    return y if y.dtype in (np.float32, np.float64) else y.astype(dtype)
-
-
-def widened(X: ArrayLike) -> ArrayLike:
-    """Widen float16 features to float32, which holds them exactly.
-
-    Parameters
-    ----------
-    X : array-like
-    """
-    return X.astype(np.float32) if getattr(X, "dtype", None) == np.float16 else X  # type: ignore[union-attr]

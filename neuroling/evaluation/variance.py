@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.align import Aligned, align
+from neuroling.core.bands import band_columns
 from neuroling.core.protocols import Array, Predictor, Rows, Splitter
 from neuroling.core.result import Result
 from neuroling.evaluation.evaluate import evaluate
@@ -283,7 +284,7 @@ def product_measure(
     """
     if of not in ("explained", "r2", "r"):
         raise ValueError(f"of: got {of!r}; expected 'explained', 'r2' or 'r'.")
-    columns = _checked_bands(bands, data.x.sizes["feature"])
+    columns = band_columns(bands, data.x.sizes["feature"])
     shape = data.y_mean.shape[1:]
     rows = [
         _parts(truth, prediction, pieces, of).reshape(-1, *shape)
@@ -348,15 +349,3 @@ def _checked_names(spaces: Mapping[str, xr.DataArray]) -> Names:
     if wrong:
         raise ValueError(f"spaces: {wrong} cannot be names of spaces; they stand for sums and rests in the results.")
     return tuple(spaces)
-
-
-def _checked_bands(bands: Mapping[str, slice | Sequence[int]], n_features: int) -> dict[str, Rows]:
-    found = {name: np.arange(n_features, dtype=np.intp)[own] for name, own in bands.items()}
-    together = np.concatenate(list(found.values())) if found else np.arange(0)
-    if any(len(own) == 0 for own in found.values()) or sorted(together.tolist()) != list(range(n_features)):
-        sizes = {name: len(own) for name, own in found.items()}
-        raise ValueError(
-            f"bands: got {sizes} of {n_features} columns; expected spaces that have every column once and at least one "
-            "each."
-        )
-    return found

@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneGroupOut
 
 from neuroling import ContiguousFolds, Ridge, RidgeCV, evaluate, pearson
+from neuroling.core.notices import CodedWarning
 from neuroling.encoding.standardize import Standardized, remove_trend
 
 
@@ -26,7 +27,8 @@ def test_least_squares_does_not_care_about_the_scale(table):
 
 def test_means_and_deviations_are_those_of_the_training_rows(table):
     X, y = table
-    model = Standardized(Ridge(1.0)).fit(X[:30], y[:30])
+    with pytest.warns(CodedWarning, match="constant-features"):
+        model = Standardized(Ridge(1.0)).fit(X[:30], y[:30])
     np.testing.assert_allclose(model.x_mean_, X[:30].mean(axis=0))
     np.testing.assert_allclose(model.y_scale_, y[:30].std(axis=0))
 
@@ -47,7 +49,8 @@ def test_the_unit_of_a_feature_is_without_effect(table):
 def test_a_feature_constant_in_training_is_named_and_of_no_effect(table):
     X, y = table
     X[:30, 1] = 2.0
-    model = Standardized(Ridge(1.0)).fit(X[:30], y[:30])
+    with pytest.warns(CodedWarning, match="constant-features"):
+        model = Standardized(Ridge(1.0)).fit(X[:30], y[:30])
     assert model.constant_features_.tolist() == [1]
     other = X[30:].copy()
     other[:, 1] += 1000

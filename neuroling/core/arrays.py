@@ -1,0 +1,413 @@
+"""The gate for arrays that callers hand over: read step by step into plain numbers, or refused in a sentence.
+
+The steps of :func:`read_numbers`, each a function of its own:
+
+1. :func:`refuse_what_is_no_array`: nothing, text, generators, mappings, sparse matrices;
+2. :func:`plain_array`: tensors (detached), masked arrays (refused where a value is masked), data frames, labelled
+   arrays and nested lists (refused where ragged) become a numpy array;
+3. :func:`real_numbers`: text, complex numbers, dates and lossy objects are refused, narrow types are widened.
+
+Row labels of data frames and labelled arrays travel along, so that :func:`refuse_other_labels` can compare them: rows
+are never matched by position where their labels say something else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Set
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from neuroling.core.notices import warn
+
+NAMED = 5
+"""How many rows, columns or labels a message names."""
+
+LARGEST_EXACT_INTEGER = 2**53
+"""Integers beyond this are not all held by float64."""
+
+
+class Numbers(NamedTuple):
+    """What was read from an argument.
+
+    Attributes
+    ----------
+    values : ndarray
+        float32 or float64.
+    labels : pandas.Index or None
+        Labels of its rows, where the argument had some.
+    """
+
+    values: NDArray[np.floating[Any]]
+    labels: pd.Index | None
+
+
+def read_numbers(name: str, given: object, *, narrow: type[np.floating[Any]] = np.float64) -> Numbers:
+    """Read an argument as real numbers, or say why it holds none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument; every message begins with it.
+    given : array-like
+        Array, list of lists, data frame, series, labelled array, masked array without masked values, or tensor (of any
+        device, with or without gradient).
+    narrow : type
+        What booleans and integers of at most 16 bits become; float32 holds them all.
+
+    Returns
+    -------
+    Numbers
+        float32 stays float32, float16 becomes float32 (with the warning ``half-precision``), all else float64.
+
+    Raises
+    ------
+    TypeError
+        If it is no array, or holds something else than numbers.
+    ValueError
+        If it is ragged, sparse or complex, or values are masked or missing.
+
+    Examples
+    --------
+    >>> read_numbers("X", [[1, 2], [3, 4]]).values
+    array([[1., 2.],
+           [3., 4.]])
+    >>> read_numbers("X", [[1, 2], [3]])
+    Traceback (most recent call last):
+        ...
+    ValueError: X: got rows of different lengths (2 and 1, in rows 0 and 1); expected as many values in every row.
+    """
+    refuse_what_is_no_array(name, given)
+    array, labels = plain_array(name, given)
+    if array.dtype.kind in "biu" and array.dtype.itemsize <= 2:
+        return Numbers(array.astype(narrow), labels)
+    return Numbers(real_numbers(name, array), labels)
+
+
+def refuse_what_is_no_array(name: str, given: object) -> None:
+    """Refuse nothing, text, generators, mappings, sets and sparse matrices.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    given : object
+        What was handed over.
+    """
+    kind = type(given).__name__
+    if given is None:
+        raise ValueError(f"{name}: got None; expected an array of real numbers.")
+    if isinstance(given, str | bytes | bytearray):
+        raise TypeError(f"{name}: got {kind} {given[:40]!r}; expected an array of real numbers.")
+    if not isinstance(given, np.ndarray | pd.DataFrame | pd.Series) and _is_sparse(given):
+        raise TypeError(f"{name}: got a sparse {kind}; expected a dense array. Convert it with .toarray() first.")
+    if isinstance(given, Iterator):
+        raise TypeError(
+            f"{name}: got a {kind}, which can be read only once; expected an array. Turn it into a list first."
+        )
+    if isinstance(given, Mapping | Set | xr.Dataset):
+        raise TypeError(f"{name}: got a {kind}; expected one array of real numbers. Choose one of its entries.")
+    if isinstance(given, pd.DataFrame) and any(isinstance(dtype, pd.SparseDtype) for dtype in given.dtypes):
+        raise TypeError(f"{name}: got a DataFrame with sparse columns; expected dense numbers: .sparse.to_dense().")
+
+
+def _is_sparse(given: object) -> bool:
+    from scipy.sparse import issparse
+
+    return bool(issparse(given)) or bool(getattr(given, "is_sparse", False))
+
+
+def plain_array(name: str, given: object) -> tuple[NDArray[Any], pd.Index | None]:
+    """Turn tensors, masked arrays, data frames, labelled arrays and lists into a numpy array, with labels of rows.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    given : object
+        What was handed over.
+
+    Returns
+    -------
+    array : ndarray
+        Of any type.
+    labels : pandas.Index or None
+        Labels of the rows.
+    """
+    if isinstance(given, pd.DataFrame | pd.Series):
+        return _from_pandas(name, given), given.index
+    if isinstance(given, xr.DataArray):
+        if "sample" in given.dims and given.dims[0] != "sample":
+            raise ValueError(
+                f"{name}: got axes {given.dims}; expected samples along the first. Use .transpose('sample', …)."
+            )
+        return np.asarray(given.to_numpy()), given.indexes.get("sample")
+    if callable(getattr(given, "detach", None)) and type(given).__module__.partition(".")[0] == "torch":
+        return _from_tensor(name, given), None
+    if isinstance(given, np.ma.MaskedArray):
+        return _unmasked(name, given), None
+    return _from_sequence(name, given), None
+
+
+def _from_pandas(name: str, given: pd.DataFrame | pd.Series) -> NDArray[Any]:
+    """Values of columns of numbers; a message names columns that are none."""
+    columns = given.to_frame() if isinstance(given, pd.Series) else given
+    wrong = [
+        (str(label), str(dtype))
+        for label, dtype in columns.dtypes.items()
+        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_object_dtype(dtype))
+    ]
+    if wrong:
+        raise TypeError(
+            f"{name}: {len(wrong)} of {columns.shape[1]} columns hold no numbers, first {wrong[:NAMED]} (column, "
+            "type); expected real numbers. Leave these columns out or encode them."
+        )
+    nullable = {label: dtype.numpy_dtype for label, dtype in columns.dtypes.items() if hasattr(dtype, "numpy_dtype")}
+    if nullable:
+        missing = columns.isna().to_numpy()
+        if missing.any():
+            raise ValueError(f"{name}: {_counted(missing, 'missing (NA)')}. {MEND}")
+        columns = columns.astype(nullable)
+    array = columns.to_numpy()
+    return array[:, 0] if isinstance(given, pd.Series) else array
+
+
+def _from_tensor(name: str, given: Any) -> NDArray[Any]:
+    """Values of a tensor of any device, without its gradient."""
+    import torch
+
+    tensor: torch.Tensor = given.detach()
+    if tensor.is_complex():
+        raise _complex(name, str(tensor.dtype))
+    try:
+        wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return np.asarray(wide.cpu().numpy())
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise TypeError(
+            f"{name}: got a {tensor.dtype} tensor on {tensor.device} that cannot be read ({error}); expected numbers."
+        ) from error
+
+
+def _complex(name: str, what: str) -> ValueError:
+    return ValueError(f"{name}: got complex values ({what}). Complex data not supported; expected real ones.")
+
+
+def _unmasked(name: str, given: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
+    masked = np.ma.getmaskarray(given)
+    if masked.any():
+        raise ValueError(
+            f"{name}: got a masked array in which {_counted(masked, 'masked')}; what stands behind a mask is no data. "
+            "Leave those rows or columns out, or fill them in knowingly with .filled(value)."
+        )
+    return np.asarray(given.data)
+
+
+def _from_sequence(name: str, given: Any) -> NDArray[Any]:
+    """Values of arrays and nested lists, whose rows have to be equally long."""
+    if isinstance(given, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in given):
+        given = [_unmasked(f"{name}: row {number}", np.ma.asarray(row)) for number, row in enumerate(given)]
+    if isinstance(given, list | tuple) and any(callable(getattr(row, "detach", None)) for row in given):
+        given = [plain_array(name, row)[0] for row in given]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getattr(np.exceptions, "VisibleDeprecationWarning", DeprecationWarning))
+            array = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _ragged(name, given) or TypeError(
+            f"{name}: got {type(given).__name__}, which numpy cannot read ({error}); expected an array of numbers."
+        ) from error
+    if array.ndim == 0 and array.dtype == object:
+        raise TypeError(f"{name}: got {type(given).__name__}; expected an array of real numbers.")
+    return np.asarray(array)
+
+
+def _ragged(name: str, given: Any) -> ValueError | None:
+    try:
+        lengths = [len(row) if hasattr(row, "__len__") else 1 for row in given]
+    except TypeError:
+        return None
+    other = next((number for number, length in enumerate(lengths) if length != lengths[0]), None)
+    if other is None:
+        return None
+    return ValueError(
+        f"{name}: got rows of different lengths ({lengths[0]} and {lengths[other]}, in rows 0 and {other}); expected "
+        "as many values in every row."
+    )
+
+
+def real_numbers(name: str, array: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Turn an array of any type into float32 or float64, or refuse it where that would lose something.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    array : ndarray
+        Any shape.
+
+    Returns
+    -------
+    ndarray, same shape
+        The array itself where it is float32 or float64 in native byte order.
+    """
+    kind = array.dtype.kind
+    if kind == "c":
+        raise _complex(name, str(array.dtype))
+    if kind == "O":
+        return _from_objects(name, array)
+    if kind not in "fiub":
+        what = {"U": "text", "S": "bytes", "M": "dates", "m": "durations", "V": "records", "T": "text"}.get(kind, kind)
+        raise TypeError(f"{name}: got {what} ({array.dtype}); expected real numbers. Convert them knowingly first.")
+    if kind in "iu" and array.dtype.itemsize == 8 and array.size and _beyond_float64(array):
+        raise ValueError(
+            f"{name}: got integers beyond ±2^53, which float64 rounds; expected numbers that are measured, not labels."
+        )
+    if array.dtype == np.float16:
+        warn(
+            "half-precision",
+            name,
+            f"got float16, which holds three digits and nothing beyond 65,504; the {array.size} values are computed "
+            "with in float32. Keep features and recordings in float32 where you can.",
+        )
+        return array.astype(np.float32)
+    if array.dtype in (np.float32, np.float64):
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return array.astype(np.float64)
+
+
+def _beyond_float64(array: NDArray[Any]) -> bool:
+    return int(array.max()) > LARGEST_EXACT_INTEGER or int(array.min()) < -LARGEST_EXACT_INTEGER
+
+
+def _from_objects(name: str, array: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Numbers that were stored as objects; text is not read as numbers, and nothing is rounded."""
+    allowed = (Real, np.number, np.bool_, Decimal, Fraction)
+    for place, value in np.ndenumerate(array):
+        if value is None or value is pd.NA or value is pd.NaT:
+            raise ValueError(f"{name}: the value at {_at(place)} is missing ({value}). {MEND}")
+        if isinstance(value, complex | np.complexfloating):
+            raise _complex(name, f"at {_at(place)}")
+        if not isinstance(value, allowed):
+            raise TypeError(
+                f"{name}: got {type(value).__name__} at {_at(place)}; every value of this argument must be no string, "
+                "list or other object, but a real number."
+            )
+        if isinstance(value, int) and abs(value) > LARGEST_EXACT_INTEGER:
+            raise ValueError(f"{name}: the integer at {_at(place)} is beyond ±2^53, which float64 rounds.")
+    return array.astype(np.float64)
+
+
+def _at(place: tuple[int, ...]) -> str:
+    names = ("row", "column")
+    if len(place) > len(names):
+        return f"position {place}"
+    return ", ".join(f"{axis} {number}" for axis, number in zip(names, place, strict=False))
+
+
+MEND = "Leave those rows or columns out, or impute the values, knowingly and inside the training set."
+
+
+def _counted(bad: NDArray[np.bool_], what: str) -> str:
+    """Say how many values are bad, and in which rows and columns."""
+    table = bad.reshape(len(bad), -1) if bad.ndim else bad.reshape(1, 1)
+    rows, columns = np.flatnonzero(table.any(1)), np.flatnonzero(table.any(0))
+    where = f"in {len(rows)} rows (first {rows[:NAMED].tolist()})"
+    if table.shape[1] > 1:
+        where += f" and {len(columns)} columns (first {columns[:NAMED].tolist()})"
+    return f"{int(bad.sum())} of {bad.size} values are {what}, {where}"
+
+
+def refuse_not_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse NaN and infinity, and say how many and where.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray
+        Any shape.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = values.sum()
+    if np.isfinite(total):
+        return
+    bad = ~np.isfinite(values)
+    if bad.any():  # a sum can overflow where no value is infinite
+        raise ValueError(f"{name}: {_counted(bad, 'NaN or infinite')}. {MEND}")
+
+
+def refuse_extreme(name: str, values: NDArray[np.floating[Any]]) -> None:
+    """Refuse values whose squares would overflow float64, or all of which would vanish there.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : ndarray
+        Finite, any shape.
+
+    Raises
+    ------
+    ValueError
+        If they are too large or too small to be squared.
+    """
+    largest = max(abs(float(values.max())), abs(float(values.min()))) if values.size else 0.0
+    top, bottom = np.sqrt(np.finfo(np.float64).max) / 1e6, np.sqrt(np.finfo(np.float64).tiny) * 1e6
+    if largest > top:
+        raise ValueError(
+            f"{name}: values reach {largest:.1e}, and sums of their squares would overflow; expected at most "
+            f"{top:.0e}. Express them in a larger unit."
+        )
+    if 0 < largest < bottom:
+        raise ValueError(
+            f"{name}: no value is larger than {largest:.1e}, and their squares would vanish; expected at least "
+            f"{bottom:.0e}. Express them in a smaller unit."
+        )
+
+
+def refuse_other_labels(names: tuple[str, str], labels: tuple[pd.Index | None, pd.Index | None], n_rows: int) -> None:
+    """Refuse two arguments whose rows are labelled otherwise: rows are matched by label, never by position.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the two arguments.
+    labels : tuple of pandas.Index or None
+        Labels of their rows; nothing is checked where one has none.
+    n_rows : int
+        Number of rows of both.
+
+    Raises
+    ------
+    ValueError
+        If both have labels and these differ, or stand in another order.
+    """
+    ours, theirs = labels
+    if ours is None or theirs is None or ours.equals(theirs):
+        return
+    one, other = names
+    if ours.is_unique and theirs.is_unique and set(ours) == set(theirs):
+        place = int(np.flatnonzero(np.asarray(ours != theirs))[0])
+        raise ValueError(
+            f"{one}, {other}: their {n_rows} rows have the same labels in another order (row {place} is "
+            f"{ours[place]!r} in {one} and {theirs[place]!r} in {other}); expected the same order. "
+            f"Reorder one by label: {other} = {other}.loc[{one}.index]."
+        )
+    alone = ours.difference(theirs, sort=False)
+    raise ValueError(
+        f"{one}, {other}: their row labels differ ({len(alone)} of {n_rows} stand in {one} alone, first "
+        f"{alone[:NAMED].tolist()}; {other} begins with {theirs[:NAMED].tolist()}), so nothing says which row is "
+        f"which. Select the same labels on both sides, or, if rows match by position, hand over {other}.to_numpy()."
+    )

@@ -1,0 +1,108 @@
+"""Warnings with a code: what a program can look for, and a person can silence one by one."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CODES: dict[str, str] = {
+    "alpha-at-edge": "held-out scores still rise at the smallest or largest regularization strength tried",
+    "ceiling-undefined": "a ceiling is undefined at some locations, which its means exclude",
+    "constant-features": "features that are constant over the training samples; their weights are zero",
+    "constant-targets": "targets that are constant over the training samples; they are predicted by their constant",
+    "few-items": "a comparison of dissimilarities that rests on very few items",
+    "few-samples": "a score that rests on very few held-out samples",
+    "half-precision": "values in float16, which were rounded to three digits before they came",
+    "missing-pairs": "dissimilarities that are missing (NaN) and are excluded pair by pair",
+    "undefined-scores": "scores that are undefined (NaN) because truth or prediction is constant",
+    "unusable-targets": "targets with NaN or infinity, excluded on request",
+}
+"""Every code, and what it says."""
+
+PACKAGE = str(Path(__file__).parent.parent)
+
+
+class CodedWarning(UserWarning):
+    """A warning with a code, so that it can be looked for, or silenced, without reading its sentence.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what is done about it.
+    code : str
+        One of :data:`CODES`.
+    argument : str
+        The argument that it is about.
+
+    Attributes
+    ----------
+    code, argument : str
+        As given.
+
+    Examples
+    --------
+    >>> warning = CodedWarning("y: 2 of 9 targets are constant.", "constant-targets", "y")
+    >>> str(warning), warning.code
+    ('y: 2 of 9 targets are constant. [constant-targets]', 'constant-targets')
+    """
+
+    def __init__(self, message: str, code: str, argument: str) -> None:
+        super().__init__(message, code, argument)
+        self.code = code
+        self.argument = argument
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} [{self.code}]"
+
+
+def warn(code: str, argument: str, message: str) -> None:
+    """Warn with a code, at the line that called this package.
+
+    Parameters
+    ----------
+    code : str
+        One of :data:`CODES`.
+    argument : str
+        The argument that it is about; the message begins with it.
+    message : str
+        What was found and what is done about it.
+
+    Raises
+    ------
+    ValueError
+        If the code is none of :data:`CODES`.
+    """
+    if code not in CODES:
+        raise ValueError(f"code: got {code!r}; expected one of {', '.join(CODES)}.")
+    warnings.warn(CodedWarning(f"{argument}: {message}", code, argument), stacklevel=_levels_to_caller())
+
+
+@contextmanager
+def without(*codes: str) -> Iterator[None]:
+    """Hold back warnings of some codes, for what has been said already.
+
+    Parameters
+    ----------
+    *codes : str
+        Of :data:`CODES`.
+
+    Examples
+    --------
+    >>> with without("few-items"):
+    ...     warn("few-items", "models", "4 items.")
+    """
+    with warnings.catch_warnings():
+        for code in codes:
+            warnings.filterwarnings("ignore", rf".*\[{code}\]$", CodedWarning)
+        yield
+
+
+def _levels_to_caller() -> int:
+    """Count the frames of this package above :func:`warn`, so that a warning belongs to the line that called it."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, levels = frame.f_back, levels + 1
+    return levels
