@@ -29,7 +29,7 @@ from neuroling.cli import (
 )
 from neuroling.cli.command import Command
 
-FAILURES = (ValueError, OSError, ModuleNotFoundError)
+FAILURES = (ValueError, OSError, EOFError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
 Anything else is a fault of the program and keeps its traceback."""
 

@@ -153,9 +153,12 @@ def read_features(path: Path, layer: str | None) -> xr.DataArray:
     """
     import xarray as xr
 
+    from neuroling.data.errors import reading
+
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected features, as `neuroling extract` writes them.")
-    found = xr.load_dataarray(path, engine="h5netcdf")
+    with reading(path, "features, as `neuroling extract` writes them"):
+        found = xr.load_dataarray(path, engine="h5netcdf")
     if "layer" not in found.dims:
         return found
     labels = [str(label) for label in found.layer.to_numpy()]

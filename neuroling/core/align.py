@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ Unit = Literal["sample", "item", "time"]
 
 TIMES = ("onset", "offset", "frame_time")
 """Sample coordinates that are times, in seconds."""
+
+WHOLE = re.compile(r"([+-]?\d+)\.0+")
+"""Whole numbers that were written as decimals, such as ``1.0``."""
 
 ROUNDING = 1e-12
 """Relative difference of two numbers that are one number computed in two ways."""
@@ -321,13 +325,16 @@ def near_pairs(ours: Iterable[object], theirs: Iterable[object]) -> list[tuple[o
     [('Cat', 'cat ')]
     >>> near_pairs([1, 2], ["2", "3"])
     [(2, '2')]
+    >>> near_pairs(["1.0"], ["1"])
+    [('1.0', '1')]
     """
     plain = {_plain(label): label for label in theirs}
     return [(label, plain[_plain(label)]) for label in ours if _plain(label) in plain]
 
 
 def _plain(label: object) -> str:
-    return " ".join(unicodedata.normalize("NFKC", str(label)).split()).casefold()
+    text = " ".join(unicodedata.normalize("NFKC", str(label)).split()).casefold()
+    return WHOLE.sub(r"\1", text) if WHOLE.fullmatch(text) else text
 
 
 def _check_values(name: str, array: xr.DataArray, *axes: str) -> None:

@@ -64,3 +64,26 @@ def targets_of(dims: Iterable[Hashable]) -> tuple[str, ...]:
         Here ``("voxel",)``.
     """
     return tuple(str(dim) for dim in dims if dim not in NOT_TARGETS)
+
+
+def volume_labels(run: str, n_volumes: int) -> list[str]:
+    """Label the volumes of a run; recordings and features that are labelled so can be aligned.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run, story or list: the coordinate ``group``.
+    n_volumes : int
+        How many there are.
+
+    Returns
+    -------
+    list of str
+        ``"RUN:0"``, ``"RUN:1"``, …
+
+    Examples
+    --------
+    >>> volume_labels("task-story_run-1", 2)
+    ['task-story_run-1:0', 'task-story_run-1:1']
+    """
+    return [f"{run}:{number}" for number in range(n_volumes)]

@@ -212,6 +212,8 @@ class Result:
         ceiling: xr.DataArray | None = None,
         null: NullDistribution | None = None,
         provenance: Provenance | None = None,
+        leaks: tuple[str, ...] = (),
+        leakage_allowed: str | None = None,
     ) -> Result:
         r"""Put the parts of an evaluation together.
 
@@ -231,6 +233,10 @@ class Result:
             Draws of the null.
         provenance : Provenance, optional
             Where the numbers came from.
+        leaks : tuple of str
+            What the data showed of test samples that training may have seen, each as ``"code: message"``.
+        leakage_allowed : str, optional
+            Why that was allowed.
 
         Returns
         -------
@@ -248,6 +254,10 @@ class Result:
         }
         if null is not None:
             attrs["null_method"] = null.method
+        if leaks:
+            attrs["leaks"] = list(leaks)
+        if leakage_allowed is not None:
+            attrs["leakage_allowed"] = leakage_allowed
         data = xr.Dataset(variables, attrs=attrs)
         return cls(data, provenance or Provenance())
 
@@ -265,6 +275,17 @@ class Result:
     def chance(self) -> float:
         """Value of the metric that means no relation."""
         return float(self.data.attrs["chance"])
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """What the data showed of test samples that training may have seen, each as ``"code: message"``."""
+        listed = self.data.attrs.get("leaks", ())
+        return (listed,) if isinstance(listed, str) else tuple(str(leak) for leak in listed)
+
+    @property
+    def leakage_allowed(self) -> str | None:
+        """Why leakage was allowed; None where it was not."""
+        return self.data.attrs.get("leakage_allowed")
 
     @property
     def ceiling(self) -> xr.DataArray:
@@ -376,6 +397,9 @@ class Result:
             lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {smallest}")
         if self.provenance.synthetic:
             lines.append("  SYNTHETIC data: a twin with known truth, not people's recordings")
+        lines += [f"  LEAK? {leak}" for leak in self.leaks]
+        if self.leakage_allowed is not None:
+            lines.append(f"  leakage allowed: {self.leakage_allowed}")
         lines += [f"  note: {note}" for note in self.provenance.notes]
         return "\n".join(lines)
 

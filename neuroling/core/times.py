@@ -119,7 +119,7 @@ def rows_in_window(
     reach = REACH * step + slack
     if start < grid[0] - reach or stop > grid[-1] + reach:
         raise ValueError(
-            f"{argument}: {start:g} to {stop:g} s reaches out of the epoch, which runs from {grid[0]:g} to "
+            f"{argument}: {start:g} to {stop:g} s reaches out of the epoch; its times run from {grid[0]:g} to "
             f"{grid[-1]:g} s in steps of {step:g} s. Choose a window inside the epoch."
         )
     inside = np.flatnonzero((grid >= start - slack) & (grid <= stop + slack))

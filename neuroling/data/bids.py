@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from neuroling.core.axes import volume_labels
 from neuroling.core.files import write_whole
 from neuroling.core.provenance import Provenance
+from neuroling.data.errors import CorruptData
 
-ORDER = ("sub", "ses", "task", "acq", "run", "hemi", "space", "res", "den", "contrast", "model", "stat", "desc")
-"""Order of entities in a file name, as far as it matters here; after BIDS 1.9 and derivatives of statistical models."""
+ORDER = (
+    *("sub", "tpl", "ses", "sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir"),
+    *("run", "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "cohort", "split", "recording"),
+    *("chunk", "atlas", "seg", "scale", "res", "den", "label"),
+    *("from", "to", "mode", "contrast", "model", "stat", "desc"),
+)
+"""Order of entities in a file name: that of the BIDS schema (rules/entities.yaml, BIDS 1.11). ``cohort`` follows the
+template that it belongs to: after ``space``, where fMRIPrep puts it, and after ``tpl`` and ``ses`` where there is no
+space. Entities of the derivatives of fMRIPrep and statistical models stand before ``desc``, the last one."""
+
+INDICES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
+"""Entities whose labels are numbers, perhaps with zeros before them: run-1 and run-01 are the same run."""
+
+RUN_ENTITIES = ("ses", "task", "acq", "ce", "rec", "dir", "run")
+"""Entities that tell the runs of a participant apart, and so name them."""
+
+NATIVE_SPACES = frozenset({"t1w", "t2w", "orig", "func", "native", "bold", "individual", "scanner"})
+"""Labels of ``space`` that stand for a participant's own, in lower case."""
 
 BIDS_VERSION = "1.9.0"
 
-NAME = re.compile(r"^[A-Za-z0-9]+$")
-"""What a label may consist of."""
+LABEL = re.compile(r"[0-9A-Za-z+]+")
+"""What a label may consist of, from the BIDS schema (objects/formats.yaml)."""
+
+KEY = re.compile(r"[0-9A-Za-z]+")
+"""What a key or a suffix may consist of."""
+
+LONGEST_TR_S = 30.0
+"""Repetition time in seconds above which it is taken to be in milliseconds; real ones lie between 0.3 and 15."""
+
+NESTED = frozenset({"derivatives", "sourcedata"})
+"""Folders of a data set that hold other data sets."""
 
 
 @dataclass(frozen=True)
@@ -77,42 +108,148 @@ class BidsFile:
         ----------
         **changes : str or None
             ``suffix``, ``extension`` and entities; None leaves an entity out.
+
+        Returns
+        -------
+        pathlib.Path
+            The file in the same folder with these entities, in whatever order its name has them; where there is none,
+            the name in the order of BIDS.
         """
         suffix, extension = changes.pop("suffix", None) or self.suffix, changes.pop("extension", None) or self.extension
         entities = {key: label for key, label in {**self.entities, **changes}.items() if label is not None}
-        return self.path.with_name(file_name(entities, suffix, extension))
+        named = self.path.with_name(file_name(entities, suffix, extension))
+        if not named.exists() and named.parent.is_dir():
+            for path in sorted(named.parent.glob(f"*_{escape(suffix + extension)}")):
+                other = _parsed(path)
+                if other and (other.entities, other.suffix, other.extension) == (entities, suffix, extension):
+                    return path
+        return named
 
     def metadata(self) -> dict[str, Any]:
-        """Read the JSON file beside it; empty where there is none."""
-        sidecar = self.beside(extension=".json")
-        if not sidecar.is_file():
-            return {}
-        try:
-            found: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{sidecar}: no JSON ({error}).") from error
-        return found
+        """Collect what the JSON files that apply to this file say, by the inheritance principle of BIDS.
+
+        A JSON file applies if it lies in the folder of the file or above it in the data set, has the same suffix, and
+        no entity that the file does not have. Nearer ones override those above.
+
+        Returns
+        -------
+        dict
+            Empty where no JSON file applies.
+
+        Raises
+        ------
+        CorruptData
+            If one of them is no JSON object.
+        ValueError
+            If two in one folder apply and disagree: BIDS allows one per folder.
+        """
+        collected: dict[str, Any] = {}
+        for folder in self._levels():
+            sources: dict[str, Path] = {}
+            level: dict[str, Any] = {}
+            for path in self._sidecars(folder):
+                for key, value in _read_object(path).items():
+                    if key in level and level[key] != value:
+                        raise ValueError(
+                            f"{path}: gives {key} = {value!r} for {self.path.name}, and {sources[key].name} in the "
+                            f"same folder gives {level[key]!r}. BIDS allows one JSON file per folder that applies to "
+                            "a file; move the general one to the folder above."
+                        )
+                    level[key], sources[key] = value, path
+            collected |= level
+        return collected
+
+    def sidecars(self) -> list[Path]:
+        """List the JSON files that apply to this file, from the top of the data set downwards."""
+        return [path for folder in self._levels() for path in self._sidecars(folder)]
+
+    def _levels(self) -> list[Path]:
+        """Folders from the root of the data set to that of the file."""
+        folder = Path(os.path.abspath(self.path)).parent  # noqa: PTH100 - links stay as they are: annexed files are links
+        levels = [folder]
+        for parent in folder.parents:
+            if (levels[-1] / "dataset_description.json").is_file():
+                break
+            levels.append(parent)
+            if levels[-2].name == f"sub-{self.entities.get('sub')}":
+                break
+        else:
+            return [folder]  # nothing says where the data set begins
+        return levels[::-1]
+
+    def _sidecars(self, folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.glob(f"*{escape(self.suffix)}.json")):
+            *pairs, suffix = path.name.removesuffix(".json").split("_")
+            theirs = dict(pair.split("-", 1) for pair in pairs if "-" in pair)
+            if suffix == self.suffix and len(theirs) == len(pairs) and self._has(theirs):
+                yield path
+
+    def _has(self, entities: Mapping[str, str | None]) -> bool:
+        """Say whether the name has these entities with these labels; None asks for their absence."""
+        return all(_same_label(key, self.entities.get(key), label) for key, label in entities.items())
 
     @property
     def repetition_time_s(self) -> float:
-        """Time from one volume to the next in seconds, from the JSON file beside it."""
-        found = self.metadata().get("RepetitionTime")
-        if not isinstance(found, int | float) or isinstance(found, bool) or not found > 0:
+        """Time from one volume to the next in seconds, from the JSON files that apply."""
+        return self._repetition_time(self.metadata().get("RepetitionTime"))
+
+    def _repetition_time(self, stated: object) -> float:
+        is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
+        if is_number and LONGEST_TR_S < stated < np.inf:  # type: ignore[operator]  # a number, as has been seen
             raise ValueError(
-                f"{self.beside(extension='.json')}: RepetitionTime is {found!r}; expected seconds above 0."
+                f"{self.path.name}: RepetitionTime is {stated!r}; expected seconds, at most {LONGEST_TR_S:g}. It looks "
+                "like milliseconds: divide by 1000 in the JSON file."
             )
-        return float(found)
+        if not is_number or not 0 < stated < np.inf:  # type: ignore[operator]
+            looked = ", ".join(str(path) for path in self.sidecars()) or "no JSON file applies to it"
+            raise ValueError(
+                f"{self.path.name}: RepetitionTime is {stated!r}; expected seconds above 0 (looked in: {looked})."
+            )
+        return float(stated)  # type: ignore[arg-type]
+
+    def onsets_s(self, n_volumes: int) -> NDArray[np.float64]:
+        """Say when each volume was taken.
+
+        Parameters
+        ----------
+        n_volumes : int
+            Number of volumes.
+
+        Returns
+        -------
+        numpy.ndarray, shape (volume,)
+            Seconds from the start of the run: multiples of ``RepetitionTime``, or ``VolumeTiming`` where the JSON
+            files give that instead, as BIDS has it for sparse acquisition.
+
+        Raises
+        ------
+        ValueError
+            If they give neither, or times that cannot be.
+        """
+        stated = self.metadata()
+        timing = stated.get("VolumeTiming")
+        if timing is None or "RepetitionTime" in stated:
+            return np.arange(n_volumes, dtype=np.float64) * self._repetition_time(stated.get("RepetitionTime"))
+        times = np.array(timing if isinstance(timing, list) else [np.nan], dtype=object)
+        numbers = [value for value in times if isinstance(value, int | float) and not isinstance(value, bool)]
+        onsets = np.array(numbers, dtype=np.float64)
+        if len(onsets) != n_volumes or not np.isfinite(onsets).all() or (np.diff(onsets) <= 0).any():
+            raise ValueError(
+                f"{self.path.name}: VolumeTiming has {len(times)} entries, {len(numbers)} of them numbers, for "
+                f"{n_volumes} volumes; expected increasing seconds, one for each."
+            )
+        return onsets
 
 
 def find_files(
-    root: Path, *, suffix: str, extension: str | tuple[str, ...] = (".nii.gz", ".nii"), **entities: str | None
+    root: Path | str, *, suffix: str, extension: str | tuple[str, ...] = (".nii.gz", ".nii"), **entities: str | None
 ) -> list[BidsFile]:
     """Find files of a participant by what their names say, run after run.
 
     Parameters
     ----------
-    root : pathlib.Path
-        Folder of a BIDS data set or derivative.
+    root : path
+        Folder of a BIDS data set or derivative; those nested in its ``derivatives`` and ``sourcedata`` are not entered.
     suffix : str
         Such as ``"bold"``.
     extension : str or tuple of str
@@ -130,13 +267,15 @@ def find_files(
     ValueError
         If nothing fits, or several files fit one run; the message says by which entities they differ.
     """
+    root = Path(root)
     if not root.is_dir():
         raise NotADirectoryError(f"root: {root} is not a folder; expected a BIDS data set or derivative.")
     endings = (extension,) if isinstance(extension, str) else extension
     below = root / f"sub-{entities['sub']}" if entities.get("sub") else root
-    all_files = [_parsed(path) for path in sorted(below.rglob(f"*_{suffix}.*"))]
+    paths = [path for path in sorted(below.rglob(f"*_{suffix}.*")) if not NESTED & set(path.relative_to(root).parts)]
+    all_files = [_parsed(path) for path in paths]
     known = [file for file in all_files if file is not None and file.suffix == suffix and file.extension in endings]
-    fitting = [file for file in known if all(file.entities.get(key) == label for key, label in entities.items())]
+    fitting = [file for file in known if file._has(entities)]
     asked = ", ".join(f"{key}-{label}" for key, label in entities.items())
     if not fitting:
         seen = {key: sorted({file.entities.get(key, "(none)") for file in known}) for key in entities}
@@ -146,35 +285,92 @@ def find_files(
     return sorted(fitting, key=lambda file: (file.entities.get("ses", ""), _number(file.entities.get("run", "0"))))
 
 
-def volume_table(files: list[BidsFile], lengths: list[int]) -> pd.DataFrame:
+def volume_table(
+    files: Sequence[BidsFile], lengths: Sequence[int], *, repetition_time_s: float | None = None
+) -> pd.DataFrame:
     """Label the volumes of runs, for :func:`neuroling.data.sources.open_nifti` and its like.
+
+    Features are labelled alike by :func:`neuroling.run_by_run`, whose frame times per run are the onsets by group.
 
     Parameters
     ----------
-    files : list of BidsFile
+    files : sequence of BidsFile
         Runs in order.
-    lengths : list of int
+    lengths : sequence of int
         Volumes of each.
+    repetition_time_s : float, optional
+        Seconds from one volume to the next, for data sets whose JSON files do not say. Where they do, it has to agree.
 
     Returns
     -------
     pandas.DataFrame
-        ``sample`` (``task-story_run-1:17``), ``group`` (``task-story_run-1``), ``time_index`` and ``onset`` (seconds
-        from the start of the run, where the repetition time is known).
+        ``sample`` (``task-story_run-1:17``), ``group`` (``task-story_run-1``: the entities ses, task, acq, ce, rec, dir
+        and run), ``time_index`` and ``onset`` (seconds from the start of the run).
+
+    Raises
+    ------
+    ValueError
+        If the number of runs differs, two runs have the same name, or the time between volumes is not known.
+
+    Examples
+    --------
+    >>> runs = [BidsFile.parse(Path("sub-01_task-story_run-1_bold.nii.gz"))]
+    >>> volume_table(runs, [2], repetition_time_s=1.5).to_dict("list")["onset"]
+    [0.0, 1.5]
     """
+    _check_runs(files, lengths)
     parts = []
     for file, n_volumes in zip(files, lengths, strict=True):
-        name = "_".join(f"{key}-{file.entities[key]}" for key in ("ses", "task", "run") if key in file.entities)
-        part = pd.DataFrame({"sample": [f"{name}:{number}" for number in range(n_volumes)], "group": name})
+        name = _run_name(file)
+        part = pd.DataFrame({"sample": volume_labels(name, n_volumes), "group": name})
         part["time_index"] = range(n_volumes)
-        if "RepetitionTime" in file.metadata():
-            part["onset"] = part["time_index"] * file.repetition_time_s
+        part["onset"] = _onsets(file, n_volumes, repetition_time_s)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
+def _check_runs(files: Sequence[BidsFile], lengths: Sequence[int]) -> None:
+    if len(files) != len(lengths) or not files:
+        raise ValueError(
+            f"lengths: got {len(lengths)} for {len(files)} files ({', '.join(file.path.name for file in files[:4])}); "
+            "expected the number of volumes of each, at least one."
+        )
+    wrong = [n for n in lengths if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1]
+    if wrong:
+        raise ValueError(f"lengths: got {wrong[:4]}; expected whole numbers of volumes above 0.")
+    names: dict[str, BidsFile] = {}
+    for file in files:
+        other = names.setdefault(_run_name(file), file)
+        if other is not file:
+            raise ValueError(
+                f"files: {other.path.name} and {file.path.name} are both run {_run_name(file)!r}, and their volumes "
+                "could not be told apart; expected the runs of one participant, each once."
+            )
+
+
+def _run_name(file: BidsFile) -> str:
+    found = "_".join(f"{key}-{file.entities[key]}" for key in RUN_ENTITIES if key in file.entities)
+    return found or file.path.name.partition(".")[0]
+
+
+def _onsets(file: BidsFile, n_volumes: int, repetition_time_s: float | None) -> NDArray[np.float64]:
+    if repetition_time_s is None:
+        try:
+            return file.onsets_s(n_volumes)
+        except ValueError as error:
+            raise ValueError(f"{error} Pass repetition_time_s= if you know it.") from error
+    by_hand = file._repetition_time(repetition_time_s)
+    stated = file.metadata().get("RepetitionTime")
+    if stated is not None and not np.isclose(file._repetition_time(stated), by_hand, rtol=1e-6):
+        raise ValueError(
+            f"repetition_time_s: got {repetition_time_s:g}, and the JSON files of {file.path.name} say {stated:g}; "
+            "correct one of them."
+        )
+    return np.arange(n_volumes, dtype=np.float64) * by_hand
+
+
 def write_derivative(
-    image: Any, root: Path, *, entities: Mapping[str, str], provenance: Provenance, suffix: str = "statmap"
+    image: Any, root: Path | str, *, entities: Mapping[str, str], provenance: Provenance, suffix: str = "statmap"
 ) -> Path:
     """Write a map into a derivative: the image, its record beside it, and the description of the data set.
 
@@ -182,7 +378,7 @@ def write_derivative(
     ----------
     image : nibabel image
         A volume, a GIFTI hemisphere or a CIFTI file.
-    root : pathlib.Path
+    root : path
         Folder of the derivative; made where it is not there.
     entities : mapping of str to str
         ``{"sub": "01", "task": "story", "space": "…", "model": "minilm", "stat": "pearson"}``; ``sub`` is required.
@@ -198,6 +394,8 @@ def write_derivative(
     """
     if "sub" not in entities:
         raise ValueError(f"entities: got {sorted(entities)}; expected 'sub' among them.")
+    root = Path(root)
+    _check_space(image, entities.get("space", ""))
     folder = root / f"sub-{entities['sub']}"
     folder = (folder / f"ses-{entities['ses']}" if "ses" in entities else folder) / "func"
     extension = _extension(image)
@@ -229,11 +427,67 @@ def file_name(entities: Mapping[str, str], suffix: str, extension: str) -> str:
     >>> file_name({"stat": "pearson", "sub": "01", "task": "story"}, "statmap", ".nii.gz")
     'sub-01_task-story_stat-pearson_statmap.nii.gz'
     """
-    wrong = [f"{key}-{label}" for key, label in entities.items() if not NAME.match(label)]
+    wrong = [f"{key}-{label}" for key, label in entities.items() if not LABEL.fullmatch(label)]
     if wrong:
-        raise ValueError(f"entities: {wrong} have labels that are not letters and digits alone, which BIDS asks for.")
-    keys = sorted(entities, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER) - 1.5, key))
-    return "_".join([*(f"{key}-{entities[key]}" for key in keys), suffix]) + extension
+        raise ValueError(
+            f"entities: {wrong} have labels that are not letters and digits alone (or +), which BIDS asks for."
+        )
+    odd = [part for part in (*entities, suffix) if not KEY.fullmatch(part)]
+    if odd or not re.fullmatch(r"(\.[0-9A-Za-z]+)+", extension):
+        raise ValueError(
+            f"entities, suffix, extension: got {odd or [extension]}; expected keys and a suffix of letters and digits "
+            "alone, and an extension such as '.nii.gz'."
+        )
+    return "_".join([*(f"{key}-{entities[key]}" for key in _in_order(entities)), suffix]) + extension
+
+
+def _in_order(entities: Mapping[str, str]) -> list[str]:
+    """Sort the keys of a name; unknown ones stand before the description, by alphabet."""
+    order = list(ORDER)
+    if "space" not in entities:
+        order.remove("cohort")
+        order.insert(order.index("ses") + 1, "cohort")
+    return sorted(entities, key=lambda key: (order.index(key) if key in order else len(order) - 1.5, key))
+
+
+def _same_label(key: str, one: str | None, other: str | None) -> bool:
+    if key in INDICES and one and other and one.isdecimal() and other.isdecimal():
+        return int(one) == int(other)
+    return one == other
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; infinity and NaN are kept, for whoever uses them to refuse."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise CorruptData(path, f"no JSON ({error})", "a JSON object in UTF-8") from error
+    if not isinstance(content, dict):
+        raise CorruptData(path, f"holds a JSON {type(content).__name__}", 'an object: {"KEY": VALUE, …}')
+    return content
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{sorted({key for key in keys if keys.count(key) > 1})} stand in it twice")
+    return content
+
+
+def _check_space(image: Any, space: str) -> None:
+    """Refuse a map whose header contradicts the space that its name is to claim."""
+    codes = {4: "MNI", 3: "Talairach", 1: "scanner"}
+    header = getattr(image, "header", None)
+    if header is None or not hasattr(header, "get_sform"):
+        return
+    code = int(header.get_sform(coded=True)[1]) or int(header.get_qform(coded=True)[1])
+    standard = space.lower().startswith(("mni", "tal"))
+    if (standard and code == 1) or (code in (3, 4) and space.lower() in NATIVE_SPACES):
+        raise ValueError(
+            f"entities: space-{space} for an image whose header says that it is in {codes[code]} space (code {code}); "
+            "expected the space that the recording is in. Correct the entity, or set the code of the image."
+        )
 
 
 def _parsed(path: Path) -> BidsFile | None:
@@ -258,7 +512,7 @@ def _check_one_a_run(files: list[BidsFile], asked: str) -> None:
 
 
 def _number(run: str) -> tuple[int, str]:
-    return (int(run), run) if run.isdigit() else (0, run)
+    return (int(run), run) if run.isdecimal() else (0, run)
 
 
 def _extension(image: Any) -> str:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.times import Window, rows_in_window, same_times
+from neuroling.data.amplitudes import MICROVOLT, check_scale, units_as_text, units_of, warn_of_extreme_trials
 from neuroling.data.errors import CorruptData, require_file
+from neuroling.data.participants import join_subjects as join_subjects
+from neuroling.data.trials import Folds, carried, check_finite, item_labels, lay_out, rows_of
+from neuroling.data.trials import from_arrays as from_arrays
 
 if TYPE_CHECKING:
-    from mne import BaseEpochs, Evoked, SourceEstimate
+    from mne import BaseEpochs, Evoked, Info, SourceEstimate
     from mne.io import BaseRaw, SourceSpaces
 
 Array = NDArray[np.floating[Any]]
-MICROVOLT = 1e6
-"""Microvolts in a volt, in which MNE keeps EEG."""
+Picks = str | Sequence[str]
+
+RENAMED = re.compile(r"(.+)-(\d+)")
+"""Names that MNE gives to channels of one name: ``Cz-0``, ``Cz-1``."""
+
+MARKS = ("BAD", "EDGE")
+"""Beginnings of the annotations that part a continuous recording."""
 
 
 def read_epochs(path: Path) -> BaseEpochs:
@@ -55,64 +67,67 @@ def from_epochs(
     epochs: BaseEpochs,
     *,
     item: str | None = None,
-    folds: int | Literal["trials"] | None = None,
-    picks: str | Sequence[str] = "eeg",
-    window: tuple[float, float] | None = None,
+    folds: Folds = None,
+    picks: Picks = "eeg",
+    window: Window | None = None,
     columns: Sequence[str] = (),
     rng: int | np.random.Generator = 0,
 ) -> xr.DataArray:
-    """Lay epochs out by item: a pattern an item, or one a fold of its trials.
+    """Lay epochs out by item: one pattern per item, or one per fold of its trials.
 
     Parameters
     ----------
     epochs : mne.BaseEpochs
-        With metadata, unless every epoch is an item of its own.
+        Read into memory or not; with metadata, unless every epoch is an item of its own.
     item : str, optional
-        Column of the metadata whose values are items; by default every epoch is one, labelled by its number.
+        Column of the metadata whose values are items; by default every epoch is one, labelled by its number. Whole
+        numbers are labelled ``"1"`` whatever their type.
     folds : int, "trials" or None
         None averages all trials of an item. A number deals them at random into as many folds, averaged, on an axis
-        ``repeat``: what crossnobis needs. ``"trials"`` keeps every trial, which takes as many of each item.
+        ``repeat``: what crossnobis needs. ``"trials"`` keeps every trial; where items have unequal numbers of them,
+        the repeats that are lacking are NaN.
     picks : str or sequence of str
-        Channels, as MNE picks them; channels marked as bad are left out unless named.
+        Channels, as MNE picks them; channels marked as bad are left out unless named. Names that differ in case alone
+        are matched with a warning.
     window : tuple of float, optional
         First and last time in s, both included; must lie in the epoch.
     columns : sequence of str
-        Columns of the metadata that travel along; each must have one value an item.
+        Columns of the metadata that travel along; each must have one value per item (missing values are alike).
     rng : int or numpy.random.Generator
         Seed of the dealing.
 
     Returns
     -------
     xarray.DataArray, dims (sample, [repeat,] channel, time)
-        EEG in µV (other sensors in MNE's unit), times in s; coordinate ``n_trials`` counts the trials of each item.
+        Voltages (EEG, EOG and the like) in µV, other sensors in MNE's unit, times in s. Coordinates: ``unit`` of each
+        channel, ``n_trials`` of each item, ``n_averaged`` (sample, repeat) trials behind each repeat.
 
     Raises
     ------
     TypeError, ValueError
-        If metadata, channels, window, trial counts or values do not fit; the message says which.
+        If metadata, channels, window, trial counts or values do not fit, an average reference was set and not applied,
+        or amplitudes are those of another unit; the message says which.
+
+    Warns
+    -----
+    UserWarning
+        If other projectors are not applied, or trials exceed 500 µV peak to peak.
     """
     picked = _picked(epochs, picks, window)
-    values = picked.get_data(copy=False) * _scale(picked)
-    _check_finite(values, picked)
-    labels = _labels(picked, item)
-    rows = {str(label): np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())}
-    counts = np.array([len(places) for places in rows.values()])
-    if folds is None:
-        laid = np.stack([values[places].mean(axis=0) for places in rows.values()])
-        dims: tuple[str, ...] = ("sample", "channel", "time")
-    else:
-        laid = np.stack(_folded(values, rows, folds, np.random.default_rng(rng)))
-        dims = ("sample", "repeat", "channel", "time")
+    factors, units = units_of(picked.get_channel_types())
+    values = picked.get_data(copy=False) * factors[:, None]  # (trial, channel, time)
+    check_finite("epochs", values, picked.ch_names)
+    check_scale("epochs", values, units)
+    warn_of_extreme_trials("epochs", values, picked.ch_names, units)
+    rows = rows_of(_labels(picked, item))
+    laid_out = lay_out(values, rows, folds, np.random.default_rng(rng))
     coords: dict[str, Any] = {
-        "sample": list(rows),
         "channel": picked.ch_names,
+        "unit": ("channel", units),
         "time": picked.times.copy(),
-        "n_trials": ("sample", counts),
+        **{name: ("sample", carried(_column(picked, name), rows)) for name in columns},
     }
-    for name in columns:
-        coords[name] = ("sample", _carried(picked, name, rows))
-    unit = "µV" if _scale(picked) == MICROVOLT else "as in MNE"
-    return xr.DataArray(laid, dims=dims, coords=coords, attrs={"units": unit}, name="EEG")
+    return laid_out.labelled(coords, {"units": units_as_text(units)})
 
 
 def write_epochs(
@@ -192,36 +207,61 @@ def with_metadata(epochs: BaseEpochs, **columns: Any) -> BaseEpochs:
     return changed
 
 
-def from_evokeds(evokeds: Mapping[str, Evoked], *, picks: str | Sequence[str] = "eeg") -> xr.DataArray:
-    """Stack evoked responses, one an item.
+def from_evokeds(evokeds: Mapping[str, Evoked], *, picks: Picks = "eeg") -> xr.DataArray:
+    """Stack evoked responses, one per item.
 
     Parameters
     ----------
     evokeds : mapping of str to mne.Evoked
-        Item and its response; all with the same channels and times.
+        Item and its response; all with the same channels, in any order, and times.
     picks : str or sequence of str
-        Channels, as MNE picks them.
+        Channels, as MNE picks them; channels marked as bad are left out unless named.
 
     Returns
     -------
     xarray.DataArray, dims (sample, channel, time)
-        EEG in µV; coordinate ``n_trials`` holds how many trials were averaged.
+        Voltages in µV, other sensors in MNE's unit; coordinates ``unit`` of each channel, ``n_trials``, how many trials
+        were averaged.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are none, they are no evoked responses, or their channels, times, references or values do not fit.
     """
     if not evokeds:
         raise ValueError("evokeds: none given; expected a mapping such as {'cat': evoked, …}.")
-    picked = {label: evoked.copy().pick(picks) for label, evoked in evokeds.items()}
-    first_label, first = next(iter(picked.items()))
-    for label, evoked in picked.items():
-        if evoked.ch_names != first.ch_names:
-            raise ValueError(f"evokeds: {label!r} and {first_label!r} have other channels, or another order of them.")
-        if len(evoked.times) != len(first.times) or not np.allclose(evoked.times, first.times):
+    names = {}
+    for label, evoked in evokeds.items():
+        if not hasattr(evoked, "nave") or not hasattr(evoked, "ch_names"):
+            raise TypeError(f"evokeds: {label!r} is a {type(evoked).__name__}; expected mne.Evoked.")
+        names[label] = _channel_names(f"evokeds[{label!r}]", evoked.info, picks)
+        _check_references(f"evokeds[{label!r}]", evoked.info, names[label])
+    first_label, first = next(iter(evokeds.items()))
+    order = names[first_label]
+    for label, evoked in evokeds.items():
+        if set(names[label]) != set(order):
+            apart = sorted(set(names[label]) ^ set(order))
+            raise ValueError(
+                f"evokeds: {label!r} and {first_label!r} have other channels, {apart[:8]} in one alone (marked as bad: "
+                f"{evoked.info['bads']} and {first.info['bads']}). Interpolate bad channels, or pick by name."
+            )
+        if not same_times(first.times, evoked.times):
             raise ValueError(f"evokeds: {label!r} and {first_label!r} have other times.")
-    values = np.stack([evoked.data for evoked in picked.values()]) * _scale(first)
-    counts = ("sample", np.array([evoked.nave for evoked in picked.values()]))
+    factors, units = units_of(first.copy().pick(order).get_channel_types())
+    values = np.stack([evoked.copy().pick(order).data for evoked in evokeds.values()]) * factors[:, None]
+    check_finite("evokeds", values, order)
+    check_scale("evokeds", values, units, averaged=True)
     return xr.DataArray(
         values,
         dims=("sample", "channel", "time"),
-        coords={"sample": list(picked), "channel": first.ch_names, "time": first.times.copy(), "n_trials": counts},
+        coords={
+            "sample": list(evokeds),
+            "channel": order,
+            "unit": ("channel", units),
+            "time": first.times.copy(),
+            "n_trials": ("sample", np.array([evoked.nave for evoked in evokeds.values()])),
+        },
+        attrs={"units": units_as_text(units)},
         name="EEG",
     )
 
@@ -244,7 +284,7 @@ def from_source_estimates(estimates: Mapping[str, SourceEstimate]) -> xr.DataArr
     first_label, first = next(iter(estimates.items()))
     labels = vertex_labels(first.vertices)
     for label, estimate in estimates.items():
-        if vertex_labels(estimate.vertices) != labels or not np.allclose(estimate.times, first.times):
+        if vertex_labels(estimate.vertices) != labels or not same_times(first.times, estimate.times):
             raise ValueError(
                 f"estimates: {label!r} and {first_label!r} have other vertices or times; morph them first."
             )
@@ -288,186 +328,189 @@ def source_positions(spaces: SourceSpaces) -> xr.DataArray:
     return xr.DataArray(places, dims=("voxel", "feature"), coords={"voxel": labels, "feature": list("xyz")})
 
 
-def channel_positions(epochs: BaseEpochs | Evoked, picks: str | Sequence[str] = "eeg") -> xr.DataArray:
+def channel_positions(instance: BaseEpochs | Evoked | BaseRaw, picks: Picks = "eeg") -> xr.DataArray:
     """Give where channels are.
 
     Parameters
     ----------
-    epochs : mne.BaseEpochs or mne.Evoked
+    instance : mne.BaseEpochs, mne.Evoked or mne.io.BaseRaw
         With a montage.
     picks : str or sequence of str
-        Channels, as MNE picks them.
+        Channels, as MNE picks them; channels marked as bad are left out unless named.
 
     Returns
     -------
     xarray.DataArray, dims (channel, feature)
         Features ``x``, ``y``, ``z`` in m.
+
+    Raises
+    ------
+    ValueError
+        If channels have no position.
     """
-    picked = epochs.copy().pick(picks)
-    places = np.array([channel["loc"][:3] for channel in picked.info["chs"]])
-    unknown = [
-        name
-        for name, place in zip(picked.ch_names, places, strict=True)
-        if not np.isfinite(place).all() or not place.any()
-    ]
+    names = _channel_names("picks", instance.info, picks)
+    where = {str(channel["ch_name"]): np.asarray(channel["loc"][:3]) for channel in instance.info["chs"]}
+    unknown = [name for name in names if not np.isfinite(where[name]).all() or not where[name].any()]
     if unknown:
         raise ValueError(f"channels: {len(unknown)} have no position, first {unknown[:5]}; set a montage.")
     return xr.DataArray(
-        places, dims=("channel", "feature"), coords={"channel": picked.ch_names, "feature": list("xyz")}
+        np.stack([where[name] for name in names]),
+        dims=("channel", "feature"),
+        coords={"channel": names, "feature": list("xyz")},
     )
 
 
-def join_subjects(
-    recordings: Mapping[str, xr.DataArray], *, missing: Literal["error", "nan"] = "error"
-) -> xr.DataArray:
-    """Put participants on one axis, matched by the labels of everything.
+def _picked(epochs: BaseEpochs, picks: Picks, window: Window | None) -> BaseEpochs:
+    """Load epochs, and cut channels and window out of them."""
+    import mne
 
-    Parameters
-    ----------
-    recordings : mapping of str to xarray.DataArray
-        Participant and what was recorded.
-    missing : {"error", "nan"}
-        What to do where an item is missing in somebody: refuse, or leave NaN there, which stays with that item and
-        participant.
-
-    Returns
-    -------
-    xarray.DataArray, dims (subject, …)
-    """
-    if not recordings:
-        raise ValueError("recordings: none given; expected a mapping such as {'s01': recording, …}.")
-    if missing not in ("error", "nan"):
-        raise ValueError(f"missing: got {missing!r}; expected 'error' or 'nan'.")
-    everything = list(dict.fromkeys(str(i) for r in recordings.values() for i in r.indexes["sample"]))
-    lacking = {s: sorted(set(everything) - set(r.indexes["sample"])) for s, r in recordings.items()}
-    for subject, items in lacking.items():
-        if items and missing == "error":
-            raise ValueError(
-                f"recordings: {subject!r} lacks {len(items)} of {len(everything)} items, first {items[:5]}. Select "
-                "common items by label, or say missing='nan'."
-            )
-    whole = [
-        r.reindex(sample=everything) if missing == "nan" else r.sel(sample=everything) for r in recordings.values()
-    ]
-    try:
-        joined = xr.concat(
-            whole, pd.Index(list(recordings), name="subject"), join="exact", coords="minimal", compat="override"
-        )
-    except ValueError as error:
-        raise ValueError(f"recordings: channels, times or repeats differ between participants: {error}") from error
-    if any("n_trials" in r.coords for r in recordings.values()):
-        counts = np.stack([r.coords["n_trials"].to_numpy() for r in whole])
-        known = np.isfinite(counts)
-        fewest, most = counts[known].min(), counts[known].max()
-        joined = joined.drop_vars("n_trials").assign_coords(
-            n_trials=(("subject", "sample"), np.where(known, counts, most if fewest == most else fewest).astype(int))
-        )
-    return joined
-
-
-def _picked(epochs: BaseEpochs, picks: str | Sequence[str], window: tuple[float, float] | None) -> BaseEpochs:
-    if not hasattr(epochs, "get_data") or not hasattr(epochs, "ch_names"):
+    if not hasattr(epochs, "get_data") or not hasattr(epochs, "ch_names") or not hasattr(epochs, "events"):
         raise TypeError(f"epochs: got {type(epochs).__name__}; expected MNE epochs.")
-    if not isinstance(picks, str):
-        twice = sorted({name for name in picks if list(picks).count(name) > 1})
-        absent = [name for name in picks if name not in epochs.ch_names]
-        if twice or absent:
-            raise ValueError(
-                f"picks: {absent or twice} {'are not among the channels' if absent else 'are named twice'}; the epochs "
-                f"have {epochs.ch_names[:8]}…, each once."
-            )
-    if len(epochs) == 0:
-        raise ValueError("epochs: none are left; all were dropped.")
-    try:
-        picked = epochs.copy().load_data().pick(picks, exclude="bads" if isinstance(picks, str) else ())
-    except ValueError as error:
-        raise ValueError(f"picks: {picks!r} picks no channel of {epochs.ch_names[:8]}…: {error}") from error
-    if window is not None:
-        first, last = float(picked.times[0]), float(picked.times[-1])
-        if window[0] >= window[1] or window[0] < first - 1e-9 or window[1] > last + 1e-9:
-            raise ValueError(f"window: got {window} s; the epochs run from {first:g} to {last:g} s.")
-        picked.crop(*window)
-    return picked
-
-
-def _scale(instance: BaseEpochs | Evoked | BaseRaw) -> float:
-    return MICROVOLT if set(instance.get_channel_types()) == {"eeg"} else 1.0
-
-
-def _check_finite(values: Array, epochs: BaseEpochs) -> None:
-    bad = ~np.isfinite(values)
-    if bad.any():
-        trials = np.flatnonzero(bad.any(axis=(1, 2)))
-        channels = [epochs.ch_names[place] for place in np.flatnonzero(bad.any(axis=(0, 2)))]
+    names = _channel_names("picks", epochs.info, picks)
+    _check_references("epochs", epochs.info, names)
+    with mne.use_log_level("error"):
+        loaded = epochs.copy().load_data()  # which drops bad epochs of those that were not in memory
+    if len(loaded) == 0:
+        reasons = Counter(str(reason) for trial in loaded.drop_log for reason in trial).most_common(5)
+        raise ValueError(f"epochs: none are left; all {len(loaded.drop_log)} were dropped (drop log: {dict(reasons)}).")
+    when, counts = np.unique(loaded.events[:, 0], return_counts=True)
+    if (counts > 1).any():
         raise ValueError(
-            f"epochs: {int(bad.sum())} values are NaN or infinite, in trials {trials[:5].tolist()} and channels "
-            f"{channels[:5]}; drop the trials or interpolate the channels."
+            f"epochs: {int((counts > 1).sum())} events are repeated, first at samples {when[counts > 1][:5].tolist()}; "
+            "the same stretch would count several times. Drop them."
+        )
+    picked = loaded.pick(names)
+    if window is None:
+        return picked
+    rows = rows_in_window(picked.times, window)
+    half = 0.25 / picked.info["sfreq"]  # so that MNE's rounding takes these very samples
+    return picked.crop(
+        max(float(picked.times[rows[0]]) - half, float(picked.times[0])),
+        min(float(picked.times[rows[-1]]) + half, float(picked.times[-1])),
+    )
+
+
+def _channel_names(argument: str, info: Info, picks: Picks) -> list[str]:
+    """Give the names of the channels that are meant, in order, and say what is wrong with them."""
+    if _are_types(info, picks):
+        names = _names_of_types(argument, info, picks)
+    else:
+        names = _matched_names(argument, info, [picks] if isinstance(picks, str) else list(picks))
+    numbered: dict[str, list[str]] = {}
+    for name in names:
+        if match := RENAMED.fullmatch(name):
+            numbered.setdefault(match.group(1), []).append(name)
+    twice = {stem: same for stem, same in numbered.items() if {f"{stem}-0", f"{stem}-1"} <= set(same)}
+    if twice:
+        raise ValueError(
+            f"{argument}: channels {next(iter(twice.values()))[:4]} had one name, and MNE numbered them; it is not "
+            f"known which is {next(iter(twice))!r}. Rename them, or drop the surplus ones."
+        )
+    return names
+
+
+def _are_types(info: Info, picks: Picks) -> bool:
+    """Say whether types of channels are meant rather than names; a single text is a type unless a channel has it."""
+    if isinstance(picks, str):
+        return picks.casefold() not in {name.casefold() for name in info.ch_names}
+    types = {"data", "meg", "all", *info.get_channel_types(unique=True)} - set(info.ch_names)
+    return len(picks) > 0 and set(picks) <= types
+
+
+def _names_of_types(argument: str, info: Info, picks: Picks) -> list[str]:
+    """Give the good channels of one or several types, as MNE picks them."""
+    import mne
+
+    empty = mne.EvokedArray(np.zeros((len(info.ch_names), 1)), info, verbose="error")
+    try:
+        every: list[str] = empty.pick(picks, exclude=(), verbose="error").ch_names
+    except ValueError as error:
+        raise ValueError(f"{argument}: {picks!r} picks no channel of {info.ch_names[:8]}…: {error}") from error
+    good = [name for name in every if name not in info["bads"]]
+    if not good:
+        raise ValueError(
+            f"{argument}: all {len(every)} channels of {picks!r} are marked as bad; interpolate them, or name those "
+            "that are wanted nevertheless."
+        )
+    return good
+
+
+def _matched_names(argument: str, info: Info, names: list[str]) -> list[str]:
+    """Match named channels, those whose case alone differs with a warning."""
+    spelled = {name.casefold(): name for name in info.ch_names}
+    matched = [name if name in info.ch_names else spelled.get(str(name).casefold(), name) for name in names]
+    absent = [name for name in matched if name not in info.ch_names]
+    if absent:
+        raise ValueError(f"{argument}: {absent} are not among the channels; there are {info.ch_names[:8]}…, each once.")
+    if not matched:
+        raise ValueError(f"{argument}: no channel is named; there are {info.ch_names[:8]}….")
+    twice = sorted({name for name in matched if matched.count(name) > 1})
+    if twice:
+        raise ValueError(f"{argument}: {twice} are named twice; expected each channel once.")
+    changed = [(a, b) for a, b in zip(names, matched, strict=True) if a != b]
+    if changed:
+        warnings.warn(
+            f"{argument}: {len(changed)} channels are matched although their case differs, first {changed[:5]} (asked "
+            "for, in the recording).",
+            stacklevel=5,
+        )
+    return matched
+
+
+def _check_references(argument: str, info: Info, names: Sequence[str]) -> None:
+    """Refuse an average reference that was set and not applied; warn of other projectors that are not."""
+    from mne.io.constants import FIFF
+
+    waiting = [
+        projector
+        for projector in info["projs"]
+        if not projector["active"] and set(projector["data"]["col_names"]) & set(names)
+    ]
+    references = [p for p in waiting if p["kind"] == FIFF.FIFFV_PROJ_ITEM_EEG_AVREF]
+    if references:
+        raise ValueError(
+            f"{argument}: an average reference was set as a projector and not applied, so that the values have another "
+            f"reference than they seem to. Call {argument}.apply_proj() before, or {argument}.del_proj() to keep the "
+            "reference that they have."
+        )
+    if waiting:
+        warnings.warn(
+            f"{argument}: {len(waiting)} projectors are not applied, first {waiting[0]['desc']!r}; the values "
+            f"are those without them. Call {argument}.apply_proj() or {argument}.del_proj() before.",
+            stacklevel=4,
         )
 
 
 def _labels(epochs: BaseEpochs, item: str | None) -> NDArray[np.str_]:
     if item is None:
         width = len(str(len(epochs) - 1))
-        return np.array([f"trial {place:0{width}d}" for place in range(len(epochs))])
+        return np.array([f"trial {row:0{width}d}" for row in range(len(epochs))])
     if epochs.metadata is None:
         raise ValueError(
             f"item: got {item!r}, but the epochs have no metadata; attach a table with epochs.metadata = …."
         )
     if item not in epochs.metadata:
         raise ValueError(f"item: {item!r} is not in the metadata, which has {list(epochs.metadata.columns)}.")
-    column = epochs.metadata[item]
-    if column.isna().any():
-        raise ValueError(f"item: {int(column.isna().sum())} trials have no {item!r}; drop them first.")
-    return np.asarray(column.astype(str), dtype=str)
+    return item_labels(epochs.metadata[item], "item")
 
 
-def _folded(
-    values: Array, rows: Mapping[str, NDArray[np.intp]], folds: int | Literal["trials"], rng: np.random.Generator
-) -> list[Array]:
-    sizes = {label: len(places) for label, places in rows.items()}
-    fewest, most = min(sizes.values()), max(sizes.values())
-    if folds == "trials":
-        if fewest != most:
-            few = [label for label, size in sizes.items() if size < most]
-            raise ValueError(
-                f"folds: 'trials' takes as many trials of each item, but they have {fewest} to {most} (fewer: "
-                f"{few[:5]}). Deal them into a number of folds."
-            )
-        return [values[places] for places in rows.values()]
-    if folds < 2:
-        raise ValueError(f"folds: got {folds}; a cross-validated distance needs at least two.")
-    short = [label for label, size in sizes.items() if size < folds]
-    if short:
-        raise ValueError(
-            f"folds: {folds} folds, but {len(short)} items have fewer trials, first {short[:5]}. Use fewer folds, or "
-            "leave the items out by name."
-        )
-    dealt = []
-    for places in rows.values():
-        parts = np.array_split(rng.permutation(places), folds)
-        dealt.append(np.stack([values[part].mean(axis=0) for part in parts]))
-    return dealt
-
-
-def _carried(epochs: BaseEpochs, name: str, rows: Mapping[str, NDArray[np.intp]]) -> NDArray[np.generic]:
+def _column(epochs: BaseEpochs, name: str) -> pd.Series:
     if epochs.metadata is None or name not in epochs.metadata:
         held = [] if epochs.metadata is None else list(epochs.metadata.columns)
         raise ValueError(f"columns: {name!r} is not in the metadata, which has {held}.")
-    column = epochs.metadata[name].to_numpy()
-    for label, places in rows.items():
-        if len(set(column[places].tolist())) > 1:
-            raise ValueError(f"columns: {name!r} has several values for the item {label!r}; it belongs to trials.")
-    carried = np.array([column[places[0]] for places in rows.values()])
-    return carried.astype(str) if carried.dtype == object else carried
+    column: pd.Series = epochs.metadata[name]
+    return column
 
 
 def from_raw(
-    raw: BaseRaw, *, picks: str | Sequence[str] = "eeg", run: str = "run", dtype: type[np.floating[Any]] = np.float64
+    raw: BaseRaw, *, picks: Picks = "eeg", run: str = "run", dtype: type[np.floating[Any]] = np.float64
 ) -> xr.DataArray:
     """Lay a continuous recording out by samples in time, as time-resolved encoding takes it.
 
-    Stretches that MNE's annotations mark as bad (``"BAD…"``, ``"EDGE…"``) are left out, and what lies on either side of
-    one becomes a run of its own, because no lag may reach across. ``attrs["bad_s"]`` says how much was left out.
+    Stretches that MNE's annotations mark as bad (``"BAD…"``, ``"EDGE…"``) are left out, the same samples as MNE leaves
+    out, and what lies on either side of one becomes a run of its own, because no lag may reach across. A mark without
+    a duration, such as where recordings were joined, parts runs and costs no sample. ``attrs["bad_s"]`` says how much
+    was left out.
 
     Parameters
     ----------
@@ -483,38 +526,49 @@ def from_raw(
     Returns
     -------
     xarray.DataArray, dims (sample, channel)
-        EEG in µV (other sensors in MNE's unit); coordinates ``onset`` (s since the beginning of the recording),
-        ``time_index`` (from 0 in each run) and ``group`` (the run); ``attrs["rate_hz"]``.
+        Voltages in µV (other sensors in MNE's unit); coordinates ``unit`` of each channel, ``onset`` (s since the
+        beginning of the recording), ``time_index`` (from 0 in each run) and ``group`` (the run); ``attrs["rate_hz"]``.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no continuous recording, no channel is picked, nothing good is left, or values are not finite.
+        If it is no continuous recording, no channel is picked, nothing good is left, an average reference was set and
+        not applied, values are not finite, or amplitudes are those of another unit.
     """
     if not hasattr(raw, "get_data") or not hasattr(raw, "annotations") or hasattr(raw, "events"):
         raise TypeError(f"raw: got {type(raw).__name__}; expected a continuous recording of MNE, or from_epoch_runs.")
-    picked = _pick_continuous(raw, picks)
-    values = picked.get_data().T * _scale(picked)  # (sample, channel)
-    good = np.ones(len(values), bool)
-    for mark in picked.annotations:
-        if str(mark["description"]).upper().startswith(("BAD", "EDGE")):
-            start = mark["onset"] - picked.first_time
-            first, last = np.searchsorted(picked.times, [start, start + mark["duration"]])
-            good[first : max(last, first + 1)] = False
-    kept = np.flatnonzero(good)
-    if len(kept) < 2:
-        raise ValueError(f"raw: {len(kept)} of {len(good)} samples are outside stretches marked as bad.")
-    pieces = np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1)
+    names = _channel_names("picks", raw.info, picks)
+    _check_references("raw", raw.info, names)
+    picked = raw.copy().load_data().pick(names)
+    values = picked.get_data().T  # (sample, channel)
+    good, starts = _good_samples(picked)
+    rows = np.flatnonzero(good)
+    if len(rows) < 2:
+        raise ValueError(f"raw: {len(rows)} of {len(good)} samples are outside stretches marked as bad.")
+    pieces = np.split(rows, np.flatnonzero((np.diff(rows) > 1) | np.isin(rows[1:], starts)) + 1)
     bad_s = float((~good).sum() / picked.info["sfreq"])
     found = _as_runs([values[piece] for piece in pieces], [picked.times[piece] for piece in pieces], picked, run, dtype)
     return found.assign_attrs(bad_s=bad_s)
 
 
+def _good_samples(raw: BaseRaw) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Say which samples no mark covers, and where marks begin; seconds are rounded to samples as MNE rounds them."""
+    good = np.ones(len(raw.times), dtype=bool)
+    starts = []
+    for mark in raw.annotations:
+        if str(mark["description"]).upper().startswith(MARKS):
+            start = mark["onset"] - raw.first_time
+            first, stop = raw.time_as_index([start, start + mark["duration"]], use_rounding=True)
+            good[max(first, 0) : max(stop, 0)] = False
+            starts.append(int(first))
+    return good, np.array(starts, dtype=np.intp)
+
+
 def from_epoch_runs(
     epochs: BaseEpochs,
     *,
-    picks: str | Sequence[str] = "eeg",
-    window: tuple[float, float] | None = None,
+    picks: Picks = "eeg",
+    window: Window | None = None,
     dtype: type[np.floating[Any]] = np.float64,
 ) -> xr.DataArray:
     """Lay epochs out by samples in time, each epoch a run of its own, as time-resolved encoding takes it.
@@ -536,21 +590,10 @@ def from_epoch_runs(
         As from :func:`from_raw`; ``onset`` is the time in the epoch (s), and groups are named ``"epoch 0"``, ….
     """
     picked = _picked(epochs, picks, window)
-    values = picked.get_data(copy=False) * _scale(picked)  # (epoch, channel, time)
-    _check_finite(values, picked)
+    values = picked.get_data(copy=False)  # (epoch, channel, time)
+    check_finite("epochs", values, picked.ch_names)
     times = [np.array(picked.times)] * len(values)
     return _as_runs([epoch.T for epoch in values], times, picked, "epoch", dtype)
-
-
-def _pick_continuous(raw: BaseRaw, picks: str | Sequence[str]) -> BaseRaw:
-    if not isinstance(picks, str):
-        absent = [name for name in picks if name not in raw.ch_names]
-        if absent or len(set(picks)) < len(picks):
-            raise ValueError(f"picks: {absent or list(picks)} are not channels of {raw.ch_names[:8]}…, each once.")
-    try:
-        return raw.copy().load_data().pick(picks, exclude="bads" if isinstance(picks, str) else ())
-    except ValueError as error:
-        raise ValueError(f"picks: {picks!r} picks no channel of {raw.ch_names[:8]}…: {error}") from error
 
 
 def _as_runs(
@@ -560,12 +603,14 @@ def _as_runs(
     name: str,
     dtype: type[np.floating[Any]],
 ) -> xr.DataArray:
-    """Set runs (time, channel) end to end, with what keeps them apart."""
-    values = np.concatenate(runs)
+    """Set runs (time, channel), in MNE's units, end to end, with what keeps them apart."""
+    factors, units = units_of(instance.get_channel_types())
+    values = np.concatenate(runs) * factors
     bad = ~np.isfinite(values)
     if bad.any():
-        channels = [instance.ch_names[place] for place in np.flatnonzero(bad.any(axis=0))]
+        channels = [instance.ch_names[column] for column in np.flatnonzero(bad.any(axis=0))]
         raise ValueError(f"recording: {int(bad.sum())} values are NaN or infinite, in channels {channels[:5]}.")
+    check_scale("recording", values.T[None], units)
     group = np.concatenate([np.full(len(run), f"{name} {number}") for number, run in enumerate(runs)])
     return xr.DataArray(
         values.astype(dtype),
@@ -573,13 +618,11 @@ def _as_runs(
         coords={
             "sample": np.arange(len(values)),
             "channel": instance.ch_names,
+            "unit": ("channel", units),
             "onset": ("sample", np.concatenate(list(times))),
             "time_index": ("sample", np.concatenate([np.arange(len(run)) for run in runs])),
             "group": ("sample", group),
         },
-        attrs={
-            "units": "µV" if _scale(instance) == MICROVOLT else "as in MNE",
-            "rate_hz": float(instance.info["sfreq"]),
-        },
+        attrs={"units": units_as_text(units), "rate_hz": float(instance.info["sfreq"])},
         name="EEG",
     )

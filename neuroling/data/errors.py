@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
+
+REASON_LENGTH = 300
+"""Characters of a foreign reader's message that are passed on; some print the whole file."""
 
 
 class DataNotFound(FileNotFoundError):  # noqa: N818 - reads as what happened: data not found
@@ -25,6 +29,48 @@ class CorruptData(ValueError):  # noqa: N818 - reads as what happened: corrupt d
     def __init__(self, path: Path, seen: str, expected: str) -> None:
         super().__init__(f"{path}: {seen}; expected {expected}.")
         self.path = path
+
+
+class reading:  # noqa: N801 - a context manager that reads as a sentence: with reading(path, ...)
+    """Turn whatever a foreign reader makes of a damaged file into :class:`CorruptData`.
+
+    Readers of other packages answer a truncated or damaged file with errors of any kind (``EOFError``,
+    ``zlib.error``, ``ExpatError``, ``ImageFileError``, ``KeyError``), most of which name neither the file nor what is
+    wrong with it. Errors of the operating system (no such file, no permission, no space), a package that is not
+    installed and too little memory are passed on as they are, since the file is not to blame.
+
+    Parameters
+    ----------
+    path : path
+        The file that is read inside the block.
+    expected : str
+        What it should be, as a noun phrase.
+
+    Examples
+    --------
+    >>> with reading(Path("run.nii.gz"), "a complete NIfTI file"):
+    ...     raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+    Traceback (most recent call last):
+    neuroling.data.errors.CorruptData: run.nii.gz: cannot be read (EOFError: Compressed file ended before the
+    end-of-stream marker was reached); expected a complete NIfTI file.
+    """
+
+    def __init__(self, path: Path | str, expected: str) -> None:
+        self.path = Path(path)
+        self.expected = expected
+
+    def __enter__(self) -> reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, CorruptData | ImportError | MemoryError):
+            return
+        if isinstance(error, OSError) and error.errno is not None:
+            return
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH].rstrip(": ")
+        raise CorruptData(self.path, f"cannot be read ({reason})", self.expected) from error
 
 
 def require_file(path: Path, what: str) -> Path:

@@ -27,6 +27,9 @@ ICBM_TO_TALAIRACH = np.array(
 )
 """MNI to Talairach, variant ``icbm_other`` (any software); Lancaster et al. 2007, Human Brain Mapping 28:1194-1205."""
 
+XFORM_CODES = "xform_codes"
+"""Attribute of recordings that holds the NIfTI codes of qform and sform."""
+
 BATCH = 512
 """Samples smoothed at once; keeps the working copy of an 8 mm grid under 40 MB."""
 
@@ -45,17 +48,27 @@ class BrainGrid:
         Flat index (C order) of each voxel in the brain; the label of that voxel.
     space : str
         Name of the coordinate space.
+    xform_codes : tuple of int, optional
+        NIfTI codes of qform and sform of the image that the grid was taken from (1 scanner, 2 aligned to another image,
+        3 Talairach, 4 MNI); by default those that the name of the space stands for.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     voxels: NDArray[np.intp]
     space: str = MNI
+    xform_codes: tuple[int, int] | None = None
 
     @property
     def attrs(self) -> dict[str, Any]:
         """What :func:`to_image` needs, as attributes that any file format can hold."""
-        return {"affine": self.affine.ravel().tolist(), "grid_shape": list(self.shape), "space": self.space}
+        codes = codes_of_space(self.space) if self.xform_codes is None else self.xform_codes
+        return {
+            "affine": self.affine.ravel().tolist(),
+            "grid_shape": list(self.shape),
+            "space": self.space,
+            XFORM_CODES: list(codes),
+        }
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -103,6 +116,30 @@ class BrainGrid:
         coords = {**samples, "voxel": ("voxel", self.voxels, self.attrs)}
         coords |= {name: ("voxel", axis, {"units": "mm"}) for name, axis in (("x", x), ("y", y), ("z", z))}
         return xr.DataArray(values, dims=("sample", "voxel"), coords=coords, attrs=self.attrs)
+
+
+def codes_of_space(space: str) -> tuple[int, int]:
+    """Say which NIfTI codes of qform and sform a named space has.
+
+    Parameters
+    ----------
+    space : str
+        Such as ``"MNI152NLin2009cAsym"`` or ``"T1w"``.
+
+    Returns
+    -------
+    tuple of int
+        4 for MNI and 3 for Talairach space; else (0, 2), "aligned to another image", which claims nothing more.
+
+    Examples
+    --------
+    >>> codes_of_space("MNI152NLin2009cAsym"), codes_of_space("T1w")
+    ((4, 4), (0, 2))
+    """
+    for start, code in (("mni", 4), ("tal", 3)):
+        if space.lower().startswith(start):
+            return code, code
+    return 0, 2
 
 
 @lru_cache(maxsize=4)
@@ -270,7 +307,8 @@ def to_image(values: xr.DataArray, *, like: xr.DataArray | None = None, fill: fl
     Returns
     -------
     nibabel.Nifti1Image
-        float32, in the space of the grid.
+        float32, in the space of the grid; its qform and sform codes are those of the images that the recording came
+        from, so that a map in native space does not claim to be in MNI space.
 
     Raises
     ------
@@ -281,13 +319,14 @@ def to_image(values: xr.DataArray, *, like: xr.DataArray | None = None, fill: fl
 
     if values.dims != ("voxel",):
         raise ValueError(f"values: got axes {values.dims}; expected ('voxel',). Choose or average along the others.")
-    shape, affine = _grid_of(values, like)
-    volume = np.full(shape, fill, dtype=np.float32)
+    grid = _grid_of(values, like)
+    volume = np.full(grid.shape, fill, dtype=np.float32)
     volume.reshape(-1)[np.asarray(values.coords["voxel"])] = values.values
-    image: Any = nibabel.Nifti1Image(volume, affine)  # type: ignore[no-untyped-call]  # nibabel states no types
+    image: Any = nibabel.Nifti1Image(volume, grid.affine)  # type: ignore[no-untyped-call]  # nibabel states no types
     image.header.set_xyzt_units("mm")
-    image.set_sform(affine, code="mni")
-    image.set_qform(affine, code="mni")
+    qform_code, sform_code = grid.xform_codes or codes_of_space(grid.space)
+    image.set_sform(grid.affine, code=sform_code)
+    image.set_qform(grid.affine, code=qform_code)
     written: Nifti1Image = image
     return written
 
@@ -311,13 +350,21 @@ def mask_image(recording: xr.DataArray) -> Nifti1Image:
     return to_image(ones, like=recording)
 
 
-def _grid_of(values: xr.DataArray, like: xr.DataArray | None) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+def _grid_of(values: xr.DataArray, like: xr.DataArray | None) -> BrainGrid:
     sources = [values, *([] if like is None else [like])]
     for array in sources:
         for attrs in (array.coords["voxel"].attrs if "voxel" in array.coords else {}, array.attrs):
             if {"affine", "grid_shape"} <= set(attrs):
-                shape = tuple(int(size) for size in attrs["grid_shape"])
-                return shape, np.asarray(attrs["affine"], dtype=np.float64).reshape(4, 4)
+                x, y, z = (int(size) for size in attrs["grid_shape"])
+                affine = np.asarray(attrs["affine"], dtype=np.float64).reshape(4, 4)
+                codes = attrs.get(XFORM_CODES)
+                return BrainGrid(
+                    (x, y, z),
+                    affine,
+                    np.asarray(values.coords["voxel"]),
+                    str(attrs.get("space", "unknown")),
+                    None if codes is None else (int(codes[0]), int(codes[1])),
+                )
     raise ValueError(
         "values: neither they nor their voxels say which grid they lie on (attributes 'affine' and 'grid_shape'); "
         "expected values from a recording with a grid. Pass it as like=."

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import sparse
 
+from neuroling.data.images import load_image
 from neuroling.data.surfaces import mesh_of
 from neuroling.numerics.statistics.clusters import mesh_adjacency, volume_adjacency
 
@@ -89,9 +90,7 @@ def _named(space: str) -> dict[str, NDArray[Any]]:
 def _faces(mesh: Path | NDArray[Any]) -> NDArray[Any]:
     if isinstance(mesh, np.ndarray):
         return mesh
-    import nibabel
-
-    image: Any = nibabel.load(mesh)
+    image: Any = load_image(mesh, "a mesh, such as NAME.surf.gii")
     triangles = image.agg_data("triangle") if hasattr(image, "agg_data") else ()
     if not isinstance(triangles, np.ndarray) or triangles.ndim != 2:
         raise ValueError(f"{mesh}: has no triangles; expected a mesh, such as NAME.surf.gii.")

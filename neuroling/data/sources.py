@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,15 +15,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.axes import check_axes
 from neuroling.core.protocols import TargetSource
+from neuroling.data.bids import BidsFile
+from neuroling.data.errors import CorruptData, DataNotFound, reading, require_file
 from neuroling.data.fmri import BrainGrid
+from neuroling.data.images import (
+    SAME_PLACE_MM,
+    corner_distance,
+    file_of,
+    one_volume,
+    spatial_image,
+    volumes_of,
+    xform_codes,
+)
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
 logger = logging.getLogger(__name__)
-
-AFFINE_TOLERANCE_MM = 1e-3
-"""Largest difference between two affines that are the same: rounding of float32 headers at 10 cm from the origin."""
 
 
 class Sliceable(Protocol):
@@ -134,7 +142,10 @@ class RunsSource:
             raise ValueError("runs: none given; expected at least one source.")
         counts = [run.n_targets for run in self.runs]
         if len(set(counts)) > 1:
-            raise ValueError(f"runs: they have {counts} targets; expected the same ones in every run. Use one mask.")
+            raise ValueError(
+                f"runs: they have {counts} targets; expected the same ones in every run. Use one mask, for example the "
+                "voxels that all runs have in common; they are not intersected in silence."
+            )
 
     @property
     def n_samples(self) -> int:
@@ -167,7 +178,11 @@ class RunsSource:
         axis = parts[0].dims[1]
         for number, part in enumerate(parts):
             if part.dims[1] != axis or not part.indexes[axis].equals(parts[0].indexes[axis]):
-                raise ValueError(f"runs: run {number} labels the axis {axis!r} differently from run 0; use one mask.")
+                common = len(part.indexes[axis].intersection(parts[0].indexes[axis]))
+                raise ValueError(
+                    f"runs: run {number} labels the axis {axis!r} differently from run 0: of {part.sizes[axis]} and "
+                    f"{parts[0].sizes[axis]} {axis}s read, {common} are common; use one mask."
+                )
         return xr.concat(parts, "sample", coords="minimal", compat="override", combine_attrs="override", join="exact")
 
 
@@ -180,8 +195,8 @@ class NiftiSource:
 
     Attributes
     ----------
-    image : nibabel image, shape (x, y, z, sample)
-        Loaded by ``nibabel.load``, which reads the header alone.
+    image : nibabel image, shape (x, y, z, sample), (x, y, z, 1, sample) or (x, y, z, sample, 1)
+        Loaded by :func:`neuroling.data.images.load_image`, which reads the header alone.
     grid : BrainGrid
         Voxels of the mask.
     samples : mapping of str to array-like
@@ -196,10 +211,8 @@ class NiftiSource:
     name: str = "image"
 
     def __post_init__(self) -> None:
-        shape = self.image.shape
-        if len(shape) != 4:
-            raise ValueError(f"{self.name}: got shape {shape}; expected four axes, (x, y, z, sample).")
-        check_same_grid(self.name, shape[:3], self.image.affine, self.grid)
+        object.__setattr__(self, "image", volumes_of(self.image, self.name))
+        check_same_grid(self.name, self.image.shape[:3], self.image.affine, self.grid)
         check_stored_type(self.name, np.dtype(self.image.get_data_dtype()))
         _check_coords("samples", self.samples, "sample", self.n_samples)
 
@@ -226,10 +239,12 @@ class NiftiSource:
         xarray.DataArray, dims (sample, voxel)
             With the centres of the voxels in mm and the grid.
         """
-        part = BrainGrid(self.grid.shape, self.grid.affine, self.grid.voxels[targets], self.grid.space)
+        part = replace(self.grid, voxels=self.grid.voxels[targets], xform_codes=xform_codes(self.image))
         places = np.unravel_index(part.voxels, part.shape)
         coords = {name: ("sample", np.asarray(labels)) for name, labels in self.samples.items()}
-        return part.recording(self._values(places), coords)
+        with reading(self.name, "a complete image"):
+            values = self._values(places)
+        return part.recording(values, coords)
 
     def _values(self, places: tuple[NDArray[np.intp], ...]) -> NDArray[np.floating[Any]]:
         proxy: Any = self.image.dataobj
@@ -261,14 +276,18 @@ def open_npy(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Array
 
     Raises
     ------
+    DataNotFound, CorruptData
+        If the file is absent, incomplete or no array of numbers (pickled objects are never read).
     ValueError
-        If the file is no array of numbers (pickled objects are never read), or does not fit the table.
+        If it does not fit the table.
     """
+    path = require_file(Path(path), "an array saved by numpy.save")
     try:
-        values = np.lib.format.open_memmap(path, mode="r")
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: no array that can be memory-mapped ({error}); expected one saved by numpy.save."
+        with reading(path, "an array saved by numpy.save"):
+            values = np.lib.format.open_memmap(path, mode="r")
+    except CorruptData as error:
+        raise CorruptData(
+            path, f"no array that can be memory-mapped ({error.__cause__})", "a complete one saved by numpy.save"
         ) from error
     return ArraySource(values, sample_coords(samples), axis=axis, attrs={"source": str(path.name)})
 
@@ -296,7 +315,11 @@ def open_zarr(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Arra
         import zarr
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{path} needs the package zarr; install neuroling[zarr].") from error
-    found = zarr.open(str(path), mode="r")
+    path = Path(path)
+    if not path.exists():
+        raise DataNotFound(f"{path}: not there; expected a folder that holds a zarr array.")
+    with reading(path, "a zarr array"):
+        found = zarr.open(str(path), mode="r")
     if not isinstance(found, zarr.Array):
         names = ", ".join(sorted(found.array_keys())) or "none"
         raise ValueError(  # noqa: TRY004 - the file is wrong, not the type of an argument
@@ -306,17 +329,22 @@ def open_zarr(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Arra
     return ArraySource(values, sample_coords(samples), axis=axis, attrs={"source": str(path.name)})
 
 
-def open_nifti(paths: Sequence[Path], samples: pd.DataFrame, *, mask: Path | SpatialImage) -> TargetSource:
-    """Open runs of volumes without reading them; voxels are those of one mask.
+def open_nifti(
+    paths: Path | str | Sequence[Path | str], samples: pd.DataFrame, *, mask: Path | str | SpatialImage
+) -> TargetSource:
+    """Open runs of volumes without holding them in memory; voxels are those of one mask.
+
+    A compressed run is decompressed once to its end when it is opened, to compare its checksum.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
-        One image a run, in the order of the table.
+    paths : path or sequence of path
+        One image per run, in the order of the table: (x, y, z, sample), perhaps with axes of length one besides.
     samples : pandas.DataFrame
         A row a volume; see :func:`sample_coords`. With several runs a column ``group`` says which rows belong to which.
-    mask : pathlib.Path or nibabel image, shape (x, y, z)
-        Voxels above zero are read. Any nilearn masker has one: ``masker.mask_img_``.
+    mask : path or nibabel image, shape (x, y, z) or (x, y, z, 1)
+        Zero outside, one other value inside; see :func:`grid_of_mask`. Any nilearn masker has one:
+        ``masker.mask_img_``.
 
     Returns
     -------
@@ -324,34 +352,84 @@ def open_nifti(paths: Sequence[Path], samples: pd.DataFrame, *, mask: Path | Spa
 
     Raises
     ------
+    DataNotFound, CorruptData
+        If a file is absent, truncated or damaged.
     ValueError
-        If shapes or affines of images and mask differ, or the table does not fit the images.
-    """
-    import nibabel
+        If shapes, affines or spaces of images and mask differ, the mask is not binary, or the table does not fit the
+        images.
 
-    voxels: Any = nibabel.load(mask) if isinstance(mask, str | Path) else mask
-    grid = grid_of_mask(voxels)
-    images: list[Any] = [nibabel.load(path, keep_file_open=True) for path in paths]
-    for path, image in zip(paths, images, strict=True):
+    Warns
+    -----
+    UserWarning
+        If qform and sform of an image disagree, or neither is set.
+    """
+    files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not files:
+        raise ValueError("paths: got none; expected an image per run.")
+    space = common_space([*files, mask])
+    grid = grid_of_mask(mask, space=space)
+    for path in files:
         if path.name.endswith(".gz"):
             logger.info("%s is compressed: every tile reads all of it. Uncompress it where there are many.", path)
-        if len(image.shape) != 4:
-            raise ValueError(f"{path}: got shape {image.shape}; expected four axes, (x, y, z, sample).")
-    tables = split_runs(samples, {path.name: image.shape[3] for path, image in zip(paths, images, strict=True)})
+    images = [volumes_of(spatial_image(path, "paths"), str(path)) for path in files]
+    tables = split_runs(samples, {name: image.shape[3] for name, image in zip(_names(files), images, strict=True)})
     runs = [
         NiftiSource(image, grid, sample_coords(table), str(path))
-        for path, image, table in zip(paths, images, tables, strict=True)
+        for path, image, table in zip(files, images, tables, strict=True)
     ]
     return runs[0] if len(runs) == 1 else RunsSource(runs)
 
 
-def grid_of_mask(mask: SpatialImage, *, space: str = "") -> BrainGrid:
+def _names(files: Sequence[Path]) -> list[str]:
+    """Call files by their names, or by their paths where two of them share a name."""
+    names = [file.name for file in files]
+    return names if len(set(names)) == len(names) else list(map(str, files))
+
+
+def common_space(images: Iterable[object]) -> str:
+    """Read off their BIDS names which space images are in; equal grids would not make them the same brain.
+
+    Parameters
+    ----------
+    images : iterable
+        Paths, or images, which are known by the file that they were opened from.
+
+    Returns
+    -------
+    str
+        Empty where no name says.
+
+    Raises
+    ------
+    ValueError
+        If two names say different spaces.
+
+    Examples
+    --------
+    >>> common_space(["sub-01_space-T1w_bold.nii.gz", "mask.nii"])
+    'T1w'
+    """
+    named = {_space_of(path): path for path in map(file_of, images) if path is not None and _space_of(path)}
+    if len(named) > 1:
+        told = ", ".join(f"{path.name} in {space}" for space, path in named.items())
+        raise ValueError(f"images, mask: by their names they are in different spaces ({told}); expected one space.")
+    return next(iter(named), "")
+
+
+def _space_of(path: Path) -> str:
+    try:
+        return BidsFile.parse(path).entities.get("space", "")
+    except ValueError:
+        return ""
+
+
+def grid_of_mask(mask: Path | str | SpatialImage, *, space: str = "") -> BrainGrid:
     """Take the voxels of a mask.
 
     Parameters
     ----------
-    mask : nibabel image, shape (x, y, z)
-        Voxels above zero.
+    mask : path or nibabel image, shape (x, y, z) or (x, y, z, 1)
+        Zero outside and one other value, above zero, inside.
     space : str
         Name of the coordinate space, where it is known.
 
@@ -362,16 +440,41 @@ def grid_of_mask(mask: SpatialImage, *, space: str = "") -> BrainGrid:
     Raises
     ------
     ValueError
-        If the mask is not one volume, or is empty.
+        If the mask is not one volume, is empty, or is not binary: a label map, a probability map, or one with NaN or
+        negative values.
     """
-    values = np.asarray(mask.dataobj)
-    if values.ndim != 3:
-        raise ValueError(f"mask: got shape {values.shape}; expected one volume, (x, y, z).")
-    voxels = np.flatnonzero(values > 0)
-    if not len(voxels):
-        raise ValueError("mask: no voxel is above zero; expected a mask of the brain.")
+    name = f"mask {mask}" if isinstance(mask, str | Path) else "mask"
+    image = spatial_image(mask, "mask")
+    values = one_volume(image, name)
+    inside = _inside(values, name)
     shape = (values.shape[0], values.shape[1], values.shape[2])
-    return BrainGrid(shape, np.asarray(mask.affine, dtype=np.float64), voxels, space or "unknown")
+    affine = np.asarray(image.affine, dtype=np.float64)
+    return BrainGrid(shape, affine, np.flatnonzero(inside), space or "unknown", xform_codes(image))
+
+
+def _inside(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    """Say which voxels of a binary image are inside, and refuse one that is not binary."""
+    n_wrong = int((~np.isfinite(values)).sum())
+    if n_wrong:
+        raise ValueError(
+            f"{name}: {n_wrong} of {values.size} values are NaN or infinite, and whether they are inside cannot be "
+            "told; expected zeros and ones. Set them to 0 if they are outside."
+        )
+    levels = np.unique(values)
+    if (levels < 0).any():
+        raise ValueError(
+            f"{name}: {int((values < 0).sum())} values are negative, down to {levels[0]:g}; expected zeros and ones."
+        )
+    if not levels.any():
+        raise ValueError(f"{name}: no voxel is above zero; expected a mask of the brain.")
+    if len(levels[levels != 0]) > 1:
+        shown = ", ".join(f"{level:g}" for level in levels[:4])
+        kind = "a label map" if (levels == np.round(levels)).all() else "a map of probabilities or intensities"
+        raise ValueError(
+            f"{name}: holds {len(levels)} different values ({shown}, …), as {kind} does; expected zeros and ones. Say "
+            "which voxels are meant, for example with nilearn.image.math_img('img == 3', img=…) or 'img > 0.5'."
+        )
+    return np.asarray(values != 0)
 
 
 def check_same_grid(name: str, shape: Sequence[int], affine: ArrayLike, grid: BrainGrid) -> None:
@@ -388,15 +491,36 @@ def check_same_grid(name: str, shape: Sequence[int], affine: ArrayLike, grid: Br
     grid : BrainGrid
         What it is held against.
     """
+    ours = np.asarray(affine, dtype=np.float64)
     resample = "Resample one to the other, with nilearn.image.resample_to_img, and look at the outcome."
     if tuple(shape) != tuple(grid.shape):
-        raise ValueError(f"{name}: its voxels are {tuple(shape)}, those of the mask {tuple(grid.shape)}. {resample}")
-    furthest = float(np.abs(np.asarray(affine, dtype=np.float64) - grid.affine).max())
-    if not furthest <= AFFINE_TOLERANCE_MM:
         raise ValueError(
-            f"{name}: its affine differs from that of the mask by up to {furthest:.4g} mm, so that equal indices are "
-            f"different places. {resample}"
+            f"{name}: its voxels are {tuple(shape)}, those of the mask {tuple(grid.shape)}; they are "
+            f"{_millimetres(ours)} and {_millimetres(grid.affine)} mm large. {resample}"
         )
+    furthest = corner_distance(ours, grid.affine, grid.shape)
+    if not furthest <= SAME_PLACE_MM:
+        one, other = _directions(ours), _directions(grid.affine)
+        flipped = [axis for axis, here, there in zip("xyz", one, other, strict=True) if here != there]
+        mirrored = f" The {' and '.join(flipped)} axes run otherwise ({one} and {other})." if flipped else ""
+        raise ValueError(
+            f"{name}: its affine differs from that of the mask by up to {furthest:.4g} mm at a corner, so that equal "
+            f"indices are different places: {_rows(ours)} and {_rows(grid.affine)}.{mirrored} {resample}"
+        )
+
+
+def _directions(affine: NDArray[np.float64]) -> str:
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(map(str, aff2axcodes(affine)))  # type: ignore[no-untyped-call]  # nibabel states no types
+
+
+def _millimetres(affine: NDArray[np.float64]) -> str:
+    return " × ".join(f"{size:.3g}" for size in np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+
+
+def _rows(affine: NDArray[np.float64]) -> str:
+    return str(affine[:3].round(3).tolist())
 
 
 def sample_coords(samples: pd.DataFrame) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from neuroling.core.axes import volume_labels
 from neuroling.encoding.event_timing import ROUNDING, checked_frames, checked_onsets, warn_of_strays
 from neuroling.numerics.lanczos import lanczos_weights
 
@@ -142,8 +143,9 @@ def run_by_run(
     Returns
     -------
     xarray.DataArray, dims (sample, feature)
-        The volumes of all runs, one after the other, labelled ``"RUN 0000"``, with the coordinates ``group``,
-        ``time_index`` (from 0 in each run) and ``frame_time``.
+        The volumes of all runs, one after the other, labelled ``"RUN:0"``, ``"RUN:1"``, … as
+        :func:`neuroling.data.bids.volume_table` labels them, with the coordinates ``group``, ``time_index`` (from 0 in
+        each run) and ``frame_time``.
 
     Raises
     ------
@@ -172,7 +174,7 @@ def run_by_run(
     for name, times in runs.items():
         part = spread(words.isel(sample=np.flatnonzero(names == name)), np.asarray(times, dtype=np.float64))
         size = part.sizes["sample"]
-        labels = np.array([f"{name} {volume:04d}" for volume in range(size)])
+        labels = np.array(volume_labels(name, size))
         parts.append(
             part.assign_coords(
                 sample=labels, group=("sample", np.full(size, name)), time_index=("sample", np.arange(size))

@@ -8,6 +8,7 @@ from neuroling.core.align import Aligned
 from neuroling.core.protocols import Ceiling, Inference, Predictor, Splitter, TargetSelector
 from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
+from neuroling.evaluation.leaks import find_leaks, warn_of
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import ShufflesTime, checked_splits
@@ -22,6 +23,7 @@ def evaluate(
     select: TargetSelector | None = None,
     ceiling: Ceiling | None = None,
     inference: Inference | None = None,
+    allow_leakage: str | None = None,
     rng: int | np.random.Generator = 0,
 ) -> Result:
     r"""Predict held-out samples, score them, and say what chance and the data themselves would score.
@@ -43,6 +45,9 @@ def evaluate(
         How well the recording predicts itself, on the same splits.
     inference : Inference, optional
         How to draw the null.
+    allow_leakage : str, optional
+        Why test samples may resemble training samples: silences the warnings of
+        :func:`~neuroling.evaluation.leaks.find_leaks`, and stands in the result beside them.
     rng : int or numpy.random.Generator
         Seed of everything random here.
 
@@ -55,6 +60,11 @@ def evaluate(
     ------
     TypeError, ValueError
         If the parts do not fit together; the message says which and what to do.
+
+    Warns
+    -----
+    LeakageWarning
+        If the data show that test samples may already have been seen in training; the result lists it.
 
     Examples
     --------
@@ -75,7 +85,11 @@ def evaluate(
         raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
     seed, (for_ceiling, for_null) = describe_seed(rng), _generator(rng).spawn(2)
     keep_choices = bool(getattr(inference, "keep_choices", False))
+    if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):
+        raise TypeError(f"allow_leakage: got {allow_leakage!r}; expected the reason, in words, or None.")
     scorer = Scorer(model, data, checked_splits(splits, data), metric, select, keep_choices)
+    leaks = find_leaks(data, scorer.splits, model, splits)
+    warn_of(leaks, allow_leakage)
     score = scorer.scores
     return Result.of(
         score,
@@ -85,6 +99,8 @@ def evaluate(
         ceiling=None if ceiling is None else ceiling(scorer, for_ceiling),
         null=None if inference is None else inference(scorer, for_null),
         provenance=_provenance(scorer, splits, ceiling, inference, seed),
+        leaks=tuple(f"{leak.code}: {leak.message}" for leak in leaks),
+        leakage_allowed=allow_leakage,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,11 @@ LIMIT_QUANTILE = 0.999
 """Share of voxels within the colour limits where none are given; the brightest few would dim all others."""
 
 AXIAL_CUTS = (-24, -10, 4, 18, 32, 46, 58)
-"""Heights of the slices in mm of MNI space: from the temporal poles to the parietal cortex."""
+"""Heights of the slices in mm of MNI space, where the maps reach so far: from the temporal poles to the parietal
+cortex."""
+
+TEMPLATE_BOX_MM = ((-100.0, 100.0), (-136.0, 102.0), (-76.0, 112.0))
+"""What the MNI152 template of nilearn covers along x, y and z, and a few mm more."""
 
 TITLE_INCHES = 0.34
 SCALE_INCHES = 0.85
@@ -100,7 +105,7 @@ def stat_map(
     *,
     unit: str,
     threshold: float,
-    cuts: Sequence[float] = AXIAL_CUTS,
+    cuts: Sequence[float] | None = None,
     limit: float | None = None,
     kind: Kind = "score",
     synthetic: bool = False,
@@ -115,8 +120,9 @@ def stat_map(
         What the colours mean, such as ``"correlation r"``.
     threshold : float
         Voxels up to this value (in a difference: of either sign) show the anatomy. It is written into the titles.
-    cuts : sequence of float
-        Heights of the slices, in mm.
+    cuts : sequence of float, optional
+        Heights of the slices, in mm; one outside an image shows the anatomy alone. By default :data:`AXIAL_CUTS`, or
+        where the maps do not reach so far, as many slices spread over the heights at which they have values.
     limit : float, optional
         Value of the last colour; by default the 99.9th percentile over all maps.
     kind : {"score", "difference"}
@@ -131,20 +137,46 @@ def stat_map(
     """
     from nilearn.plotting import plot_stat_map
 
+    heights = _axial_cuts(images) if cuts is None else [float(cut) for cut in cuts]
+    if not heights or not np.isfinite(heights).all():
+        raise ValueError(f"cuts: got {heights}; expected heights in mm, at least one.")
+
     def draw(image: SpatialImage, figure: Figure, box: Box, style: dict[str, object]) -> None:
         plot_stat_map(
             image,
             figure=figure,
             axes=box,
             display_mode="z",
-            cut_coords=list(cuts),
+            cut_coords=heights,
             black_bg=False,
             dim=-0.4,
             draw_cross=False,
             **style,
         )
 
-    return _panels(images, draw, _scale(images, unit, threshold, limit, kind), kind, 1.55, synthetic)
+    return _panels(images, draw, _scale(images, unit, threshold, limit, kind), kind, 1.55, synthetic, heights)
+
+
+def _axial_cuts(images: Mapping[str, SpatialImage]) -> list[float]:
+    """Choose heights at which the maps have values."""
+    reached = [_heights_with_values(name, image) for name, image in images.items()]
+    lowest, highest = min(low for low, _ in reached), max(high for _, high in reached)
+    if lowest <= AXIAL_CUTS[0] and AXIAL_CUTS[-1] <= highest:
+        return [float(cut) for cut in AXIAL_CUTS]
+    inner = np.linspace(lowest, highest, len(AXIAL_CUTS) + 2)[1:-1]
+    return list(dict.fromkeys(np.round(inner).tolist()))
+
+
+def _heights_with_values(name: str, image: SpatialImage) -> tuple[float, float]:
+    """Lowest and highest edge in mm of the voxels that hold a value other than zero, or of all if none does."""
+    _finite_values(name, image)
+    values = np.asarray(image.dataobj, dtype=np.float64)
+    held = np.argwhere(np.isfinite(values) & (values != 0))
+    indices = held if len(held) else np.argwhere(np.isfinite(values))
+    affine = np.asarray(image.affine)
+    centres = indices @ affine[2, :3] + affine[2, 3]  # (voxel,) in mm
+    half = np.abs(affine[2, :3]).max() / 2
+    return float(centres.min() - half), float(centres.max() + half)
 
 
 def _scale(images: Mapping[str, SpatialImage], unit: str, threshold: float, limit: float | None, kind: Kind) -> _Scale:
@@ -190,7 +222,13 @@ def map_colors(kind: Kind) -> Colormap:
 
 
 def _panels(
-    images: Mapping[str, SpatialImage], draw: Panel, scale: _Scale, kind: Kind, row_inches: float, synthetic: bool
+    images: Mapping[str, SpatialImage],
+    draw: Panel,
+    scale: _Scale,
+    kind: Kind,
+    row_inches: float,
+    synthetic: bool,
+    heights: Sequence[float] = (),
 ) -> bytes:
     """Draw one row for each map, and the colour scale below them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -216,7 +254,7 @@ def _panels(
         top -= row_inches
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "empty mask", UserWarning)  # a map without a voxel to show is drawn empty
-            draw(_paintable(image, kind), figure, (0.005, top / height, 0.99, row_inches / height), style)
+            draw(_paintable(image, kind, heights), figure, (0.005, top / height, 0.99, row_inches / height), style)
     _color_bar(figure, scale, height)
     return figure_to_png(figure, synthetic=synthetic)
 
@@ -226,13 +264,32 @@ def _shown(scale: _Scale, kind: Kind) -> str:
     return f"shown: {quantity} > {scale.threshold:g}"
 
 
-def _paintable(image: SpatialImage, kind: Kind) -> SpatialImage:
-    """Put zero, which is never painted, where there is no number, and where a score is negative."""
+def _paintable(image: SpatialImage, kind: Kind, heights: Sequence[float] = ()) -> SpatialImage:
+    """Put zero, which is never painted, where there is no number, where a score is negative, and around the image.
+
+    nilearn looks slices up by their index, so that a slice below an image of a part of the brain would be taken from
+    its other end, and a view of one hemisphere cuts at an index that may not exist.
+    """
     import nibabel
 
     values = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     painted = values if kind == "difference" else np.maximum(values, 0)
-    return nibabel.Nifti1Image(painted, image.affine)  # type: ignore[no-untyped-call]  # nibabel leaves it untyped
+    affine = np.array(image.affine, dtype=np.float64)
+    before, after = _margins(painted.shape, affine, heights)
+    padded = np.pad(painted, list(zip(before, after, strict=True)))
+    affine[:3, 3] -= affine[:3, :3] @ before
+    return nibabel.Nifti1Image(padded, affine)  # type: ignore[no-untyped-call]  # nibabel leaves it untyped
+
+
+def _margins(shape: tuple[int, ...], affine: np.ndarray, heights: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Count the voxels that an image lacks on either side to cover the template and all slices."""
+    low, high = TEMPLATE_BOX_MM[2]
+    box = (*TEMPLATE_BOX_MM[:2], (min(low, *heights, low), max(high, *heights, high)))
+    corners = np.array(list(itertools.product(*box)))
+    indices = (corners - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T  # (corner, 3)
+    before = np.maximum(0, np.ceil(-indices.min(axis=0)) + 1).astype(int)
+    after = np.maximum(0, np.ceil(indices.max(axis=0)) + 2 - shape).astype(int)
+    return before.tolist(), after.tolist()
 
 
 def _color_bar(figure: Figure, scale: _Scale, height: float) -> None:

@@ -93,3 +93,18 @@ def test_an_image_needs_a_mask(call, study):
 def test_a_file_that_is_not_there_is_named(call, study):
     answer = call(*arguments(study, targets="absent.npy"))
     assert (answer.exit_code, "absent.npy" in answer.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["y.npy", "y.nii", "y.nii.gz", "mask.nii", "features.nc"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
+def test_a_truncated_file_is_named_in_one_line(call, study, name, share):
+    nibabel.save(nibabel.load(study / "y.nii"), study / "y.nii.gz")
+    content = (study / name).read_bytes()
+    (study / name).write_bytes(content[: int(share * len(content))])
+    targets = name if name.startswith("y.") else "y.nii"
+    more = [] if targets == "y.npy" else ["--mask", study / "mask.nii"]
+    answer = call(*arguments(study, *more, targets=targets))
+    assert answer.exit_code == 1
+    (line,) = [line for line in answer.stderr.splitlines() if line.startswith("neuroling: ")]
+    assert name in line
+    assert "Aborted" not in answer.stderr

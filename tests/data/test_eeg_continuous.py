@@ -56,7 +56,7 @@ def test_half_the_memory_is_possible(raw):
     ("spoil", "options", "message"),
     [
         (lambda raw: raw.set_annotations(mne.Annotations([0], [10], ["BAD"])), {}, "0 of 1000 samples are outside"),
-        (lambda raw: raw, {"picks": ["Oz"]}, r"picks: \['Oz'\] are not channels"),
+        (lambda raw: raw, {"picks": ["Oz"]}, r"picks: \['Oz'\] are not among the channels"),
         (lambda raw: raw, {"picks": "meg"}, "picks no channel"),
         (lambda raw: raw.apply_function(lambda x: np.nan * x, picks=["Cz"]), {}, r"3?1000 values are NaN.*\['Cz'\]"),
         (lambda raw: 3, {}, "raw: got int"),

@@ -97,3 +97,40 @@ def test_a_map_without_a_voxel_to_show_is_drawn_empty():
     affine[:3, 3] = -76, -110, -68
     picture = glass_brain({"nothing": nibabel.Nifti1Image(values, affine)}, unit="r", threshold=0.5, limit=1.0)
     assert picture.startswith(b"\x89PNG")
+
+
+def partial(low_mm: float, n_slices: int = 10, shift: float = -60.0) -> nibabel.Nifti1Image:
+    affine = np.diag([3.0, 3, 3, 1])
+    affine[:3, 3] = shift, -60, low_mm
+    return nibabel.Nifti1Image(np.full((12, 12, n_slices), 0.3, np.float32), affine)
+
+
+def test_slices_lie_where_the_maps_have_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr("nilearn.plotting.plot_stat_map", lambda *_, **style: seen.append(style["cut_coords"]))
+    stat_map({"one": partial(0.0), "another": partial(9.0)}, unit="r", threshold=0.1)
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 7
+    assert -1.5 <= min(seen[0]) <= max(seen[0]) <= 37.5
+
+
+def test_a_map_of_the_whole_brain_keeps_the_usual_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr("nilearn.plotting.plot_stat_map", lambda *_, **style: seen.append(style["cut_coords"]))
+    stat_map({"m": partial(-60.0, 45)}, unit="r", threshold=0.1)
+    assert seen == [list(map(float, brain.AXIAL_CUTS))]
+
+
+def test_a_map_of_the_right_hemisphere_leaves_the_left_view_empty() -> None:
+    picture = pixels(glass_brain({"m": partial(0.0, shift=20.0)}, unit="r", threshold=0.1, limit=0.5))
+    coloured = (picture[..., 0] - picture[..., 2]) > 0.3
+    left_view, right_view = coloured[:330, : picture.shape[1] // 4], coloured[:330, picture.shape[1] // 2 :]
+    assert left_view.sum() == 0
+    assert right_view.sum() > 100
+
+
+@pytest.mark.parametrize("cuts", [(), (np.nan,)])
+def test_slices_nowhere_are_refused(cuts: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="cuts: got"):
+        stat_map({"m": image()}, unit="r", threshold=0.1, cuts=cuts)

@@ -1,0 +1,90 @@
+"""Leaks that no label gives away are seen in the data, warned of, and kept in the result; clean designs pass."""
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import KFold
+
+from neuroling import ContiguousFolds, LeaveOneOutRidgeCV, Result, Ridge, ShufflesTime, evaluate, pearson
+from neuroling.evaluation.leaks import LeakageWarning
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "calibration" / "leaks.py"
+spec = importlib.util.spec_from_file_location("leak_designs", SCRIPT)
+designs = importlib.util.module_from_spec(spec)
+sys.modules["leak_designs"] = designs
+spec.loader.exec_module(designs)
+CLEAN = {make.__name__: make for make in designs.clean_designs()}
+
+
+@pytest.mark.parametrize("name", sorted(designs.PLANTED))
+def test_every_planted_leak_is_seen(name):
+    code, make = designs.PLANTED[name]
+    assert [code in designs.look(make(np.random.default_rng(seed)))[0] for seed in (1, 2)] == [True, True]
+
+
+@pytest.mark.parametrize("name", sorted(CLEAN))
+def test_clean_designs_raise_no_alarm(name):
+    assert designs.look(CLEAN[name](np.random.default_rng(11)))[0] == set()
+
+
+@pytest.fixture
+def leaking():
+    return designs.words_repeated(np.random.default_rng(0))[0]
+
+
+def test_a_leak_is_warned_of_and_stands_in_the_result(leaking, tmp_path):
+    with pytest.warns(LeakageWarning, match="same features") as caught:
+        result = evaluate(Ridge(1.0), leaking, splits=KFold(5), metric=pearson)
+    assert caught[0].message.code == "repeated-features"
+    result.save(tmp_path / "scores.nc")
+    again = Result.load(tmp_path / "scores.nc")
+    assert again.leaks == result.leaks
+    assert len(again.leaks) == 1
+    assert "LEAK? repeated-features" in str(again)
+
+
+def test_leakage_is_allowed_with_a_reason_that_is_kept(leaking, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = evaluate(
+            Ridge(1.0), leaking, splits=KFold(5), metric=pearson, allow_leakage="words recur in speech as well"
+        )
+    result.save(tmp_path / "scores.nc")
+    again = Result.load(tmp_path / "scores.nc")
+    assert again.leakage_allowed == "words recur in speech as well"
+    assert again.leaks[0].startswith("repeated-features")
+    assert "leakage allowed: words recur" in str(again)
+
+
+@pytest.mark.parametrize("reason", ["", " ", True, 1])
+def test_a_reason_has_to_be_words(leaking, reason):
+    with pytest.raises(TypeError, match="allow_leakage"):
+        evaluate(Ridge(1.0), leaking, splits=KFold(5), metric=pearson, allow_leakage=reason)
+
+
+def test_a_clean_result_lists_no_leak():
+    data, splits, model = designs.clean_designs()[2](np.random.default_rng(0))
+    result = evaluate(model, data, splits=splits, metric=pearson)
+    assert result.leaks == ()
+    assert result.leakage_allowed is None
+
+
+def test_time_that_is_shuffled_by_name_is_not_warned_of_twice():
+    rng = np.random.default_rng(0)
+    data = designs.arrays(designs.place(200), designs.smooth(rng, 200, 10), time_index=np.arange(200))
+    splits = ShufflesTime(KFold(5, shuffle=True, random_state=0), because="a demonstration")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = evaluate(Ridge(1.0), data, splits=splits, metric=pearson)
+    assert "a demonstration" in str(result)
+
+
+def test_the_search_by_leave_one_out_of_this_package_is_seen_too():
+    rng = np.random.default_rng(0)
+    data = designs.arrays(designs.smooth(rng, 120, 6), designs.smooth(rng, 120, 3), time_index=np.arange(120))
+    with pytest.warns(LeakageWarning, match="leave-one-out-in-time"):
+        evaluate(LeaveOneOutRidgeCV((1.0, 10.0)), data, splits=ContiguousFolds(3, gap=5), metric=pearson)
