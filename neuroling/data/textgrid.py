@@ -1,55 +1,87 @@
-"""Praat TextGrids: which word was heard when."""
+"""Praat TextGrids: which word was heard when.
+
+Praat reads a text file as a row of texts in quotation marks, flags in angle brackets and numbers that stand free; what
+else is in it (``xmin =``, ``intervals [3]:``) explains them to people. Read in this way, the long and the short format,
+and the spellings of other programs, are one format.
+"""
 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from neuroling.data.errors import CorruptData
-from neuroling.data.tables import read_text
+from neuroling.core.characters import refuse_other_types
+from neuroling.data.errors import CorruptData, require_file
 
-INTERVAL = re.compile(
-    r"intervals \[\d+\]:\s*xmin = (?P<onset>\S+)\s*xmax = (?P<offset>\S+)\s*text = \"(?P<text>(?:[^\"]|\"\")*)\""
+TOKEN = re.compile(
+    r'"(?P<text>(?:[^"]|"")*)"'
+    r"|<(?P<flag>[^<>\s]*)>"
+    r"|=\s*(?P<value>[^\s\"<=!]+)"  # a number, or what stands in its place
+    r"|(?<!\S)(?P<number>[-+]?\.?\d[^\s\"]*)(?!\S)"
+    r"|(?<!\S)![^\r\n]*"  # a comment
+    r"|(?P<open>\")"
 )
-TIER = re.compile(r"item \[\d+\]:\s*class = \"IntervalTier\"\s*name = \"(?P<name>[^\"]*)\"")
-SIZE = re.compile(r"intervals: size = (\d+)")
+
+BEGINNINGS = ("file type", '"ootextfile"', "object class", '"textgrid"', "xmin", "<exists>")
+"""How a TextGrid may begin, with or without the header that says so."""
+
+OVERLAP = 1e-5
+"""Seconds by which an interval may begin before the last one ends: half a sample of speech at 44.1 kHz. Programs that
+compute times in single precision leave overlaps of about 1e-7."""
 
 
-def read_intervals(path: Path, tier: str) -> pd.DataFrame:
-    """Read one interval tier of a TextGrid in Praat's long text format.
+class _Token(NamedTuple):
+    kind: str
+    value: str
+
+
+@dataclass
+class _Tier:
+    """A tier as it stands in a file: its class, name, and entries of (begin, end, text) or (time, text)."""
+
+    kind: str
+    name: str
+    entries: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def read_intervals(path: Path, tier: str, *, occurrence: int | None = None) -> pd.DataFrame:
+    """Read one interval tier of a TextGrid in Praat's long or short text format.
 
     Parameters
     ----------
     path : pathlib.Path
-        UTF-8 file.
+        UTF-8, or UTF-16 as Praat writes it. The header may be missing.
     tier : str
         Name of the tier.
+    occurrence : int, optional
+        Which one, where several interval tiers have this name: 1 for the first. Without it that is an error.
 
     Returns
     -------
     pandas.DataFrame
         One row an interval, in order of time: ``onset`` and ``offset`` in seconds, ``text`` (silences included).
+        Intervals may overlap by up to 10 microseconds, which stand in the table as they stand in the file.
 
     Raises
     ------
     DataNotFound, CorruptData
         If the file is absent, is no TextGrid, lacks the tier, ends early, or its times do not count up.
+    ValueError
+        If several tiers have the name and none was chosen.
     """
-    text = read_text(path)
-    if not text.startswith('File type = "ooTextFile"'):
-        raise CorruptData(path, f"it begins with {text[:24]!r}", "a TextGrid in Praat's long text format")
-    body = _tier(path, text, tier)
-    found = [match.groupdict() for match in INTERVAL.finditer(body)]
-    stated = SIZE.search(body)
-    if stated is None or int(stated[1]) != len(found):
-        raise CorruptData(
-            path, f"{len(found)} intervals in tier {tier!r}", f"{stated[1] if stated else 'a stated number of'} of them"
-        )
-    intervals = pd.DataFrame(found, columns=["onset", "offset", "text"])
-    return intervals.assign(text=intervals["text"].str.replace('""', '"').str.strip(), **_times(path, intervals))
+    text = _decoded(path, require_file(path, "a TextGrid").read_bytes())
+    if not text.lower().lstrip().startswith(BEGINNINGS) and not re.match(r"\s*[-+]?\.?\d", text):
+        raise CorruptData(path, f"it begins with {text[:24]!r}", "a TextGrid in one of Praat's text formats")
+    named = _named(path, _tiers(path, text), tier, occurrence)
+    intervals = pd.DataFrame(named.entries, columns=["onset", "offset", "text"], dtype=object)
+    return intervals.assign(text=intervals["text"].str.strip(), **_times(path, intervals))
 
 
 def write_intervals(path: Path, tier: str, intervals: pd.DataFrame) -> None:
@@ -63,33 +95,116 @@ def write_intervals(path: Path, tier: str, intervals: pd.DataFrame) -> None:
         Name of the tier.
     intervals : pandas.DataFrame
         Columns ``onset`` and ``offset`` in seconds, ``text``; each interval begins where the last one ended.
+
+    Raises
+    ------
+    TypeError
+        If a text is no ``str``.
+    ValueError
+        If there is no interval.
     """
+    if not len(intervals):
+        raise ValueError("intervals: got none; expected at least one.")
+    refuse_other_types("text", intervals["text"].tolist())
     first, last = float(intervals["onset"].iloc[0]), float(intervals["offset"].iloc[-1])
     lines = [
         f'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = {first}\nxmax = {last}\ntiers? <exists>',
-        f'size = 1\nitem []:\n    item [1]:\n        class = "IntervalTier"\n        name = "{tier}"',
+        f'size = 1\nitem []:\n    item [1]:\n        class = "IntervalTier"\n        name = {_quoted(tier)}',
         f"        xmin = {first}\n        xmax = {last}\n        intervals: size = {len(intervals)}",
     ]
     for number, (onset, offset, text) in enumerate(intervals[["onset", "offset", "text"]].to_numpy(), start=1):
         lines.append(f"        intervals [{number}]:\n            xmin = {onset}\n            xmax = {offset}")
-        lines.append(f'            text = "{text}"')
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines.append(f"            text = {_quoted(text)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def _tier(path: Path, text: str, name: str) -> str:
-    """Cut one tier out of a TextGrid."""
-    tiers = list(TIER.finditer(text))
-    names = [match["name"] for match in tiers]
-    if name not in names:
-        raise CorruptData(path, f"interval tiers {names}", f"one called {name!r}")
-    place = names.index(name)
-    return text[tiers[place].end() : tiers[place + 1].start() if place + 1 < len(tiers) else None]
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
+    if encoding == "utf-8" and content[:2].count(0) == 1:  # a letter and a zero, without a mark in front
+        encoding = "utf-16-le" if content[1] == 0 else "utf-16-be"
+    try:
+        text = content.removeprefix(BOM_UTF8).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise CorruptData(path, f"byte {error.start} is no {encoding.upper()}", "UTF-8 or UTF-16") from error
+    if "\0" in text:
+        raise CorruptData(path, f"a NUL character at position {text.index(chr(0))}", "a TextGrid in a text format")
+    return text
+
+
+def _tokens(path: Path, text: str) -> Iterator[_Token]:
+    """Give what counts in a text file of Praat, in order."""
+    for match in TOKEN.finditer(text):
+        if match.lastgroup == "open":
+            line = text.count("\n", 0, match.start()) + 1
+            raise CorruptData(path, f"a text that begins in line {line} has no closing quotation mark", "one")
+        if match.lastgroup == "text":
+            yield _Token("text", match["text"].replace('""', '"'))
+        elif match.lastgroup in ("value", "number"):
+            yield _Token("number", match[match.lastgroup])
+
+
+def _tiers(path: Path, text: str) -> list[_Tier]:
+    """Read all tiers."""
+    tokens = list(_tokens(path, text))
+    kinds = "".join("t" if token.kind == "text" else "n" for token in tokens)
+    header = re.match(r"t{0,2}nn(n)", kinds)  # what it is, first and last second, number of tiers
+    for token in tokens[: len(kinds) - len(kinds.lstrip("t"))]:
+        if token.value.split()[:1] not in (["ooTextFile"], ["TextGrid"]):
+            raise CorruptData(path, f"it says that it is a {token.value!r}", "an ooTextFile with a TextGrid")
+    if header is None:
+        raise CorruptData(path, "no times and number of tiers at its beginning", "a TextGrid")
+    n_tiers = _count(path, tokens[header.start(1)].value, "tiers")
+    place = header.end()
+    found: list[_Tier] = []
+    while len(found) < n_tiers or place < len(tokens):
+        if not re.compile("ttnnn").match(kinds, place):
+            raise CorruptData(path, f"{len(found)} tiers, then {len(tokens) - place} entries", f"{n_tiers} tiers")
+        kind, name, _, _, stated = (token.value for token in tokens[place : place + 5])
+        if kind not in ("IntervalTier", "TextTier"):
+            raise CorruptData(path, f"a tier of the class {kind!r}", "IntervalTier or TextTier")
+        shape = "nnt" if kind == "IntervalTier" else "nt"
+        tier, size = _Tier(kind, name), _count(path, stated, f"entries in tier {name!r}")
+        place += 5
+        for _ in range(size):
+            if kinds[place : place + len(shape)] != shape:
+                what = "intervals" if kind == "IntervalTier" else "points"
+                raise CorruptData(path, f"{len(tier.entries)} {what} in tier {name!r}", f"{size} of them")
+            tier.entries.append(tuple(token.value for token in tokens[place : place + len(shape)]))
+            place += len(shape)
+        found.append(tier)
+    return found
+
+
+def _count(path: Path, number: str, what: str) -> int:
+    if not number.isdecimal():
+        raise CorruptData(path, f"{number!r} as the number of {what}", "a whole number")
+    return int(number)
+
+
+def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) -> _Tier:
+    """Find the interval tier of a name."""
+    intervals = [tier for tier in tiers if tier.kind == "IntervalTier"]
+    found = [tier for tier in intervals if tier.name == name]
+    if not found:
+        raise CorruptData(path, f"interval tiers {[tier.name for tier in intervals]}", f"one called {name!r}")
+    if occurrence is None and len(found) > 1:
+        raise ValueError(
+            f"tier: {path} has {len(found)} interval tiers called {name!r}; say which with occurrence=1 to {len(found)}."
+        )
+    if occurrence is not None and not 1 <= occurrence <= len(found):
+        raise ValueError(f"occurrence: got {occurrence}; {path} has {len(found)} interval tiers called {name!r}.")
+    return found[(occurrence or 1) - 1]
 
 
 def _times(path: Path, intervals: pd.DataFrame) -> dict[str, pd.Series]:
-    times = {name: pd.to_numeric(intervals[name], errors="coerce") for name in ("onset", "offset")}
+    times = {name: pd.to_numeric(intervals[name], errors="coerce").astype(np.float64) for name in ("onset", "offset")}
     onset, offset = times["onset"].to_numpy(), times["offset"].to_numpy()
-    bad = np.flatnonzero(~(offset > onset) | np.append(onset[1:] < offset[:-1], False))
+    backwards = np.append(onset[1:] < offset[:-1] - OVERLAP, False) | np.append(onset[1:] <= onset[:-1], False)
+    bad = np.flatnonzero(~(offset > onset) | ~np.isfinite(onset + offset) | backwards)
     if len(bad):
         row = int(bad[0])
         raise CorruptData(
