@@ -193,7 +193,8 @@ def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) ->
         raise CorruptData(path, f"interval tiers {[tier.name for tier in intervals]}", f"one called {name!r}")
     if occurrence is None and len(found) > 1:
         raise ValueError(
-            f"tier: {path} has {len(found)} interval tiers called {name!r}; say which with occurrence=1 to {len(found)}."
+            f"tier: {path} has {len(found)} interval tiers called {name!r}; say which with occurrence=1 to "
+            f"{len(found)}."
         )
     if occurrence is not None and not 1 <= occurrence <= len(found):
         raise ValueError(f"occurrence: got {occurrence}; {path} has {len(found)} interval tiers called {name!r}.")

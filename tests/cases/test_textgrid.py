@@ -61,7 +61,10 @@ def test_09_the_spelling_of_elan_is_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['"', '""', 'a""b', '"quoted"', 'xmin = 3', 'text = "x"', "intervals [2]:", "two\nlines", "! no comment", "<exists>", "", "a\u2028b"],
+    [
+        '"', '""', 'a""b', '"quoted"', "xmin = 3", 'text = "x"', "intervals [2]:", "two\nlines", "! no comment",
+        "<exists>", "", "a\u2028b",
+    ],
 )  # fmt: skip
 def test_any_text_and_tier_name_survive_writing_and_reading(tmp_path: Path, text: str) -> None:
     words = pd.DataFrame({"onset": [0.0, 0.5], "offset": [0.5, 1.0], "text": [text, "b"]})
@@ -105,7 +108,7 @@ def test_an_overlap_by_rounding_stands_as_in_the_file(tmp_path: Path, overlap: f
 @pytest.mark.parametrize("overlap", [1e-3, 0.5])
 def test_an_overlap_that_can_be_heard_is_refused(tmp_path: Path, overlap: float) -> None:
     path = save(tmp_path / "a.TextGrid", grid(tier(1, "words", (0, 1 + overlap, "a"), (1, 2, "b"))))
-    with pytest.raises(CorruptData, match=f"interval 1 runs from 0 to {1 + overlap}; expected times in order"):
+    with pytest.raises(CorruptData, match=rf"interval 1 runs from 0 to {1 + overlap}; expected times in order"):
         rows(path)
 
 
@@ -117,7 +120,7 @@ def test_of_tiers_with_one_name_the_wanted_one_is_read(tmp_path: Path) -> None:
         rows(path)
     assert rows(path, occurrence=1) == READ
     assert rows(path, occurrence=2) == [(0.0, 2.0, "c")]
-    with pytest.raises(ValueError, match="occurrence: got 3; .* has 2 interval tiers"):
+    with pytest.raises(ValueError, match=r"occurrence: got 3; .* has 2 interval tiers"):
         rows(path, occurrence=3)
 
 

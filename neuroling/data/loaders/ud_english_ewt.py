@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroling.core.lines import split_lines
 from neuroling.core.stimuli import Stimuli
 from neuroling.data.errors import CorruptData, require_file
 from neuroling.data.fetch import locate
 from neuroling.data.synthetic import is_synthetic, mark_synthetic
+from neuroling.data.tables import read_text
 
 NAME = "ud_english_ewt"
 FILES = {"dev": "en_ewt-ud-dev.conllu", "test": "en_ewt-ud-test.conllu"}
@@ -34,11 +37,13 @@ class Treebank:
     Attributes
     ----------
     sentences : Stimuli
-        One row a sentence, labelled ``"dev/0001"``; ``sent_id`` is the label in the file.
+        One row a sentence as it is written, labelled ``"dev/0001"``; ``sent_id`` is the label in the file.
     words : Stimuli
         One row a syntactic word, labelled ``"dev/0001/01"``; ``group`` is its sentence, ``position`` counts from 1,
         ``before`` and ``after`` hold the characters around it, ``upos``, ``xpos`` and ``deprel`` its annotation. The
-        parts of a multiword token (``do`` and ``n't``) are words of their own that stand side by side.
+        parts of a multiword token (``do`` and ``n't``) are words of their own that stand side by side. Where a token is
+        not the sum of its words (French ``des``, which is ``de`` and ``les``), a column ``surface`` says what is
+        written: ``des`` beside the first of them and nothing beside the others, which share its place in the text.
     heads : xarray.DataArray of int, dims (sample,)
         Position of the word that each word depends on, 0 for the root; coordinates ``group``, ``position``, ``upos``,
         ``deprel``. Attributes count what the trees leave out: multiword tokens and empty nodes.
@@ -59,6 +64,11 @@ class Sentence:
         Its label in the file, or its number there.
     rows : list of tuple of str
         Form, universal and other part of speech, relation, and the characters before the word.
+    surfaces : list of str
+        What is written for each word: its form, but for tokens that are not the sum of their words. There it is the
+        token for the first of them, and nothing for the others.
+    stated : str or None
+        The sentence as a comment of the file (``# text =``) has it.
     heads : list of int
         Position of each word's head, 0 for the root.
     n_multiword, n_empty : int
@@ -70,6 +80,13 @@ class Sentence:
     heads: list[int] = field(default_factory=list)
     n_multiword: int = 0
     n_empty: int = 0
+    surfaces: list[str] = field(default_factory=list)
+    stated: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The sentence as it is written."""
+        return "".join(f"{row[4]}{surface}" for row, surface in zip(self.rows, self.surfaces, strict=True))
 
 
 def load(folder: Path | str | None = None, split: Literal["dev", "test"] = "dev") -> Treebank:
@@ -120,10 +137,18 @@ def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
     ------
     DataNotFound, CorruptData
         As for :func:`load`.
+
+    Warns
+    -----
+    UserWarning
+        If words and spaces give other sentences than the comments ``# text =`` do.
     """
     sentences = read_conllu(path)
+    _warn_of_other_texts(path, sentences)
     labels = [f"{name}/{number:04d}" for number in range(1, len(sentences) + 1)]
     words = pd.concat([_table(label, one) for label, one in zip(labels, sentences, strict=True)])
+    if (words["surface"] == words["text"]).all():
+        words = words.drop(columns="surface")
     stimuli = Stimuli(words.drop(columns="head"))
     heads = xr.DataArray(
         words["head"].to_numpy(),
@@ -138,9 +163,20 @@ def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
             "synthetic": int(synthetic),
         },
     )
-    texts = ["".join(f"{row[4]}{row[0]}" for row in one.rows) for one in sentences]
-    named = Stimuli.from_texts(texts, labels=labels, sent_id=[one.sent_id for one in sentences])
+    named = Stimuli.from_texts(
+        [one.text for one in sentences], labels=labels, sent_id=[one.sent_id for one in sentences]
+    )
     return Treebank(named, stimuli, heads)
+
+
+def _warn_of_other_texts(path: Path, sentences: Sequence[Sentence]) -> None:
+    other = [one for one in sentences if one.stated is not None and one.stated.split() != one.text.split()]
+    if other:
+        warnings.warn(
+            f"{path}: {len(other)} of {len(sentences)} sentences read otherwise in their comment '# text' than in their "
+            f"words, which are taken (first {other[0].sent_id!r}: {other[0].stated!r}, words {other[0].text!r}).",
+            stacklevel=3,
+        )
 
 
 def join(*parts: Treebank, longest: int | None = None) -> Treebank:
@@ -160,6 +196,8 @@ def join(*parts: Treebank, longest: int | None = None) -> Treebank:
     """
     sentences = pd.concat([part.sentences.table for part in parts])
     words = pd.concat([part.words.table for part in parts])
+    if "surface" in words:
+        words = words.assign(surface=words["surface"].fillna(words["text"]))
     heads = xr.concat([part.heads for part in parts], "sample", combine_attrs="override")
     length = words.groupby("group", sort=False)["group"].transform("size").to_numpy()
     short = np.ones(len(words), bool) if longest is None else length <= longest
@@ -176,7 +214,7 @@ def read_conllu(path: Path) -> list[Sentence]:
     Parameters
     ----------
     path : path
-        UTF-8.
+        UTF-8, perhaps ``.gz``. Blocks of comments alone, such as those in front of a document, are no sentences.
 
     Returns
     -------
@@ -188,14 +226,12 @@ def read_conllu(path: Path) -> list[Sentence]:
         For a line without ten columns, words that do not count up from 1, heads outside the sentence, several roots
         or none, a cycle, or a label that occurs twice.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CorruptData(path, f"byte {error.start} that is no UTF-8", "UTF-8") from error
-    found = [_parsed(path, number, block) for number, block in enumerate(_blocks(text), start=1)]
+    blocks = [block for block in _blocks(read_text(path)) if not _is_comment(block)]
+    found = [_parsed(path, number, block) for number, block in enumerate(blocks, start=1)]
     if not found:
         raise CorruptData(path, "no sentence", "CoNLL-U")
-    names = pd.Series([one.sent_id for one in found])
+    # a number that stands in for a missing label may be the label of another sentence
+    names = pd.Series([name for block in blocks if (name := _comment(block, "sent_id")) is not None], dtype=object)
     if names.duplicated().any():
         raise CorruptData(path, f"sent_id {names[names.duplicated()].iloc[0]!r} more than once", "each once")
     return found
@@ -204,7 +240,7 @@ def read_conllu(path: Path) -> list[Sentence]:
 def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
     """Give the numbered lines of each sentence; one blank line or several end it."""
     block: list[tuple[int, str]] = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if line.strip():
             block.append((number, line))
         elif block:
@@ -214,11 +250,24 @@ def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
         yield block
 
 
+def _is_comment(block: Sequence[tuple[int, str]]) -> bool:
+    """Whether a block holds comments alone, and none that belongs to a sentence."""
+    return all(line.startswith("#") for _, line in block) and not any(
+        _comment(block, key) is not None for key in ("sent_id", "text")
+    )
+
+
+def _comment(block: Sequence[tuple[int, str]], key: str) -> str | None:
+    """Give what a comment ``# key = …`` says, or None where there is none."""
+    found = (re.match(rf"#\s*{key}\s*=(.*)", line, re.DOTALL) for _, line in block)
+    return next((match[1].strip() for match in found if match), None)
+
+
 def _parsed(path: Path, number: int, block: Sequence[tuple[int, str]]) -> Sentence:
-    named = [line.partition("=")[2].strip() for _, line in block if re.match(r"#\s*sent_id\s*=", line)]
-    sent_id = named[0] if named else str(number)
+    sent_id = _comment(block, "sent_id") or str(number)
     rows: list[tuple[str, str, str, str, str]] = []
     heads: list[int] = []
+    tokens: list[tuple[int, int, str]] = []  # first word, the one behind the last, and what is written
     n_multiword = n_empty = covered = 0
     gap = inner_gap = ""
     for line_number, line in block:
@@ -239,7 +288,14 @@ def _parsed(path: Path, number: int, block: Sequence[tuple[int, str]]) -> Senten
                     f"line {line_number}: multiword token {identity} in sentence {sent_id!r}",
                     f"one that begins at word {len(rows) + 1}",
                 )
+            if form.strip() in ("", "_"):
+                raise CorruptData(
+                    path,
+                    f"line {line_number}: multiword token {identity} without a form in sentence {sent_id!r}",
+                    "one",
+                )
             n_multiword, inner_gap = n_multiword + 1, space
+            tokens.append((first - 1, covered, form))
         elif WORD.fullmatch(identity) and int(identity) == len(rows) + 1 and form.strip():
             rows.append((form, upos, xpos, deprel, gap))
             heads.append(_head(path, line_number, head))
@@ -258,7 +314,17 @@ def _parsed(path: Path, number: int, block: Sequence[tuple[int, str]]) -> Senten
             f"at most {len(rows)}, the number of its words",
         )
     _check_tree(path, sent_id, heads)
-    return Sentence(sent_id, rows, heads, n_multiword, n_empty)
+    surfaces = _surfaces([row[0] for row in rows], tokens)
+    return Sentence(sent_id, rows, heads, n_multiword, n_empty, surfaces, _comment(block, "text"))
+
+
+def _surfaces(forms: list[str], tokens: Sequence[tuple[int, int, str]]) -> list[str]:
+    """Give what is written for each word; words of a token that is not their sum share the place of the first."""
+    written = list(forms)
+    for start, stop, token in tokens:
+        if "".join(forms[start:stop]) != token:
+            written[start:stop] = [token, *[""] * (stop - start - 1)]
+    return written
 
 
 def _head(path: Path, line_number: int, head: str) -> int:
@@ -296,6 +362,7 @@ def _table(label: str, sentence: Sentence) -> pd.DataFrame:
     n = len(sentence.rows)
     table = pd.DataFrame(sentence.rows, columns=["text", "upos", "xpos", "deprel", "before"])
     table["group"], table["position"], table["after"] = label, np.arange(1, n + 1), ""
+    table["surface"] = sentence.surfaces
     table["head"] = sentence.heads
     table.index = pd.Index([f"{label}/{place:02d}" for place in range(1, n + 1)], name="sample")
     return table

@@ -132,6 +132,7 @@ class NGram:
             If more than half of the words are unknown.
         """
         texts = running_texts(words, stacklevel=4)
+        _refuse_shared_places(texts)
         skipped = [
             gap for text, spans in zip(texts, self._divided(texts), strict=True) for gap in _skipped(text, spans)
         ]
@@ -254,6 +255,16 @@ def bare(text: str) -> str:
     ('oh', "don't", '—')
     """
     return trimmed(text).lower()
+
+
+def _refuse_shared_places(texts: list[RunningText]) -> None:
+    shared = [text.labels[row] for text in texts for row in np.flatnonzero(text.starts[1:] < text.stops[:-1]) + 1]
+    if shared:
+        raise ValueError(
+            f"words: {len(shared)} share their place in the text with the word before (first labels {shared[:5]}), as "
+            "the words of a fused token do, and have no surprisal of their own. Score the words of "
+            "split_words(sentences) instead."
+        )
 
 
 def _skipped(text: RunningText, spans: list[tuple[int, int]]) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,7 @@ class RunningText:
     text : str
         All of it.
     starts, stops : ndarray of int, shape (word,)
-        Characters of each word.
+        Characters of each word; the same for words of a fused token.
     rows : ndarray of int, shape (word,)
         Which rows of the stimuli the words are.
     labels : pandas.Index, length word
@@ -90,7 +90,9 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     ----------
     words : Stimuli
         One row a word, in order; perhaps with a ``group``. The columns ``before`` and ``after`` say what stands around
-        the words; without them it is a single blank between two words.
+        the words; without them it is a single blank between two words. A column ``surface`` says what is written in
+        place of each word, where that differs; a word for which it is empty shares the place of the one before it, as
+        the words of a fused token do.
     stacklevel : int
         How many calls up a warning belongs to.
 
@@ -105,6 +107,8 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     ['a b', 'c']
     """
     texts = tidy(words, words=True, stacklevel=stacklevel + 1)
+    surface = _column(words, "surface", stacklevel + 1)
+    texts = texts if surface is None else surface
     before = _column(words, "before", stacklevel + 1)
     after = _column(words, "after", stacklevel + 1)
     found = []
@@ -112,10 +116,23 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
         gaps = ["" if row == begin else " " for row in range(begin, end)] if before is None else before[begin:end]
         parts = [part for row, gap in zip(range(begin, end), gaps, strict=True) for part in (gap, texts[row])]
         ends = np.cumsum([len(part) for part in parts], dtype=np.intp)
-        stops = ends[1::2]
+        starts, stops = ends[::2], ends[1::2]
+        if surface is not None:
+            starts, stops = _shared_places(texts[begin:end], starts, stops, words.labels[begin])
         text = "".join(parts) + ("" if after is None else after[end - 1])
-        found.append(RunningText(text, ends[::2], stops, np.arange(begin, end), words.labels[begin:end]))
+        found.append(RunningText(text, starts, stops, np.arange(begin, end), words.labels[begin:end]))
     return found
+
+
+def _shared_places(
+    written: Sequence[str], starts: NDArray[np.intp], stops: NDArray[np.intp], label: object
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give words for which nothing is written the place of the last word for which something is."""
+    own = np.array([bool(text) for text in written])
+    if not own[0]:
+        raise ValueError(f"surface: the first word of its group, {label!r}, has none; expected what is written for it.")
+    place = np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))
+    return starts[place], stops[place]
 
 
 def _column(words: Stimuli, name: str, stacklevel: int) -> list[str] | None:
@@ -215,9 +232,10 @@ def _offsets(encoder: Encoder, texts: list[RunningText]) -> Iterator[tuple[Runni
 
 def _word_by_word(encoder: Encoder, text: RunningText) -> tuple[list[int], NDArray[np.intp]]:
     """Tokenise words by themselves, where that gives the pieces of the whole text."""
-    spans = list(zip(text.starts.tolist(), text.stops.tolist(), strict=True))
     labels = text.labels.tolist()
-    parts = [_plain_ids(encoder, text.text[a:b], label) for (a, b), label in zip(spans, labels, strict=True)]
+    places = zip(text.starts.tolist(), text.stops.tolist(), labels, strict=True)
+    spans = {(a, b): label for a, b, label in places}  # words of a fused token share one
+    parts = [_plain_ids(encoder, text.text[a:b], label) for (a, b), label in spans.items()]
     ids = [token for part in parts for token in part]
     if ids != _plain_ids(encoder, text.text, labels[0]):
         raise ValueError(
@@ -270,7 +288,7 @@ def owners(
     Parameters
     ----------
     starts, stops : ndarray of int, shape (word,)
-        Characters of the words, in order, not overlapping.
+        Characters of the words, in order; the same, or not overlapping.
     offsets : ndarray of int, shape (token, 2)
         Characters of the tokens; an empty stretch belongs to nobody.
 
