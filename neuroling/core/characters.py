@@ -19,6 +19,10 @@ BLANK_CONTROLS = {0x0B: " ", 0x0C: " ", 0x85: " "}
 DIRECTIONS = ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI", "FSI", "PDI")
 """Bidirectional classes of the marks that turn the direction of writing round."""
 
+TURKIC = ("tr", "az", "crh", "gag", "kk", "tt")
+"""Languages whose Latin letters have an i with a dot and one without: Turkish, Azeri, Crimean Tatar, Gagauz, Kazakh and
+Tatar."""
+
 LONGEST_WORD = 1000
 """Characters of a word above which something other than a word was given."""
 

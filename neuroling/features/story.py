@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.extract import extract
-from neuroling.features.lexical.ngram import bare
 from neuroling.features.transformer.devices import resolve_encoder
 from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.words.alignment import stretches
 from neuroling.features.words.context import Rolling
+from neuroling.features.words.letter_case import CaseLookup, bare
 
 WordPool = Literal["mean", "last"]
 
@@ -86,17 +85,23 @@ def word_position(words: Stimuli) -> xr.DataArray:
     return _column(words, "word_position", position.astype(float))
 
 
-def log_frequency(words: Stimuli, table: Mapping[str, float], *, missing: float | None = None) -> xr.DataArray:
+def log_frequency(
+    words: Stimuli, table: Mapping[str, float], *, missing: float | None = None, language: str | None = None
+) -> xr.DataArray:
     """Look up how frequent every word is, as a logarithm to base 10.
 
     Parameters
     ----------
     words : Stimuli
-        One row a word. Case and surrounding punctuation are ignored in looking up.
+        One row a word. Surrounding punctuation is ignored in looking up. A word is looked up in small letters, then as
+        it stands, and last among the entries that differ from it in case alone.
     table : mapping of str to float
         Frequency by word in lower case, in whatever unit (per million words, or counts); above zero.
     missing : float, optional
         Frequency of words that are not in the table, in the same unit. Without it they are an error.
+    language : str, optional
+        Code of the language whose small letters are used, such as ``"tr"``; see
+        :func:`~neuroling.features.words.letter_case.lowercase`.
 
     Returns
     -------
@@ -106,26 +111,45 @@ def log_frequency(words: Stimuli, table: Mapping[str, float], *, missing: float 
     Raises
     ------
     ValueError
-        If a word is missing, or a frequency is not above zero.
+        If a word is missing, several entries differ from it in case alone and none is the word itself, or a frequency
+        is not above zero.
 
     Examples
     --------
     >>> log_frequency(Stimuli.from_texts(["The", "rabbit"]), {"the": 10000, "rabbit": 10}).values.ravel().tolist()
     [4.0, 1.0]
     """
-    keys = [bare(text) for text in words.texts]
-    listed = {key: key if key in table else unicodedata.normalize("NFD", key) for key in dict.fromkeys(keys)}
-    absent = {key for key, entry in listed.items() if entry not in table}
+    keys = words.texts
+    listed = _entries(keys, table, language)
+    absent = {key for key, entry in listed.items() if entry is None}
+    names = sorted({bare(key, language) for key in absent})
     if absent and missing is None:
         raise ValueError(
-            f"table: {len(absent)} words have no frequency, first {list(absent)[:5]}; add them, or set missing= to the "
+            f"table: {len(names)} words have no frequency, first {names[:5]}; add them, or set missing= to the "
             "frequency that they shall have."
         )
-    values = np.array([table.get(listed[key], missing) for key in keys], dtype=float)
+    values = np.array([missing if (entry := listed[key]) is None else table[entry] for key in keys], dtype=float)
     bad = [key for key, value in zip(keys, values, strict=True) if not (np.isfinite(value) and value > 0)]
     if bad:
         raise ValueError(f"table: {len(bad)} frequencies are not finite numbers above zero, first of {bad[:5]}.")
     return _column(words, "log_frequency", np.log10(values)).assign_attrs(n_missing=sum(key in absent for key in keys))
+
+
+def _entries(keys: Sequence[str], table: Mapping[str, float], language: str | None) -> dict[str, str | None]:
+    """Find the entry of each word; of entries that differ in case alone, refuse to choose."""
+    lookup = CaseLookup(table, language)
+    listed = {key: lookup.find(key, small_first=True) for key in dict.fromkeys(keys)}
+    unclear = {
+        key: lookup.alike(key)
+        for key, entry in listed.items()
+        if entry is not None and entry not in lookup.forms(key) and len(lookup.alike(key)) > 1
+    }
+    if unclear:
+        raise ValueError(
+            f"table: {len(unclear)} words have several entries that differ in case alone, first "
+            f"{list(unclear.items())[:3]}; put them together under the word in small letters."
+        )
+    return listed
 
 
 def embed_words_in_context(

@@ -210,4 +210,5 @@ def refuse_overlap(trained: Iterable[str], tested: Sequence[str], *, allowed: in
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.replace("i\u0307", "i").replace("ı", "i").split())  # the letters i of Turkish are one here

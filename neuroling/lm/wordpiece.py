@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuroling.core.characters import refuse_controls, refuse_long_words, refuse_other_types, with_blanks
+from neuroling.core.characters import TURKIC, refuse_controls, refuse_long_words, refuse_other_types, with_blanks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -15,7 +16,13 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def train_wordpiece(
-    sentences: Sequence[str], *, size: int, lowercase: bool = True, max_length: int = 512, min_count: int = 2
+    sentences: Sequence[str],
+    *,
+    size: int,
+    lowercase: bool = True,
+    max_length: int = 512,
+    min_count: int = 2,
+    language: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """Learn pieces of words.
 
@@ -32,6 +39,9 @@ def train_wordpiece(
         Longest sequence that the model will read.
     min_count : int
         A pair of pieces is joined if it is seen so often.
+    language : str, optional
+        Code of the language whose small letters ``lowercase`` makes: in Turkish (``"tr"``), Azeri and their relatives
+        the small letter of I is ı, and that of İ is i.
 
     Returns
     -------
@@ -62,7 +72,10 @@ def train_wordpiece(
     sentences = [with_blanks(sentence) for sentence in sentences]
     if not any(sentence.strip() for sentence in sentences):
         raise ValueError("sentences: hold no text; expected some to learn pieces from.")
-    normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    normalizer: normalizers.Normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
+    if lowercase and language is not None and re.split("[-_]", language.lower())[0] in TURKIC:
+        dotless = [normalizers.Replace("İ", "i"), normalizers.Replace("I", "ı")]
+        normalizer = normalizers.Sequence([normalizers.NFC(), *dotless, normalizer])
     splitter = pre_tokenizers.BertPreTokenizer()
     learner = Tokenizer(models.WordPiece(unk_token=SPECIAL[1]))
     learner.normalizer, learner.pre_tokenizer = normalizer, splitter

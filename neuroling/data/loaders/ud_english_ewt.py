@@ -173,8 +173,8 @@ def _warn_of_other_texts(path: Path, sentences: Sequence[Sentence]) -> None:
     other = [one for one in sentences if one.stated is not None and one.stated.split() != one.text.split()]
     if other:
         warnings.warn(
-            f"{path}: {len(other)} of {len(sentences)} sentences read otherwise in their comment '# text' than in their "
-            f"words, which are taken (first {other[0].sent_id!r}: {other[0].stated!r}, words {other[0].text!r}).",
+            f"{path}: {len(other)} of {len(sentences)} sentences read otherwise in their comment '# text' than in "
+            f"their words, which are taken (first {other[0].sent_id!r}: {other[0].stated!r}, words {other[0].text!r}).",
             stacklevel=3,
         )
 

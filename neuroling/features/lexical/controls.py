@@ -12,8 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.lexical.ngram import bare
 from neuroling.features.story import log_frequency, word_length, word_position
+from neuroling.features.words.letter_case import CaseLookup, bare
+from neuroling.features.words.text_checks import trimmed
 
 NEAREST = 20
 """Words whose mean distance is OLD20 (Yarkoni, Balota and Yap 2008)."""
@@ -28,6 +29,7 @@ def control_table(
     frequency: Mapping[str, float] | str | None = None,
     missing: float | None = None,
     lexicon: Sequence[str] | None = None,
+    language: str | None = None,
 ) -> xr.DataArray:
     """Put control variables of words side by side.
 
@@ -43,6 +45,8 @@ def control_table(
         With a mapping: frequency of words that are not in it. Without it they are an error.
     lexicon : sequence of str, optional
         Words of the language, for orthographic neighbours: at least 20 besides the word that is described.
+    language : str, optional
+        Code of the language whose small letters are used; that of ``frequency`` where it is one.
 
     Returns
     -------
@@ -67,13 +71,14 @@ def control_table(
     attrs: dict[str, str | int] = {"step": "control_table", "stimuli": words.fingerprint}
     if isinstance(frequency, str):
         columns.append(zipf_frequency(words, frequency))
+        language = language or frequency
         attrs["frequency"] = columns[-1].attrs["source"]
         attrs["n_without_frequency"] = columns[-1].attrs["n_missing"]
     elif frequency is not None:
-        columns.append(log_frequency(words, frequency, missing=missing))
+        columns.append(log_frequency(words, frequency, missing=missing, language=language))
         attrs["n_without_frequency"] = columns[-1].attrs["n_missing"]
     if lexicon is not None:
-        columns.append(neighbours(words, lexicon))
+        columns.append(neighbours(words, lexicon, language=language))
     values = np.hstack([column.values for column in columns])
     names = [name for column in columns for name in column.feature.values.tolist()]
     return words.features(values, names).assign_attrs(attrs)
@@ -82,7 +87,8 @@ def control_table(
 def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
     """Look up the frequency of words in the package wordfreq.
 
-    Japanese, Korean and Chinese words are looked up as they are given, since wordfreq would divide them again with
+    Case is folded by wordfreq as the language does it, and punctuation around words is ignored. Japanese, Korean and
+    Chinese words are looked up as they are given, since wordfreq would divide them again with
     MeCab or jieba, and guess from the parts. Its lists hold morphemes as MeCab's dictionaries ipadic (``"ja"``) and
     mecab-ko-dic (``"ko"``) divide text, and words in simplified characters as jieba does (``"zh"``): a compound or a
     Korean word with its particle is not in them.
@@ -115,9 +121,9 @@ def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
         raise ValueError(f"language: got {language!r}; wordfreq has {', '.join(sorted(known))}.")
     if language in DIVIDED:
         listed = wordfreq.get_frequency_dict(language)
-        values = np.array([_listed_zipf(bare(text), listed) for text in words.texts])
+        values = np.array([_listed_zipf(trimmed(text), listed) for text in words.texts])
     else:
-        values = np.array([wordfreq.zipf_frequency(bare(text), language) for text in words.texts])
+        values = np.array([wordfreq.zipf_frequency(trimmed(text), language) for text in words.texts])
     return words.features(values[:, None], ["log_frequency"]).assign_attrs(
         source=f"wordfreq {version('wordfreq')}, {language}", n_missing=int((values == 0).sum())
     )
@@ -133,7 +139,7 @@ def _listed_zipf(word: str, listed: Mapping[str, float]) -> float:
     return max(0.0, round(math.log10(share) + 9, 2)) if share > 0 else 0.0
 
 
-def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
+def neighbours(words: Stimuli, lexicon: Sequence[str], *, language: str | None = None) -> xr.DataArray:
     """Count orthographic neighbours, and measure how far the nearest words are.
 
     Parameters
@@ -142,6 +148,9 @@ def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
         One row a word; case and punctuation around it are ignored.
     lexicon : sequence of str
         Words of the language; a word is not its own neighbour. Entries without letters or digits do not count.
+    language : str, optional
+        Code of the language whose small letters are used; see
+        :func:`~neuroling.features.words.letter_case.lowercase`.
 
     Returns
     -------
@@ -159,8 +168,9 @@ def neighbours(words: Stimuli, lexicon: Sequence[str]) -> xr.DataArray:
 
     if isinstance(lexicon, str):
         raise TypeError(f"lexicon: got the str {lexicon[:40]!r}; expected a sequence of words.")
-    entries = sorted({bare(word) for word in lexicon if any(map(str.isalnum, word))})
-    keys = [bare(text) for text in words.texts]
+    entries = sorted({bare(word, language) for word in lexicon if any(map(str.isalnum, word))})
+    lookup = CaseLookup(entries, language)
+    keys = [lookup.find(text, small_first=True) or bare(text, language) for text in words.texts]
     own = min(set(keys) & set(entries), default=None)
     needed = NEAREST + (own is not None)
     if len(entries) < needed:

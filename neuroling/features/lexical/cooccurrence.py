@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.lexical.ngram import bare
+from neuroling.features.words.letter_case import CaseLookup, bare, bare_words
 from neuroling.features.words.text_checks import tidy
 
 VERB_FORMS: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +49,8 @@ def cooccurrence(
     *,
     contexts: Mapping[str, Sequence[str]] | Sequence[str] | int = 1000,
     window: int = 5,
+    language: str | None = None,
+    clean: bool = False,
 ) -> xr.DataArray:
     """Count how often words stand near each stimulus in a corpus.
 
@@ -62,6 +64,11 @@ def cooccurrence(
         Names and the forms counted under them; words; or how many of the corpus's most frequent words.
     window : int
         Words on either side that count as near.
+    language : str, optional
+        Code of the language whose small letters are used, such as ``"tr"``; see
+        :func:`~neuroling.features.words.letter_case.lowercase`.
+    clean : bool
+        Take control characters and direction marks out of the corpus, with a warning, instead of refusing it.
 
     Returns
     -------
@@ -77,10 +84,11 @@ def cooccurrence(
     """
     if window < 1:
         raise ValueError(f"window: got {window}; expected at least 1 word.")
-    texts = [[word for word in map(bare, text.split()) if word] for text in tidy(corpus)]
-    forms = _forms(contexts, texts)
+    texts = bare_words([text.split() for text in tidy(corpus, name="corpus", clean=clean)], language)
+    lookup = CaseLookup((word for text in texts for word in text), language)
+    forms = _forms(contexts, texts, lookup)
     column = {form: place for place, own in enumerate(forms.values()) for form in own}
-    targets = [bare(text) for text in tidy(stimuli)]
+    targets = [lookup.find(text, small_first=True) or bare(text, language) for text in tidy(stimuli)]
     several = [text for text in targets if " " in text]
     if several:
         raise ValueError(f"stimuli: {len(several)} are not single words, first {several[:3]}.")
@@ -96,7 +104,7 @@ def cooccurrence(
     )
 
 
-def verb_features(stimuli: Stimuli, corpus: Stimuli, *, window: int = 5) -> xr.DataArray:
+def verb_features(stimuli: Stimuli, corpus: Stimuli, *, window: int = 5, clean: bool = False) -> xr.DataArray:
     """Describe nouns by the verbs they occur with, as Mitchell et al. (2008) did.
 
     Counts within the window of each of 25 verbs, all its forms together, scaled to unit length for each noun.
@@ -109,6 +117,8 @@ def verb_features(stimuli: Stimuli, corpus: Stimuli, *, window: int = 5) -> xr.D
         Texts.
     window : int
         Words on either side.
+    clean : bool
+        As for :func:`cooccurrence`.
 
     Returns
     -------
@@ -124,7 +134,7 @@ def verb_features(stimuli: Stimuli, corpus: Stimuli, *, window: int = 5) -> xr.D
     ----------
     Mitchell, T. M. et al. (2008). Predicting human brain activity associated with the meanings of nouns. Science 320.
     """
-    counts = cooccurrence(stimuli, corpus, contexts=VERB_FORMS, window=window)
+    counts = cooccurrence(stimuli, corpus, contexts=VERB_FORMS, window=window, clean=clean)
     lengths = np.linalg.norm(counts.values, axis=1)
     if (lengths == 0).any():
         alone = stimuli.labels[lengths == 0].tolist()
@@ -202,7 +212,9 @@ def svd(features: xr.DataArray, n_components: int) -> xr.DataArray:
     )
 
 
-def _forms(contexts: Mapping[str, Sequence[str]] | Sequence[str] | int, texts: list[list[str]]) -> dict[str, list[str]]:
+def _forms(
+    contexts: Mapping[str, Sequence[str]] | Sequence[str] | int, texts: list[list[str]], lookup: CaseLookup
+) -> dict[str, list[str]]:
     if isinstance(contexts, str):
         raise TypeError(f"contexts: got the str {contexts!r}; expected words, a mapping, or a number.")
     if isinstance(contexts, int):
@@ -210,7 +222,10 @@ def _forms(contexts: Mapping[str, Sequence[str]] | Sequence[str] | int, texts: l
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return {word: [word] for word in ranked[:contexts]}
     given = contexts if isinstance(contexts, Mapping) else {word: [word] for word in contexts}
-    forms = {str(name): [bare(form) for form in own] for name, own in given.items()}
+    forms = {
+        str(name): [lookup.find(form, small_first=True) or bare(form, lookup.language) for form in own]
+        for name, own in given.items()
+    }
     every = [form for own in forms.values() for form in own]
     if not every or len(set(every)) != len(every):
         raise ValueError("contexts: got no word, or one word under two names.")

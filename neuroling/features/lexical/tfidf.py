@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from neuroling.core.align import near_pairs
 from neuroling.core.stimuli import Stimuli
+from neuroling.features.words.letter_case import lowercase
+from neuroling.features.words.text_checks import tidy
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -32,6 +35,7 @@ def tfidf_svd(
     n_words: Literal[1, 2] = 1,
     stop_words: Literal["english"] | None = "english",
     sublinear: bool = True,
+    language: str | None = None,
     rng: int | np.random.Generator = 0,
 ) -> xr.DataArray:
     r"""Describe texts by the words they hold: tf-idf weights, reduced by a truncated singular value decomposition.
@@ -57,6 +61,9 @@ def tfidf_svd(
         Leave out English function words (scikit-learn's list), or none.
     sublinear : bool
         Use :math:`1 + \ln tf` rather than the plain count :math:`tf`.
+    language : str, optional
+        Code of the language whose small letters are used, such as ``"tr"``; see
+        :func:`~neuroling.features.words.letter_case.lowercase`.
     rng : int or numpy.random.Generator
         Seed of the randomised decomposition.
 
@@ -85,13 +92,15 @@ def tfidf_svd(
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    train_texts = stimuli.subset(_train_labels(train, stimuli.labels.tolist())).texts
+    texts = dict(zip(stimuli.labels.tolist(), tidy(stimuli), strict=True))
+    train_texts = [texts[label] for label in _train_labels(train, stimuli.labels.tolist())]
     counter = TfidfVectorizer(
         min_df=min_documents,
         stop_words=stop_words,
         sublinear_tf=sublinear,
         ngram_range=(1, n_words),
         dtype=np.float64,
+        preprocessor=partial(lowercase, language=language),
     )
     weights = _fit_vocabulary(counter, train_texts)  # (train, word)
     if not 1 <= n_components < min(weights.shape):
@@ -102,7 +111,7 @@ def tfidf_svd(
     seed = int(np.random.default_rng(rng).integers(2**31))
     reduction = TruncatedSVD(n_components, n_iter=POWER_ITERATIONS, n_oversamples=OVERSAMPLES, random_state=seed)
     reduction.fit(weights)
-    everything = counter.transform(stimuli.texts)  # (sample, word)
+    everything = counter.transform(list(texts.values()))  # (sample, word)
     features = stimuli.features(reduction.transform(everything).astype(np.float32))
     return features.assign_attrs(
         step="tfidf_svd",

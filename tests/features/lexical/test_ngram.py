@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.lexical.ngram import fit_ngram
+from neuroling.features.lexical.ngram import BEGIN, UNKNOWN, fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.features.words.words import locate_words, split_words, words_at
 
@@ -69,3 +69,44 @@ def test_words_that_the_ngram_model_does_not_know_are_warned_of() -> None:
     assert caught[0].filename == __file__
     half = Stimuli.from_texts(["いぬみた", "zebra"])
     assert surprisal(half, model).attrs["n_unknown"] == 1
+
+
+def random_corpus(seed: int, n_texts: int = 40) -> Stimuli:
+    """Draw texts from a vocabulary of 60 words, frequent ones much more often."""
+    rng = np.random.default_rng(seed)
+    drawn = [np.minimum(rng.zipf(1.3, rng.integers(1, 15)), 60) for _ in range(n_texts)]
+    return texts([" ".join(f"w{number}" for number in one) for one in drawn])
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("min_count", [1, 2])
+def test_single_words_have_the_probability_that_the_whole_distribution_gives_them(order: int, min_count: int) -> None:
+    model = fit_ngram(random_corpus(order), order=order, min_count=min_count)
+    contexts = [(), (BEGIN,) * (order - 1), (UNKNOWN,) * order]
+    rng = np.random.default_rng(0)
+    contexts += [tuple(rng.integers(len(model.words), size=size).tolist()) for size in range(1, order + 2)]
+    contexts += [context for level in model.levels for context in list(level.following)[:20]]
+    for context in contexts:
+        whole = model.distribution(context)
+        assert [model.probability(word, context) for word in range(len(model.words))] == whole.tolist()
+        positive = whole[whole > 0]
+        np.testing.assert_allclose(model.entropy(context), -(positive * np.log(positive)).sum(), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_scores_are_those_of_the_slow_path(order: int) -> None:
+    model = fit_ngram(random_corpus(7), order=order)
+    words = split_words(random_corpus(8, n_texts=20))
+    found = model.score(words, top=2)
+    number = {word: place for place, word in enumerate(model.words)}
+    row = 0
+    for text in random_corpus(8, n_texts=20).texts:
+        history = [BEGIN] * (order - 1)
+        for word in text.split():
+            shares = model.distribution(tuple(history[len(history) - (order - 1) :]))
+            history.append(number.get(word, UNKNOWN))
+            assert found.nats[row] == -np.log(shares[history[-1]])
+            positive = shares[shares > 0]
+            assert found.entropy[row] == pytest.approx(-(positive * np.log(positive)).sum(), rel=1e-12)
+            assert found.top[row][0] == (model.words[int(shares.argmax())], shares.max())
+            row += 1
