@@ -19,7 +19,7 @@ from neuroling.n400.effects import PHENOMENA, Hypothesis, effect_table, first_wi
 from neuroling.n400.experiments import repetition
 from neuroling.n400.linking_hypotheses import semantic_activation
 from neuroling.n400.network import Network
-from neuroling.n400.participants import Letters, teach
+from neuroling.n400.participants import Letters, train_networks
 from neuroling.n400.published import against_published, item_orders
 from neuroling.n400.repetition_summary import band_table, pool_lexicons, shape_table
 from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
@@ -43,7 +43,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path("results/laszlo_armstrong2014"),
     participants: Annotated[int, typer.Option(help="Simulated participants of each lexicon.")] = 24,
     lexicons: Annotated[int, typer.Option(help="Lexicons.")] = 3,
-    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 8.0,
+    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 7.5,
     letters: Annotated[Letters, typer.Option(help="15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
     sensitivity: Annotated[bool, typer.Option(help="Sweep all parameters and lexicons, and print the maps.")] = False,
@@ -51,7 +51,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
     """Train, simulate with and without the alpha function, and write what became of the published claims."""
-    networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
+    networks = train_networks(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     effects, shape = report(networks, Alpha(time_constant), out, seed, allow_unlearned)
     if sensitivity:
         sweep = diagnose(networks, alpha=Alpha(time_constant), rng=seed)
@@ -59,7 +59,7 @@ def main(
         for effect in ("repetition", "neighbourhood"):
             (out / f"sweep_{effect}.png").write_bytes(figure_to_png(plot_sweep(sweep, effect)))
             print(as_text(sweep, effect))
-    if (participants, lexicons, time_constant, letters, epochs) == (24, 3, 8.0, "two-of-five", None):
+    if (participants, lexicons, time_constant, letters, epochs) == (24, 3, 7.5, "two-of-five", None):
         everyone = effects[effects["lexicon"] == "all"]
         names = everyone["hypothesis"] + ": " + everyone["phenomenon"]
         found = dict(zip(names, everyone["relative"], strict=True))

@@ -24,7 +24,7 @@ from neuroling.features.lexical.ngram import NGram, fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.effects import Effect, effect_table, hypotheses
-from neuroling.n400.participants import Letters, teach
+from neuroling.n400.participants import Letters, train_networks
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
 from neuroling.report.expected import compare_with_expected
@@ -41,7 +41,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path("results/n400_effects"),
     participants: Annotated[int, typer.Option(help="Simulated participants of each lexicon.")] = 24,
     lexicons: Annotated[int, typer.Option(help="Lexicons.")] = 3,
-    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 8.0,
+    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 7.5,
     letters: Annotated[Letters, typer.Option(help="15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
     n_draws: Annotated[int, typer.Option(help="Draws of the nulls.")] = 1000,
@@ -53,7 +53,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     alpha = Alpha(time_constant)
     read, scores, synthetic = sentences(n_draws, seed, out / "cache")
-    networks = teach(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
+    networks = train_networks(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
     table = effect_table(networks, hypotheses(alpha), rng=seed, allow_unlearned=allow_unlearned)
     table = pd.concat([table, read], ignore_index=True)
     scores.save(out / "sentences.nc")
@@ -86,7 +86,7 @@ def main(
         sweep = diagnose(networks, alpha=alpha, rng=seed)
         sweep.to_csv(out / "sensitivity.csv", index=False)
         print(as_text(sweep), as_text(sweep, "neighbourhood"), sep="\n")
-    if (participants, lexicons, time_constant, letters, epochs, synthetic) == (24, 3, 8.0, "two-of-five", None, False):
+    if (participants, lexicons, time_constant, letters, epochs, synthetic) == (24, 3, 7.5, "two-of-five", None, False):
         found = table.assign(name=table["hypothesis"] + ": " + table["phenomenon"]).set_index("name")
         compare_with_expected(found["relative"].fillna(found["estimate"]).dropna().to_dict(), EXPECTED)
     return table

@@ -37,7 +37,7 @@ from neuroling.n400.cue_target import cue_target_matrices, teach_spellings, tree
 from neuroling.n400.experiments import semantic_priming
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
 from neuroling.n400.network import Network
-from neuroling.n400.participants import teach
+from neuroling.n400.participants import train_networks
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.simulate import simulate
 from neuroling.report.expected import compare_with_expected
@@ -56,7 +56,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path("results/n400_people"),
     participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
     lexicons: Annotated[int, typer.Option(help="Spellings of the nouns, four participants each.")] = 24,
-    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks, for the nouns.")] = 8.0,
+    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks, for the nouns.")] = 7.5,
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon of the word pairs.")] = None,
     n_draws: Annotated[int, typer.Option(help="Draws of nulls and bootstraps.")] = 200,
     sensitivity: Annotated[bool, typer.Option(help="Sweep the parameters, and print the map.")] = False,
@@ -65,7 +65,7 @@ def main(
 ) -> pd.DataFrame:
     """Fit waveforms, compare matrices, print both."""
     out.mkdir(parents=True, exist_ok=True)
-    (network,) = teach(lexicons=1, participants=participants, rng=seed, epochs=epochs)
+    (network,) = train_networks(lexicons=1, participants=participants, rng=seed, epochs=epochs)
     scores, parameters, pictures = waveforms(network, n_draws, seed, allow_unlearned)
     matrices = nouns(Alpha(time_constant), lexicons, n_draws, seed, allow_unlearned)
     scores.save(out / "waveforms.nc")
@@ -77,7 +77,7 @@ def main(
     print(beside_p(matrices, "rho").round(3).to_string(index=False))
     if sensitivity:
         print(as_text(diagnose([network], alpha=Alpha(time_constant), rng=seed)))
-    if (participants, lexicons, time_constant, epochs, synthetic) == (24, 24, 8.0, None, False):
+    if (participants, lexicons, time_constant, epochs, synthetic) == (24, 24, 7.5, None, False):
         compare_with_expected(numbers(scores, parameters, matrices), EXPECTED)
     return parameters
 

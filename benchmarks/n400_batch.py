@@ -20,8 +20,10 @@ import numpy as np
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import repetition
 from neuroling.n400.lexicon import make_lexicon
-from neuroling.n400.network import Network, Training, train
+from neuroling.n400.network import Network
+from neuroling.n400.regime import Training
 from neuroling.n400.simulate import simulate
+from neuroling.n400.training import train
 
 BAR = 1 / 3
 MOST_MEMORY = 2.0  # GiB: one for activations, which simulate() is bound to by default, and one for all the rest
@@ -48,7 +50,7 @@ def main() -> int:
     clock, kind = (time.process_time, "CPU") if on_cpu else (time.perf_counter, "wall")
     lexicon = make_lexicon(rng=0)
     trials = repetition(lexicon, rng=0)
-    training = Training(epochs=options.epochs)
+    training = Training().with_epochs(options.epochs)
 
     def taught(participants: int) -> Network:
         return train(lexicon, participants=participants, rng=0, training=training, device=options.device)

@@ -20,7 +20,7 @@ def n400(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
     participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
-    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 8.0,
+    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 7.5,
     lag: Annotated[int, typer.Option(help="Strings between the two presentations.")] = 0,
     letters: Annotated[str, typer.Option(help="Code of the letters: two-of-five or one-hot.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
@@ -74,11 +74,11 @@ def _simulated(
     from neuroling.core.result import Result
     from neuroling.n400.alpha import Alpha
     from neuroling.n400.experiments import repetition
-    from neuroling.n400.participants import teach
+    from neuroling.n400.participants import train_networks
     from neuroling.n400.simulate import simulate
 
     options = {"participants": participants, "time_constant": time_constant, "lag": lag, "letters": letters}
-    [network] = teach(
+    [network] = train_networks(
         lexicons=1,
         participants=participants,
         rng=seed,

@@ -5,8 +5,8 @@ Equation 1 of Laszlo and Armstrong (2014), with the sign that makes it rise and 
 .. math:: V(t) = \alpha \, t \, e^{-t/T}
 
 with :math:`t` the ticks since the unit crossed its threshold and :math:`T` the tick of the peak. The caption of their
-figure 1 says that :math:`V` approaches the threshold, not zero. How the envelope limits an activation, what restarts
-the clock, and which layers it acts on are not published; the readings here are inferred.
+figure 1 says that :math:`V` approaches the threshold, not zero. How the envelope limits an activation and what restarts
+the clock are not published; the readings here are inferred.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import lambertw
 
 Mode = Literal["scale", "clip"]
+Reset = Literal["inactive", "recovered", "never"]
 LAYERS = ("orthography", "hidden", "semantics")
 """Layers whose units can have an envelope, from the bottom up."""
 
@@ -59,8 +60,8 @@ class Envelopes(Protocol):
         ...
 
     @property
-    def rearm(self) -> bool:
-        """Whether clocks are ever cleared."""
+    def reset(self) -> Reset:
+        """What clears a clock."""
         ...
 
 
@@ -78,14 +79,15 @@ class Alpha:
     scale : float, optional
         α, per tick. The default, e/T, brings the peak to 1, so that a unit at the peak is not limited.
     layers : tuple of str
-        Layers whose excitatory units have an envelope, among :data:`LAYERS` (default inferred: on hidden layers the
-        repetition effect reverses).
+        Layers whose excitatory units have an envelope, among :data:`LAYERS`; all of them by default, as published.
     mode : {"scale", "clip"}
         ``"scale"``: threshold + (activation - threshold) × envelope. ``"clip"``: the smaller of activation and
-        envelope, the latter never below the threshold. Inferred both.
-    rearm : bool
-        Whether the clock is cleared once the envelope has decayed to the threshold, so that the unit may fire anew
-        (inferred). Without, a unit fires once.
+        envelope, the latter never below the threshold. Inferred both; with ``"clip"`` three layers after one another
+        delay the response less.
+    reset : {"inactive", "recovered", "never"}
+        What clears a clock. ``"inactive"``: the drive has fallen to the threshold, so that the clock counts the ticks
+        "since the unit became active", as published. ``"recovered"``: the envelope has decayed to the threshold,
+        whatever the drive does. ``"never"``: a unit fires once.
 
     Examples
     --------
@@ -96,9 +98,9 @@ class Alpha:
     time_constant: float
     threshold: float = 0.1
     scale: float | None = None
-    layers: tuple[str, ...] = ("semantics",)
-    mode: Mode = "scale"
-    rearm: bool = True
+    layers: tuple[str, ...] = LAYERS
+    mode: Mode = "clip"
+    reset: Reset = "inactive"
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.time_constant) and self.time_constant > 0):
@@ -114,6 +116,8 @@ class Alpha:
             raise ValueError(f"layers: got {self.layers}; expected some of {LAYERS}. Pass alpha=None for none at all.")
         if self.mode not in ("scale", "clip"):
             raise ValueError(f"mode: got {self.mode!r}; expected 'scale' or 'clip'.")
+        if self.reset not in ("inactive", "recovered", "never"):
+            raise ValueError(f"reset: got {self.reset!r}; expected 'inactive', 'recovered' or 'never'.")
         if self.peak <= self.threshold:
             raise ValueError(
                 f"scale: the envelope peaks at α T / e = {self.peak:.3g}, not above the threshold {self.threshold}; "
@@ -165,8 +169,11 @@ def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Envelopes) -> tuple[t
     tuple of Tensor, same shape
         Limited activation, clocks after this tick.
     """
-    running = (drive > alpha.threshold).logical_or_(clock >= 0)
-    clock = clock + running  # crossing starts a clock of -1 at 0
+    running = drive > alpha.threshold
+    if alpha.reset == "inactive":
+        clock = (clock + 1).masked_fill_(~running, -1.0)  # crossing starts a clock of -1 at 0
+    else:
+        clock = clock + running.logical_or_(clock >= 0)
     ratio = clock / alpha.time_constant
     envelope = (1 - ratio).exp_().mul_(ratio).mul_(alpha.peak)
     excess = (drive - alpha.threshold).clamp_(min=0)  # nothing below threshold is limited
@@ -175,6 +182,6 @@ def limit(drive: torch.Tensor, clock: torch.Tensor, alpha: Envelopes) -> tuple[t
     else:
         above = envelope.sub_(alpha.threshold).clamp_(min=0)
         activation = drive - excess + torch.minimum(excess, above)
-    if alpha.rearm:
+    if alpha.reset == "recovered":
         clock.masked_fill_(clock >= alpha.recovery, -1.0)
     return activation, clock

@@ -21,8 +21,10 @@ from neuroling.n400.experiments import experiment, repetition
 from neuroling.n400.lexicon import CONSONANTS, VOWELS, Lexicon, two_of_five
 from neuroling.n400.linking_hypotheses import LINKS, Link
 from neuroling.n400.measures import mean_amplitude
-from neuroling.n400.network import Network, Training, train
+from neuroling.n400.network import Network
+from neuroling.n400.regime import Training
 from neuroling.n400.simulate import simulate, simulate_links
+from neuroling.n400.training import train
 
 Array = NDArray[np.float64]
 
@@ -113,7 +115,7 @@ def teach_spellings(
     lexicons, participants : int
         Spellings of the words, and simulated participants for each.
     training : Training, optional
-        500 epochs by default, enough for a few words.
+        600 epochs by default, enough for a few words.
     device : str
         Where to compute.
 
@@ -127,7 +129,7 @@ def teach_spellings(
     for generator in np.random.default_rng(rng).spawn(lexicons):
         of_strings, of_weights = generator.spawn(2)
         lexicon = spelled(semantics, rng=of_strings)
-        usual = training or Training(epochs=500)
+        usual = training or Training().with_epochs(600)
         networks.append(train(lexicon, participants=participants, rng=of_weights, training=usual, device=device))
     return networks
 

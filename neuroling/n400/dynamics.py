@@ -42,6 +42,8 @@ class Layer(NamedTuple):
         Of the bank.
     bank_rate : Tensor, shape (bank,)
         Share of the way to its target that an inhibitory unit goes in a tick.
+    rate : float
+        The same for the excitatory units.
     """
 
     forward: torch.Tensor
@@ -50,6 +52,7 @@ class Layer(NamedTuple):
     to_bank: torch.Tensor
     bank_bias: torch.Tensor
     bank_rate: torch.Tensor
+    rate: float
 
 
 class State(NamedTuple):
@@ -61,25 +64,27 @@ class State(NamedTuple):
     clock: tuple[torch.Tensor, ...]
 
 
-def arrange(weights: Tensors, bank_rates: Sequence[torch.Tensor]) -> list[Layer]:
+def arrange(weights: Tensors, rates: Sequence[float], bank_rates: Sequence[torch.Tensor]) -> list[Layer]:
     """Put the weights of all layers together, once per pass and not once per tick.
 
     Parameters
     ----------
     weights : mapping of Tensor
         ``forward``, ``bias``, ``to_bank``, ``from_bank`` and ``bank_bias`` of each layer, as ``LAYER.NAME``.
+    rates : sequence of float
+        Of the excitatory units of each layer.
     bank_rates : sequence of Tensor, shape (bank,)
-        Of each layer.
+        Of the inhibitory units of each layer.
 
     Returns
     -------
     list of Layer
     """
     layers = []
-    for name, rate in zip(LAYERS, bank_rates, strict=True):
+    for name, rate, bank_rate in zip(LAYERS, rates, bank_rates, strict=True):
         forward, inhibition = weights[f"{name}.forward"], -weights[f"{name}.from_bank"]
         bias, to_bank, bank_bias = (weights[f"{name}.{part}"] for part in ("bias", "to_bank", "bank_bias"))
-        layers.append(Layer(forward, inhibition, bias, to_bank, bank_bias, rate))
+        layers.append(Layer(forward, inhibition, bias, to_bank, bank_bias, bank_rate, rate))
     return layers
 
 
@@ -90,7 +95,7 @@ def rest(layers: Sequence[Layer], n_trials: int) -> State:
     return State(silent, silent, bank, tuple(unit - 1 for unit in silent))
 
 
-def start(layers: Sequence[Layer], n_trials: int, *, rate: float, blank: int) -> State:
+def start(layers: Sequence[Layer], n_trials: int, *, blank: int) -> State:
     """Give the state that trials start from: all units silent, then so many ticks of nothing.
 
     Banks are not silent while nothing is shown: their biases keep them at a level of their own. Nothing tells trials
@@ -102,8 +107,6 @@ def start(layers: Sequence[Layer], n_trials: int, *, rate: float, blank: int) ->
         From the bottom up.
     n_trials : int
         How many trials share the state.
-    rate : float
-        Of the excitatory units, as in :func:`step`.
     blank : int
         Ticks of nothing; 0 gives :func:`rest`.
 
@@ -115,7 +118,7 @@ def start(layers: Sequence[Layer], n_trials: int, *, rate: float, blank: int) ->
         return rest(layers, n_trials)
     state = rest(layers, 1)
     for _ in range(blank):
-        state = step(layers[0].bias, state, layers, rate, None)  # without input, the bias is all that is seen
+        state = step(layers[0].bias, state, layers, None)  # without input, the bias is all that is seen
     drive, activation, bank, _ = (tuple(part.expand(-1, n_trials, -1) for part in parts) for parts in state)
     return State(drive, activation, bank, rest(layers, n_trials).clock)
 
@@ -138,7 +141,7 @@ def project(weights: Tensors, letters: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(weights[f"{LAYERS[0]}.bias"], letters.expand(len(forward), -1, -1), forward)
 
 
-def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float, alpha: Envelopes | None) -> State:
+def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], alpha: Envelopes | None) -> State:
     """Advance a network by one tick; every layer reads the others as they were at the last one.
 
     Operations are few and in place: a tick of many participants costs memory traffic more than arithmetic.
@@ -151,8 +154,6 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
         At the last tick.
     layers : sequence of Layer
         From the bottom up.
-    rate : float
-        Share of the way to its target that an excitatory unit goes in a tick.
     alpha : Envelopes or None
         An ``Alpha``; None is the ERP model.
 
@@ -167,7 +168,7 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], rate: float,
             net = torch.baddbmm(seen, bank, layer.from_bank)
         else:
             net = torch.baddbmm(layer.bias, state.activation[place - 1], layer.forward).baddbmm_(bank, layer.from_bank)
-        drive = (state.drive[place] * (1 - rate)).add_(net.sigmoid_(), alpha=rate)
+        drive = (state.drive[place] * (1 - layer.rate)).add_(net.sigmoid_(), alpha=layer.rate)
         activation, clock = drive, state.clock[place]
         if alpha is not None and name in alpha.layers:
             activation, clock = limit(drive, clock, alpha)

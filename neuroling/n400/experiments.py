@@ -32,8 +32,8 @@ class Timing:
     shown : int
         Ticks that a string of the context is on.
     blank : int
-        Ticks without a string after each of them. Slow inhibition leaks through blanks shorter than 14 ticks: without
-        any alpha function, repetition then lowers the response by 2 to 9 per cent.
+        Ticks without a string after each of them. Letters and hidden units have fallen below the threshold of the alpha
+        function after three ticks; meanings have not, so that a repeated one is still fatigued.
     target : int
         Ticks that the target is on and recorded.
     before : int
@@ -42,8 +42,8 @@ class Timing:
         Seconds of a tick. 0.042 s puts the published model's peak, nine ticks after the target, at people's 376 ms.
     """
 
-    shown: int = 14
-    blank: int = 14
+    shown: int = 12
+    blank: int = 4
     target: int = 20
     before: int = 5
     tick: float = 0.042

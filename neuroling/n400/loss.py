@@ -42,7 +42,29 @@ def cross_entropy(reads: Sequence[torch.Tensor], target: torch.Tensor, weight: t
     >>> round(float(cross_entropy(half, torch.tensor([[0.0, 1.0]]), torch.ones(1))), 3)
     1.386
     """
-    return _CrossEntropy.apply(2 * target - 1, weight, *reads)  # type: ignore[no-any-return,no-untyped-call]  # torch's
+    return _CrossEntropy.apply(2 * target - 1, 1 - target, 1 - SURE, weight, *reads)  # type: ignore[no-any-return,no-untyped-call]  # torch's
+
+
+def misses(reads: Sequence[torch.Tensor], target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Give the part of the cross-entropy that comes of units that should be on, in nats, summed over ticks and units.
+
+    Parameters
+    ----------
+    reads, target, weight
+        As in :func:`cross_entropy`.
+
+    Returns
+    -------
+    Tensor, shape (participant,)
+        Weighted sum over items.
+
+    Examples
+    --------
+    >>> half = [torch.full((1, 1, 2), 0.5)]
+    >>> round(float(misses(half, torch.tensor([[0.0, 1.0]]), torch.ones(1))), 3)
+    0.693
+    """
+    return _CrossEntropy.apply(target, 1 - target, 1.0, weight, *reads)  # type: ignore[no-any-return,no-untyped-call]  # torch's
 
 
 def cross_entropy_of_logits(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -63,21 +85,26 @@ def cross_entropy_of_logits(logits: torch.Tensor, target: torch.Tensor, weight: 
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Signs are +1 where the target is 1 and -1 where it is 0."""
+    """A unit's probability of its own target is offset + sign × activation, kept between SURE and ``highest``.
+
+    The sign is +1 where the target is 1; where it is 0, -1 (with an offset of 1), or 0 if false alarms do not count.
+    """
 
     @staticmethod
-    def forward(ctx: Any, sign: torch.Tensor, weight: torch.Tensor, *reads: torch.Tensor) -> torch.Tensor:
-        offset = (1 - sign) / 2
-        own = [torch.addcmul(offset, sign, read).clamp_(SURE, 1 - SURE) for read in reads]
+    def forward(
+        ctx: Any, sign: torch.Tensor, offset: torch.Tensor, highest: float, weight: torch.Tensor, *reads: torch.Tensor
+    ) -> torch.Tensor:
+        own = [torch.addcmul(offset, sign, read).clamp_(SURE, highest) for read in reads]
         ctx.save_for_backward(sign, weight, *own)
+        ctx.highest = highest
         return _minus_logs(own).sum(dim=2) @ weight
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         sign, weight, *own = ctx.saved_tensors
         slope = -gradients[0][:, None, None] * weight[:, None] * sign  # (participant, item, unit)
-        inside = [torch.ops.aten.hardtanh_backward(slope / one, one, SURE, 1 - SURE) for one in own]
-        return None, None, *inside
+        inside = [torch.ops.aten.hardtanh_backward(slope / one, one, SURE, ctx.highest) for one in own]
+        return None, None, None, None, *inside
 
 
 class _LogitCrossEntropy(torch.autograd.Function):

@@ -1,25 +1,29 @@
-"""The ERP model: a reading network with separate excitation and inhibition, trained for many participants at once."""
+"""The ERP model: a reading network with separate excitation and inhibition, for many participants at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuroling.n400.alpha import LAYERS
-from neuroling.n400.dynamics import Layer, Tensors, arrange, project, start, step
+from neuroling.n400.alpha import LAYERS, Alpha
+from neuroling.n400.dynamics import Layer, arrange
 from neuroling.n400.lexicon import Lexicon
-from neuroling.n400.loss import cross_entropy, cross_entropy_of_logits
+from neuroling.n400.regime import Training
 from neuroling.numerics.device import resolve_device, to_tensor
 
-Array = NDArray[np.floating]
+if TYPE_CHECKING:
+    import pandas as pd
 
-CONSTRAINED = ("forward", "to_bank", "from_bank")
-"""Weights that are never negative."""
+    from neuroling.core.stimuli import Stimuli
+    from neuroling.n400.experiments import Timing
+
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,11 @@ class Architecture:
         Excitatory units; semantics has as many as the lexicon's meanings.
     fast, slow : tuple of int
         Fast and slow inhibitory units of orthography, hidden layer and semantics.
-    rate, fast_rate, slow_rate : float
-        Share of the way to its target that a unit goes in a tick: excitatory, fast and slow inhibitory. Fast
-        inhibition is as fast as excitation. Where it is faster (1.0), it cuts the response short before the right
-        units are on, and these bring about a second rise (decision 0028).
+    rates : tuple of float
+        Share of the way to its target that an excitatory unit goes in a tick, one number per layer. Letters and hidden
+        units are quick and meanings slow: what is seen has changed before the meaning of the last string has faded.
+    fast_rate, slow_rate : float
+        The same for fast and slow inhibitory units.
     forward_range, to_bank_range, from_bank_range : float
         Upper ends of the uniform initial weights, divided by the square root of the number of sources, by that number,
         and by the size of the bank.
@@ -51,8 +56,8 @@ class Architecture:
     hidden: int = 50
     fast: tuple[int, int, int] = (4, 10, 10)
     slow: tuple[int, int, int] = (4, 10, 10)
-    rate: float = 0.3
-    fast_rate: float = 0.3
+    rates: tuple[float, float, float] = (0.6, 0.6, 0.2)
+    fast_rate: float = 0.5
     slow_rate: float = 0.2
     forward_range: float = 1.0
     to_bank_range: float = 3.0
@@ -70,8 +75,10 @@ class Architecture:
             value = getattr(self, name)
             if not np.isfinite(value) or (value < 0 and name != "bias"):
                 raise ValueError(f"{name}: got {value}; expected a finite number, and a range of 0 or more.")
-        for name in ("rate", "fast_rate", "slow_rate"):
-            value = getattr(self, name)
+        if len(self.rates) != len(LAYERS):
+            raise ValueError(f"rates: got {self.rates}; expected one number for each of {LAYERS}.")
+        named = {f"rates[{place}]": value for place, value in enumerate(self.rates)}
+        for name, value in {**named, "fast_rate": self.fast_rate, "slow_rate": self.slow_rate}.items():
             if not 0 < value <= 1:
                 raise ValueError(
                     f"{name}: got {value}; expected more than 0 and at most 1, the share of the way gone in a tick "
@@ -87,54 +94,6 @@ class Architecture:
         """Give the rates of the inhibitory units of each layer, fast ones first."""
         pairs = zip(self.fast, self.slow, strict=True)
         return [np.repeat([self.fast_rate, self.slow_rate], pair) for pair in pairs]
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a network learns; all of it inferred, since the papers' training was not at hand.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the known items.
-    learning_rate : float
-        Of Adam; a fifth of it in the last three tenths.
-    decay : float
-        Share that the forward weights lose each epoch.
-    ticks : int
-        Ticks that a string is on in a training trial.
-    blank : int
-        Ticks of nothing before it, and before the first string of every trial of an experiment. With 0, trials start
-        with all inhibitory units silent, as they never are again: what comes after a blank then meets a network in a
-        state that it was not trained from, and answers with a wave of many units before it reads (``docs/n400.md``).
-    error_from : int
-        First tick that counts.
-    autoencoding : float
-        Weight of the orthographic layer's error in reproducing the letters. Letters that share units need a strong
-        one: with 3 or less, strings with many neighbours do not get a larger response (with 20 they do).
-    frequency_weighted : bool
-        Whether the error of an item counts as often as the item is met.
-    """
-
-    epochs: int = 1300
-    learning_rate: float = 0.03
-    decay: float = 0.001
-    ticks: int = 20
-    blank: int = 14
-    error_from: int = 4
-    autoencoding: float = 20.0
-    frequency_weighted: bool = True
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0 or not 0 <= self.decay < 1 or not self.autoencoding >= 0:
-            raise ValueError(
-                f"training: got {self}; expected epochs of 1 or more, a positive learning_rate, 0 <= decay < 1 and "
-                "autoencoding of 0 or more."
-            )
-        if self.blank < 0:
-            raise ValueError(f"blank: got {self.blank}; expected 0 ticks or more.")
-        if not 0 <= self.error_from < self.ticks:
-            raise ValueError(f"error_from: got {self.error_from}; expected 0 to {self.ticks - 1}, within the trial.")
 
 
 @dataclass(frozen=True)
@@ -169,7 +128,9 @@ class Network:
                 raise ValueError(f"weights: {bad} of {values.size} values of {name!r} are NaN or infinite.")
 
     def _check_shapes(self) -> None:
-        expected = {name: values.shape for name, values in _initial(self.lexicon, self.architecture, None).items()}
+        expected = {
+            name: values.shape for name, values in initial_weights(self.lexicon, self.architecture, None).items()
+        }
         if set(self.weights) != set(expected):
             missing, odd = sorted(set(expected) - set(self.weights)), sorted(set(self.weights) - set(expected))
             raise ValueError(f"weights: {missing} are missing and {odd} unknown; expected {sorted(expected)}.")
@@ -200,89 +161,62 @@ class Network:
             self.architecture,
             {name: values[rows] for name, values in self.weights.items()},
             self.training,
-            self.loss[:, rows],
+            self.loss[:, rows] if self.loss.size else self.loss,
         )
 
-    def accuracy(self, device: str = "auto", *, blank: int | None = None) -> NDArray[np.float64]:
-        """Say how many known items are read right by the end of a trial: every semantic unit on its own side of 0.5.
+    @overload
+    def accuracy(
+        self, experiment: None = None, *, alpha: Alpha | None = None, timing: Timing | None = None, device: str = "auto"
+    ) -> NDArray[np.float64]: ...
+
+    @overload
+    def accuracy(
+        self, experiment: Stimuli, *, alpha: Alpha | None = None, timing: Timing | None = None, device: str = "auto"
+    ) -> pd.DataFrame: ...
+
+    def accuracy(
+        self,
+        experiment: Stimuli | None = None,
+        *,
+        alpha: Alpha | None = None,
+        timing: Timing | None = None,
+        device: str = "auto",
+    ) -> NDArray[np.float64] | pd.DataFrame:
+        """Say how many known targets are recognised: every semantic unit on its own side of 0.5.
 
         Parameters
         ----------
+        experiment : Stimuli, optional
+            Trials, as in :func:`~neuroling.n400.simulate.simulate`. Without it, every known string is shown alone.
+        alpha : Alpha, optional
+            Parameters of the alpha model; without it, the ERP model reads.
+        timing : Timing, optional
+            Ticks, by default those of ``simulate``.
         device : str
             Where to compute.
-        blank : int, optional
-            Ticks of nothing before each item, by default as many as in training.
 
         Returns
         -------
-        ndarray, shape (participant,)
-            Share of words and acronyms.
+        pandas.DataFrame or ndarray, shape (participant,)
+            With an experiment, :func:`neuroling.n400.reading.reading_table`: one row a participant, kind of trial
+            and tick. Without one, the share of the known strings recognised at the last tick.
+
+        Examples
+        --------
+        >>> from neuroling.n400.experiments import repetition
+        >>> from neuroling.n400.networks import trained_network
+        >>> network = trained_network(0)
+        >>> table = network.accuracy(repetition(network.lexicon, rng=0))
+        >>> last = table[table["tick"] == table["tick"].max()]
+        >>> bool((last.groupby("trial")["recognised"].mean() > 0.9).all())
+        True
         """
-        weights, layers = on_device(self.weights, self.architecture, device)
-        letters, meaning = _targets(self.lexicon, layers[0])
-        rate = self.architecture.rate
-        state = start(layers, letters.shape[1], rate=rate, blank=self.training.blank if blank is None else blank)
-        seen = project(weights, letters)
-        for _ in range(self.training.ticks):
-            state = step(seen, state, layers, rate, None)
-        right = (state.activation[-1] > 0.5) == (meaning > 0.5)
-        return np.asarray(right.all(dim=2).double().mean(dim=1).cpu().numpy())
+        from neuroling.n400.reading import alone, last_tick, reading_table  # it simulates, and so needs this module
 
-
-def train(
-    lexicon: Lexicon,
-    *,
-    participants: int,
-    rng: int | np.random.Generator,
-    architecture: Architecture | None = None,
-    training: Training | None = None,
-    device: str = "auto",
-    batch: int | None = None,
-) -> Network:
-    """Teach one lexicon to many simulated participants at once, by back-propagation through time.
-
-    Participants differ in their initial weights, which come from a generator of each one's own: who learns beside them
-    changes nothing but the last digits.
-
-    Parameters
-    ----------
-    lexicon : Lexicon
-        What they learn.
-    participants : int
-        How many.
-    rng : int or numpy.random.Generator
-        Source of the initial weights.
-    architecture, training : optional
-        Sizes, rates and procedure.
-    device : str
-        Where to compute.
-    batch : int, optional
-        Participants trained at a time, for memory; all by default.
-
-    Returns
-    -------
-    Network
-
-    Examples
-    --------
-    >>> from neuroling.n400.lexicon import make_lexicon
-    >>> lexicon = make_lexicon(rng=0, n_words=8, n_acronyms=2, n_pseudowords=2, n_illegal=2)
-    >>> train(lexicon, participants=2, rng=0, training=Training(epochs=5)).n_participants
-    2
-    """
-    architecture, training = architecture or Architecture(), training or Training()
-    if participants < 1:
-        raise ValueError(f"participants: got {participants}; expected 1 or more.")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch: got {batch}; expected 1 participant or more at a time.")
-    generators = np.random.default_rng(rng).spawn(participants)
-    size = participants if batch is None else batch
-    runs = [
-        _train_batch(lexicon, generators[start : start + size], architecture, training, device)
-        for start in range(0, participants, size)
-    ]
-    weights = {name: np.concatenate([run[0][name] for run in runs]) for name in runs[0][0]}
-    return Network(lexicon, architecture, weights, training, np.concatenate([run[1] for run in runs], axis=1))
+        if experiment is not None:
+            return reading_table(self, experiment, alpha=alpha, timing=timing, device=device)
+        table = reading_table(self, alone(self.lexicon), alpha=alpha, timing=timing, device=device)
+        return last_tick(table)["recognised"].to_numpy()
 
 
 def on_device(
@@ -305,15 +239,43 @@ def on_device(
     """
     where = resolve_device(device)
     tensors = {name: to_tensor(values, where) for name, values in weights.items()}
-    return tensors, arrange(tensors, _rates(architecture, tensors["semantics.bias"]))
+    return tensors, arrange(tensors, architecture.rates, bank_rates(architecture, tensors["semantics.bias"]))
 
 
-def _rates(architecture: Architecture, like: torch.Tensor) -> list[torch.Tensor]:
+def bank_rates(architecture: Architecture, like: torch.Tensor) -> list[torch.Tensor]:
+    """Give the rates of the inhibitory units of each layer as tensors.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Whose.
+    like : Tensor
+        Of the type and on the device that they should have.
+
+    Returns
+    -------
+    list of Tensor, shape (bank,)
+    """
     return [torch.as_tensor(rate, dtype=like.dtype, device=like.device) for rate in architecture.bank_rates()]
 
 
-def _initial(lexicon: Lexicon, architecture: Architecture, rng: np.random.Generator | None) -> dict[str, Array]:
-    """Draw the weights of one participant; without a generator all zeros, for their shapes."""
+def initial_weights(lexicon: Lexicon, architecture: Architecture, rng: np.random.Generator | None) -> dict[str, Array]:
+    """Draw the weights of one participant; without a generator all zeros, for their shapes.
+
+    Parameters
+    ----------
+    lexicon : Lexicon
+        Gives the numbers of input and semantic units.
+    architecture : Architecture
+        Gives the other sizes, and the ranges.
+    rng : numpy.random.Generator or None
+        Source of the weights.
+
+    Returns
+    -------
+    dict of ndarray
+        By name, ``LAYER.PART``.
+    """
 
     def uniform(low: float, high: float, shape: tuple[int, int]) -> Array:
         return np.zeros(shape) if rng is None else rng.uniform(low, high, shape)
@@ -329,100 +291,3 @@ def _initial(lexicon: Lexicon, architecture: Architecture, rng: np.random.Genera
     weights["letters.forward"] = uniform(-0.5, 0.5, (architecture.orthography, lexicon.n_units))
     weights["letters.bias"] = np.zeros((1, lexicon.n_units))
     return weights
-
-
-def _targets(lexicon: Lexicon, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give letters (1, item, unit) and meanings (1, item, unit) of the known items."""
-    letters = torch.as_tensor(lexicon.spell(list(lexicon.known)), dtype=layer.bias.dtype, device=layer.bias.device)
-    meaning = torch.as_tensor(lexicon.semantics, dtype=layer.bias.dtype, device=layer.bias.device)
-    return letters[None], meaning[None]
-
-
-def _train_batch(
-    lexicon: Lexicon,
-    generators: list[np.random.Generator],
-    architecture: Architecture,
-    training: Training,
-    device: str,
-) -> tuple[dict[str, Array], Array]:
-    drawn = [_initial(lexicon, architecture, generator) for generator in generators]
-    where = resolve_device(device)
-    weights = {
-        name: torch.as_tensor(np.stack([one[name] for one in drawn]), dtype=torch.float32, device=where)
-        for name in drawn[0]
-    }
-    for values in weights.values():
-        values.requires_grad_()
-    rates = _rates(architecture, weights["semantics.bias"])
-    optimizer = torch.optim.Adam(list(weights.values()), lr=training.learning_rate)
-    losses = []
-    for epoch in range(training.epochs):
-        slow = epoch > 0.7 * training.epochs
-        optimizer.param_groups[0]["lr"] = training.learning_rate * (0.2 if slow else 1.0)
-        optimizer.zero_grad(set_to_none=True)
-        loss = _loss(lexicon, weights, rates, architecture, training)
-        loss.sum().backward()  # type: ignore[no-untyped-call]  # torch declares no types here
-        _clip(weights)
-        optimizer.step()
-        _constrain(weights, training.decay)
-        losses.append(loss.detach())
-    trained = {name: values.detach().cpu().numpy() for name, values in weights.items()}
-    return trained, torch.stack(losses).cpu().numpy()
-
-
-def _loss(
-    lexicon: Lexicon,
-    weights: dict[str, torch.Tensor],
-    rates: list[torch.Tensor],
-    architecture: Architecture,
-    training: Training,
-) -> torch.Tensor:
-    """Cross-entropy of meanings and letters over the ticks that count, shape (participant,)."""
-    layers = arrange(weights, rates)
-    letters, meaning = _targets(lexicon, layers[0])
-    weight = _item_weights(lexicon, training).to(letters) / letters.shape[1]
-    state = start(layers, letters.shape[1], rate=architecture.rate, blank=training.blank)
-    seen = project(weights, letters)
-    spelled, read = [], []
-    for tick in range(training.ticks):
-        state = step(seen, state, layers, architecture.rate, None)
-        if tick >= training.error_from:
-            spelled.append(state.activation[0])
-            read.append(state.activation[-1])
-    error = cross_entropy(read, meaning[0], weight)
-    logits = _spell_back(torch.stack(spelled, dim=1), weights)
-    spelling = cross_entropy_of_logits(logits, letters[0], weight)
-    return (error + training.autoencoding * spelling) / len(read)
-
-
-def _spell_back(orthography: torch.Tensor, weights: Tensors) -> torch.Tensor:
-    """Guess letters from the orthographic layer (participant, tick, item, unit), all ticks in one product."""
-    people, ticks, items, _ = orthography.shape
-    flat = torch.baddbmm(weights["letters.bias"], orthography.flatten(1, 2), weights["letters.forward"])
-    return flat.view(people, ticks, items, -1)
-
-
-def _item_weights(lexicon: Lexicon, training: Training) -> torch.Tensor:
-    """Relative frequency of the known items, mean 1, shape (item,)."""
-    if not training.frequency_weighted:
-        return torch.ones(len(lexicon.known))
-    frequency = lexicon.table.loc[lexicon.known, "frequency"].to_numpy(dtype=np.float64)
-    return torch.as_tensor(frequency / frequency.mean())
-
-
-def _clip(weights: Mapping[str, torch.Tensor]) -> None:
-    """Bring gradients longer than 1 to length 1, for each participant by itself."""
-    for values in weights.values():
-        if values.grad is not None and values.grad.numel():
-            length = values.grad.flatten(1).norm(dim=1).clamp(min=1.0)
-            values.grad.div_(length[:, None, None])
-
-
-@torch.no_grad()
-def _constrain(weights: Mapping[str, torch.Tensor], decay: float) -> None:
-    for name, values in weights.items():
-        layer, part = name.split(".")
-        if part == "forward" and layer in LAYERS:
-            values.mul_(1 - decay)
-        if part in CONSTRAINED and layer in LAYERS:
-            values.clamp_(min=0)

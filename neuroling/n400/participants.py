@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from neuroling.n400.lexicon import make_lexicon, one_hot
-from neuroling.n400.network import Network, Training, train
+from neuroling.n400.network import Architecture, Network
+from neuroling.n400.networks import cached, describe
+from neuroling.n400.regime import Training
+from neuroling.n400.training import train
 
 LOG = logging.getLogger(__name__)
 
 Letters = Literal["two-of-five", "one-hot"]
 """How letters are coded: five units a slot as published, or one unit a letter and slot."""
 
-TRAINING = {"two-of-five": Training(), "one-hot": Training(epochs=900, autoencoding=0.5)}
-"""What either code needs (inferred): letters that share units have to be told apart by strong autoencoding."""
+LETTERS = ("two-of-five", "one-hot")
+
+RICHNESS = (3, 5)
+"""Fewest and most features of a meaning: settled activation of the published model is near 0.06, three of 50 units."""
 
 
-def teach(
+def train_networks(
     *,
     lexicons: int,
     participants: int,
     rng: int,
     letters: Letters = "two-of-five",
     epochs: int | None = None,
+    training: Training | None = None,
+    architecture: Architecture | None = None,
+    richness: tuple[int, int] = RICHNESS,
+    cache: Path | None = None,
     device: str = "auto",
 ) -> list[Network]:
     """Draw lexicons and teach each to participants of its own.
@@ -38,28 +48,54 @@ def teach(
     rng : int
         Seed; lexicon number n does not depend on how many there are.
     letters : {"two-of-five", "one-hot"}
-        Code of the letters, and the training that goes with it.
+        Code of the letters.
     epochs : int, optional
-        Passes over the lexicon instead of the usual number.
+        Epochs of all stages together instead of the usual number.
+    training, architecture : optional
+        Procedure, sizes and rates instead of the usual ones.
+    richness : tuple of int
+        Fewest and most features of a meaning.
+    cache : Path, optional
+        Folder in which trained networks are kept, under a key of everything that made them.
     device : str
         Where to compute.
 
     Returns
     -------
     list of Network
+
+    Examples
+    --------
+    >>> (network,) = train_networks(lexicons=1, participants=2, rng=0, epochs=2)
+    >>> network.n_participants
+    2
     """
     if lexicons < 1:
         raise ValueError(f"lexicons: got {lexicons}; expected 1 or more.")
-    if letters not in TRAINING:
-        raise ValueError(f"letters: got {letters!r}; expected one of {tuple(TRAINING)}.")
-    usual = TRAINING[letters]
-    training = usual if epochs is None else replace(usual, epochs=epochs)
+    if letters not in LETTERS:
+        raise ValueError(f"letters: got {letters!r}; expected one of {LETTERS}.")
+    training, architecture = training or Training(), architecture or Architecture()
+    training = training if epochs is None else training.with_epochs(epochs)
     networks = []
     for number in range(lexicons):
         of_lexicon, of_weights = np.random.default_rng([rng, number]).spawn(2)
-        lexicon = make_lexicon(rng=of_lexicon, codes=one_hot() if letters == "one-hot" else None)
-        network = train(lexicon, participants=participants, rng=of_weights, training=training, device=device)
-        least = float(network.accuracy(device).min())
+        codes = one_hot() if letters == "one-hot" else None
+        lexicon = make_lexicon(rng=of_lexicon, codes=codes, richness=richness)
+        make = partial(
+            train,
+            lexicon,
+            participants=participants,
+            rng=of_weights,
+            architecture=architecture,
+            training=training,
+            device=device,
+        )
+        network = cached(cache, describe(lexicon, architecture, training, participants, [rng, number]), make)
+        least = float(network.accuracy(device=device).min())
         LOG.info("Lexicon %d: %d participants, all read %.0f %% of it or more.", number, participants, 100 * least)
         networks.append(network)
     return networks
+
+
+teach = train_networks
+"""The earlier name."""

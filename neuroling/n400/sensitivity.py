@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.n400.alpha import LAYERS, Alpha, Mode
+from neuroling.n400.alpha import LAYERS, Alpha, Mode, Reset
 from neuroling.n400.dynamics import Layer, State, project, start, step
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import KINDS
@@ -33,7 +33,7 @@ class _AlphaGrid:
     recovery: torch.Tensor
     layers: tuple[str, ...]
     mode: Mode
-    rearm: bool
+    reset: Reset
 
 
 SWEEP: Mapping[str, Sequence[float]] = {
@@ -57,7 +57,7 @@ def diagnose(
     networks : sequence of Network
         One a lexicon.
     alpha : Alpha
-        Layers, mode and re-arming; its own time constant and threshold need not be among those swept.
+        Layers, mode and what resets clocks; its own time constant and threshold need not be among those swept.
     rng : int or numpy.random.Generator
         Source of the items.
     device : str
@@ -131,7 +131,7 @@ def sensitivity(
     networks : Network or sequence of Network
         Trained participants, one network a lexicon; of the same sizes and rates.
     alpha : Alpha
-        Gives layers, mode and re-arming, and the threshold where none is swept.
+        Gives layers, mode and what resets clocks, and the threshold where none is swept.
     time_constants : sequence of float
         T in ticks; infinity stands for the ERP model.
     blanks : sequence of int
@@ -226,8 +226,7 @@ def _amplitudes(
     tensors, layers = on_device(weights, networks[0].architecture, device)
     sweep = _Sweep(networks, tensors, layers, _grid(alpha, parameters, n, layers[0].bias), len(parameters))
     contexts = [list(part.table["context"]) for part in trials]
-    rate, before = networks[0].architecture.rate, networks[0].training.blank
-    state = start(layers, len(contexts[0]), rate=rate, blank=before)
+    state = start(layers, len(contexts[0]), blank=networks[0].training.blank)
     state, _ = sweep.show(contexts, timing.shown, state)
     found, passed = {}, 0
     for blank in blanks:
@@ -274,7 +273,7 @@ class _Sweep:
         seen = project(self.weights, self._spelled(strings, n_trials))
         trace = like.new_empty((len(like), n_trials, ticks))
         for tick in range(ticks):
-            state = step(seen, state, self.layers, self.networks[0].architecture.rate, self.alpha)
+            state = step(seen, state, self.layers, self.alpha)
             trace[:, :, tick] = state.activation[-1].mean(dim=2)
         return state, trace
 
@@ -311,7 +310,7 @@ def _grid(
         column([row.recovery for row in rows]),
         alpha.layers,
         alpha.mode,
-        alpha.rearm,
+        alpha.reset,
     )
 
 

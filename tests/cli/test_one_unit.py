@@ -137,7 +137,7 @@ def test_the_file_of_another_unit_is_refused(call, files, tmp_path):
 
 
 def test_labels_are_checked_before_networks_are_trained(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("neuroling.n400.participants.teach", None)
+    monkeypatch.setattr("neuroling.n400.participants.train_networks", None)
     answer = call(*N400, "-o", tmp_path / "unit.nc", "--unit", "model")
     assert (answer.exit_code, "expected NAME=LABEL" in answer.stderr) == (2, True)
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from neuroling.n400.lexicon import make_lexicon
-from neuroling.n400.network import Network, Training, train
+from neuroling.n400.network import Network
+from neuroling.n400.regime import Training
+from neuroling.n400.training import train
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +21,7 @@ def lexicon():
 @pytest.fixture(scope="session")
 def network(lexicon):
     """Three participants after 30 epochs: they have a response, but have not learned everything."""
-    return train(lexicon, participants=3, rng=1, training=Training(epochs=30), device="cpu")
+    return train(lexicon, participants=3, rng=1, training=Training().with_epochs(30), device="cpu")
 
 
 @pytest.fixture(scope="session")

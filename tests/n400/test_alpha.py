@@ -37,7 +37,7 @@ def test_default_scale_brings_the_peak_to_one():
 
 @pytest.mark.parametrize("mode", ["scale", "clip"])
 def test_driven_unit_rises_peaks_and_falls_to_the_threshold(mode):
-    activation = driven(Alpha(6, mode=mode, rearm=False), [1.0] * 80)
+    activation = driven(Alpha(6, mode=mode, reset="never"), [1.0] * 80)
     assert activation.argmax() == 6
     assert (np.diff(activation[:7]) >= 0).all()
     assert (np.diff(activation[8:]) <= 1e-12).all()
@@ -48,8 +48,8 @@ def test_unit_below_threshold_is_left_alone():
     np.testing.assert_allclose(driven(Alpha(6), [0.05] * 10), 0.05)
 
 
-def test_rearmed_unit_fires_again_and_another_does_not():
-    again, once = driven(Alpha(6), [0.9] * 60), driven(Alpha(6, rearm=False), [0.9] * 60)
+def test_recovered_unit_fires_again_and_another_does_not():
+    again, once = driven(Alpha(6, reset="recovered"), [0.9] * 60), driven(Alpha(6, reset="never"), [0.9] * 60)
     assert again[35:].max() == pytest.approx(0.9)
     assert once[35:].max() < 0.15
 
@@ -73,8 +73,34 @@ def test_recovery_takes_as_long_as_published_threshold_and_equation_say():
 
 
 def test_fatigue_outlasts_a_silence():
-    activation = driven(Alpha(8), [0.9] * 14 + [0.0] * 14 + [0.9] * 4)
+    activation = driven(Alpha(8, reset="recovered"), [0.9] * 14 + [0.0] * 14 + [0.9] * 4)
     assert activation[28:].max() < 0.4
+
+
+def test_clock_counts_the_ticks_since_the_unit_became_active():
+    drives = [0.0, 0.9, 0.9, 0.9, 0.1, 0.9, 0.9]
+    clock, clocks = torch.full((1,), -1.0, dtype=torch.float64), []
+    for drive in drives:
+        _, clock = limit(torch.tensor([drive], dtype=torch.float64), clock, Alpha(8))
+        clocks.append(int(clock))
+    assert clocks == [-1, 0, 1, 2, -1, 0, 1]  # 0.1 is the threshold, not above it
+
+
+def test_unit_that_was_silent_is_fresh_and_one_that_stayed_active_is_not():
+    rested = driven(Alpha(8), [0.9] * 14 + [0.0] * 4 + [0.9] * 9)[18:]
+    held = driven(Alpha(8), [0.9] * 14 + [0.3] * 4 + [0.9] * 9)[18:]
+    assert rested.max() == pytest.approx(0.9)
+    assert held.max() == pytest.approx(float(Alpha(8).envelope(18)))
+
+
+def test_alpha_of_no_effect_far_from_its_fall():
+    """With T -> infinity and a scale that brings the envelope to 1 at once, no unit is limited."""
+    endless = Alpha(1e9, scale=1e9)
+    np.testing.assert_allclose(driven(endless, [0.0, *[0.9] * 50])[2:], 0.9)
+
+
+def test_all_excitatory_layers_are_the_default_as_published():
+    assert Alpha(8).layers == ("orthography", "hidden", "semantics")
 
 
 BAD = {
@@ -88,6 +114,7 @@ BAD = {
     "an unknown layer": ({"time_constant": 6, "layers": ("semantic",)}, "expected some of"),
     "no layer": ({"time_constant": 6, "layers": ()}, "alpha=None"),
     "an unknown mode": ({"time_constant": 6, "mode": "cut"}, "'scale' or 'clip'"),
+    "an unknown reset": ({"time_constant": 6, "reset": "rearm"}, "'inactive', 'recovered' or 'never'"),
 }
 
 

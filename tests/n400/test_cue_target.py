@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.cue_target import cue_target_matrices, spelled, teach_spellings, tree_features
 from neuroling.n400.linking_hypotheses import semantic_activation, semantic_update
-from neuroling.n400.network import Training
+from neuroling.n400.regime import Training
 
 VECTORS = np.random.default_rng(0).standard_normal((9, 6)) + np.repeat(np.eye(3), 3, axis=0) @ np.full((3, 6), 1.0)
 
@@ -43,7 +43,7 @@ def test_equal_seeds_spell_alike_and_different_ones_do_not():
 
 def taught(seed=0, lexicons=2):
     features = tree_features(VECTORS[:4])
-    options = {"lexicons": lexicons, "participants": 2, "training": Training(epochs=3), "device": "cpu"}
+    options = {"lexicons": lexicons, "participants": 2, "training": Training().with_epochs(3), "device": "cpu"}
     return teach_spellings(features, rng=seed, **options)
 
 

@@ -63,9 +63,10 @@ def test_equal_seeds_agree_and_different_ones_do_not(network):
 
 
 def test_lexicons_in_one_batch_equal_each_by_itself(network):
-    from neuroling.n400.network import Training, train
+    from neuroling.n400.regime import Training
+    from neuroling.n400.training import train
 
-    other = train(network.lexicon, participants=2, rng=9, training=Training(epochs=20), device="cpu")
+    other = train(network.lexicon, participants=2, rng=9, training=Training().with_epochs(20), device="cpu")
     both = sweep([network, other], items_per_kind=100)
     assert both["lexicon"].tolist() == [0, 1, 0, 1]
     generators = np.random.default_rng(0).spawn(2)
@@ -98,10 +99,12 @@ def test_diagnosis_sweeps_lexicons_and_all_that_it_names(network, monkeypatch):
 
 
 def test_networks_of_different_sizes_are_refused(network):
-    from neuroling.n400.network import Architecture, Training, train
+    from neuroling.n400.network import Architecture
+    from neuroling.n400.regime import Training
+    from neuroling.n400.training import train
 
     small = train(
-        network.lexicon, participants=1, rng=0, architecture=Architecture(hidden=9), training=Training(epochs=1)
+        network.lexicon, participants=1, rng=0, architecture=Architecture(hidden=9), training=Training().with_epochs(1)
     )
     with pytest.raises(ValueError, match="differ in sizes"):
         sweep([network, small])

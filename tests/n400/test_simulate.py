@@ -10,7 +10,8 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import Timing, experiment, repetition
 from neuroling.n400.linking_hypotheses import LINKS, prediction_error, semantic_activation, semantic_update
-from neuroling.n400.simulate import NotLearned, simulate, simulate_units
+from neuroling.n400.reading import NotLearned
+from neuroling.n400.simulate import simulate, simulate_units
 
 SHORT = Timing(shown=5, blank=4, target=8, before=3)
 
@@ -102,8 +103,21 @@ def test_activation_of_a_known_trace_is_its_mean():
 
 
 def test_network_that_has_not_learned_is_refused(network, trials):
-    with pytest.raises(NotLearned, match="allow_unlearned=True"):
+    with pytest.raises(NotLearned, match=r"new: mean \d+%, 3 of 3 participants below 85%.*allow_unlearned=True"):
         simulate(network, trials, alpha=None, device="cpu")
+
+
+def test_recording_says_whether_its_participants_read(network, trials):
+    attrs = run(network, trials, Alpha(6)).attrs
+    assert attrs["reads"] == 0
+    assert attrs["reading"].startswith("new ")
+    assert "repeated" in attrs["reading_alpha"]
+
+
+def test_experiment_without_known_targets_is_asked_about_the_lexicon(network, lexicon):
+    strings = lexicon.of_kind("illegal")[:2]
+    trials = experiment(lexicon, [(strings[0], strings[1], "new")], name="x")
+    assert run(network, trials).attrs["reading"].startswith("alone ")
 
 
 def test_meaning_is_needed_for_prediction_error(network, trials):
