@@ -45,6 +45,8 @@ class _Scale:
     threshold: float
     colors: Colormap
     unit: str
+    kind: Kind
+    shown: str
 
 
 def glass_brain(
@@ -54,6 +56,7 @@ def glass_brain(
     threshold: float,
     limit: float | None = None,
     kind: Kind = "score",
+    shown: str | None = None,
     synthetic: bool = False,
 ) -> bytes:
     r"""Draw maps through a transparent brain, one row each, with one colour scale.
@@ -73,6 +76,9 @@ def glass_brain(
     kind : {"score", "difference"}
         A score has colours above zero only, from pale to dark; negative scores are left blank. A difference has two
         colours, symmetric about zero.
+    shown : str, optional
+        Which voxels are drawn, where the images hold zeros for the others, such as ``"p < 0.05, family-wise"``; written
+        into the titles in place of the threshold.
     synthetic : bool
         Write "SYNTHETIC DATA" across the figure.
 
@@ -97,7 +103,7 @@ def glass_brain(
     def draw(image: SpatialImage, figure: Figure, box: Box, style: dict[str, object]) -> None:
         plot_glass_brain(image, figure=figure, axes=box, display_mode="lyrz", plot_abs=False, **style)
 
-    return _panels(images, draw, _scale(images, unit, threshold, limit, kind), kind, 2.0, synthetic)
+    return _panels(images, draw, _scale(images, unit, threshold, limit, kind, shown), 2.0, synthetic)
 
 
 def stat_map(
@@ -108,6 +114,7 @@ def stat_map(
     cuts: Sequence[float] | None = None,
     limit: float | None = None,
     kind: Kind = "score",
+    shown: str | None = None,
     synthetic: bool = False,
 ) -> bytes:
     """Draw maps over axial slices of the MNI152 template, one row each, with one colour scale and the same slices.
@@ -127,6 +134,9 @@ def stat_map(
         Value of the last colour; by default the 99.9th percentile over all maps.
     kind : {"score", "difference"}
         A score has colours above zero only; a difference has two, symmetric about zero.
+    shown : str, optional
+        Which voxels are drawn, where the images hold zeros for the others, such as ``"p < 0.05, family-wise"``; written
+        into the titles in place of the threshold.
     synthetic : bool
         Write "SYNTHETIC DATA" across the figure.
 
@@ -154,7 +164,7 @@ def stat_map(
             **style,
         )
 
-    return _panels(images, draw, _scale(images, unit, threshold, limit, kind), kind, 1.55, synthetic, heights)
+    return _panels(images, draw, _scale(images, unit, threshold, limit, kind, shown), 1.55, synthetic, heights)
 
 
 def _axial_cuts(images: Mapping[str, SpatialImage]) -> list[float]:
@@ -179,20 +189,29 @@ def _heights_with_values(name: str, image: SpatialImage) -> tuple[float, float]:
     return float(centres.min() - half), float(centres.max() + half)
 
 
-def _scale(images: Mapping[str, SpatialImage], unit: str, threshold: float, limit: float | None, kind: Kind) -> _Scale:
+def _scale(
+    images: Mapping[str, SpatialImage],
+    unit: str,
+    threshold: float,
+    limit: float | None,
+    kind: Kind,
+    shown: str | None,
+) -> _Scale:
     if not images:
         raise ValueError("images: got none; expected at least one map.")
     if kind not in ("score", "difference"):
         raise ValueError(f"kind: got {kind!r}; expected 'score' or 'difference'.")
     values = np.concatenate([_finite_values(name, image) for name, image in images.items()])
-    shown = np.abs(values) if kind == "difference" else values
-    high = float(np.quantile(shown[shown != 0], LIMIT_QUANTILE)) if limit is None and shown.any() else float(limit or 1)
+    sizes = np.abs(values) if kind == "difference" else values
+    high = float(np.quantile(sizes[sizes != 0], LIMIT_QUANTILE)) if limit is None and sizes.any() else float(limit or 1)
     if not 0 <= threshold < high:
         raise ValueError(
             f"threshold: got {threshold:g} with colours up to {high:g}; expected a number from zero to below that, as "
             "otherwise nothing is drawn."
         )
-    return _Scale(-high if kind == "difference" else 0.0, high, threshold, map_colors(kind), unit)
+    quantity = f"|{unit}|" if kind == "difference" else unit
+    text = f"shown: {quantity} > {threshold:g}" if shown is None else shown
+    return _Scale(-high if kind == "difference" else 0.0, high, threshold, map_colors(kind), unit, kind, text)
 
 
 def _finite_values(name: str, image: SpatialImage) -> np.ndarray:
@@ -225,7 +244,6 @@ def _panels(
     images: Mapping[str, SpatialImage],
     draw: Panel,
     scale: _Scale,
-    kind: Kind,
     row_inches: float,
     synthetic: bool,
     heights: Sequence[float] = (),
@@ -243,25 +261,22 @@ def _panels(
         "vmax": scale.high,
         "cmap": scale.colors,
         "colorbar": False,
-        "symmetric_cbar": kind == "difference",
+        "symmetric_cbar": scale.kind == "difference",
         "annotate": True,
     }
     top = height
     for name, image in images.items():
         top -= TITLE_INCHES
         figure.text(0.012, (top + 0.08) / height, name, fontsize=12, weight="bold", color=INK)
-        figure.text(0.988, (top + 0.08) / height, _shown(scale, kind), fontsize=9, ha="right", color=INK)
+        figure.text(0.988, (top + 0.08) / height, scale.shown, fontsize=9, ha="right", color=INK)
         top -= row_inches
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "empty mask", UserWarning)  # a map without a voxel to show is drawn empty
-            draw(_paintable(image, kind, heights), figure, (0.005, top / height, 0.99, row_inches / height), style)
+            draw(
+                _paintable(image, scale.kind, heights), figure, (0.005, top / height, 0.99, row_inches / height), style
+            )
     _color_bar(figure, scale, height)
     return figure_to_png(figure, synthetic=synthetic)
-
-
-def _shown(scale: _Scale, kind: Kind) -> str:
-    quantity = f"|{scale.unit}|" if kind == "difference" else scale.unit
-    return f"shown: {quantity} > {scale.threshold:g}"
 
 
 def _paintable(image: SpatialImage, kind: Kind, heights: Sequence[float] = ()) -> SpatialImage:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
 SIGNIFICANCE = 0.05
+MAPS = ("glass_brain", "stat_map", "stat_map_unthresholded")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
             score="2-versus-2 accuracy",
             synthetic=study.synthetic,
         ),
-        Section("Where in the brain", [pictures["glass_brain"], pictures["stat_map"], Text(_how_to_read_maps(study))]),
+        Section("Where in the brain", [*(pictures[name] for name in MAPS), Text(_how_to_read_maps(study))]),
         Section("The same predictions, scored in other ways", [Table(study.variants, VARIANTS)]),
         Section("Penalty, chosen inside the training set", [pictures["penalties"]]),
         Section("How it was done", [Text(study.methods)]),
@@ -157,34 +158,68 @@ def _model_table(study: EncodingStudy) -> Table:
 
 
 def _headline(study: EncodingStudy) -> str:
-    best = max(study.accuracy, key=lambda name: float(study.accuracy[name].score))
-    result = study.accuracy[best]
+    """Say how well the model of interest does beside its strongest control; a control alone is never the finding."""
+    controls = set(study.controls.models.values())
+    scores = {name: float(result.score) for name, result in study.accuracy.items()}
+    of_interest = [name for name in scores if name not in controls]
+    if not of_interest:
+        listed = ", ".join(f"{name} {score:.1%}" for name, score in scores.items())
+        return f"Only controls were scored ({listed}; chance 50 %), so nothing is said of a language model."
+    model = max(of_interest, key=lambda name: scores[name])
+    result = study.accuracy[model]
     edge = float(result.null.quantile(0.95))
+    sentence = (
+        f"{model} discriminates two held-out articles by their maps in {scores[model]:.1%} of all pairs (chance 50 %; "
+        f"95 % of permutations stay below {edge:.1%}; p = {float(result.p_values()):.2g})."
+    )
+    rivals = [name for name in scores if name in controls]
+    if not rivals:
+        return f"{sentence} No control was scored beside it."
+    rival = max(rivals, key=lambda name: scores[name])
+    points = 100 * (scores[model] - scores[rival])
     return (
-        f"{best} tells two held-out articles apart by their maps in {float(result.score):.1%} of all pairs, where "
-        f"chance is 50 % and 95 % of the relabelled draws stay below {edge:.1%} (p = {float(result.p_values()):.2g}). "
-        f"Its best voxel correlates at r = {float(study.voxels[best].score.max()):.2f} with what was reported."
+        f"{sentence} That is {abs(points):.1f} percentage points {'above' if points > 0 else 'below'} its strongest "
+        f"control, {rival} ({scores[rival]:.1%}); the difference itself was not tested."
     )
 
 
 def _pictures(study: EncodingStudy, images: Mapping[str, SpatialImage]) -> dict[str, Figure]:
     unit, synthetic = "correlation r", study.synthetic
     limit = max(float(result.score.quantile(0.999, skipna=True)) for result in study.voxels.values())
-    threshold = round(limit / 4, 2)
-    return {
-        "models": _models(study),
+    significant = {name: result.p_values("max") < SIGNIFICANCE for name, result in study.voxels.items()}
+    counts = {name: int(mask.sum()) for name, mask in significant.items()}
+    shown = {
+        f"{name}: {counts[name]:,} voxels": study.to_image(result.score.where(significant[name], 0.0))
+        for name, result in study.voxels.items()
+    }
+    rule = f"p < {SIGNIFICANCE:g}, family-wise over voxels"
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    maps = {
         "glass_brain": Figure(
-            glass_brain(images, unit=unit, threshold=threshold, limit=limit, synthetic=synthetic),
-            "Correlation of predicted and reported activation over held-out articles, seen through the brain.",
-            "Glass brains, one row a model, darker where held-out correlation is higher.",
+            glass_brain(shown, unit=unit, threshold=0.0, limit=limit, shown=rule, synthetic=synthetic),
+            f"Correlation of predicted and reported activation over held-out articles, seen through the brain; {rule}.",
+            f"Glass brains, one row per model. Significant voxels: {listed}.",
         ),
         "stat_map": Figure(
-            stat_map(images, unit=unit, threshold=threshold, limit=limit, synthetic=synthetic),
-            "The same correlations on axial slices of the MNI template.",
-            "Axial slices, one row a model, coloured where held-out correlation is above the threshold.",
+            stat_map(shown, unit=unit, threshold=0.0, limit=limit, shown=rule, synthetic=synthetic),
+            f"The same correlations on axial slices of the MNI template; {rule}.",
+            f"Axial slices, one row per model. Significant voxels: {listed}.",
         ),
-        "penalties": _penalties(study),
+        "stat_map_unthresholded": Figure(
+            stat_map(
+                images,
+                unit=unit,
+                threshold=0.0,
+                limit=limit,
+                kind="difference",
+                shown="all voxels, no threshold",
+                synthetic=synthetic,
+            ),
+            "All voxels without a threshold; negative correlations are blue.",
+            "Axial slices, one row per model, red where correlations are positive and blue where they are negative.",
+        ),
     }
+    return {"models": _models(study), **maps, "penalties": _penalties(study)}
 
 
 def _models(study: EncodingStudy) -> Figure:
@@ -210,14 +245,14 @@ def _penalties(study: EncodingStudy) -> Figure:
 
 
 def _how_to_read_maps(study: EncodingStudy) -> str:
-    best = max(study.voxels, key=lambda name: float(study.voxels[name].score.max()))
-    score = study.voxels[best].score
-    at = score.isel(voxel=int(score.argmax("voxel")))
-    place = ", ".join(f"{float(at[axis]):.0f}" for axis in ("x", "y", "z"))
+    peaks = []
+    for name, result in study.voxels.items():
+        at = result.score.isel(voxel=int(result.score.argmax("voxel")))
+        place = ", ".join(f"{float(at[axis]):.0f}" for axis in ("x", "y", "z"))
+        peaks.append(f"{name} r = {float(at):.3f} at ({place}) mm")
     return (
-        f"All models share one colour scale, and the threshold is for display only. The highest correlation, r = "
-        f"{float(at):.3f} ({best}), is at ({place}) mm in MNI space. Maps of every voxel, unthresholded, lie beside "
-        "this page as NIfTI files."
+        "All models share one colour scale. Each voxel is tested against the best voxel of every permutation. Highest "
+        f"correlations, in MNI space: {'; '.join(peaks)}. Maps of every voxel lie beside this page as NIfTI files."
     )
 
 

@@ -19,13 +19,26 @@ SCORE = "#14507d"
 CHANCE = "#a3151b"
 NULL = "#7b848e"
 CEILING = "#d9c48f"
-SERIES = ("#14507d", "#c2571a", "#3b8154", "#7a4b94", "#a08300", "#5b6b78")
-"""Colours told apart with any colour vision (checked as grey values too: no two neighbours are alike)."""
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#1b1f24", "#56b4e9")
+"""Colours of Okabe and Ito (2008), told apart with any colour vision."""
+
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+    "-",
+    (0, (6, 2)),
+    (0, (2, 1)),
+    "-.",
+    (0, (1, 1)),
+    (0, (8, 2, 2, 2)),
+)
+"""Dashes of curves, so that no curve is told by its colour alone."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Shapes, so that no series is told by its colour alone."""
 
 DOTS_PER_INCH = 150
+
+CHARACTERS_PER_INCH = 13
+"""Characters of a legend's text in an inch of the figure, at 9 points."""
 
 SYNTHETIC = "SYNTHETIC DATA"
 
@@ -226,21 +239,28 @@ def plot_curve(
     score: xr.DataArray,
     *,
     ceiling: xr.DataArray | None = None,
+    null: xr.DataArray | None = None,
     significant: xr.DataArray | None = None,
+    correction: str = "",
     chance: float = 0.0,
     label: str = "score",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw scores over time, with the ceiling as a band and significance as a bar below.
+    """Draw scores over time, one curve per model, with the ceiling as a band and significance as bars below.
 
     Parameters
     ----------
-    score : xarray.DataArray, dims (time,) or (subject, time)
-        Time in seconds. Of several participants the mean is drawn, each of them faintly behind it.
+    score : xarray.DataArray, dims (time,), (model, time), (subject, time) or (model, subject, time)
+        Time in seconds, drawn in milliseconds. Participants are averaged, and a band shows the 95 % interval of their
+        mean (t distribution); models never are.
     ceiling : xarray.DataArray, dims (bound, time), optional
         Lower and upper bound of what a perfect model would reach; a single bound is a line.
-    significant : xarray.DataArray of bool, dims (time,), optional
-        Where the score beats its null.
+    null : xarray.DataArray, dims (draw, time) or (draw, model, time), optional
+        Null samples of the scores: their mean and the central 95 % are drawn, those of all models together.
+    significant : xarray.DataArray of bool, dims (time,) or (model, time), optional
+        Where the score exceeds its null; each sample is drawn as wide as its step, a single one too.
+    correction : str
+        For how many locations significance allows, as in ``"family-wise over time"``; named in the legend.
     chance : float
         Value that means no relation.
     label : str
@@ -251,25 +271,46 @@ def plot_curve(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If the score has no time, or other axes than model and subject.
+
+    Examples
+    --------
+    >>> score = xr.DataArray([[0.0, 0.2], [0.1, 0.0]], dims=("model", "time"), coords={"time": [0.1, 0.2]})
+    >>> ax = plot_curve(score.assign_coords(model=["MiniLM", "word length"]))
+    >>> ax.get_xlabel()
+    'time (ms)'
     """
-    others = [str(dim) for dim in score.dims if dim != "time"]
-    if "time" not in score.dims or len(others) > 1:
-        raise ValueError(f"score: got axes {score.dims}; expected ('time',), perhaps with one more such as 'subject'.")
+    surplus = [str(dim) for dim in score.dims if dim not in ("time", "model", "subject")]
+    if "time" not in score.dims or surplus:
+        raise ValueError(
+            f"score: got axes {score.dims}; expected 'time', perhaps with 'model' and 'subject'. Average or select the "
+            "rest first."
+        )
     ax = ax or new_axes()
-    time = score.time.values if "time" in score.coords else np.arange(score.sizes["time"])
+    time = 1000 * (score.time.values if "time" in score.coords else np.arange(score.sizes["time"]) / 1000)
+    models = score if "model" in score.dims else score.expand_dims(model=["score"])
+    if models.sizes["model"] > len(SERIES):
+        raise ValueError(
+            f"score: {models.sizes['model']} models; at most {len(SERIES)} can be told apart. Select some with "
+            ".sel(model=[…])."
+        )
     ax.axhline(chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=f"chance ({chance:g})")
+    if null is not None:
+        _null_band(ax, time, null)
     if ceiling is not None:
         _ceiling_band(ax, time, ceiling)
-    if others:
-        for single in score.transpose(others[0], "time").values:
-            ax.plot(time, single, color=SCORE, alpha=0.2, linewidth=0.8)
-    mean = score.mean(others) if others else score
-    ax.plot(
-        time, mean.values, color=SCORE, linewidth=2.2, label=f"mean of {score.sizes[others[0]]}" if others else "score"
-    )
+    for number, name in enumerate(_names(models, "model") if "model" in score.dims else [""]):
+        _model_curve(ax, time, models.isel(model=number), number, name)
     if significant is not None:
-        _significance_bar(ax, time, significant)
-    ax.set_xlabel("time (s)")
+        rows = significant if "model" in significant.dims else significant.expand_dims("model")
+        significance_bars(ax, time, rows.transpose("model", "time").values.astype(bool), correction=correction)
+    if time[0] < 0 < time[-1]:
+        ax.axvline(0, color=NULL, linewidth=0.9, zorder=1)
+    ax.set_xlabel("time (ms)")
     ax.set_ylabel(label)
     ax.margins(x=0)
     _tidy(ax)
@@ -277,17 +318,115 @@ def plot_curve(
     return ax
 
 
-def _ceiling_band(ax: Axes, time: NDArray[np.generic], ceiling: xr.DataArray) -> None:
+def _model_curve(ax: Axes, time: NDArray[np.float64], score: xr.DataArray, number: int, name: str) -> None:
+    """Draw one model: its curve, or the mean of participants within its 95 % interval."""
+    color, dashes = SERIES[number], DASHES[number]
+    if "subject" not in score.dims:
+        ax.plot(time, score.values, color=color, linestyle=dashes, linewidth=2.2, label=name or "score")
+        return
+    values = score.transpose("subject", "time").values
+    mean = values.mean(axis=0)
+    if len(values) > 1:
+        half = _half_interval(values)
+        text = None if number else f"95 % interval of the mean of {len(values)} participants"
+        ax.fill_between(time, mean - half, mean + half, color=color, alpha=0.18, linewidth=0, label=text)
+    ax.plot(time, mean, color=color, linestyle=dashes, linewidth=2.2, label=name or f"mean of {len(values)}")
+
+
+def _half_interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give half the width of the 95 % interval of the mean over the first axis, by the t distribution."""
+    from scipy import stats
+
+    return np.asarray(stats.t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+
+
+def _null_band(ax: Axes, time: NDArray[np.float64], null: xr.DataArray) -> None:
+    draws = null.transpose("time", ...).values.reshape(null.sizes["time"], -1)
+    low, high = np.quantile(draws, (0.025, 0.975), axis=1)
+    ax.fill_between(time, low, high, color=NULL, alpha=0.22, linewidth=0, label="null, central 95 %")
+    ax.plot(time, draws.mean(axis=1), color=NULL, linewidth=1.1, label="null, mean")
+
+
+def _ceiling_band(ax: Axes, time: NDArray[np.float64], ceiling: xr.DataArray) -> None:
     bounds = ceiling.transpose("bound", "time").values  # (bound, time)
     ax.fill_between(time, bounds.min(0), bounds.max(0), color=CEILING, alpha=0.55, linewidth=1.0, label="ceiling")
 
 
-def _significance_bar(ax: Axes, time: NDArray[np.generic], significant: xr.DataArray) -> None:
+def significance_bars(
+    ax: Axes,
+    time: NDArray[np.float64],
+    significant: NDArray[np.bool_],
+    *,
+    correction: str = "",
+    colors: Sequence[str] = SERIES,
+) -> None:
+    """Draw a row of bars for each model below the curves; a sample reaches half a step to either side.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With the curves; its lower limit moves down.
+    time : ndarray, shape (time,)
+        In the unit of the axes.
+    significant : ndarray of bool, shape (model, time)
+        Where each model exceeds its null.
+    correction : str
+        For how many locations that allows; named in the legend.
+    colors : sequence of str
+        One per model; a single row is drawn in ink.
+    """
     low, high = ax.get_ylim()
-    height = low - 0.03 * (high - low)
-    where = np.where(significant.values.astype(bool), height, np.nan)
-    ax.plot(time, where, color=INK, linewidth=4, solid_capstyle="butt", label="beyond its null")
-    ax.set_ylim(low - 0.08 * (high - low), high)
+    step, labelled = 0.035 * (high - low), False
+    edges = sample_edges(time)
+    name = "significant" + (f" ({correction})" if correction else "")
+    for number, row in enumerate(significant):
+        bottom = low - (number + 1) * step
+        color = INK if len(significant) == 1 else colors[number]
+        for start, stop in runs_of_true(row):
+            width = edges[stop] - edges[start]
+            label = None if labelled else name
+            ax.broken_barh([(edges[start], width)], (bottom, 0.6 * step), facecolors=color, label=label)
+            labelled = True
+    ax.set_ylim(low - (len(significant) + 1) * step, high)
+
+
+def sample_edges(time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give where samples begin and end: half-way to their neighbours, as far beyond the first and the last.
+
+    Parameters
+    ----------
+    time : ndarray, shape (time,)
+        Increasing times.
+
+    Returns
+    -------
+    ndarray, shape (time + 1,)
+
+    Examples
+    --------
+    >>> sample_edges(np.array([0.0, 10.0, 20.0])).tolist()
+    [-5.0, 5.0, 15.0, 25.0]
+    """
+    if len(time) == 1:
+        return np.array([time[0] - 0.5, time[0] + 0.5])
+    middle = (time[1:] + time[:-1]) / 2
+    return np.concatenate([[2 * time[0] - middle[0]], middle, [2 * time[-1] - middle[-1]]])
+
+
+def runs_of_true(row: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """List the runs of true values as first number and the number after the last.
+
+    Parameters
+    ----------
+    row : ndarray of bool, shape (sample,)
+
+    Examples
+    --------
+    >>> runs_of_true(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(int)))
+    return [(int(start), int(stop)) for start, stop in zip(steps[::2], steps[1::2], strict=True)]
 
 
 def plot_points(
@@ -441,13 +580,25 @@ def plot_penalty_curve(
     return ax
 
 
-def plot_distribution(values: ArrayLike, *, chance: float = 0.0, label: str = "score", ax: Axes | None = None) -> Axes:
-    """Draw how the scores of many positions are distributed, such as of voxels.
+def plot_distribution(
+    values: ArrayLike | Mapping[str, ArrayLike],
+    *,
+    null: ArrayLike | None = None,
+    ceiling: float | None = None,
+    chance: float = 0.0,
+    label: str = "score",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how the scores of many locations are distributed, such as of voxels: one outline per model.
 
     Parameters
     ----------
-    values : array-like, shape (position,)
-        Scores; NaN are left out and counted.
+    values : array-like, shape (location,), or mapping of str to such
+        Scores, perhaps of several models; NaN are excluded and counted.
+    null : array-like, optional
+        Null samples of the scores at all locations: their mean and their central 95 % are drawn.
+    ceiling : float, optional
+        Median of the ceiling over locations: a line.
     chance : float
         Value that means no relation.
     label : str
@@ -458,19 +609,42 @@ def plot_distribution(values: ArrayLike, *, chance: float = 0.0, label: str = "s
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = plot_distribution({"MiniLM": [0.1, 0.3], "control": [0.0, 0.1]})
+    >>> len(ax.get_legend().get_texts())
+    3
     """
-    scores = np.asarray(values, dtype=np.float64).ravel()
-    defined = scores[np.isfinite(scores)]
-    if not len(defined):
-        raise ValueError(f"values: none of {len(scores)} is a finite number.")
+    models = values if isinstance(values, Mapping) else {"": values}
+    scores = {name: np.asarray(one, dtype=np.float64).ravel() for name, one in models.items()}
+    defined = {name: one[np.isfinite(one)] for name, one in scores.items()}
+    for name, one in defined.items():
+        if not len(one):
+            raise ValueError(f"values{f'[{name!r}]' if name else ''}: none of {len(scores[name])} is a finite number.")
+    if len(defined) > len(SERIES):
+        raise ValueError(f"values: {len(defined)} models; at most {len(SERIES)} can be told apart. Select some.")
     ax = ax or new_axes(7.0, 3.4)
-    ax.hist(defined, bins=min(60, max(10, int(np.sqrt(len(defined))))), color=SCORE, alpha=0.85)
+    pooled = np.concatenate(list(defined.values()))
+    n_bins = min(60, max(10, int(np.sqrt(len(pooled) / len(defined)))))
+    bins = np.histogram_bin_edges(pooled, bins=n_bins)
+    if null is not None:
+        draws = np.asarray(null, dtype=np.float64).ravel()
+        draws = draws[np.isfinite(draws)]
+        low, high = np.quantile(draws, (0.025, 0.975))
+        ax.axvspan(low, high, color=NULL, alpha=0.22, linewidth=0, label="null, central 95 % per location")
+        ax.axvline(float(draws.mean()), color=NULL, linewidth=1.2, label=f"null, mean ({draws.mean():.3f})")
+    for number, (name, one) in enumerate(defined.items()):
+        text = f"{name + ': ' if name else ''}median {np.median(one):.3f}, maximum {one.max():.3f}"
+        counts, _ = np.histogram(one, bins)
+        ax.stairs(counts, bins, color=SERIES[number], linestyle=DASHES[number], linewidth=1.8, label=text)
     ax.axvline(chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=f"chance ({chance:g})")
-    median = float(np.median(defined))
-    ax.axvline(median, color=INK, linewidth=1.5, label=f"median ({median:.3f}), best {defined.max():.3f}")
+    if ceiling is not None:
+        ax.axvline(ceiling, color=CEILING, linewidth=2.2, label=f"ceiling, median ({ceiling:.3f})")
     ax.set_xlabel(label)
-    left_out = len(scores) - len(defined)
-    ax.set_ylabel(f"positions, of {len(defined):,}" + (f" ({left_out:,} undefined)" if left_out else ""))
+    sizes = {f"{len(one):,}" for one in defined.values()}
+    excluded = sum(len(scores[name]) - len(one) for name, one in defined.items())
+    ax.set_ylabel(f"locations, of {' or '.join(sorted(sizes))}" + (f" ({excluded:,} undefined)" if excluded else ""))
     _tidy(ax)
     _legend(ax)
     return ax
@@ -506,10 +680,12 @@ def _tidy(ax: Axes, grid: Literal["x", "y"] = "y") -> None:
 
 
 def _legend(ax: Axes) -> None:
-    """Put the legend above the axes, where it can hide nothing."""
+    """Put the legend above the axes, where it can hide nothing, in as many columns as fit their longest text."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
-        columns = min(len(handles), 4)
+        figure = ax.get_figure(root=True)
+        width = 7.0 if figure is None else figure.get_figwidth()
+        columns = max(1, min(len(handles), 4, int(width * CHARACTERS_PER_INCH / (max(map(len, labels)) + 7))))
         ax.legend(
             handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, frameon=False, fontsize=9,
             borderaxespad=0.2, handletextpad=0.5, columnspacing=1.4,

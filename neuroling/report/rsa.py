@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.result import Result
 from neuroling.data.eeg import vertex_labels
-from neuroling.report.figures import CEILING, CHANCE, INK, MARKERS, NULL, SERIES, new_axes
+from neuroling.report.figures import CEILING, CHANCE, INK, MARKERS, NULL, SERIES, new_axes, significance_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mne import EvokedArray, SourceEstimate, VolSourceEstimate
 
 SIGNIFICANCE = 0.05
+CORRECTIONS = {"none": "uncorrected", "fdr": "false discovery rate", "max": "family-wise", "cluster": "clusters"}
+"""How a legend names what p values allow for."""
+
 STYLES = ("-", "--", "-.", ":")
 FRAMES_PER_SECOND = 8
 
@@ -42,7 +45,7 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
     """
     score = _models_over_time(result)
     ax = ax or new_axes()
-    time = np.asarray(score.time)
+    time = 1000 * np.asarray(score.time, dtype=np.float64)
     ax.axhline(result.chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.0)
     ax.axvline(0, color=NULL, linewidth=0.8)
     if "ceiling" in result.data:
@@ -59,8 +62,15 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
             error = one.std("subject", ddof=1) / np.sqrt(one.sizes["subject"])
             ax.fill_between(time, (mean - error).values, (mean + error).values, color=colour, alpha=0.18, linewidth=0)
     if "null_observed" in result.data:
-        _bars(ax, time, result.null.p_values(correct) < SIGNIFICANCE, names)  # type: ignore[arg-type]  # checked there
-    ax.set_xlabel("time (s)")
+        significant = result.null.p_values(correct) < SIGNIFICANCE  # type: ignore[arg-type]  # checked there
+        significance_bars(
+            ax,
+            time,
+            significant.transpose("model", "time").values,
+            correction=f"p < {SIGNIFICANCE:g}, {CORRECTIONS[correct]}",
+            colors=[_look(number)[0] for number in range(len(names))],
+        )
+    ax.set_xlabel("time (ms)")
     ax.set_ylabel(result.metric)
     ax.margins(x=0)
     _finish(ax, result.provenance.synthetic)
@@ -80,17 +90,6 @@ def _models_over_time(result: Result) -> xr.DataArray:
 def _look(place: int) -> tuple[str, str]:
     """Give colour and style of a series, told apart up to the product of both."""
     return SERIES[place % len(SERIES)], STYLES[place // len(SERIES) % len(STYLES)]
-
-
-def _bars(ax: Axes, time: NDArray[Any], significant: xr.DataArray, names: Sequence[str]) -> None:
-    low, high = ax.get_ylim()
-    step = 0.035 * (high - low)
-    for place in range(len(names)):
-        inside = significant.isel(model=place).transpose("time").values
-        height = low - (place + 1) * step
-        colour, style = _look(place)
-        ax.plot(time, np.where(inside, height, np.nan), color=colour, linestyle=style, linewidth=3.5)
-    ax.set_ylim(low - (len(names) + 1) * step, high)
 
 
 def plot_rdm_strip(
@@ -283,7 +282,7 @@ def plot_layers(result: Result, ax: Axes | None = None) -> Axes:
     score = _models_over_time(result)
     mean = (score.mean("subject") if "subject" in score.dims else score).transpose("model", "time")
     ax = ax or new_axes(7, 1.2 + 0.28 * mean.sizes["model"])
-    time = np.asarray(mean.time, dtype=np.float64)
+    time = 1000 * np.asarray(mean.time, dtype=np.float64)
     step = float(np.diff(time).mean()) if len(time) > 1 else 1.0
     extent = (time[0] - step / 2, time[-1] + step / 2, -0.5, mean.sizes["model"] - 0.5)
     bound = float(abs(mean - result.chance).max())
@@ -301,7 +300,7 @@ def plot_layers(result: Result, ax: Axes | None = None) -> Axes:
         inside = (result.null.p_values("max") < SIGNIFICANCE).transpose("model", "time").values
         _outline(ax, inside, time[0] - step / 2, step)
     ax.set_yticks(range(mean.sizes["model"]), [str(name) for name in mean.model.values], fontsize=8)
-    ax.set_xlabel("time (s)")
+    ax.set_xlabel("time (ms)")
     ax.figure.colorbar(image, ax=ax, label=result.metric)
     _finish(ax, result.provenance.synthetic)
     return ax

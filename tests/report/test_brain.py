@@ -57,9 +57,11 @@ def test_panels_share_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_threshold_and_unit_are_written_on_the_picture() -> None:
-    scale = brain._scale({"m": image()}, "correlation r", 0.1, None, "score")
-    assert brain._shown(scale, "score") == "shown: correlation r > 0.1"
-    assert brain._shown(scale, "difference") == "shown: |correlation r| > 0.1"
+    texts = [
+        brain._scale({"m": image()}, "correlation r", 0.1, None, kind, shown).shown
+        for kind, shown in (("score", None), ("difference", None), ("score", "p < 0.05, family-wise"))
+    ]
+    assert texts == ["shown: correlation r > 0.1", "shown: |correlation r| > 0.1", "p < 0.05, family-wise"]
 
 
 def test_the_synthetic_stamp_is_in_the_pixels() -> None:

@@ -19,6 +19,7 @@ from neuroling.report.figures import (
     plot_null,
     plot_penalty_curve,
     plot_points,
+    sample_edges,
 )
 
 RNG = np.random.default_rng(0)
@@ -136,9 +137,46 @@ def test_series_are_told_apart_by_colour_and_shape() -> None:
 def test_significance_is_a_bar_below_the_curve() -> None:
     significant = xr.DataArray(TIME > 0.5, dims="time")
     ax = plot_curve(CURVE, significant=significant)
-    bar = next(line for line in ax.lines if line.get_label() == "beyond its null")
-    np.testing.assert_array_equal(np.isfinite(np.asarray(bar.get_ydata(), dtype=float)), significant)
-    assert np.nanmax(np.asarray(bar.get_ydata(), dtype=float)) < CURVE.min()
+    (bar,) = _bars(ax)
+    edges = sample_edges(1000 * TIME)
+    assert bar.x0 == pytest.approx(edges[np.flatnonzero(TIME > 0.5)[0]])
+    assert bar.x1 == pytest.approx(edges[-1])
+    assert bar.y1 < CURVE.min()
+
+
+def _bars(ax):
+    return [path.get_extents() for bars in ax.collections for path in bars.get_paths() if len(path.vertices) == 5]
+
+
+def test_a_lone_significant_sample_is_seen_as_wide_as_its_step() -> None:
+    significant = xr.DataArray(np.arange(len(TIME)) == 3, dims="time")
+    (bar,) = _bars(plot_curve(CURVE, significant=significant))
+    assert bar.width == pytest.approx(1000 * np.diff(TIME).mean())
+    assert (bar.x0 + bar.x1) / 2 == pytest.approx(1000 * TIME[3])
+
+
+def test_models_are_curves_of_their_own_and_never_averaged() -> None:
+    models = xr.concat([CURVE + 0.4, CURVE * 0], dim="model").assign_coords(model=["MiniLM", "control"])
+    ax = plot_curve(models)
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_allclose(drawn["MiniLM"], CURVE + 0.4)
+    np.testing.assert_allclose(drawn["control"], 0 * CURVE)
+
+
+def test_models_are_distributions_of_their_own() -> None:
+    ax = plot_distribution({"a": [0.1, 0.2, 0.3], "b": [0.4, 0.5]}, null=[0.0, -0.1, 0.1], ceiling=0.6)
+    labels = ax.get_legend_handles_labels()[1]
+    assert any(label.startswith("a: median 0.200") for label in labels)
+    assert any(label.startswith("b: median 0.450") for label in labels)
+    assert any("null, mean" in label for label in labels)
+    assert any("ceiling" in label for label in labels)
+
+
+def test_the_null_of_a_curve_is_a_band_around_its_mean() -> None:
+    null = xr.DataArray(RNG.normal(-0.12, 0.01, (400, len(TIME))), dims=("draw", "time"))
+    ax = plot_curve(CURVE, null=null)
+    mean = next(line for line in ax.lines if line.get_label() == "null, mean")
+    assert np.asarray(mean.get_ydata()).mean() == pytest.approx(-0.12, abs=0.005)
 
 
 def test_a_ceiling_is_a_band() -> None:
@@ -157,7 +195,7 @@ def test_undefined_voxels_are_counted_on_the_axis() -> None:
         (lambda: plot_models({"a": 1.0}, nulls={"b": [1.0]}), r"nulls: no score for \['b'\]"),
         (lambda: plot_models({"a": 1.0}, nulls={"a": [np.nan]}), "row of finite numbers"),
         (lambda: plot_null([], 1.0), "draws: got shape"),
-        (lambda: plot_curve(MANY), "expected \\('time',\\)"),
+        (lambda: plot_curve(MANY), "expected 'time'"),
         (lambda: plot_points(MANY.expand_dims("model")), "expected one or two"),
         (lambda: plot_points(MANY, along="voxel"), "the axes are"),
         (

@@ -11,7 +11,8 @@ RNG = np.random.default_rng(0)
 
 
 def result(dims: tuple[str, ...], *, null: bool = False, synthetic: bool = False) -> Result:
-    shape = [{"split": 2, "time": 12, "voxel": 30, "region": 4, "subject": 5}[dim] for dim in dims]
+    sizes = {"split": 2, "time": 12, "voxel": 30, "region": 4, "subject": 5, "model": 3}
+    shape = [sizes[dim] for dim in dims]
     score = xr.DataArray(RNG.normal(0.6, 0.1, shape), dims=dims)
     mean = score.mean("split")
     draws = [mean * 0 + RNG.normal(0.5, 0.1, mean.shape) for _ in range(40)]
@@ -22,8 +23,8 @@ def result(dims: tuple[str, ...], *, null: bool = False, synthetic: bool = False
 @pytest.mark.parametrize(
     ("dims", "seen"),
     [
-        (("split", "time"), "time (s)"),
-        (("split", "subject", "time"), "time (s)"),
+        (("split", "time"), "time (ms)"),
+        (("split", "subject", "time"), "time (ms)"),
         (("split", "voxel"), "r"),
         (("split",), "r"),
     ],
@@ -54,3 +55,32 @@ def test_a_ceiling_is_drawn_behind_a_curve() -> None:
     bounds = xr.concat([plain.data.score, plain.data.score + 0.1], dim="bound")
     with_ceiling = Result.of(plain.data.score, metric="r", ceiling=bounds)
     assert "ceiling" in with_ceiling.plot().get_legend_handles_labels()[1]
+
+
+@pytest.mark.parametrize("dims", [("model", "time"), ("model", "subject", "time"), ("model", "voxel")])
+def test_every_model_has_a_line_in_the_legend(dims: tuple[str, ...]) -> None:
+    shown = result(("split", *dims))
+    named = Result(shown.data.assign_coords(model=["MiniLM", "word rate", "untrained"]), shown.provenance)
+    labels = named.plot().get_legend_handles_labels()[1]
+    assert [name for name in ("MiniLM", "word rate", "untrained") if not any(name in label for label in labels)] == []
+
+
+def test_models_by_region_are_series() -> None:
+    shown = result(("split", "model", "region"))
+    named = Result(shown.data.assign_coords(model=["a", "b", "c"]), shown.provenance)
+    assert {"a", "b", "c"} <= set(named.plot().get_legend_handles_labels()[1])
+
+
+def test_models_by_participant_and_region_are_means_over_participants() -> None:
+    shown = result(("split", "model", "subject", "region"))
+    assert "mean over participants" in shown.plot().get_ylabel()
+
+
+def test_the_null_of_locations_is_drawn() -> None:
+    labels = result(("split", "voxel"), null=True).plot().get_legend_handles_labels()[1]
+    assert any("null" in label for label in labels)
+
+
+def test_other_targets_are_not_averaged_over_in_silence() -> None:
+    with pytest.raises(ValueError, match="region"):
+        result(("split", "region", "time")).plot()

@@ -44,9 +44,9 @@ def dissimilarities():
 def test_each_model_is_a_line_with_a_bar_where_it_beats_its_null(result):
     ax = rsa.plot_models_over_time(result)
     labels = ax.get_legend_handles_labels()[1]
-    assert labels == ["noise ceiling", "a", "b"]
-    bar = ax.lines[-2].get_ydata()
-    assert np.isfinite(bar).tolist() == [False, False, False, True, True, False]
+    assert labels == ["noise ceiling", "a", "b", "significant (p < 0.05, family-wise)"]
+    bars = [path.get_extents() for drawn in ax.collections for path in drawn.get_paths() if len(path.vertices) == 5]
+    assert [round(edge) for bar in bars[:1] for edge in (bar.x0, bar.x1)] == [150, 350]  # half a step on either side
 
 
 def test_a_strip_has_one_matrix_a_time_and_says_that_data_are_synthetic(dissimilarities):
@@ -117,7 +117,7 @@ def test_layers_are_a_map_with_what_is_significant_outlined(result):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     assert len(ax.images) == 1
     edges = np.concatenate(ax.collections[-1].get_segments())
-    assert (edges[:, 0].min(), edges[:, 0].max()) == pytest.approx((0.15, 0.35))  # two samples, 0.1 apart
+    assert (edges[:, 0].min(), edges[:, 0].max()) == pytest.approx((150, 350))  # two samples, 100 ms apart
     rows = np.flatnonzero((result.null.p_values("max") < 0.05).any("time").to_numpy())
     assert (edges[:, 1].min(), edges[:, 1].max()) == (rows.min() - 0.5, rows.max() + 0.5)
 
