@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes, targets_of
+from neuroling.core.repeats import lacking_repeats, mean_over_repeats
 from neuroling.core.times import SAMPLE_SHARE
 
 Unit = Literal["sample", "item", "time"]
@@ -40,7 +41,8 @@ class Aligned:
     x : xarray.DataArray, dims (sample, feature)
         Finite features, float32 or float64.
     y : xarray.DataArray, dims (sample, [repeat,] \*targets)
-        Finite recording in the same sample order, float32 or float64.
+        Finite recording in the same sample order, float32 or float64. A repeat that a sample lacks is NaN at all
+        targets; every sample has at least one.
     unit : {"sample", "item", "time"}
         What may be exchanged under a null: single samples; items, where samples are pairs of them; or nothing but
         whole stretches of time, where samples follow one another on a regular grid.
@@ -52,8 +54,8 @@ class Aligned:
 
     @cached_property
     def y_mean(self) -> xr.DataArray:
-        r"""Recording with its repeats averaged, dims (sample, \*targets)."""
-        return self.y.mean("repeat", keep_attrs=True) if "repeat" in self.y.dims else self.y
+        r"""Recording with the repeats that each sample has averaged, dims (sample, \*targets)."""
+        return mean_over_repeats(self.y)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -103,7 +105,12 @@ class Aligned:
         -------
         Aligned
         """
-        return replace(self, y=self.y.copy(data=self.y.values[order]))
+        moved = self.y.copy(data=self.y.values[order])
+        counts = self.y.coords.get("n_averaged")
+        if counts is not None:  # which belongs to the values, not to the labels
+            rows = counts.variable.isel(sample=order) if "sample" in counts.dims else counts.variable
+            moved = moved.assign_coords(n_averaged=rows)
+        return replace(self, y=moved)
 
     def shuffled(self, rng: np.random.Generator) -> Aligned:
         """Break the pairing at random, exchanging what :attr:`unit` says may be exchanged.
@@ -177,7 +184,9 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     features : xarray.DataArray, dims (sample, feature)
         Finite numbers.
     recording : xarray.DataArray, dims (sample, [repeat,] \*targets)
-        Finite numbers, no target constant over samples. A sample coordinate ``group`` keeps runs, stories or lists
+        Finite numbers, no target constant over samples. Samples may have unequal numbers of repeats: one that a sample
+        lacks is NaN at all targets (of a participant, where there is an axis ``subject``), and ``n_averaged`` (sample,
+        repeat) may count the trials behind each. A sample coordinate ``group`` keeps runs, stories or lists
         together; ``time_index`` (integers counting up within a group) says that samples are consecutive in time.
 
     Returns
@@ -207,7 +216,7 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     _check_recording_axes(recording)
     _check_labels(features, recording)
     _check_values("features", features, "feature")
-    _check_values("recording", recording, *targets_of(recording.dims))
+    _check_values("recording", _without_lacking_repeats(recording), *targets_of(recording.dims))
     _check_variation(features, recording)
     dims = ("sample", *(("repeat",) if "repeat" in recording.dims else ()), *targets_of(recording.dims))
     y = _floats(recording.transpose(*dims))
@@ -362,9 +371,7 @@ def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
         raise ValueError("features: one sample; expected at least two.")
     if bool((features == features.isel(sample=0)).all()):
         raise ValueError("features: every sample has the same values, so nothing can be predicted from them.")
-    constant = (recording == recording.isel(sample=0)).all("sample")
-    if "repeat" in constant.dims:
-        constant = constant.all("repeat")
+    constant = _is_constant(recording)
     count = int(constant.sum())
     if count:
         where = np.argwhere(np.atleast_1d(constant.values))[:5].tolist()
@@ -372,6 +379,32 @@ def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
             f"recording: {count} of {constant.size} targets are constant over samples (first at {where} along "
             f"{constant.dims}); their scores would be undefined. Leave them out by label, with .sel or a mask."
         )
+
+
+def _is_constant(recording: xr.DataArray) -> xr.DataArray:
+    """Say which targets are the same for all samples in every repeat, lacking ones aside."""
+    axis = recording.dims.index("sample")
+    low, high = (extreme.reduce(recording.values, axis=axis) for extreme in (np.fmin, np.fmax))
+    dims = [dim for dim in recording.dims if dim != "sample"]
+    constant = xr.DataArray((low == high) | (low != low), dims=dims)
+    return constant.all("repeat") if "repeat" in dims else constant
+
+
+def _without_lacking_repeats(recording: xr.DataArray) -> xr.DataArray:
+    """Put 0 where a sample lacks a repeat, and refuse samples that have none."""
+    if "repeat" not in recording.dims or recording.dtype.kind != "f":
+        return recording
+    lacking = lacking_repeats(recording)
+    if not bool(lacking.any()):
+        return recording
+    without = lacking.all("repeat")
+    if bool(without.any()):
+        rows = without.any([dim for dim in without.dims if dim != "sample"]).values
+        raise ValueError(
+            f"recording: {int(without.sum())} samples have no repeat that is not NaN, first "
+            f"{recording.sample.values[rows][:5].tolist()}. Remove or impute them before aligning."
+        )
+    return recording.where(~lacking, 0)
 
 
 def _floats(array: xr.DataArray) -> xr.DataArray:

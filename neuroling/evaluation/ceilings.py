@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from neuroling.core.protocols import Rows, Scoring
+from neuroling.core.repeats import lacking_repeats
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class SplitHalf:
     - ``reliability``: of the mean over all repeats, :math:`R = k r / (1 + (k - 1) r)` (Spearman 1910, Brown 1910);
     - ``ceiling``: :math:`\sqrt R`, the correlation that a perfect model would reach with the mean over all repeats.
 
-    The last two exist for correlations only.
+    The last two exist for correlations only. Where samples have unequal numbers :math:`n_i` of repeats, each sample's
+    own are halved (two at least), and :math:`k` is the mean of :math:`1 / \lfloor n_i / 2 \rfloor` over that of
+    :math:`1 / n_i`, the noise of halves over that of means.
 
     Parameters
     ----------
@@ -60,14 +63,20 @@ class SplitHalf:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; a split-half needs at least two.")
         if self.n_halvings < 1:
             raise ValueError(f"n_halvings: got {self.n_halvings}; expected at least one.")
-        scores = []
-        for one, other in _halvings(n, self.n_halvings, rng):
-            sides = (y.isel({self.axis: rows}).mean(self.axis) for rows in (one, other))
-            scores.append(scoring.score_pair(*sides).mean("split", skipna=False))
+        lacking = lacking_repeats(y) if self.axis == "repeat" else xr.DataArray(False)
+        if bool(lacking.any()):
+            halves, lengthening = _halves_of_each(y, lacking, self.n_halvings, rng)
+        else:
+            halves = (
+                (y.isel({self.axis: one}).mean(self.axis), y.isel({self.axis: other}).mean(self.axis))
+                for one, other in _halvings(n, self.n_halvings, rng)
+            )
+            lengthening = n / (n // 2)
+        scores = [scoring.score_pair(*sides).mean("split", skipna=False) for sides in halves]
         half = xr.concat(scores, "halving").mean("halving", skipna=False)
         if not scoring.is_correlation:
             return _bounds({"half": half})
-        reliability = spearman_brown(half, n / (n // 2))
+        reliability = spearman_brown(half, lengthening)
         return _bounds({"half": half, "reliability": reliability, "ceiling": _root(reliability)})
 
 
@@ -130,6 +139,10 @@ class Repeats:
 
     None is clipped: without any signal, :math:`S` is negative half of the time.
 
+    Where samples have unequal numbers :math:`n_i` of repeats, the variance of the noise :math:`N` is that of repeats
+    about the mean of their sample, and :math:`S = V_m - N \, \overline{1 / n_i}`, :math:`V_1 = S + N` (one-way analysis
+    of variance).
+
     Parameters
     ----------
     axis : str
@@ -172,9 +185,14 @@ class Repeats:
         tests = [y.isel(sample=split.test) for split in scoring.splits]
         if min(test.sizes["sample"] for test in tests) < 3:
             raise ValueError("ceiling: Repeats needs at least three held-out samples a split to take a variance over.")
-        of_mean = _mean([test.mean(self.axis).var("sample", ddof=1) for test in tests])
-        of_single = _mean([test.var("sample", ddof=1).mean(self.axis) for test in tests])
-        signal = (n * of_mean - of_single) / (n - 1)
+        if self.axis == "repeat" and bool(lacking_repeats(y).any()):
+            of_mean, noise, share = (_mean(list(parts)) for parts in zip(*map(_noise_of_unequal, tests), strict=True))
+            signal = of_mean - noise * share
+            of_single = signal + noise
+        else:
+            of_mean = _mean([test.mean(self.axis).var("sample", ddof=1) for test in tests])
+            of_single = _mean([test.var("sample", ddof=1).mean(self.axis) for test in tests])
+            signal = (n * of_mean - of_single) / (n - 1)
         bounds = {"explainable variance": signal / of_single, "reliability": signal / of_mean}
         if scoring.is_correlation:
             bounds["ceiling"] = _root(bounds["reliability"])
@@ -225,6 +243,49 @@ def _halvings(n: int, at_most: int, rng: np.random.Generator) -> Iterator[tuple[
     for _ in range(at_most):
         order = rng.permutation(n)
         yield np.sort(order[:half]), np.sort(order[half : 2 * half])
+
+
+def _halves_of_each(
+    y: xr.DataArray, lacking: xr.DataArray, n_halvings: int, rng: np.random.Generator
+) -> tuple[Iterator[tuple[xr.DataArray, xr.DataArray]], float]:
+    """Give means over random halves of the repeats that each sample has, and how much less noise all of them have."""
+    present = ~lacking
+    n_repeats = present.sum("repeat")
+    if int(n_repeats.min()) < 2:
+        rows = (n_repeats < 2).any([dim for dim in n_repeats.dims if dim != "sample"]).values
+        raise ValueError(
+            f"ceiling: {int(rows.sum())} samples have one repeat, first {y.sample.values[rows][:5].tolist()}; halves "
+            "need two of each. Exclude these samples, or use LeaveOneOut over participants."
+        )
+    sizes = n_repeats // 2
+    lengthening = float((1 / sizes).mean() / (1 / n_repeats).mean())
+
+    def halves() -> Iterator[tuple[xr.DataArray, xr.DataArray]]:
+        axis = present.dims.index("repeat")
+        for _ in range(n_halvings):
+            keys = rng.random(present.shape) + ~present.values  # lacking ones last
+            rank = present.copy(data=keys.argsort(axis=axis).argsort(axis=axis))
+            sides = (rank < sizes, (rank >= sizes) & (rank < 2 * sizes))
+            one, other = (y.where(side).mean("repeat", skipna=True).transpose(*_without(y, "repeat")) for side in sides)
+            yield one, other
+
+    return halves(), lengthening
+
+
+def _noise_of_unequal(test: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Give the variance of means over samples, that of repeats about their mean, and the share of it in the means."""
+    present = ~lacking_repeats(test)
+    n_repeats = present.sum("repeat")
+    mean = test.mean("repeat", skipna=True)
+    n_free = (n_repeats - 1).sum("sample")
+    if int(n_free.min()) < 1:
+        raise ValueError("ceiling: no held-out sample has two repeats, so that nothing tells noise from signal.")
+    noise = ((test - mean) ** 2).sum(["repeat", "sample"], skipna=True) / n_free
+    return mean.var("sample", ddof=1), noise, (1 / n_repeats).mean("sample")
+
+
+def _without(array: xr.DataArray, axis: str) -> list[str]:
+    return [str(dim) for dim in array.dims if dim != axis]
 
 
 def _bounds(bounds: dict[str, xr.DataArray]) -> xr.DataArray:

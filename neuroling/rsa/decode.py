@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.numerics.rdm import decoding
+from neuroling.numerics.rdm.noise_normalisation import absent_repeats
 from neuroling.rsa.dissimilarity import PairLabels
 
 Array = NDArray[np.floating[Any]]
@@ -49,9 +50,10 @@ def decoding_rdms(
     Parameters
     ----------
     recording : xarray.DataArray, dims (sample, repeat, channel, time, [subject])
-        Single trials, as many of each item.
+        Single trials; NaN throughout where an item lacks one. Every draw takes as many trials of each item as the item
+        with the fewest has, since those with more would be told apart for having less noise.
     n_pseudo : int
-        Pseudo-trials an item; each averages ``repeats // n_pseudo`` trials.
+        Pseudo-trials per item; each averages ``trials // n_pseudo`` of those drawn.
     n_draws : int
         How often trials are assigned anew.
     whiten : bool
@@ -71,10 +73,9 @@ def decoding_rdms(
     UserWarning
         If the mean accuracy somewhere is above :data:`SATURATED`.
     """
-    _check(recording, n_pseudo, n_draws, whiten and classifier is None)
+    laid = _laid_out(recording)
+    n_trials = _check(laid, n_pseudo, n_draws, whiten and classifier is None)
     generator = np.random.default_rng(rng)
-    laid = recording if "subject" in recording.dims else recording.expand_dims("subject")
-    laid = laid.transpose("subject", "sample", "repeat", "channel", "time")
     each: list[Array] = []
     found: Array
     for trials in laid.values:
@@ -90,8 +91,8 @@ def decoding_rdms(
     attrs = dict(recording.attrs) | {
         "distance": "pairwise decoding accuracy",
         "biased": 0,
-        "n_trials_min": recording.sizes["repeat"],
-        "n_trials_max": recording.sizes["repeat"],
+        "n_trials_min": int(n_trials.min()),
+        "n_trials_max": int(n_trials.max()),
     }
     made = xr.DataArray(values, dims=("subject", "time", "sample"), coords=coords, attrs=attrs, name="accuracy")
     if "subject" not in recording.dims:
@@ -99,31 +100,44 @@ def decoding_rdms(
     return made.assign_coords(subject=recording.coords["subject"]).transpose("sample", "subject", "time")
 
 
-def _check(recording: xr.DataArray, n_pseudo: int, n_draws: int, whiten: bool) -> None:
+def _laid_out(recording: xr.DataArray) -> xr.DataArray:
+    """Bring axes into order, with one participant where there is no such axis."""
     wanted = {"sample", "repeat", "channel", "time"}
     if not wanted <= set(recording.dims) <= wanted | {"subject"}:
         raise ValueError(f"recording: got axes {recording.dims}; expected {sorted(wanted)}, and perhaps 'subject'.")
-    least = 3 if whiten else 2
-    if not least <= n_pseudo <= recording.sizes["repeat"]:
-        raise ValueError(
-            f"n_pseudo: got {n_pseudo} with {recording.sizes['repeat']} trials an item; expected {least} (whitening "
-            "learns from at least two) to as many as there are trials."
-        )
+    laid = recording if "subject" in recording.dims else recording.expand_dims("subject")
+    return laid.transpose("subject", "sample", "repeat", "channel", "time")
+
+
+def _check(laid: xr.DataArray, n_pseudo: int, n_draws: int, whiten: bool) -> NDArray[np.intp]:
+    """Give the trials of each item (subject, sample), and refuse too few or broken ones."""
     if n_draws < 1:
         raise ValueError(f"n_draws: got {n_draws}; expected at least one.")
-    if not np.isfinite(recording.values).all():
-        raise ValueError("recording: some values are NaN; decoding takes as many good trials of each item.")
+    is_absent = np.stack([absent_repeats(trials) for trials in laid.values])  # (subject, sample, repeat)
+    n_trials = (~is_absent).sum(axis=2)
+    if not np.isfinite(laid.values[~is_absent]).all() or not n_trials.all():
+        raise ValueError(
+            "recording: some values are NaN, or an item has no trial; decoding takes good trials of each item. A trial "
+            "that an item lacks is NaN in all channels and times."
+        )
+    least, fewest = 3 if whiten else 2, int(n_trials.min())
+    if not least <= n_pseudo <= fewest:
+        raise ValueError(
+            f"n_pseudo: got {n_pseudo} with {fewest} trials an item, where they are fewest; expected {least} "
+            "(whitening learns from at least two) to as many as there are trials."
+        )
+    return np.asarray(n_trials)
 
 
 def _one_by_one(trials: Array, classifier: Classifier, n_pseudo: int, n_draws: int, rng: np.random.Generator) -> Array:
     """Fit the classifier for every pair, time and split; (time, pair)."""
     from sklearn.base import clone
 
-    n_items, n_trials, _, n_times = trials.shape
+    n_items, _, _, n_times = trials.shape
     pairs = list(combinations(range(n_items), 2))
     right = np.zeros((n_times, len(pairs)))
     for _ in range(n_draws):
-        order = np.argsort(rng.random((n_items, n_trials)), axis=1)
+        order = decoding.drawn_trials(trials, rng)
         pseudo = decoding.pseudo_trials(trials, order, n_pseudo).numpy()  # (time, pseudo, item, channel)
         for left_out in range(n_pseudo):
             train = np.delete(pseudo, left_out, axis=1)

@@ -121,8 +121,10 @@ def rdms(
     ----------
     recording : xarray.DataArray, dims (sample, [repeat,] over, \*targets)
         Patterns lie along ``over``. Repeats are folds to a cross-validated distance and are averaged for any other. A
-        coordinate ``n_trials`` (sample,) says how many trials each item's patterns rest on, one a repeat by default.
-        A NaN makes the pairs of its item NaN at its place, and nothing else.
+        coordinate ``n_trials`` (sample,) says how many trials each item's patterns rest on, one per repeat by default.
+        A repeat of an item that is NaN throughout is one that the item does not have: items may have unequal numbers
+        of repeats, and a coordinate ``n_averaged`` (sample, repeat) weights them by their trials. An item without any
+        repeat, or a NaN in one, makes the pairs of its item NaN there, and nothing else.
     distance : Distance or str, optional
         Crossnobis where there are repeats, else the correlation distance.
     over : str
@@ -144,7 +146,7 @@ def rdms(
     Raises
     ------
     ValueError
-        If axes, counts or windows do not fit; the message says which.
+        If axes, counts, units or windows do not fit; the message says which.
 
     Examples
     --------
@@ -176,6 +178,8 @@ class Plan:
         Samples in a window.
     precisions : list of ndarray or None
         What patterns of each place are multiplied with.
+    weights : ndarray, shape (place, repeat, item), or None
+        Trials behind each pattern, where they are not all alike; 0 where an item lacks a repeat.
     attrs : dict
         What is written on the dissimilarities.
     """
@@ -186,6 +190,7 @@ class Plan:
     others: tuple[str, ...]
     window: int
     precisions: list[Array] | None
+    weights: Array | None
     attrs: dict[str, Any]
 
     @classmethod
@@ -208,7 +213,6 @@ class Plan:
                 f"recording: one entry along {over!r}, and a {distance.name} distance needs at least two; use "
                 "'euclidean'."
             )
-        counts = _check_counts(recording, distance, n_repeats, allow_bias)
         fixed = ("sample", "repeat", over, "time")
         others = tuple(str(dim) for dim in recording.dims if dim not in fixed)
         present = recording
@@ -218,11 +222,15 @@ class Plan:
         values = laid.values.reshape(-1, *laid.shape[len(others) :])
         values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
         _check_window(window, values.shape[-1], "time" in recording.dims)
+        weights = _weights(recording, values, others)
+        _check_repeats(recording, distance, weights)
+        counts = _check_counts(recording, distance, values, weights, allow_bias)
+        _check_units(recording, over, noise)
         precisions = _precisions(noise, recording, values, distance, over, others)
         attrs = dict(recording.attrs) | {"distance": distance.name, "biased": int(distance.is_biased), **counts}
         if noise is not None:
             attrs["whitened"] = 1
-        return cls(values, recording, distance, others, window, precisions, attrs)
+        return cls(values, recording, distance, others, window, precisions, weights, attrs)
 
     @property
     def n_places(self) -> int:
@@ -266,8 +274,9 @@ class Plan:
             Times at once.
         """
         folds = self.values[place]
+        weights = None if self.weights is None else self.weights[place]
         if not self.distance.is_crossed and len(folds) > 1:
-            folds = folds.mean(axis=0, keepdims=True)
+            folds = folds.mean(axis=0, keepdims=True) if weights is None else _weighted_mean(folds, weights)
         precision = None if self.precisions is None else self.precisions[place]
         if self._slides(precision, folds):
             yield from sliding_correlation(folds[0], self.window, block)
@@ -277,23 +286,26 @@ class Plan:
             end = min(begin + step, self.n_times)
             part = times_first(folds[..., begin : end + self.window - 1])  # (time, fold, item, channel)
             for start in range(0, end - begin, block):
-                yield self._compute(part[start : min(start + block, end - begin) + self.window - 1], precision)
+                rows = slice(start, min(start + block, end - begin) + self.window - 1)
+                yield self._compute(part[rows], precision, weights)
 
     def _slides(self, precision: Array | None, folds: Array) -> bool:
         plain = self.distance is distances.correlation and precision is None
         return plain and self.window > 1 and bool(np.isfinite(folds).all())
 
-    def _compute(self, patterns: Array, precision: Array | None) -> Array:
+    def _compute(self, patterns: Array, precision: Array | None, weights: Array | None) -> Array:
         if self.window > 1:
             windows = np.lib.stride_tricks.sliding_window_view(patterns, self.window, 0)
             patterns = windows.reshape(*windows.shape[:-2], -1)  # (time, fold, item, channel · window)
         if precision is not None:
             precision = np.kron(precision, np.eye(self.window)) if self.window > 1 else precision
         if self.distance is distances.crossnobis:
-            return self.distance.compute(patterns, precision)
+            return self.distance.compute(patterns, precision, weights)
         if precision is not None:
             patterns = patterns @ precision
-        return self.distance.compute(patterns if self.distance.is_crossed else patterns[:, 0])
+        if not self.distance.is_crossed:
+            return self.distance.compute(patterns[:, 0])
+        return self.distance.compute(patterns) if weights is None else self.distance.compute(patterns, weights=weights)
 
     def labelled(self, values: Array, *leading: str) -> xr.DataArray:
         """Put labels on values of dims (*leading, *others, [time])."""
@@ -355,8 +367,75 @@ def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:
     return distance
 
 
-def _check_counts(recording: xr.DataArray, distance: Distance, n_repeats: int, allow_bias: bool) -> dict[str, int]:
-    trials = recording.coords.get("n_trials", xr.DataArray(n_repeats))
+def _check_units(recording: xr.DataArray, over: str, noise: Noise) -> None:
+    """Refuse patterns over sensors in different units, of which one would decide alone."""
+    unit = recording.coords.get("unit")
+    if unit is None or unit.dims != (over,) or noise is not None or recording.attrs.get("whitened"):
+        return
+    units = sorted(set(unit.to_numpy().astype(str).tolist()))
+    if len(units) > 1:
+        raise ValueError(
+            f"recording: patterns over {over!r} hold values in {' and '.join(units)}, and the distance would be "
+            "that of the largest numbers. Select channels of one unit, or divide by the noise (noise=)."
+        )
+
+
+def _weights(recording: xr.DataArray, values: Array, others: tuple[str, ...]) -> Array | None:
+    """Give the trials behind each pattern (place, repeat, item), or None where all are alike."""
+    if "repeat" not in recording.dims:
+        return None
+    is_absent = np.isnan(values[..., 0, 0])  # a look at one value each before all are read
+    if is_absent.any():
+        is_absent = is_absent & np.isnan(values).all(axis=(3, 4))
+    if "n_averaged" not in recording.coords:
+        return np.asarray(~is_absent, dtype=np.float64) if is_absent.any() else None
+    elsewhere = {str(axis): 0 for axis in recording.dims if axis not in (*others, "repeat", "sample")}
+    frame = xr.ones_like(recording.isel(elsewhere, drop=True), dtype=np.float64)
+    trials = (frame * recording.coords["n_averaged"]).transpose(*others, "repeat", "sample").values
+    trials = trials.reshape(is_absent.shape)
+    contradicted = (trials <= 0) & ~is_absent
+    if contradicted.any():
+        raise ValueError(
+            f"n_averaged: says that {int(contradicted.sum())} repeats of items have no trials, but the recording has "
+            "values there; set them to NaN, or correct the counts."
+        )
+    weights = np.where(is_absent, 0.0, trials)
+    return None if (weights == weights.flat[0]).all() else weights
+
+
+def _check_repeats(recording: xr.DataArray, distance: Distance, weights: Array | None) -> None:
+    """Refuse items of a cross-validated distance that have one repeat somewhere, where nothing can be crossed."""
+    if weights is None or not distance.is_crossed:
+        return
+    single = ((weights > 0).sum(axis=1) == 1).any(axis=0)  # (item,)
+    if single.any():
+        items = np.asarray(recording.coords["sample"])[single]
+        raise ValueError(
+            f"recording: {len(items)} items have one repeat only, first {items[:5].tolist()}, and a {distance.name} "
+            "distance needs two. Exclude them (NaN where a participant has one), or take a biased distance."
+        )
+
+
+def _weighted_mean(folds: Array, weights: Array) -> Array:
+    """Average (repeat, item, channel, time) over the repeats that each item has; NaN without any."""
+    present = np.where(weights[..., None, None] > 0, folds, 0)
+    n_trials = weights.sum(axis=0)
+    shares = weights / np.where(n_trials > 0, n_trials, np.nan)
+    return np.asarray(np.einsum("ri,rict->ict", shares.astype(folds.dtype), present)[None])
+
+
+def _check_counts(
+    recording: xr.DataArray, distance: Distance, values: Array, weights: Array | None, allow_bias: bool
+) -> dict[str, int]:
+    """Say on how many trials items rest, those that are missing aside, and refuse a distance that they bias."""
+    lacks_items = np.isnan(values[..., 0, 0]).all(axis=1).any()
+    if "n_trials" in recording.coords:
+        trials = recording.coords["n_trials"].astype(np.float64)
+    elif weights is not None:
+        trials = xr.DataArray(weights.sum(axis=1), dims=("place", "sample"))
+    else:
+        trials = xr.DataArray(float(recording.sizes.get("repeat", 1)))
+    trials = trials.where(trials > 0) if lacks_items else trials
     uneven = "sample" in trials.dims and bool((trials.max("sample") > trials.min("sample")).any())
     fewest, most = int(trials.min()), int(trials.max())
     if distance.is_biased and uneven and not allow_bias:

@@ -24,7 +24,7 @@ class Distance:
         As it stands in results.
     compute : callable
         Turns patterns (…, item, channel) into dissimilarities (…, pair); where ``is_crossed``, folds
-        (…, fold, item, channel).
+        (…, fold, item, channel), and ``weights`` (fold, item) where items have unequal numbers of trials.
     is_crossed : bool
         Whether noise of different folds is multiplied, so that it averages out. Any other distance is biased: noise
         makes it larger, the more so the fewer trials an item has.

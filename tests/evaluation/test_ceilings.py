@@ -9,7 +9,20 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from neuroling import LeaveOneOut, LeavePOut, NoSplit, SplitHalf, cosine, evaluate, pearson, r2, spearman, two_vs_two
+from neuroling import (
+    LeaveOneOut,
+    LeavePOut,
+    NoSplit,
+    SplitHalf,
+    StableVoxels,
+    align,
+    cosine,
+    evaluate,
+    pearson,
+    r2,
+    spearman,
+    two_vs_two,
+)
 from neuroling.evaluation.ceilings import Repeats, spearman_brown
 
 
@@ -226,3 +239,47 @@ def test_repeats_give_no_root_for_other_metrics(make_data):
 def test_repeats_need_repeats_and_a_metric_of_targets(make_data, options, metric, message):
     with pytest.raises(ValueError, match=message):
         ceiling_of(make_data(20, **options), Repeats(), metric=metric)
+
+
+# --- unequal numbers of repeats ---------------------------------------------------------------------------------------
+
+
+def with_unequal_repeats(data, counts):
+    """Take repeats away from samples at random, so that sample i has counts[i] of them."""
+    rng = np.random.default_rng(0)
+    y = data.y.copy()
+    n_repeats = y.sizes["repeat"]
+    for row, count in enumerate(counts):
+        y[{"sample": row, "repeat": np.sort(rng.permutation(n_repeats)[count:])}] = np.nan
+    return align(data.x, y)
+
+
+@pytest.mark.parametrize("signal", [0.5, 1.0])
+def test_ceilings_of_unequal_repeats_recover_what_signal_and_noise_make_of_them(make_data, signal):
+    """The means of samples have noise of variance mean(1 / n)."""
+    counts = np.random.default_rng(1).integers(2, 7, 400)
+    data = with_unequal_repeats(make_data(400, repeats=6, signal=signal, voxel=150), counts)
+    half, whole = (signal**2 / (signal**2 + np.mean(1 / n)) for n in (counts // 2, counts))
+    found = ceiling_of(data, SplitHalf(), splits=KFold(2)).mean("voxel")
+    np.testing.assert_allclose(found, [half, whole, np.sqrt(whole)], atol=0.02)
+    parted = ceiling_of(data, Repeats(), splits=KFold(2)).mean("voxel")
+    np.testing.assert_allclose(parted, [signal**2 / (signal**2 + 1), whole, np.sqrt(whole)], atol=0.02)
+
+
+def test_the_ceiling_of_unequal_repeats_is_what_the_true_model_reaches(make_data):
+    counts = np.random.default_rng(2).integers(2, 5, 600)
+    data = with_unequal_repeats(make_data(600, p=2, repeats=4, signal=0.5, voxel=60), counts)
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+    np.testing.assert_allclose(result.score.mean(), result.ceiling.sel(bound="ceiling").mean(), atol=0.015)
+
+
+def test_samples_that_cannot_be_halved_are_named(make_data):
+    data = with_unequal_repeats(make_data(20, repeats=3, voxel=2), [1] * 2 + [3] * 18)
+    with pytest.raises(ValueError, match="ceiling: 2 samples have one repeat"):
+        ceiling_of(data, SplitHalf())
+
+
+def test_targets_are_not_chosen_by_unequal_repeats(make_data):
+    data = with_unequal_repeats(make_data(20, repeats=3, voxel=5), [2] * 2 + [3] * 18)
+    with pytest.raises(ValueError, match="select: targets are chosen by comparing repeats"):
+        evaluate(LinearRegression(), data, splits=LeavePOut(2), metric=two_vs_two, select=StableVoxels(2))

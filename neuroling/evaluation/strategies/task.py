@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.align import Aligned
 from neuroling.core.protocols import Array, Predictor, Rows, SelectsFolds, Split, TargetSelector
+from neuroling.core.repeats import lacking_repeats
 from neuroling.evaluation.heldout import HeldOut
 from neuroling.evaluation.metrics import Metric, apply
 
@@ -101,6 +102,11 @@ class ScoringTask:
         """Targets chosen in the training set of every split, or None where all are scored."""
         if self.select is None:
             return None
+        if "repeat" in self.data.y.dims and bool(lacking_repeats(self.data.y).any()):
+            raise ValueError(
+                "select: targets are chosen by comparing repeats, and samples have unequal numbers of them. Deal the "
+                "trials of each into as many folds, or choose targets beforehand on other data."
+            )
         y = self.data.y.values if "repeat" in self.data.y.dims else self.data.y.values[:, None]
         recording = np.moveaxis(y.reshape(*y.shape[:2], -1), 1, 0)  # (repeat, sample, target)
         if isinstance(self.select, SelectsFolds) and self.is_complementary:

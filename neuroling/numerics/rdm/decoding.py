@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.rdm.distances import pairs_of, times_first
+from neuroling.numerics.rdm.noise_normalisation import absent_repeats
 
 Trials = Float[NDArray[np.floating], "item trial channel time"]
 
@@ -59,9 +60,9 @@ def pseudo_trials(
     Parameters
     ----------
     trials : ndarray, shape (item, trial, channel, time)
-        Single trials.
-    order : ndarray of int, shape (item, trial)
-        For each item, its trials in random order; neighbours are averaged.
+        Single trials; NaN throughout where an item lacks one.
+    order : ndarray of int, shape (item, drawn)
+        For each item, as many of its trials, in random order; neighbours are averaged.
     n_pseudo : int
         Number of groups; trials left over are not used in this draw.
 
@@ -70,14 +71,37 @@ def pseudo_trials(
     Tensor, shape (time, pseudo, item, channel)
     """
     n_items, n_trials, n_channels, n_times = trials.shape
-    size = n_trials // n_pseudo
+    size = order.shape[1] // n_pseudo
     weights = np.zeros((n_items, n_pseudo, n_trials), dtype=trials.dtype)
     used = order[:, : size * n_pseudo].reshape(n_items, n_pseudo, size)
     np.put_along_axis(weights, used.reshape(n_items, n_pseudo, size), 1 / size, axis=2)
-    flat = torch.from_numpy(np.ascontiguousarray(trials)).reshape(n_items, n_trials, -1)
+    is_absent = absent_repeats(trials)
+    present = np.where(is_absent[..., None, None], 0, trials) if is_absent.any() else trials
+    flat = torch.from_numpy(np.ascontiguousarray(present)).reshape(n_items, n_trials, -1)
     means = torch.from_numpy(weights) @ flat  # (item, pseudo, channel · time)
     laid = torch.from_numpy(times_first(means.reshape(n_items, n_pseudo, n_channels, n_times).numpy()))
     return laid.transpose(1, 2)
+
+
+def drawn_trials(trials: Trials, rng: np.random.Generator) -> Int[NDArray[np.intp], "item drawn"]:
+    """Draw as many trials of each item as the item with the fewest has, in random order.
+
+    Items with more trials would otherwise have pseudo-trials with less noise, and be told apart for that.
+
+    Parameters
+    ----------
+    trials : ndarray, shape (item, trial, channel, time)
+        NaN throughout where an item lacks a trial.
+    rng : numpy.random.Generator
+        Source of the order.
+
+    Returns
+    -------
+    ndarray of int, shape (item, drawn)
+    """
+    is_absent = absent_repeats(trials)
+    fewest = int((~is_absent).sum(axis=1).min())
+    return np.argsort(rng.random(is_absent.shape) + is_absent, axis=1)[:, :fewest]  # absent ones last
 
 
 def pairwise_decoding(
@@ -97,7 +121,7 @@ def pairwise_decoding(
     Parameters
     ----------
     trials : ndarray, shape (item, trial, channel, time)
-        As many trials for each item.
+        NaN throughout where an item lacks a trial; as many of each item are used in a draw.
     n_pseudo : int
         Pseudo-trials an item, at least two (three with ``whiten``); each is left out once.
     n_draws : int
@@ -114,13 +138,11 @@ def pairwise_decoding(
     ndarray, shape (time, pair)
         Mean accuracy, 0.5 where items cannot be told apart.
     """
-    n_items, n_trials = trials.shape[:2]
     if n_draws < 1:
         raise ValueError(f"n_draws: got {n_draws}; expected at least one.")
     signs = torch.zeros((), dtype=torch.from_numpy(trials[:0]).dtype)
     for _ in range(n_draws):
-        order = np.argsort(rng.random((n_items, n_trials)), axis=1)
-        pseudo = pseudo_trials(trials, order, n_pseudo)  # (time, pseudo, item, channel)
+        pseudo = pseudo_trials(trials, drawn_trials(trials, rng), n_pseudo)  # (time, pseudo, item, channel)
         total = pseudo.sum(1)
         roots = _roots_of_precision(pseudo - total[:, None] / n_pseudo, shrinkage) if whiten else None
         for left_out in range(n_pseudo):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Patterns = Float[NDArray[np.floating], "*lead item channel"]
 Folds = Float[NDArray[np.floating], "*lead fold item channel"]
+Weights = Float[NDArray[np.floating], "fold item"]
 Condensed = Float[NDArray[np.floating], "*lead pair"]
 
 VARIANCE_FLOOR = 0.1
@@ -209,7 +210,9 @@ def cosine(patterns: Patterns) -> Condensed:
 
 
 def crossnobis(
-    folds: Folds, precision: Float[NDArray[np.floating], "*fold channel channel"] | None = None
+    folds: Folds,
+    precision: Float[NDArray[np.floating], "*fold channel channel"] | None = None,
+    weights: Weights | None = None,
 ) -> Condensed:
     r"""Give the cross-validated squared Mahalanobis distance, divided by the number of channels.
 
@@ -219,6 +222,15 @@ def crossnobis(
     differ, and therefore negative in half of such cases. With one precision for all folds the sum is
     :math:`(S S^\top - \sum_f X_f X_f^\top)`, :math:`S = \sum_f X_f`: two products for any number of folds.
 
+    Where items have unequal numbers of folds, or folds of unequal numbers of trials :math:`w_{if}`, the distance is
+    :math:`k_{ii} + k_{jj} - 2 k_{ij}` with
+
+    .. math:: k_{ij} = \frac{\sum_{f \ne g} w_{if} w_{jg} \, x_{if}^\top \Sigma^{-1} x_{jg}}
+       {C \sum_{f \ne g} w_{if} w_{jg}}
+
+    the mean over all pairs of trials from different folds (Schütt et al. 2023, eLife 12, e82566), unbiased too. Unlike
+    the balanced distance it is not blind to a pattern that all items share, which adds noise where it is large.
+
     Parameters
     ----------
     folds : ndarray, shape (…, fold, item, channel)
@@ -226,11 +238,13 @@ def crossnobis(
     precision : ndarray, optional, shape (channel, channel) or (fold, channel, channel)
         Inverse noise covariance; for each fold that of the *other* folds, so that nothing is learned from the fold
         that is tested. Identity by default.
+    weights : ndarray, optional, shape (fold, item)
+        Trials behind each pattern, 0 where an item is not in a fold (whatever the pattern there). All alike by default.
 
     Returns
     -------
     ndarray, shape (…, pair)
-        Walther et al. (2016), NeuroImage 137, 188-200.
+        Walther et al. (2016), NeuroImage 137, 188-200. NaN for items in fewer than two folds.
 
     Examples
     --------
@@ -239,6 +253,9 @@ def crossnobis(
     """
     n_folds, n_channels = folds.shape[-3], folds.shape[-1]
     _check_folds(n_folds)
+    if weights is not None:
+        products = _between_folds(folds, weights, precision) / n_channels
+        return _between(products).astype(folds.dtype, copy=False)
     scale = 1 / (n_folds * (n_folds - 1) * n_channels)
     x = _folds_last(_tensor(folds))  # (…, item, fold, channel)
     if precision is not None and precision.ndim == 3:
@@ -252,7 +269,7 @@ def crossnobis(
     return _between(products).reshape(*x.shape[:-3], -1)
 
 
-def crossvalidated_correlation(folds: Folds) -> Condensed:
+def crossvalidated_correlation(folds: Folds, weights: Weights | None = None) -> Condensed:
     r"""Subtract from 1 a correlation whose covariances and variances come from different folds.
 
     .. math:: d_{ij} = 1 - \frac{k_{ij}}{\sqrt{k_{ii} k_{jj}}}, \qquad
@@ -265,6 +282,8 @@ def crossvalidated_correlation(folds: Folds) -> Condensed:
     ----------
     folds : ndarray, shape (…, fold, item, channel)
         The mean pattern of each item in each fold; at least two folds.
+    weights : ndarray, optional, shape (fold, item)
+        As in :func:`crossnobis`; :math:`k_{ij}` is then the mean over pairs of trials from different folds.
 
     Returns
     -------
@@ -273,13 +292,20 @@ def crossvalidated_correlation(folds: Folds) -> Condensed:
     """
     n_folds = folds.shape[-3]
     _check_folds(n_folds)
-    x = _tensor(folds - folds.mean(axis=-1, keepdims=True))
-    total = x.sum(-3)  # (…, item, channel)
-    products = (_gram(total) - _gram(_side_by_side(x))) / (n_folds * (n_folds - 1))
-    ordinary = (total * total).sum(-1) / n_folds**2
+    centred = folds - folds.mean(axis=-1, keepdims=True)
+    if weights is None:
+        x = _tensor(centred)
+        total = x.sum(-3)  # (…, item, channel)
+        products = (_gram(total) - _gram(_side_by_side(x))) / (n_folds * (n_folds - 1))
+        ordinary = (total * total).sum(-1) / n_folds**2
+    else:
+        products = _between_folds(centred, weights)
+        mean = _weighted(centred, weights).sum(-3) / torch.from_numpy(weights.sum(axis=0).astype(np.float64))[:, None]
+        ordinary = (mean * mean).sum(-1)
     variance = torch.maximum(torch.diagonal(products, dim1=-2, dim2=-1), VARIANCE_FLOOR * ordinary)
     scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
-    return _numpy(1 - _upper(products * scale[..., :, None] * scale[..., None, :]))
+    distances = _numpy(1 - _upper(products * scale[..., :, None] * scale[..., None, :]))
+    return distances.astype(folds.dtype, copy=False)
 
 
 def sliding_grams(
@@ -376,6 +402,32 @@ def _panel_upper(n_rows: int, n_columns: int) -> torch.Tensor:
     """Give the places of pairs in a panel that begins on the diagonal, in condensed order."""
     row, column = np.triu_indices(n_rows, 1, n_columns)
     return torch.as_tensor(row * n_columns + column)
+
+
+def _weighted(folds: NDArray[np.floating], weights: NDArray[np.floating]) -> torch.Tensor:
+    """Multiply patterns with the trials behind them, in float64; those behind which there are none are zero."""
+    present = np.where(weights[..., None] > 0, folds, 0).astype(np.float64, copy=False)
+    return torch.from_numpy(np.ascontiguousarray(present * weights[..., None]))
+
+
+def _between_folds(
+    folds: NDArray[np.floating], weights: NDArray[np.floating], precision: NDArray[np.floating] | None = None
+) -> torch.Tensor:
+    """Average products of patterns over all pairs of trials from different folds; (…, item, item), float64."""
+    x = _weighted(folds, weights)  # (…, fold, item, channel)
+    total = x.sum(-3)
+    counts = torch.from_numpy(np.asarray(weights, dtype=np.float64))
+    n_trials = counts.sum(0)
+    n_pairs = torch.outer(n_trials, n_trials) - counts.T @ counts
+    n_pairs = torch.where(n_pairs > 0, n_pairs, torch.nan)
+    if precision is not None and precision.ndim == 3:
+        others = (total[..., None, :, :] - x) @ torch.from_numpy(np.asarray(precision, dtype=np.float64))
+        product = (others @ x.transpose(-1, -2)).sum(-3)
+        return 0.5 * (product + product.transpose(-1, -2)) / n_pairs
+    if precision is not None:
+        root = torch.linalg.cholesky(torch.from_numpy(np.asarray(precision, dtype=np.float64)))
+        x, total = x @ root, total @ root
+    return (_gram(total) - _gram(_side_by_side(x))) / n_pairs
 
 
 def _check_folds(n_folds: int) -> None:

@@ -3,7 +3,7 @@ r"""Noise covariance and what it takes to divide by it."""
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 Covariance = Float[NDArray[np.floating], "channel channel"]
@@ -17,18 +17,42 @@ def residuals(
     Parameters
     ----------
     repeats : ndarray, shape (repeat, item, …)
-        At least two repeats.
+        At least two repeats; NaN throughout where an item lacks one.
 
     Returns
     -------
     ndarray, same shape
-        Noise, less the share that went into the mean: ``(n - 1) / n`` of its variance.
+        Noise, less the share that went into the mean: ``(n - 1) / n`` of its variance. NaN where there is none.
     """
     if repeats.shape[0] < 2:
         raise ValueError(
             f"repeats: got {repeats.shape[0]}; noise is what differs between at least two repeats of an item."
         )
-    return np.asarray(repeats - repeats.mean(axis=0))
+    is_absent = absent_repeats(repeats)
+    if not is_absent.any():
+        return np.asarray(repeats - repeats.mean(axis=0))
+    axes = tuple(range(2, repeats.ndim))
+    n_present = np.expand_dims((~is_absent).sum(axis=0), [axis - 1 for axis in axes])
+    present = np.where(np.expand_dims(is_absent, axes), 0, repeats)
+    mean = present.sum(axis=0) / np.maximum(n_present, 1)
+    return np.asarray(repeats - mean.astype(repeats.dtype))
+
+
+def absent_repeats(repeats: Float[NDArray[np.floating], "repeat item *rest"]) -> Bool[NDArray[np.bool_], "repeat item"]:
+    """Say which items lack which repeats: their values are NaN throughout.
+
+    Parameters
+    ----------
+    repeats : ndarray, shape (repeat, item, …)
+        Patterns.
+
+    Returns
+    -------
+    ndarray of bool, shape (repeat, item)
+    """
+    flat = repeats.reshape(*repeats.shape[:2], -1)
+    is_absent = np.isnan(flat[..., 0])  # a look at one value each before all are read
+    return np.asarray(is_absent & np.isnan(flat).all(axis=-1) if is_absent.any() else is_absent)
 
 
 def shrunk_covariance(noise: Float[NDArray[np.floating], "sample channel"], degrees_lost: int = 0) -> Covariance:
@@ -75,16 +99,19 @@ def noise_covariance(repeats: Float[NDArray[np.floating], "repeat item channel t
     Parameters
     ----------
     repeats : ndarray, shape (repeat, item, channel, time)
-        At least two repeats of each item.
+        At least two repeats; NaN throughout where an item lacks one. Items with a single repeat show no noise.
 
     Returns
     -------
     ndarray, shape (channel, channel)
         Of a single repeat. The "epoch" method of Guggenmos, Sterzer and Cichy (2018), pooled before it is shrunk.
     """
-    _, n_items, n_channels, n_times = repeats.shape
-    noise = np.moveaxis(residuals(repeats), 2, -1).reshape(-1, n_channels)  # (repeat · item · time, channel)
-    return shrunk_covariance(noise, degrees_lost=n_items * n_times)
+    n_channels, n_times = repeats.shape[2:]
+    n_repeats = (~absent_repeats(repeats)).sum(axis=0)  # (item,)
+    shows_noise = n_repeats > 1
+    noise = np.moveaxis(residuals(repeats[:, shows_noise]), 2, -1)  # (repeat, item, time, channel)
+    noise = noise[~absent_repeats(noise)].reshape(-1, n_channels)
+    return shrunk_covariance(noise, degrees_lost=int(shows_noise.sum()) * n_times)
 
 
 def inverse_root(covariance: Covariance) -> Covariance:
