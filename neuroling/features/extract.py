@@ -33,13 +33,23 @@ POOLS: dict[str, tuple[str, ...]] = {
 }
 
 POOLING_MODES = {
-    "cls": "pooling_mode_cls_token",
-    "mean": "pooling_mode_mean_tokens",
-    "max": "pooling_mode_max_tokens",
-    "weighted": "pooling_mode_weightedmean_tokens",
-    "last": "pooling_mode_lasttoken",
+    "cls": "cls",
+    "mean": "mean",
+    "max": "max",
+    "weightedmean": "weighted",
+    "lasttoken": "last",
 }
-"""Our pools by the names in the configuration of a sentence-transformers model."""
+"""Pools by their names in the configuration of a sentence-transformers model."""
+
+EARLIER_POOLING_MODES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""Switches in the configuration that earlier versions of the package write, and the names that they have become."""
 
 
 @dataclass(frozen=True)
@@ -295,17 +305,27 @@ def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
         )
     folder = encoder.folder / str(modules[kinds.index("Pooling")]["path"])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    wanted = [name for name, key in config.items() if name.startswith("pooling_mode") and key is True]
-    ours = [pool for pool, name in POOLING_MODES.items() if wanted == [name]]
-    if not ours and config.get("pooling_mode") in POOLING_MODES:
-        ours = [str(config["pooling_mode"])]
-    if not ours:
-        raise ValueError(f"pool: {encoder.name} pools by {wanted}; expected one of {list(POOLING_MODES.values())}.")
-    recipe = f"pool={ours[0]!r} and normalise={'Normalize' in kinds}"
+    wanted = _pooling_modes(config)
+    if len(wanted) != 1 or wanted[0] not in POOLING_MODES:
+        raise ValueError(
+            f"pool: {encoder.name} pools by {' and '.join(wanted)}; expected one of {', '.join(POOLING_MODES)}. Use "
+            "sentence-transformers for this model."
+        )
+    ours = POOLING_MODES[wanted[0]]
+    recipe = f"pool={ours!r} and normalise={'Normalize' in kinds}"
     wishes = _settings(encoder.folder / "config_sentence_transformers.json")
     reader = _settings(encoder.folder / str(modules[0]["path"]) / "sentence_bert_config.json")
     _refuse_other_texts(encoder, {**wishes, **reader, **config}, recipe)
-    return ours[0], "Normalize" in kinds
+    return ours, "Normalize" in kinds
+
+
+def _pooling_modes(config: dict[str, Any]) -> list[str]:
+    """Give the names of the poolings that a configuration asks for, whichever version wrote it."""
+    stated = config.get("pooling_mode")
+    if stated is not None:
+        return [stated] if isinstance(stated, str) else [str(mode) for mode in stated]
+    switches = [mode for switch, mode in EARLIER_POOLING_MODES.items() if config.get(switch) is True]
+    return switches or ["mean"]  # as sentence-transformers reads a file that asks for nothing
 
 
 def _settings(path: Path) -> dict[str, Any]:
