@@ -19,7 +19,8 @@ from neuroling.features.storage.cache import remember
 from neuroling.features.storage.files import write_layers
 from neuroling.features.transformer.devices import resolve_encoders
 from neuroling.features.transformer.encoder import Encoder
-from neuroling.features.transformer.hidden_states import Reading, embed, warn_of_unknown
+from neuroling.features.transformer.hidden_states import Reading, embed
+from neuroling.features.transformer.tokenizer_fit import warn_of_other_language
 from neuroling.features.words.alignment import Missing, Passage, Shared, tokenise
 from neuroling.features.words.context import Context, Overlapping, Rolling, Whole
 from neuroling.features.words.text_checks import tidy, warn_of_repeats
@@ -393,7 +394,7 @@ def plan_texts(encoder: Encoder, stimuli: Stimuli, long: str, *, stacklevel: int
     keep = encoder.max_tokens - len(behind)
     for row in over:
         found[row] = found[row][:keep] + behind
-    warn_of_unknown(encoder, found, stacklevel=stacklevel)
+    warn_of_other_language(encoder, found, texts, stacklevel=stacklevel)
     readings = [
         Reading(np.asarray(ids, dtype=np.int64), np.arange(len(ids)), np.full(len(ids), row))
         for row, ids in enumerate(found)
@@ -445,7 +446,8 @@ def plan_words(
     Plan
     """
     passages = tokenise(encoder, words, missing=missing, shared=shared, stacklevel=stacklevel + 1)
-    warn_of_unknown(encoder, [passage.ids for passage in passages], stacklevel=stacklevel)
+    read = [passage.text.text for passage in passages]
+    warn_of_other_language(encoder, [passage.ids for passage in passages], read, stacklevel=stacklevel)
     before, behind = encoder.affixes
     room = encoder.max_tokens - len(before) - len(behind)
     left = np.full(len(words), -1, dtype=np.intp)

@@ -71,7 +71,8 @@ def embed_sentences(
     Warns
     -----
     UserWarning
-        If texts were cut, or more than 5 % of the tokens are unknown to the encoder (another language, usually).
+        If texts were cut, more than 5 % of the tokens are unknown to the encoder, or more than 60 % of the longer words
+        fall into pieces of three letters or fewer (another language, usually).
 
     References
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +27,6 @@ Keep = Callable[[torch.Tensor], torch.Tensor]
 
 Use = Callable[[int, torch.Tensor], None]
 """What is done with the number of a layer and its states, shape (token, unit)."""
-
-UNKNOWN_SHARE = 0.05
-"""Share of unknown tokens above which a text is probably not in the encoder's language; a rule of thumb."""
 
 CPU_BYTES = 24 * 2**20
 """Bytes of a pack behind a layer's expansion to four times its width, in float32: 2,048 tokens for BERT-base, 2.6 %
@@ -549,31 +545,3 @@ def _mean(token: NDArray[np.intp], segment: NDArray[np.intp], begins: NDArray[np
         return sums
 
     return mean
-
-
-def warn_of_unknown(
-    encoder: Encoder, sequences: Sequence[Sequence[int] | NDArray[np.int64]], *, stacklevel: int
-) -> None:
-    """Warn if more than 5 % of the tokens are unknown to an encoder, which usually means another language.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        Its tokenizer says which id stands for an unknown token.
-    sequences : sequence of sequence of int
-        Token ids.
-    stacklevel : int
-        How many calls up the warning belongs to, as in :func:`warnings.warn`, counted from the caller.
-    """
-    unknown = encoder.tokenizer.unk_token_id
-    if unknown is None or not len(sequences):
-        return
-    special = np.array([token for token in encoder.tokenizer.all_special_ids if token != unknown], dtype=np.int64)
-    tokens = np.concatenate([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
-    tokens = tokens[~np.isin(tokens, special)]
-    share = float((tokens == unknown).mean()) if len(tokens) else 0.0
-    if share > UNKNOWN_SHARE:
-        warnings.warn(
-            f"stimuli: {share:.0%} of the tokens are unknown to {encoder.name}; is it made for this language?",
-            stacklevel=stacklevel + 1,
-        )

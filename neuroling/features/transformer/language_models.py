@@ -16,9 +16,10 @@ from neuroling.core.stimuli import Stimuli
 from neuroling.features.transformer.devices import require_evaluation
 from neuroling.features.transformer.encoder import Encoder, Precision, load_parts, ordinary_ids
 from neuroling.features.transformer.forward import no_cache, pack_inputs, reads_ahead
-from neuroling.features.transformer.hidden_states import plan_packs, serving, warn_of_unknown
+from neuroling.features.transformer.hidden_states import plan_packs, serving
 from neuroling.features.transformer.out_of_memory import in_halves
 from neuroling.features.transformer.packed_attention import Layout, packed
+from neuroling.features.transformer.tokenizer_fit import warn_of_other_language
 from neuroling.features.words.alignment import Passage, RunningText, tokenise
 from neuroling.features.words.context import Context, Stretch, Whole
 from neuroling.features.words.text_checks import is_mark
@@ -352,7 +353,8 @@ def _read(
 ) -> tuple[list[Passage], list[tuple[Passage, Stretch]]]:
     require_evaluation(encoder)
     passages = tokenise(encoder, words, stacklevel=5)
-    warn_of_unknown(encoder, [passage.ids for passage in passages], stacklevel=5)
+    texts = [passage.text.text for passage in passages]
+    warn_of_other_language(encoder, [passage.ids for passage in passages], texts, stacklevel=5)
     room = encoder.max_tokens - n_special
     return passages, [(passage, stretch) for passage in passages for stretch in context.plan(passage, room)]
 
