@@ -306,12 +306,29 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
         raise ValueError(
             f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
             f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
-            f"{list(only_recording[:5])}). {_near(only_features, only_recording)}Select the common ones by "
+            f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}Select the common ones by "
             "label on both sides with .sel(sample=…)."
         )
 
 
-def _near(ours: Iterable[object], theirs: Iterable[object]) -> str:
+def near_hint(ours: Iterable[object], theirs: Iterable[object]) -> str:
+    """Say in a sentence which labels of two tables are alike, for messages about labels that differ.
+
+    Parameters
+    ----------
+    ours, theirs : iterable
+        Labels that stand in one table alone.
+
+    Returns
+    -------
+    str
+        Ends in a blank; empty where none are alike.
+
+    Examples
+    --------
+    >>> near_hint(["Cat"], ["cat "])
+    "1 differ only in case, blanks, accents' form or type, first [('Cat', 'cat ')]. "
+    """
     near = near_pairs(ours, theirs)
     return f"{len(near)} differ only in case, blanks, accents' form or type, first {near[:5]}. " if near else ""
 

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from neuroling.core.align import Aligned, align
+from neuroling.core.align import Aligned, align, near_hint
+from neuroling.core.pair_names import name_pairs
 from neuroling.probing.trees import spanning_tree, tree_depths, tree_distances
 
 Floats = NDArray[np.floating[Any]]
@@ -136,7 +137,9 @@ def _in_order_of(vectors: xr.DataArray, heads: xr.DataArray) -> Floats:
     if set(ours) != set(theirs) or len(ours) != len(theirs):
         raise ValueError(
             f"sample labels differ: {len(set(ours) - set(theirs))} stand in the vectors alone, "
-            f"{len(set(theirs) - set(ours))} in the heads alone. Select whole sentences on both sides."
+            f"{len(set(theirs) - set(ours))} in the heads alone. "
+            f"{near_hint(sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours)))}Select whole sentences on "
+            "both sides."
         )
     return np.asarray(vectors.transpose("sample", "feature").sel(sample=theirs).values)
 
@@ -156,7 +159,7 @@ def _pair_coords(
     label = np.asarray(heads.sample).astype(str)
     a, b = label[first], label[second]
     coords: dict[str, tuple[str, NDArray[Any]]] = {
-        "sample": ("sample", np.char.add(np.char.add(a, " | "), b)),
+        "sample": ("sample", name_pairs(a, b)),
         "first": ("sample", a),
         "second": ("sample", b),
         "group": ("sample", np.asarray(heads.coords["group"])[first]),

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
+from neuroling.core.pair_names import name_pairs
 from neuroling.numerics.rdm import noise_normalisation as whitening
 from neuroling.numerics.rdm.distances import pairs_of, sliding_correlation, times_first
 from neuroling.rsa import distances
@@ -38,7 +39,7 @@ class PairLabels:
     Attributes
     ----------
     sample : ndarray of str, shape (pair,)
-        ``"a | b"`` with ``a`` before ``b`` in the alphabet.
+        ``"a | b"`` with ``a`` before ``b`` in the alphabet; see :func:`~neuroling.core.pair_names.name_pairs`.
     first, second : ndarray of str, shape (pair,)
         The two items.
     """
@@ -64,7 +65,7 @@ class PairLabels:
         names = cls.check(items)
         a, b = (names[places] for places in pairs_of(len(names)))
         first, second = np.where(a < b, a, b), np.where(a < b, b, a)
-        return cls(np.char.add(np.char.add(first, " | "), second), first, second)
+        return cls(name_pairs(first, second), first, second)
 
     @staticmethod
     def check(items: NDArray[np.generic]) -> NDArray[np.str_]:
@@ -100,7 +101,7 @@ def label_pairs(dissimilarities: xr.DataArray) -> xr.DataArray:
         raise ValueError(f"dissimilarities: no coordinates {absent}; say which two items each pair is of.")
     a, b = (np.array([str(n) for n in dissimilarities.coords[side].to_numpy()]) for side in ("first", "second"))
     first, second = np.where(a < b, a, b), np.where(a < b, b, a)
-    names = np.char.add(np.char.add(first, " | "), second)
+    names = name_pairs(first, second)
     if len(np.unique(names)) < len(names):
         raise ValueError("dissimilarities: some pair occurs twice; average the two orders of its items first.")
     return dissimilarities.assign_coords(sample=names, first=("sample", first), second=("sample", second))

@@ -10,6 +10,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.align import near_hint
+from neuroling.core.pair_names import items_of_pairs
 from neuroling.numerics.rdm.distances import pairs_of
 from neuroling.numerics.strings import edit_distances
 from neuroling.rsa.dissimilarity import PairLabels, rdms
@@ -200,10 +202,16 @@ def in_order_of(models: xr.DataArray, pairs: xr.DataArray | NDArray[np.str_], na
     if len(missing) or len(surplus):
         raise ValueError(
             f"{name}: labels of pairs differ: {len(missing)} of {len(wanted)} pairs of the data are missing (first "
-            f"{missing[:3].tolist()}), {len(surplus)} are of other items (first {surplus[:3].tolist()}). Select the "
-            "same items on both sides by label."
+            f"{missing[:3].tolist()}), {len(surplus)} are of other items (first {surplus[:3].tolist()}). "
+            f"{_near_items(wanted, index)}Select the same items on both sides by label."
         )
     return models.isel(sample=index.get_indexer(wanted))
+
+
+def _near_items(wanted: pd.Index, given: pd.Index) -> str:
+    """Say which items of two lists of pairs differ in spelling alone, as :func:`~neuroling.core.align.align` does."""
+    ours, theirs = items_of_pairs(given), items_of_pairs(wanted)
+    return near_hint(sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours)))
 
 
 def collinearity(models: xr.DataArray) -> pd.DataFrame:
