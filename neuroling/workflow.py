@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,12 @@ PROFILES = ("local", "slurm-cpu", "slurm-gpu")
 
 SNAKEMAKE_MB = 200
 """Memory that the Snakemake inside a Slurm job needs beside the unit (measured: 155 MB)."""
+
+LABEL = re.compile(r"[\w][\w.-]*")
+"""What a label may be, since it becomes a part of file names: letters, digits, '-', '_' and '.'."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f{}]")
+"""What no value of a configuration may hold: control characters, and braces, which Snakemake would fill in."""
 
 MARGIN = 1.3
 """By how much a request exceeds an estimate, which is off by a quarter at most."""
@@ -145,7 +153,9 @@ def profile(name: str) -> Path:
     return path() / "profiles" / name
 
 
-def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str] = ()) -> Study:
+def read_study(
+    table: str | Path, *, labels: Sequence[str], files: Sequence[str] = (), values: Sequence[str] = ()
+) -> Study:
     """Read the table of a study: a row a unit.
 
     Parameters
@@ -156,6 +166,8 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
         Columns that together name a unit, such as subject, model and layer.
     files : sequence of str
         Columns that name files, which must be there.
+    values : sequence of str
+        Columns, where the table has them, whose cells become arguments of a command: none may begin with ``-``.
 
     Returns
     -------
@@ -181,6 +193,7 @@ def read_study(table: str | Path, *, labels: Sequence[str], files: Sequence[str]
     if not rows:
         raise ValueError(f"{place}: has no rows; expected one a unit.")
     _check_cells(place, rows, labels, files)
+    _check_arguments(place, rows, [*files, *(name for name in values if name in columns)])
     return Study(rows, labels)
 
 
@@ -210,11 +223,11 @@ def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequenc
         if empty:
             raise ValueError(f"{place}: row {number} has nothing under {', '.join(empty)}.")
         unit = tuple(row[name] for name in labels)
-        odd = [label for label in unit if not label.replace("-", "").replace("_", "").replace(".", "").isalnum()]
-        if odd or ".." in unit:
+        odd = [label for label in unit if not LABEL.fullmatch(label) or ".." in label]
+        if odd:
             raise ValueError(
-                f"{place}: row {number} has the label {(odd or ['..'])[0]!r}; labels become names of files: expected "
-                "letters, digits, '-', '_' and '.'."
+                f"{place}: row {number} has the label {odd[0]!r}; labels become names of files: expected letters, "
+                "digits, '-', '_' and '.', a letter or digit first."
             )
         if unit in first_at:
             raise ValueError(f"{place}: rows {first_at[unit]} and {number} are the same unit, {', '.join(unit)}.")
@@ -222,6 +235,106 @@ def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequenc
         missing = [row[name] for name in files if not Path(row[name]).exists()]
         if missing:
             raise FileNotFoundError(f"{place}: row {number} names {missing[0]}, which is not there.")
+
+
+def _check_arguments(place: Path, rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> None:
+    """Refuse cells that a command would take for an option, or Snakemake for a wildcard."""
+    for number, row in enumerate(rows, start=2):
+        for name in names:
+            if row[name].startswith("-") or CONTROL.search(row[name]):
+                raise ValueError(
+                    f"{place}: row {number} has {row[name]!r} under {name}; expected a value that does not begin with "
+                    "'-' and holds no control characters or braces."
+                )
+
+
+def read_out(config: Mapping[str, object], default: str) -> str:
+    """Read the folder of the results from the configuration of a workflow.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake gives it.
+    default : str
+        What counts where the key ``out`` is absent.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is no name of a folder, begins with ``-``, or holds control characters or braces.
+
+    Examples
+    --------
+    >>> read_out({}, "results")
+    'results'
+    """
+    folder = config.get("out", default)
+    if not isinstance(folder, str) or not folder.strip() or folder.startswith("-") or CONTROL.search(folder):
+        raise ValueError(
+            f"out: the configuration has {folder!r}; expected the name of a folder that does not begin with '-' and "
+            "holds no control characters or braces."
+        )
+    return folder
+
+
+def split_options(name: str, options: object) -> list[str]:
+    """Split options that were given as one text, as a shell would, without running any of it.
+
+    Parameters
+    ----------
+    name : str
+        Key of the configuration, for the message.
+    options : object
+        The text; empty for none.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no text, or a quotation mark is not closed.
+
+    Examples
+    --------
+    >>> split_options("options", "--layer 6; rm x")
+    ['--layer', '6;', 'rm', 'x']
+    """
+    if not isinstance(options, str):
+        raise TypeError(f"{name}: the configuration has {options!r}; expected options as one text.")
+    try:
+        return shlex.split(options)
+    except ValueError as error:
+        raise ValueError(f"{name}: the configuration has {options!r} ({error}); close the quotation mark.") from error
+
+
+def shell_options(config: Mapping[str, object], *more: str) -> str:
+    """Read the key ``options`` of a configuration, and quote every word of it for a shell.
+
+    Parameters
+    ----------
+    config : mapping
+        As Snakemake gives it.
+    more : str
+        Further arguments, which are quoted too.
+
+    Returns
+    -------
+    str
+        What may stand in a command as it is: arguments alone, nothing that a shell would run.
+
+    Examples
+    --------
+    >>> shell_options({"options": "--alphas 1,10; rm x"})
+    "--alphas '1,10;' rm x"
+    """
+    words = [*split_options("options", config.get("options", "")), *map(str, more)]
+    return " ".join(map(shlex.quote, words))
 
 
 def read_list(config: Mapping[str, object], name: str, default: Sequence[object] = ()) -> list[str]:
@@ -255,6 +368,12 @@ def read_list(config: Mapping[str, object], name: str, default: Sequence[object]
     if not labels or len(set(labels)) < len(labels):
         given = "nothing" if name not in config else repr(found)
         raise ValueError(f"{name}: the configuration has {given}; expected a list of at least one, each once.")
+    odd = [label for label in labels if not LABEL.fullmatch(label.removeprefix("-")) or ".." in label]
+    if odd:
+        raise ValueError(
+            f"{name}: the configuration has {odd[0]!r}; entries become names of files: expected letters, digits, '-', "
+            "'_' and '.'."
+        )
     return labels
 
 

@@ -151,14 +151,13 @@ def read_features(path: Path, layer: str | None) -> xr.DataArray:
     -------
     xarray.DataArray, dims (sample, feature)
     """
-    import xarray as xr
-
     from neuroling.data.errors import reading
+    from neuroling.features.storage.seal import open_sealed
 
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected features, as `neuroling extract` writes them.")
-    with reading(path, "features, as `neuroling extract` writes them"):
-        found = xr.load_dataarray(path, engine="h5netcdf")
+    with reading(path, "features, as `neuroling extract` writes them"), open_sealed(path) as opened:
+        found = opened.load()
     if "layer" not in found.dims:
         return found
     labels = [str(label) for label in found.layer.to_numpy()]

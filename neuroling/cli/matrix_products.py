@@ -174,7 +174,7 @@ def rates_in_child(core_type: str | None) -> dict[str, float] | None:
     chosen = {} if core_type is None else {VARIABLE: core_type}
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "neuroling.cli.matrix_products"],
+            [sys.executable, "-P", "-m", "neuroling.cli.matrix_products"],
             env={**os.environ, **chosen},
             capture_output=True,
             text=True,

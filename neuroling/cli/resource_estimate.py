@@ -71,7 +71,7 @@ def measure(arguments: Sequence[str]) -> Needs:
         If the run fails; with its last line.
     """
     before = time.perf_counter()
-    command = [sys.executable, "-m", "neuroling.cli", "--quiet", *arguments]
+    command = [sys.executable, "-P", "-m", "neuroling.cli", "--quiet", *arguments]
     done = subprocess.run(  # noqa: S603 - our own command with our own arguments
         [sys.executable, "-I", "-S", "-c", WATCH, *command],
         capture_output=True,

@@ -38,13 +38,13 @@ def open_array(path: Path, what: str) -> xr.DataArray:
     ValueError
         If it is no NetCDF file with one array.
     """
-    import xarray as xr
+    from neuroling.features.storage.seal import open_sealed
 
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected {what}.")
     try:
-        return xr.open_dataarray(path, engine="h5netcdf")
-    except (OSError, ValueError) as error:
+        return open_sealed(path)
+    except ValueError as error:
         raise ValueError(f"{path}: does not read as one labelled array ({error}); expected {what}.") from error
 
 

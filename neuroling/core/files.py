@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file under another name, flush it to the disk, and only then give it its own name.
 
     A writer that is killed leaves ``.NAME.XXXXXXXX.partial`` behind and whatever stood under the name untouched. Of two
@@ -19,6 +19,8 @@ def write_whole(path: Path, content: bytes) -> None:
         Where the file shall stand; its folder exists.
     content : bytes
         All of it.
+    private : bool
+        Whether nobody else may read or write it (mode 0600), whatever the umask.
 
     Raises
     ------
@@ -27,7 +29,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with temporary.open("xb") as file:
+        mode = 0o600 if private else 0o666  # less what the umask takes
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

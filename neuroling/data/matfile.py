@@ -67,7 +67,7 @@ def _belongs(key: str, variable: str) -> bool:
 
 
 def _run_child(path: Path, variables: Sequence[str], target: Path) -> None:
-    command = [sys.executable, "-m", "neuroling.data.matfile", str(path), str(target), *variables]
+    command = [sys.executable, "-P", "-m", "neuroling.data.matfile", str(path), str(target), *variables]
     wanted = "a whole MATLAB file, version 7 or older; fetch it again"
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False)  # noqa: S603

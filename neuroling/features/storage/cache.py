@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import time
 import warnings
 import zipfile
@@ -22,6 +23,9 @@ from neuroling.core.files import write_whole
 
 DIGITS = 64
 """Hexadecimal digits of a SHA-256."""
+
+SHARED = "NEUROLING_SHARED_CACHE"
+"""Environment variable that names a cache which others may write to, and which is trusted nevertheless."""
 
 FORMAT = "neuroling-features-2"
 """Name of the file layout; a change of layout or of any step that makes features changes it."""
@@ -76,13 +80,17 @@ def remember(
     Warns
     -----
     UserWarning
-        If an entry is damaged, which is then made anew, or could not be written; the values are right in both cases.
+        If an entry is damaged or may have been planted by another user, which is then made anew, or could not be
+        written; the values are right in all cases.
     """
     if folder is None:
         return compute()
     key = content_key(parts)
     path = Path(folder) / f"{key}.npz"
-    if path.exists():
+    doubt = distrust(path) if path.exists() else ""
+    if doubt:
+        warnings.warn(f"cache: {path.name} is not used, since {doubt}; computed again.", stacklevel=3)
+    elif path.exists():
         try:
             values = read_entry(path, key)
             _touch(path)
@@ -95,6 +103,42 @@ def remember(
     except OSError as error:
         warnings.warn(f"cache: {path.name} could not be written ({error}); the values are not affected.", stacklevel=3)
     return values
+
+
+def distrust(path: Path) -> str:
+    """Say why an entry may have been planted by another user.
+
+    Checksum and key say that an entry is whole, not who wrote it: anybody can compute them. So it is used only where
+    nobody but this user and the administrator can have written it: file and folder belong to one of them, and neither
+    may be written by others. A cache that a group shares on purpose is declared by the environment variable
+    ``NEUROLING_SHARED_CACHE`` set to its path.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An entry, or where it would stand.
+
+    Returns
+    -------
+    str
+        Empty where it can be trusted, and where the system has no such owners (Windows).
+    """
+    if not hasattr(os, "getuid") or _is_shared(path.parent):
+        return ""
+    for place, what in ((path.parent, f"the folder {path.parent}"), (path, "it")):
+        if not place.exists():
+            continue
+        state = place.stat()
+        if state.st_uid not in (os.getuid(), 0):
+            return f"{what} belongs to another user (set {SHARED} to the folder's path if you trust it)"
+        if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return f"{what} may be written by others (run chmod go-w, or set {SHARED} to the folder's path)"
+    return ""
+
+
+def _is_shared(folder: Path) -> bool:
+    declared = os.environ.get(SHARED)
+    return bool(declared) and Path(str(declared)).expanduser().resolve() == folder.resolve()
 
 
 def read_entry(path: Path, key: str) -> NDArray[np.float32]:
@@ -146,7 +190,7 @@ def write_entry(path: Path, key: str, values: NDArray[np.float32], summary: str 
     np.savez(archive, values=values, key=np.array(key), summary=np.array(summary))
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700)
-    write_whole(path, archive.getvalue() + _checksum(archive.getvalue()))
+    write_whole(path, archive.getvalue() + _checksum(archive.getvalue()), private=not _is_shared(path.parent))
 
 
 @dataclass(frozen=True)

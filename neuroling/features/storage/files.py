@@ -18,6 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.features.storage.cache import content_key
+from neuroling.features.storage.seal import FeaturesFileError, open_sealed, sealed
 from neuroling.features.transformer.hidden_states import Reading
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def write_layers(
         If the folder cannot be written to, or there is not room enough.
     """
     _check_types(template)
-    template = template.assign_attrs(content_key=content_key(description))
+    template = sealed(template.assign_attrs(content_key=content_key(description)))
     row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
     try:
         if path.exists():
@@ -115,14 +116,11 @@ def _check_features(path: Path, template: xr.DataArray) -> None:
             f"out: {path} is a folder; expected the name of a NetCDF file, such as {path / 'features.nc'}."
         )
     try:
-        with xr.open_dataarray(path, engine="h5netcdf") as there:
+        with open_sealed(path) as there:
             known = there.attrs.get("content_key")
-    except BlockingIOError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except FeaturesFileError as error:
         raise ValueError(
-            f"out: {path} does not read as features ({error}); expected a NetCDF file that was written here, or none. "
-            "Choose another name or remove it."
+            f"out: {error}; expected a NetCDF file that was written here, or none. Choose another name or remove it."
         ) from error
     if known != template.attrs["content_key"]:
         raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
@@ -201,8 +199,13 @@ def open_layers(path: Path) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray, dims (sample, layer, feature)
+
+    Raises
+    ------
+    FeaturesFileError
+        If the file is damaged, labels included.
     """
-    return xr.open_dataarray(path, engine="h5netcdf").transpose("sample", "layer", "feature")
+    return open_sealed(path).transpose("sample", "layer", "feature")
 
 
 def _blocks(readings: list[Reading], most_rows: int) -> Iterator[list[Reading]]:

@@ -11,8 +11,9 @@ import xarray as xr
 
 from neuroling.features.storage.cache import content_key
 from neuroling.features.storage.files import BLOCK_BYTES, add_values, open_layers, write_labels
+from neuroling.features.storage.seal import SEAL, sealed
 
-OF_A_SHARD = frozenset({"stimuli", "content_key", "n_truncated", "device"})
+OF_A_SHARD = frozenset({"stimuli", "content_key", "n_truncated", "device", SEAL})
 """Attributes in which the parts of one table of stimuli may differ."""
 
 
@@ -114,9 +115,10 @@ def _template(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     keys = [str(part.attrs.get("content_key")) for part in parts]
     attrs = {key: value for key, value in first.attrs.items() if key not in OF_A_SHARD}
     stimuli = content_key({"shards": [str(part.attrs.get("stimuli")) for part in parts]})
-    return xr.DataArray(
+    whole = xr.DataArray(
         np.broadcast_to(np.float32(0), shape),
         dims=("sample", "layer", "feature"),
         coords={**along, **others},
         attrs={**attrs, "stimuli": stimuli, "content_key": content_key({"shards": keys})},
     )
+    return sealed(whole)

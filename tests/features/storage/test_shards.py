@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuroling.features.storage.seal import sealed
 from neuroling.features.storage.shards import join_shards
 
 
@@ -16,7 +17,7 @@ def shard(path, samples, *, start: int = 0, layers=(0, 1), **attrs):
         name="features",
         attrs={"encoder": "toy", "stimuli": str(samples), "content_key": str(path), **attrs},
     )
-    array.transpose("layer", "sample", "feature").to_netcdf(path, engine="h5netcdf")
+    sealed(array).transpose("layer", "sample", "feature").to_netcdf(path, engine="h5netcdf")
     return path
 
 
