@@ -61,6 +61,7 @@ _HOME = {
     "KernelRidgeCV": "encoding.kernel_ridge",
     "LeaveOneOutRidgeCV": "encoding.leave_one_out",
     "BandedRidgeCV": "encoding.banded",
+    "bands_of": "core.feature_bands",
     "DirichletSearch": "encoding.band_search",
     "GradientSearch": "encoding.band_search",
     "RandomFeatureRidgeCV": "encoding.random_features",
@@ -126,6 +127,7 @@ __all__ = [
     "Stimuli",
     "__version__",
     "align",
+    "bands_of",
     "combine",
     "confound_rdms",
     "convolve",
@@ -165,6 +167,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from neuroling.core.align import Aligned, align
+    from neuroling.core.feature_bands import bands_of
     from neuroling.core.protocols import Split
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import NullDistribution, Result, ResultFileError

@@ -43,6 +43,15 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class ChecksFeatures(Protocol):
+    """A predictor that was set up for certain features and can tell whether these are they."""
+
+    def check_features(self, features: xr.DataArray) -> None:
+        """Refuse features (sample, feature) with other labels than it was set up for, by ValueError."""
+        ...
+
+
+@runtime_checkable
 class HoldsOut(Protocol):
     """A predictor that knows its held-out predictions in closed form.
 

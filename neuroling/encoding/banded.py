@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from neuroling.core.bands import Bands as FeatureSpaces
 from neuroling.core.bands import band_columns
+from neuroling.core.feature_bands import check_bands
 from neuroling.encoding.band_search import BandSearch, DirichletSearch
 from neuroling.encoding.gate import features_to_predict, in_own_units
 from neuroling.encoding.ridge import Linear
@@ -34,8 +36,9 @@ class BandedRidgeCV(CrossValidated, Linear):
     Parameters
     ----------
     bands : mapping of str to slice or columns, sequence of (name, columns), sequence of labels, or None
-        The feature spaces: which columns of ``X`` each of them has, as a slice or as column numbers; or one label per
-        column. Every column belongs to exactly one. None takes all columns as one space.
+        The feature spaces: :func:`neuroling.bands_of` reads them off the labels of the features, delayed or not. For
+        bare arrays: which columns of ``X`` each of them has, as a slice or as column numbers; or one label per column.
+        Every column belongs to exactly one. None takes all columns as one space.
     alphas : sequence of float
         Penalties to try, each above 0.
     search : BandSearch, optional
@@ -106,6 +109,16 @@ class BandedRidgeCV(CrossValidated, Linear):
         self.targets_on_device = targets_on_device
         self.unusable_targets = unusable_targets
         self.device = device
+
+    def check_features(self, features: xr.DataArray) -> None:
+        """Refuse features whose labels do not agree with the bands; ``evaluate`` asks before it fits.
+
+        Parameters
+        ----------
+        features : xarray.DataArray, dims (sample, feature)
+            What the model is to be fitted to.
+        """
+        check_bands(self.bands, features)
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Choose weights of the spaces and penalties, and fit.

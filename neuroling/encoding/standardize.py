@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from neuroling.core.notices import without
+from neuroling.core.protocols import ChecksFeatures
 from neuroling.encoding.gate import features_to_predict, in_own_units, usable_targets
 from neuroling.encoding.validation import ManyTargets
 
@@ -59,6 +60,17 @@ class Standardized(ManyTargets):
     def independent_targets(self) -> bool:
         """Whether the prediction of a target is the same whatever other targets are fitted beside it."""
         return bool(getattr(self.model, "independent_targets", False))
+
+    def check_features(self, features: xr.DataArray) -> None:
+        """Let the model refuse features that it was not set up for; columns stay where they are.
+
+        Parameters
+        ----------
+        features : xarray.DataArray, dims (sample, feature)
+            What it is to be fitted to.
+        """
+        if isinstance(self.model, ChecksFeatures):
+            self.model.check_features(features)
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Learn means and deviations from these rows, then fit the model.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import GroupKFold
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from neuroling.core.arrays import refuse_not_finite
 from neuroling.core.bands import band_columns
+from neuroling.core.feature_bands import check_bands
 from neuroling.core.notices import warn
 from neuroling.encoding.event_timing import rows_of_runs
 from neuroling.encoding.gate import (
@@ -175,6 +177,16 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         self.n_mixtures = n_mixtures
         self.rng = rng
         self.device = device
+
+    def check_features(self, features: xr.DataArray) -> None:
+        """Refuse features whose labels do not agree with the bands; ``evaluate`` asks before it fits.
+
+        Parameters
+        ----------
+        features : xarray.DataArray, dims (sample, feature)
+            What the model is to be fitted to.
+        """
+        check_bands(self.bands, features)
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Choose penalties (and mixtures) by held-out r, then fit all rows.

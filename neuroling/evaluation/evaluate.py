@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuroling.core.align import Aligned
-from neuroling.core.protocols import Ceiling, Inference, Predictor, Splitter, TargetSelector
+from neuroling.core.protocols import Ceiling, ChecksFeatures, Inference, Predictor, Splitter, TargetSelector
 from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
 from neuroling.evaluation.leaks import find_leaks, warn_of
@@ -83,6 +83,8 @@ def evaluate(
         raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
     if not isinstance(metric, Metric):
         raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
+    if isinstance(model, ChecksFeatures) and not isinstance(model, type):
+        model.check_features(data.x)
     seed, (for_ceiling, for_null) = describe_seed(rng), _generator(rng).spawn(2)
     keep_choices = bool(getattr(inference, "keep_choices", False))
     if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):

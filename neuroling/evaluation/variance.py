@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.align import Aligned, align
-from neuroling.core.bands import band_columns
+from neuroling.core.bands import Bands, band_columns
+from neuroling.core.feature_bands import check_bands
 from neuroling.core.protocols import Array, Predictor, Rows, Splitter
 from neuroling.core.result import Result
 from neuroling.evaluation.evaluate import evaluate
@@ -183,6 +184,8 @@ def partition_variance(
 def join_spaces(spaces: Mapping[str, xr.DataArray]) -> xr.DataArray:
     """Set feature spaces side by side as they are, each with its name before its features.
 
+    The feature coordinate ``space`` names the space of each column, for :func:`neuroling.bands_of`.
+
     Parameters
     ----------
     spaces : mapping of str to xarray.DataArray, dims (sample, feature)
@@ -210,7 +213,8 @@ def join_spaces(spaces: Mapping[str, xr.DataArray]) -> xr.DataArray:
             )
         labels = space.coords["feature"].to_numpy() if "feature" in space.coords else range(space.sizes["feature"])
         own = space.transpose("sample", "feature").sel(sample=first.indexes["sample"])
-        parts.append(own.assign_coords(feature=[f"{name}/{label}" for label in labels]))
+        named = {"feature": [f"{name}/{label}" for label in labels], "space": ("feature", [name] * len(labels))}
+        parts.append(own.assign_coords(named))
     joined = xr.concat(parts, "feature", join="exact", coords="minimal", compat="override", combine_attrs="drop")
     longest = max(int(space.attrs.get("longest_delay", 0)) for space in spaces.values())
     synthetic = any(bool(space.attrs.get("synthetic", False)) for space in spaces.values())
@@ -240,7 +244,7 @@ def columns_of(spaces: Mapping[str, xr.DataArray]) -> dict[str, slice]:
 def product_measure(
     model: Predictor,
     data: Aligned,
-    bands: Mapping[str, slice | Sequence[int]],
+    bands: Bands,
     *,
     splits: Splitter,
     of: Of = "explained",
@@ -265,7 +269,7 @@ def product_measure(
     data : Aligned
         Features of all spaces side by side, and the recording.
     bands : mapping of str to slice or columns
-        The columns of each space.
+        The columns of each space; :func:`neuroling.bands_of` reads them off the labels of the features.
     splits : splitter
         Which samples are held out.
     of : {"explained", "r2", "r"}
@@ -284,6 +288,7 @@ def product_measure(
     """
     if of not in ("explained", "r2", "r"):
         raise ValueError(f"of: got {of!r}; expected 'explained', 'r2' or 'r'.")
+    check_bands(bands, data.x)
     columns = band_columns(bands, data.x.sizes["feature"])
     shape = data.y_mean.shape[1:]
     rows = [

@@ -143,7 +143,8 @@ def concatenate(spaces: Mapping[str, xr.DataArray], *, train: ArrayLike) -> xr.D
     Returns
     -------
     xarray.DataArray, dims (sample, feature)
-        Rows in the order of the first space; feature names ``"space/feature"``. The variance of each space, summed over
+        Rows in the order of the first space; feature names ``"space/feature"``, and the name of its space beside each,
+        as the coordinate ``space``. The variance of each space, summed over
         its features, is 1 over the training samples. ``attrs`` of each space travel as ``"space.name"``.
 
     Raises
@@ -166,7 +167,9 @@ def concatenate(spaces: Mapping[str, xr.DataArray], *, train: ArrayLike) -> xr.D
     scaled = [_unit_variance(name, space.sel(sample=labels), rows) for name, space in spaces.items()]
     joined = xr.concat(scaled, dim="feature", coords="minimal", compat="equals", join="exact", combine_attrs="drop")
     attrs = {f"{name}.{key}": value for name, space in spaces.items() for key, value in space.attrs.items()}
-    return joined.assign_attrs({"step": "concatenate", "spaces": ", ".join(spaces), **attrs})
+    longest = max(int(space.attrs.get("longest_delay", 0)) for space in spaces.values())
+    reach = {"longest_delay": longest} if longest else {}  # what evaluate holds gaps against
+    return joined.assign_attrs({"step": "concatenate", "spaces": ", ".join(spaces), **reach, **attrs})
 
 
 def _train_labels(train: ArrayLike, labels: Sequence[object]) -> list[object]:
@@ -226,4 +229,4 @@ def _unit_variance(name: str, space: xr.DataArray, train: Sequence[object]) -> x
     names = [f"{name}/{feature}" for feature in space.feature.values]
     precision = space.dtype if space.dtype.kind == "f" else np.float64
     scaled = (space.values / np.sqrt(total)).astype(precision)
-    return space.copy(data=scaled).assign_coords(feature=names)
+    return space.copy(data=scaled).assign_coords(feature=names, space=("feature", [name] * len(names)))
