@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -13,7 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.align import Aligned, runs_of
+from neuroling.core.notices import warn
 from neuroling.core.protocols import Rows, Split, Splitter
+from neuroling.numerics.statistics.autocorrelation import autocorrelation_reach
+
+logger = logging.getLogger(__name__)
+
+MOST_TARGETS = 1000
+"""Targets whose autocorrelation is measured, evenly spaced, where there are more."""
 
 
 @dataclass(frozen=True)
@@ -83,32 +91,92 @@ class ContiguousFolds:
     n_splits : int
         Number of folds, at least two.
     gap : int
-        Volumes left out on either side of a test stretch: at least the longest delay plus the autocorrelation
-        length; see :meth:`of`.
+        Volumes left out on either side of a test stretch: at least the longest delay plus the reach of the
+        autocorrelation; :meth:`of` measures it.
+    gap_from : str
+        What the gap is made of, where :meth:`of` has chosen it.
     """
 
     n_splits: int = 5
     gap: int = 0
+    gap_from: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        said = f", gap_from={self.gap_from!r}" if self.gap_from else ""
+        return f"{type(self).__name__}(n_splits={self.n_splits}, gap={self.gap}{said})"
 
     @classmethod
-    def of(cls, data: Aligned, n_splits: int = 5, *, beyond: int = 0) -> ContiguousFolds:
-        """Take the gap from the longest delay of the features.
+    def of(cls, data: Aligned, n_splits: int = 5, *, beyond: int | None = None) -> ContiguousFolds:
+        """Take the gap from the reach of the features and of the autocorrelation of the recording.
+
+        The first is the longest delay that :func:`neuroling.delay`, :func:`neuroling.convolve` and
+        :func:`neuroling.to_volumes` leave in the ``attrs`` of the features. The second is measured
+        (:func:`neuroling.numerics.statistics.autocorrelation.autocorrelation_reach`, on at most 1,000 targets): the
+        number of volumes before the autocorrelation of the recording is first lost in noise, at the 90th percentile of
+        its targets. Their sum is capped where less than half of the volumes outside a test stretch would remain for
+        training, but never below the longest delay.
 
         Parameters
         ----------
         data : Aligned
-            With features from :func:`neuroling.delay`, whose ``attrs`` hold their longest delay; 0 without.
+            Features and recording; a coordinate ``group`` parts the runs.
         n_splits : int
             Number of folds.
-        beyond : int
-            Volumes on top: how far the noise is alike to itself.
+        beyond : int, optional
+            Volumes on top of the longest delay, instead of what is measured.
+
+        Returns
+        -------
+        ContiguousFolds
+            ``gap_from`` says what the gap is made of, and stands in the record of a result.
+
+        Raises
+        ------
+        ValueError
+            If ``beyond`` is negative, or ``n_splits`` below two.
+
+        Warns
+        -----
+        UserWarning
+            If the gap is capped.
 
         Examples
         --------
-        >>> ContiguousFolds(4, gap=6).gap
-        6
+        >>> import xarray as xr
+        >>> from neuroling import align
+        >>> noise = np.random.default_rng(0).standard_normal((300, 4))
+        >>> volumes = {"sample": np.arange(300), "time_index": ("sample", np.arange(300))}
+        >>> features = xr.DataArray(noise, dims=("sample", "feature"), coords=volumes)
+        >>> data = align(features, features.rename(feature="voxel").rolling(sample=6, min_periods=1).mean())
+        >>> ContiguousFolds.of(data, 5)
+        ContiguousFolds(n_splits=5, gap=5, gap_from='delays 0, autocorrelation 5')
         """
-        return cls(n_splits, longest_delay(data) + beyond)
+        if n_splits < 2:
+            raise ValueError(f"n_splits: got {n_splits}; expected at least two folds.")
+        if beyond is not None and beyond < 0:
+            raise ValueError(f"beyond: got {beyond}; expected 0 or more volumes, or None to measure it.")
+        longest = longest_delay(data)
+        if beyond is not None:
+            return cls(n_splits, longest + beyond, f"delays {longest}, beyond {beyond}")
+        runs = [rows for _, rows in runs_of(data.y)]
+        shortest = min(len(rows) for rows in runs)
+        reach = _autocorrelation_reach(data, runs, shortest // 2)
+        told = f"delays {longest}, autocorrelation {reach}"
+        most = (shortest - shortest // n_splits) // 4  # a gap on either side takes half of what is left
+        gap = max(longest, min(longest + reach, most))
+        if gap < longest + reach:
+            told += f", capped from {longest + reach}"
+            at_least = " or more" if reach >= shortest // 2 else ""
+            warn(
+                "gap-capped",
+                "gap",
+                f"the features reach over {longest} volumes and the recording resembles itself over {reach}{at_least}, "
+                f"but the gap is {gap}, so that half of the volumes outside a test stretch of the shortest run "
+                f"({shortest} volumes) remain. Hold out whole runs, use longer ones, or take slow trends out first "
+                "(remove_trend).",
+            )
+        logger.info("gap of %d volumes: %s", gap, told)
+        return cls(n_splits, gap, told)
 
     def stretches(self, n_samples: int, groups: ArrayLike | None = None) -> NDArray[np.intp]:
         """Give every sample the number of the stretch, within its run, that is held out together, shape (sample,).
@@ -403,6 +471,13 @@ def longest_delay(data: Aligned) -> int:
         With features that say so in their ``attrs``; 0 without.
     """
     return int(data.x.attrs.get("longest_delay", 0))
+
+
+def _autocorrelation_reach(data: Aligned, runs: Sequence[Rows], n_lags: int) -> int:
+    """Measure over how many volumes the recording resembles itself."""
+    values = data.y_mean.to_numpy().reshape(data.n_samples, -1)
+    step = -(-values.shape[1] // MOST_TARGETS)
+    return autocorrelation_reach([values[rows, ::step] for rows in runs], n_lags)
 
 
 def _check_delays(splits: list[Split], data: Aligned) -> None:

@@ -7,11 +7,13 @@ from math import comb
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit, TimeSeriesSplit
 
-from neuroling import ByItem, ContiguousFolds, LeavePOut, NoSplit, ShufflesTime, evaluate, pearson
+from neuroling import ByItem, ContiguousFolds, LeavePOut, NoSplit, Ridge, ShufflesTime, align, evaluate, pearson
+from neuroling.encoding.controls import smoothed_identity
 from neuroling.evaluation.splits import checked_splits
 
 
@@ -120,3 +122,87 @@ class SklearnMean:
 
     def predict(self, X):
         return np.arange(len(X), dtype=float)
+
+
+# --- gaps that are measured -------------------------------------------------------------------------------------------
+
+
+def noise_with_memory(make_ar, coefficient, n=200, runs=2, n_targets=30):
+    values = np.concatenate([make_ar(n, n_targets, coefficient, np.random.default_rng(run)) for run in range(runs)])
+    coords = {
+        "sample": np.arange(len(values)),
+        "group": ("sample", np.repeat(np.arange(runs), n)),
+        "time_index": ("sample", np.tile(np.arange(n), runs)),
+    }
+    return xr.DataArray(values, dims=("sample", "voxel"), coords=coords)
+
+
+@pytest.mark.parametrize(("coefficient", "low", "high"), [(0.0, 0, 1), (0.5, 3, 9), (0.8, 9, 22)])
+def test_the_gap_is_the_reach_of_the_recording(make_ar, coefficient, low, high):
+    y = noise_with_memory(make_ar, coefficient)
+    folds = ContiguousFolds.of(align(smoothed_identity(y), y), 5)
+    assert low <= folds.gap <= high
+    assert folds.gap_from == f"delays 0, autocorrelation {folds.gap}"
+
+
+def test_a_smoothed_identity_scores_nothing_with_the_gap_that_is_measured(make_ar):
+    y = noise_with_memory(make_ar, 0.8)
+    data = align(smoothed_identity(y), y)
+    by_gap = [
+        float(
+            evaluate(
+                Ridge(1.0, device="cpu"), data, splits=folds, metric=pearson, allow_leakage="measured"
+            ).score.mean()
+        )
+        for folds in (ContiguousFolds(5), ContiguousFolds.of(data, 5))
+    ]
+    assert by_gap[0] > 0.1
+    assert abs(by_gap[1]) < 0.03
+
+
+def test_the_reach_of_the_features_is_added(make_ar):
+    y = noise_with_memory(make_ar, 0.5)
+    x = smoothed_identity(y)
+    without, delayed = (ContiguousFolds.of(align(x.assign_attrs(longest_delay=n), y), 4).gap for n in (0, 6))
+    assert delayed == without + 6
+
+
+def test_a_gap_that_would_leave_little_is_capped_and_told(make_ar):
+    y = noise_with_memory(make_ar, 0.8)
+    drifting = y + 20 * np.sin(np.pi * y.time_index / 200)
+    with pytest.warns(UserWarning, match=r"gap: .*resembles itself over \d+.* but the gap is 40, .*\[gap-capped\]"):
+        folds = ContiguousFolds.of(align(smoothed_identity(y), drifting), 5)
+    assert (folds.gap, "capped from" in folds.gap_from) == (40, True)
+    assert all(len(train) >= 200 - 40 for train, _ in folds.split(np.zeros(400), groups=y.group.to_numpy()))
+
+
+def test_a_cap_never_falls_below_the_longest_delay(make_ar):
+    y = noise_with_memory(make_ar, 0.8, n=30)
+    x = smoothed_identity(y).assign_attrs(longest_delay=9)
+    with pytest.warns(UserWarning, match="gap-capped"):
+        assert ContiguousFolds.of(align(x, y), 3).gap == 9
+
+
+def test_what_a_gap_is_made_of_stands_in_the_record(make_ar):
+    y = noise_with_memory(make_ar, 0.3)
+    data = align(smoothed_identity(y), y)
+    folds = ContiguousFolds.of(data, 4)
+    result = evaluate(Ridge(device="cpu"), data, splits=folds, metric=pearson, allow_leakage="of no account here")
+    assert f"autocorrelation {folds.gap}" in result.provenance.options["splits"]
+    assert repr(ContiguousFolds(4, gap=2)) == "ContiguousFolds(n_splits=4, gap=2)"
+    assert folds == ContiguousFolds(4, gap=folds.gap)
+
+
+def test_repeats_and_one_target_have_a_reach(make_ar):
+    y = noise_with_memory(make_ar, 0.8, n_targets=1)
+    repeated = xr.concat([y, y + 0.01], "repeat").transpose("sample", "repeat", "voxel")
+    assert ContiguousFolds.of(align(smoothed_identity(y), repeated), 4).gap > 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"beyond": -1}, "beyond: got -1"), ({"n_splits": 1}, "n_splits: got 1")]
+)
+def test_gaps_that_cannot_be_are_refused(make_ar, options, message):
+    y = noise_with_memory(make_ar, 0.0)
+    with pytest.raises(ValueError, match=message):
+        ContiguousFolds.of(align(smoothed_identity(y), y), **options)
