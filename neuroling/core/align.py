@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,9 @@ TIMES = ("onset", "offset", "frame_time")
 
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 """Whole numbers that were written as decimals, such as ``1.0``."""
+
+MOST_RUNS = 12
+"""Runs whose rows a message counts."""
 
 ROUNDING = 1e-12
 """Relative difference of two numbers that are one number computed in two ways."""
@@ -306,9 +310,19 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
         raise ValueError(
             f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
             f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
-            f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}Select the common ones by "
-            "label on both sides with .sel(sample=…)."
+            f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}"
+            f"{_uneven_runs(features, recording)}Select the common ones by label on both sides with .sel(sample=…)."
         )
+
+
+def _uneven_runs(features: xr.DataArray, recording: xr.DataArray) -> str:
+    """Count the rows of every run on both sides, where runs are named."""
+    if any("group" not in array.coords or array.coords["group"].dims != ("sample",) for array in (features, recording)):
+        return ""
+    counts = [Counter(array.coords["group"].to_numpy().tolist()) for array in (features, recording)]
+    runs = list(dict.fromkeys([*counts[0], *counts[1]]))
+    table = ", ".join(f"{run}: {counts[0][run]} and {counts[1][run]}" for run in runs[:MOST_RUNS])
+    return f"Rows of runs in features and recording: {table}. " if counts[0] != counts[1] else ""
 
 
 def near_hint(ours: Iterable[object], theirs: Iterable[object]) -> str:

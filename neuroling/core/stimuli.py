@@ -11,6 +11,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from neuroling.core.notices import warn
+
 NUMERIC_COLUMNS = ("onset", "offset", "position")
 """Columns that must hold finite numbers where they are given; onset and offset are in seconds."""
 
@@ -29,7 +31,8 @@ class Stimuli:
     Raises
     ------
     ValueError
-        For an empty table, duplicated labels, a missing ``text``, blank texts, or times that are not finite.
+        For an empty table, duplicated labels, a missing ``text``, blank texts, times that are not finite, or an offset
+        before its onset.
     TypeError
         If a text is not a ``str``.
 
@@ -204,3 +207,20 @@ def _check_table(table: pd.DataFrame) -> None:
         if name in table and not np.isfinite(pd.to_numeric(table[name], errors="coerce")).all():
             bad = list(table.index[~np.isfinite(pd.to_numeric(table[name], errors="coerce"))])
             raise ValueError(f"{name}: {len(bad)} entries are not finite numbers, first labels {bad[:5]}.")
+    _check_times(table)
+
+
+def _check_times(table: pd.DataFrame) -> None:
+    """Refuse stimuli that end before they begin, and tell of those that begin before time zero."""
+    times = {name: pd.to_numeric(table[name]).to_numpy() for name in ("onset", "offset") if name in table}
+    if len(times) == 2:
+        backwards = list(table.index[times["offset"] < times["onset"]])
+        if backwards:
+            raise ValueError(f"offset: {len(backwards)} entries lie before their onset, first labels {backwards[:5]}.")
+    if "onset" in times and (times["onset"] < 0).any():
+        early = list(table.index[times["onset"] < 0])
+        warn(
+            "events-before-start",
+            "onset",
+            f"{len(early)} entries are below 0 s, first labels {early[:5]}; times count from the start of the run.",
+        )

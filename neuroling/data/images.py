@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import itertools
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroling.core.notices import warn
 from neuroling.data.errors import CorruptData, reading, require_file
 
 if TYPE_CHECKING:
@@ -320,14 +320,16 @@ def _compare_forms(name: str, image: Any) -> None:
     if qform_code and sform_code:
         apart = corner_distance(qform, sform, image.shape)
         if not apart <= FORMS_DISAGREE_MM:
-            warnings.warn(
-                f"{name}: qform and sform of the header disagree by up to {apart:.4g} mm at a corner; the sform is "
-                "used, as nibabel does. Other programs may take the qform: make them one with set_qform or set_sform.",
-                stacklevel=4,
+            warn(
+                "position-ambiguous",
+                name,
+                f"qform and sform of the header disagree by up to {apart:.4g} mm at a corner; the sform is used, as "
+                "nibabel does. Other programs may take the qform: make them one with set_qform or set_sform.",
             )
     elif not qform_code and not sform_code and file_of(image) is not None:
-        warnings.warn(
-            f"{name}: the header says neither by qform nor by sform where the voxels lie (both codes are 0); nibabel "
-            "takes x to run from right to left and the origin to be the centre. Positions in mm are a guess.",
-            stacklevel=4,
+        warn(
+            "position-ambiguous",
+            name,
+            "the header says neither by qform nor by sform where the voxels lie (both codes are 0); nibabel takes x to "
+            "run from right to left and the origin to be the centre. Positions in mm are a guess.",
         )

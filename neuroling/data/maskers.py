@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.notices import warn
 from neuroling.data.fmri import BrainGrid
 from neuroling.data.images import corner_distance, spatial_image, values_of, volumes_of, xform_codes
 from neuroling.data.sources import as_float, check_same_grid, common_space, grid_of_mask, sample_coords, split_runs
@@ -199,11 +199,12 @@ def _tell_of_resampling(name: str, fitted: Any, image: Any) -> None:
         atlas = spatial_image(regions, option)
         apart = atlas.shape[:3] != image.shape[:3] or corner_distance(atlas.affine, image.affine, image.shape) > 0.1
         if apart:
-            warnings.warn(
-                f"{option}: its voxels {atlas.shape[:3]} are not those of {name}, {image.shape[:3]}; nilearn resamples "
-                f"to the grid of resampling_target={fitted.resampling_target!r}. Look at the outcome, or resample "
-                "beforehand and pass resampling_target=None.",
-                stacklevel=5,
+            warn(
+                "resampled-atlas",
+                option,
+                f"its voxels {atlas.shape[:3]} are not those of {name}, {image.shape[:3]}; nilearn resamples to the "
+                f"grid of resampling_target={fitted.resampling_target!r}. Look at the outcome, or resample beforehand "
+                "and pass resampling_target=None.",
             )
 
 

@@ -16,7 +16,8 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
 
     Row :math:`t` of the copy with delay :math:`d` is row :math:`t - d` of the features, if that lies in the same run,
     and zero if it does not. Nothing crosses from one run into the next, so the runs have to be named. It is no fit and
-    may be done before any split; the longest delay travels in ``attrs["longest_delay"]``, and ``evaluate`` refuses
+    may be done before any split; the longest delay, added to what the features reach already (see
+    :func:`neuroling.convolve`), travels in ``attrs["longest_delay"]``, and ``evaluate`` refuses
     splits that leave a smaller gap.
 
     Parameters
@@ -32,7 +33,8 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
     Returns
     -------
     xarray.DataArray, dims (sample, feature)
-        ``len(delays)`` times as many features, those of the first delay first, labelled ``"NAME@DELAY"``.
+        ``len(delays)`` times as many features, those of the first delay first, labelled ``"NAME@DELAY"``; other feature
+        coordinates, such as ``space``, are repeated. :func:`neuroling.bands_of` puts the delays of a feature together.
 
     Raises
     ------
@@ -65,11 +67,17 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
     names = table.coords["feature"].to_numpy() if "feature" in table.coords else np.arange(values.shape[1])
     labels = [f"{name}@{step}" for step in steps.tolist() for name in names.tolist()]
     coords = {name: c for name, c in table.coords.items() if c.dims == ("sample",)}
+    others = {
+        name: ("feature", np.tile(c.to_numpy(), len(steps)))
+        for name, c in table.coords.items()
+        if c.dims == ("feature",) and name != "feature"
+    }
+    reach = int(features.attrs.get("longest_delay", 0)) + int(np.abs(steps).max())
     return xr.DataArray(
         delayed.reshape(len(values), -1),
         dims=("sample", "feature"),
-        coords={**coords, "feature": labels},
-        attrs={**features.attrs, "delays": steps.tolist(), "longest_delay": int(np.abs(steps).max())},
+        coords={**coords, "feature": labels, **others},
+        attrs={**features.attrs, "delays": steps.tolist(), "longest_delay": reach},
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from neuroling.core.axes import volume_labels
-from neuroling.encoding.event_timing import ROUNDING, checked_frames, checked_onsets, warn_of_strays
+from neuroling.encoding.event_timing import ROUNDING, checked_frames, feature_coords, words_in_time
 from neuroling.numerics.lanczos import lanczos_weights
 
 By = Literal["lanczos", "mean", "last", "sum"]
@@ -54,17 +54,19 @@ def to_volumes(
     Returns
     -------
     xarray.DataArray, dims (sample, feature)
-        One row a volume, with the coordinate ``frame_time`` (seconds).
+        One row a volume, with the coordinate ``frame_time`` (seconds). A Lanczos kernel reaches over ``lobes`` volumes
+        to either side, which stands in ``attrs["longest_delay"]`` as after :func:`neuroling.delay`.
 
     Raises
     ------
     ValueError
-        If times are missing, not finite, out of order, in milliseconds, or all outside the run.
+        If there are no words, times are missing, not finite, in milliseconds, of several runs end to end, or all
+        outside the run, or words end before they begin.
 
     Warns
     -----
     UserWarning
-        If some words reach no volume.
+        If words reach no volume, are out of order (they are sorted), share an onset or begin before time zero.
 
     Examples
     --------
@@ -79,29 +81,28 @@ def to_volumes(
     step = float(np.median(np.diff(frames)))
     reach = lobes * step if cutoff_hz is None else lobes / cutoff_hz
     reach = reach if by == "lanczos" else 0.0
-    onsets = checked_onsets(features, onset, frames, reach_s=reach)
     sample = np.arange(len(frames)) if labels is None else np.asarray(labels)
     if len(sample) != len(frames):
         raise ValueError(f"labels: got {len(sample)} for {len(frames)} frame times.")
-    table = features.transpose("sample", "feature")
-    if not np.isfinite(table.values).all():
-        raise ValueError("features: some values are NaN or infinite; one of them would spoil every volume it reaches.")
-    warn_of_strays(features, onsets, frames, reach_s=reach)
+    table, onsets = words_in_time(features, onset, frames, reach_s=reach)
     weights = (
         lanczos_weights(onsets, frames, lobes=lobes, cutoff_hz=cutoff_hz)
         if by == "lanczos"
         else _bins(onsets, frames, step, by)
     )  # (volume, word)
     volumes = weights @ np.asarray(table.values, dtype=np.float64)  # (volume, feature)
-    coords = {"sample": sample, "frame_time": ("sample", frames)}
-    if "feature" in table.coords:
-        coords["feature"] = table.coords["feature"].values
-    empty = int((np.diff(weights.indptr) == 0).sum())
+    reached = {"longest_delay": int(np.ceil(reach / step - ROUNDING))} if by == "lanczos" else {}
     return xr.DataArray(
         volumes.astype(table.dtype if table.dtype.kind == "f" else np.float64),
         dims=("sample", "feature"),
-        coords=coords,
-        attrs={**features.attrs, "volumes_by": by, "volumes_at": onset, "n_empty_volumes": empty},
+        coords={"sample": sample, "frame_time": ("sample", frames), **feature_coords(table)},
+        attrs={
+            **features.attrs,
+            "volumes_by": by,
+            "volumes_at": onset,
+            "n_empty_volumes": int((np.diff(weights.indptr) == 0).sum()),
+            **reached,
+        },
     )
 
 
@@ -162,6 +163,11 @@ def run_by_run(
     """
     if group not in words.coords or words.coords[group].dims != ("sample",):
         raise ValueError(f"group: the words have no sample coordinate {group!r} that names their run.")
+    missing = int(words.coords[group].isnull().sum() + (words.coords[group] == "").sum())
+    if missing:
+        raise ValueError(
+            f"group: {missing} of {words.sizes['sample']} words do not name their run; remove or name them."
+        )
     names = words.coords[group].to_numpy().astype(str)
     runs = {str(name): times for name, times in frame_times.items()}
     apart = set(names.tolist()) ^ set(runs)
@@ -180,4 +186,6 @@ def run_by_run(
                 sample=labels, group=("sample", np.full(size, name)), time_index=("sample", np.arange(size))
             )
         )
-    return xr.concat(parts, "sample", join="exact", combine_attrs="drop_conflicts")
+    joined = xr.concat(parts, "sample", join="exact", combine_attrs="drop_conflicts")
+    longest = max(int(part.attrs.get("longest_delay", 0)) for part in parts)
+    return joined.assign_attrs({"longest_delay": longest} if longest else {})

@@ -10,10 +10,17 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from neuroling.encoding.event_timing import checked_frames, checked_onsets, warn_of_strays
+from neuroling.core.notices import warn
+from neuroling.encoding.event_timing import checked_frames, feature_coords, words_in_time
 
 HRF_SECONDS = 32.0
 """Length of the response, in seconds; the default of SPM and nilearn."""
+
+FELT = 0.05
+"""Share of the peak of a response from which on a volume counts as reached by a word."""
+
+RESOLUTION_S = 0.02
+"""Steps in seconds at which the reach of a response is read."""
 
 
 def convolve(
@@ -51,17 +58,21 @@ def convolve(
     Returns
     -------
     xarray.DataArray, dims (sample, feature)
-        One row a volume, with the coordinate ``frame_time`` (seconds).
+        One row a volume, with the coordinate ``frame_time`` (seconds). How many volumes the response reaches stands in
+        ``attrs["longest_delay"]`` (:func:`reach_in_volumes`), as after :func:`neuroling.delay`: ``evaluate`` refuses a
+        smaller gap between training and test volumes of a run, and ``ContiguousFolds.of`` takes it from there.
 
     Raises
     ------
     ValueError
-        If times are missing, not finite, out of order, in milliseconds, or all outside the run.
+        If there are no words, times are missing, not finite, in milliseconds, of several runs end to end, or all
+        outside the run, or words end before they begin.
 
     Warns
     -----
     UserWarning
-        If some words lie outside the run, more than a volume after its end or a response before its start.
+        If words lie outside the run (more than a volume after its end or a response before its start), are out of order
+        (they are sorted), share an onset or begin before time zero, or the run is shorter than the response.
 
     References
     ----------
@@ -77,25 +88,55 @@ def convolve(
     (20, 6.0)
     """
     frames = checked_frames(frame_times)
-    onsets = checked_onsets(features, onset, frames, reach_s=HRF_SECONDS)
     sample = np.arange(len(frames)) if labels is None else np.asarray(labels)
     if len(sample) != len(frames):
         raise ValueError(f"labels: got {len(sample)} for {len(frames)} frame times.")
-    table = features.transpose("sample", "feature")
-    if not np.isfinite(table.values).all():
-        raise ValueError("features: some values are NaN or infinite; one of them would spoil every volume it reaches.")
-    warn_of_strays(features, onsets, frames, reach_s=HRF_SECONDS)
+    table, onsets = words_in_time(features, onset, frames, reach_s=HRF_SECONDS)
+    step = float(np.median(np.diff(frames)))
+    if len(frames) * step < HRF_SECONDS:
+        warn(
+            "run-shorter-than-response",
+            "frame_times",
+            f"the run of {len(frames)} volumes lasts {len(frames) * step:g} s, and the response {HRF_SECONDS:g} s.",
+        )
     response = response_matrix(onsets, frames, hrf=hrf, oversampling=oversampling)  # (volume, word)
     volumes = response @ np.asarray(table.values, dtype=np.float64)  # (volume, feature)
-    coords = {"sample": sample, "frame_time": ("sample", frames)}
-    if "feature" in table.coords:
-        coords["feature"] = table.coords["feature"].values
     return xr.DataArray(
         volumes.astype(table.dtype if table.dtype.kind == "f" else np.float64),
         dims=("sample", "feature"),
-        coords=coords,
-        attrs={**features.attrs, "hrf": hrf, "hrf_oversampling": oversampling, "hrf_at": onset},
+        coords={"sample": sample, "frame_time": ("sample", frames), **feature_coords(table)},
+        attrs={
+            **features.attrs,
+            "hrf": hrf,
+            "hrf_oversampling": oversampling,
+            "hrf_at": onset,
+            "longest_delay": reach_in_volumes(hrf, step),
+        },
     )
+
+
+def reach_in_volumes(hrf: Literal["spm", "glover"], tr_s: float) -> int:
+    """Say for how many volumes a word is felt: until the response stays below 5 % of its peak.
+
+    Parameters
+    ----------
+    hrf : {"spm", "glover"}
+        Which canonical response; 19.9 s for SPM's, 18.4 s for Glover's. What comes later holds 0.1 % of the energy.
+    tr_s : float
+        Repetition time in seconds.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> reach_in_volumes("spm", 2.0), reach_in_volumes("glover", 1.0)
+    (10, 19)
+    """
+    response = np.abs(_kernel(hrf, RESOLUTION_S, 1))
+    felt = np.flatnonzero(response > FELT * response.max())[-1] * RESOLUTION_S  # seconds
+    return int(np.ceil(felt / tr_s - 1e-9))
 
 
 def response_matrix(

@@ -74,12 +74,31 @@ def test_words_before_the_first_kept_volume_still_count() -> None:
 
 
 def test_volumes_carry_labels_times_features_and_provenance() -> None:
-    x = words([1.0, 2], np.eye(2)).assign_coords(feature=["rate", "length"]).assign_attrs(encoder="minilm")
-    found = convolve(x, FRAMES[:4], labels=["v0", "v1", "v2", "v3"])
-    assert found.sample.values.tolist() == ["v0", "v1", "v2", "v3"]
-    assert found.frame_time.values.tolist() == [0, 2, 4, 6]
-    assert found.feature.values.tolist() == ["rate", "length"]
+    spaces = ("feature", ["rate", "length"])
+    x = (
+        words([1.0, 2], np.eye(2))
+        .assign_coords(feature=["rate", "length"], space=spaces)
+        .assign_attrs(encoder="minilm")
+    )
+    labels = [f"v{i}" for i in range(20)]
+    found = convolve(x, FRAMES[:20], labels=labels)
+    assert found.sample.values.tolist() == labels
+    assert found.frame_time.values[:4].tolist() == [0, 2, 4, 6]
+    assert found.feature.values.tolist() == found.space.values.tolist() == ["rate", "length"]
     assert (found.attrs["encoder"], found.attrs["hrf"]) == ("minilm", "spm")
+
+
+def test_row_81_a_run_shorter_than_the_response_is_told() -> None:
+    with pytest.warns(UserWarning, match="the run of 4 volumes lasts 8 s, and the response 32 s"):
+        convolve(words([1.0]), FRAMES[:4])
+
+
+@pytest.mark.parametrize(("tr", "hrf", "volumes"), [(2.0, "spm", 10), (1.0, "spm", 20), (2.0, "glover", 10)])
+def test_the_reach_of_the_response_travels_along(tr: float, hrf: str, volumes: int) -> None:
+    found = convolve(words([3.0]), np.arange(40) * tr, hrf=hrf)  # type: ignore[arg-type]
+    assert found.attrs["longest_delay"] == volumes
+    late = np.abs(convolve(words([0.0]), np.arange(40) * tr, hrf=hrf))[:, 0]  # type: ignore[arg-type]
+    assert late[volumes + 1 :].max() < 0.05 * late.max()
 
 
 def test_impulses_can_stand_at_the_ends_of_words() -> None:
