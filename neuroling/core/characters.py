@@ -101,6 +101,58 @@ def composed_texts(
     return visible
 
 
+def readable_texts(name: str, texts: Sequence[str], *, stacklevel: int = 2) -> list[str]:
+    """Check texts that a model is to be trained on, and give them in composed form without invisible characters.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called; opens messages, in which rows are counted from 0.
+    texts : sequence of str
+        White space of any kind may stand in them.
+    stacklevel : int
+        How many calls up a warning belongs to.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`refuse_unreadable`.
+
+    Warns
+    -----
+    UserWarning
+        If a text was changed.
+    """
+    refuse_unreadable(name, texts)
+    return composed_texts(texts, range(len(texts)), name=name, blank_controls=True, stacklevel=stacklevel + 1)
+
+
+def refuse_unreadable(name: str, texts: Sequence[str]) -> None:
+    """Refuse entries that are no ``str``, characters that do not belong in text, and words of more than 1,000 letters.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called; opens messages, in which rows are counted from 0.
+    texts : sequence of str
+        Texts about to be read.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no ``str``.
+    ValueError
+        For lone surrogates, control characters, direction marks, and words of more than 1,000 characters.
+    """
+    refuse_other_types(name, texts)
+    refuse_controls(name, texts)
+    refuse_long_words(name, texts, range(len(texts)))
+
+
 def cleaned(text: str) -> str:
     r"""Take control characters and marks that turn the direction of writing round out of a text.
 

@@ -76,10 +76,14 @@ class Stimuli:
         """
         if isinstance(texts, str):
             raise TypeError("texts: got a single str; expected a list of texts. Wrap it in a list.")
-        if labels is None:
-            wrong = [(place, type(text).__name__) for place, text in enumerate(texts) if not isinstance(text, str)]
-            if wrong:
-                raise TypeError(f"texts: {len(wrong)} entries are not str, first {wrong[:5]} (place from 0, type).")
+        what, named, how = ("texts", range(len(texts)), "place from 0") if labels is None else ("text", labels, "label")
+        wrong = [
+            (name, type(text).__name__)
+            for name, text in zip(named, texts, strict=False)  # numbers of labels are compared below
+            if not isinstance(text, str)
+        ]
+        if wrong:
+            raise TypeError(f"{what}: {len(wrong)} entries are not str, first {wrong[:5]} ({how}, type).")
         labels = list(texts) if labels is None else list(labels)
         for name, column in {"labels": labels, **columns}.items():
             if np.shape(np.asarray(column, dtype=object))[:1] != (len(texts),):
@@ -174,6 +178,35 @@ class Stimuli:
         return xr.DataArray(array, dims=("sample", "feature"), coords={**self.coords(), "feature": feature})
 
 
+def require_stimuli(name: str, given: object) -> Stimuli:
+    """Give stimuli back, and refuse anything else.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called; opens the message.
+    given : object
+        What was given for it.
+
+    Returns
+    -------
+    Stimuli
+
+    Raises
+    ------
+    TypeError
+        If these are no stimuli.
+
+    Examples
+    --------
+    >>> len(require_stimuli("words", Stimuli.from_texts(["cat"])))
+    1
+    """
+    if not isinstance(given, Stimuli):
+        raise TypeError(f"{name}: got {type(given).__name__}; expected Stimuli. See Stimuli.from_texts.")
+    return given
+
+
 def _plain(values: pd.Series | pd.Index) -> np.ndarray:
     """Turn a column into an array without pandas extension types."""
     array = np.asarray(values)
@@ -200,9 +233,13 @@ def _check_table(table: pd.DataFrame) -> None:
     wrong = [(label, type(text).__name__) for label, text in table["text"].items() if not isinstance(text, str)]
     if wrong:
         raise TypeError(f"text: {len(wrong)} entries are not str, first {wrong[:5]} (label, type).")
-    blank = list(table.index[table["text"].str.strip() == ""])
-    if blank:
-        raise ValueError(f"text: {len(blank)} entries are empty or blank, first labels {blank[:5]}.")
+    empty = np.flatnonzero(table["text"].str.strip() == "")
+    if len(empty):
+        blank = list(table.index[empty])
+        raise ValueError(
+            f"text: {len(blank)} entries are empty or blank, first labels {blank[:5]} (rows {empty[:5].tolist()}, from "
+            "0). Leave them out, or write what is missing."
+        )
     for name in NUMERIC_COLUMNS:
         if name in table and not np.isfinite(pd.to_numeric(table[name], errors="coerce")).all():
             bad = list(table.index[~np.isfinite(pd.to_numeric(table[name], errors="coerce"))])

@@ -169,7 +169,14 @@ def _parsed(path: Path, text: str, separator: str, columns: Sequence[str]) -> pd
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
-            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+            table = pd.read_csv(
+                io.StringIO(text.rstrip("\r\n") + "\n"),
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skip_blank_lines=False,  # pandas would also skip a cell that holds blanks alone
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise CorruptData(path, f"no table can be read ({str(error).strip()})", f"columns {list(columns)}") from error
     for line, cells in rows_of_cells(text, separator, strict=False):

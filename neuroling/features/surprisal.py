@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.core.stimuli import Stimuli
+from neuroling.core.stimuli import Stimuli, require_stimuli
 from neuroling.features.transformer.language_models import ScoresWords
 
 
@@ -48,6 +48,7 @@ def surprisal(
     """
     if unit not in ("bits", "nats"):
         raise ValueError(f"unit: got {unit!r}; expected 'bits' or 'nats'.")
+    _check(words, model)
     found = model.score(words)
     scale = 1.0 if unit == "nats" else 1.0 / np.log(2.0)
     columns = {"surprisal": found.nats * scale} | ({"entropy": found.entropy * scale} if entropy else {})
@@ -75,9 +76,19 @@ def next_words(words: Stimuli, model: ScoresWords, *, n: int = 10) -> pd.DataFra
     """
     if n < 1:
         raise ValueError(f"n: got {n}; expected at least 1.")
+    _check(words, model)
     rows = [
         (label, rank, token, share)
         for label, top in zip(words.labels, model.score(words, top=n).top, strict=True)
         for rank, (token, share) in enumerate(top, start=1)
     ]
     return pd.DataFrame(rows, columns=["sample", "rank", "predicted", "probability"])
+
+
+def _check(words: object, model: object) -> None:
+    require_stimuli("words", words)
+    if not hasattr(model, "score"):
+        raise TypeError(
+            f"model: got {type(model).__name__}; expected a model that scores words, from load_language_model or "
+            "fit_ngram."
+        )

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize, pad
 
-from neuroling.core.characters import refuse_controls, refuse_long_words, with_blanks
+from neuroling.core.characters import readable_texts, with_blanks
 from neuroling.lm.checkpoints import file_sha256
 from neuroling.lm.finetuning import refuse_other_vocabulary
 from neuroling.lm.training import Objective, Recipe, Watch, seeded, train
@@ -63,15 +63,15 @@ class RatedPairs:
                 "one of each a pair, and at least one pair."
             )
         for name in SIDES:
+            given = list(getattr(self, name))
             blank = [
-                row for row, text in enumerate(getattr(self, name)) if not isinstance(text, str) or not text.strip()
+                row for row, text in enumerate(given) if text is None or (isinstance(text, str) and not text.strip())
             ]
             if blank:
                 raise ValueError(
                     f"{name}: half of {len(blank)} pairs is missing, first in row {blank[0]}; leave them out."
                 )
-            refuse_controls(name, getattr(self, name))
-            refuse_long_words(name, getattr(self, name), range(len(self)))
+            object.__setattr__(self, name, readable_texts(name, given, stacklevel=4))
         if not (np.isfinite(rated).all() and rated.min() >= 0 and rated.max() <= 1):
             raise ValueError(
                 f"similarity: from {rated.min():g} to {rated.max():g}; expected numbers from 0 to 1. Divide ratings by "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroling.core.characters import refuse_controls, refuse_long_words, refuse_other_types
+from neuroling.core.characters import readable_texts, refuse_unreadable
 from neuroling.core.lines import split_lines
 
 
@@ -48,7 +49,7 @@ class Sentences:
                 "one a text, and at least one."
             )
         for name, side in zip(("first", "second"), sides, strict=False):
-            _refuse_unreadable(name, side)
+            object.__setattr__(self, name, tuple(readable_texts(name, side, stacklevel=4)))
             empty = [place for place, text in enumerate(side) if not text.strip()]
             if empty:
                 raise ValueError(
@@ -102,7 +103,9 @@ class Tagged:
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags) or not self.words:
-            raise ValueError(f"tags: got {len(self.tags)} rows for {len(self.words)} sentences; expected one each.")
+            raise ValueError(
+                f"tags: got {len(self.tags)} rows for {len(self.words)} sentences; expected one each, and at least one."
+            )
         uneven = [place for place, (a, b) in enumerate(zip(self.words, self.tags, strict=True)) if len(a) != len(b)]
         empty = [place for place, row in enumerate(self.words) if not row]
         if uneven or empty:
@@ -110,7 +113,15 @@ class Tagged:
                 f"tags: sentences {uneven[:5]} have more words than tags or fewer, {empty[:5]} have no words; expected "
                 "one tag a word."
             )
-        _refuse_unreadable("words", [word for row in self.words for word in row])
+        blank = [
+            place for place, row in enumerate(self.words) if any(isinstance(w, str) and not w.strip() for w in row)
+        ]
+        if blank:
+            raise ValueError(
+                f"words: those of {len(blank)} sentences are empty, first in row {blank[0]}; expected text."
+            )
+        words = iter(readable_texts("words", [word for row in self.words for word in row], stacklevel=4))
+        object.__setattr__(self, "words", tuple(tuple(islice(words, len(row))) for row in self.words))
         _check_classes(np.concatenate([np.asarray(row) for row in self.tags]), self.names)
 
     @classmethod
@@ -183,8 +194,8 @@ class Spans:
             raise ValueError(
                 f"spans: got parts of {sorted(sizes)} entries; expected as many of each, and at least one."
             )
-        _refuse_unreadable("questions", self.questions)
-        _refuse_unreadable("passages", self.passages)
+        for name, texts in (("questions", self.questions), ("passages", self.passages)):
+            refuse_unreadable(name, texts)  # places of answers are counted in them as they are
         for place, (passage, answers, start) in enumerate(zip(self.passages, self.answers, self.starts, strict=True)):
             if not answers or not answers[0] or passage[start : start + len(answers[0])] != answers[0]:
                 raise ValueError(
@@ -211,12 +222,6 @@ class Spans:
 
 
 Task = Sentences | Tagged | Spans
-
-
-def _refuse_unreadable(name: str, texts: Sequence[str]) -> None:
-    refuse_other_types(name, texts)
-    refuse_controls(name, texts)
-    refuse_long_words(name, texts, range(len(texts)))
 
 
 def _check_classes(labels: NDArray[Any], names: tuple[str, ...]) -> None:

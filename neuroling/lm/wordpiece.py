@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuroling.core.characters import TURKIC, refuse_controls, refuse_long_words, refuse_other_types, with_blanks
+from neuroling.core.characters import TURKIC, readable_texts, with_blanks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -66,10 +66,10 @@ def train_wordpiece(
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    refuse_other_types("sentences", sentences)
-    refuse_controls("sentences", sentences)
-    refuse_long_words("sentences", sentences, range(len(sentences)))
-    sentences = [with_blanks(sentence) for sentence in sentences]
+    sentences = [with_blanks(sentence) for sentence in readable_texts("sentences", sentences, stacklevel=3)]
+    empty = [row for row, sentence in enumerate(sentences) if not sentence.strip()]
+    if 0 < len(empty) < len(sentences):
+        raise ValueError(f"sentences: {len(empty)} of {len(sentences)} are empty, first at {empty[:5]}; remove them.")
     if not any(sentence.strip() for sentence in sentences):
         raise ValueError("sentences: hold no text; expected some to learn pieces from.")
     normalizer: normalizers.Normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)

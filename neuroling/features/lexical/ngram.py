@@ -150,6 +150,8 @@ class NGram:
         -------
         float
         """
+        if not 0 <= word < len(self.words):
+            raise ValueError(f"word: got {word}; expected a number from 0 to {len(self.words) - 1}, as in words.")
         share = 0.0 if word == BEGIN else 1.0 / (len(self.words) - 1)
         for level, recent in self._orders(context):
             following = level.following.get(recent)

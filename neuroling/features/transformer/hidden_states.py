@@ -261,14 +261,39 @@ def hidden_states(
         Keep what a backward pass needs, for a loss on the states: weights that shall get gradients are released with
         ``encoder.model.requires_grad_(True)``. Costs memory and time, and is off by default.
 
+    Raises
+    ------
+    ValueError
+        If a sequence is empty or longer than the encoder reads, or an id is none of its tokens.
+
     Yields
     ------
     StatePack
         On the encoder's device, in an order of its own: ``rows`` says which sequences.
     """
     lengths = [len(sequence) for sequence in sequences]
+    _check_ids(encoder, sequences, lengths)
     for rows in _planned(encoder, lengths, batch_tokens, progress):
         yield from _run(encoder, sequences, rows, lengths, layers, gradients=gradients)
+
+
+def _check_ids(
+    encoder: Encoder, sequences: Sequence[Sequence[int] | NDArray[np.int64]], lengths: Sequence[int]
+) -> None:
+    wrong = [row for row, length in enumerate(lengths) if not 0 < length <= encoder.max_tokens]
+    if wrong:
+        raise ValueError(
+            f"sequences: {len(wrong)} of {len(lengths)} have no token or more than the {encoder.max_tokens} that "
+            f"{encoder.name} reads (first rows {wrong[:5]}, lengths {[lengths[row] for row in wrong[:5]]})."
+        )
+    n_tokens = int(encoder.model.config.vocab_size)
+    ids = [np.asarray(sequence) for sequence in sequences]
+    foreign = [row for row, own in enumerate(ids) if own.min() < 0 or own.max() >= n_tokens]
+    if foreign:
+        raise ValueError(
+            f"sequences: {len(foreign)} of {len(lengths)} hold ids that are none of the {n_tokens} tokens of "
+            f"{encoder.name} (first rows {foreign[:5]}); expected 0 to {n_tokens - 1}. Are they of another tokenizer?"
+        )
 
 
 def _planned(

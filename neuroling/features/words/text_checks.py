@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 from neuroling.core.characters import INVISIBLE, composed_texts, refuse_long_words
-from neuroling.core.stimuli import Stimuli
+from neuroling.core.stimuli import Stimuli, require_stimuli
 
 
 def trimmed(text: str) -> str:
@@ -99,9 +99,7 @@ def tidy(
     >>> tidy(Stimuli.from_texts(["café", "naïve"]))
     ['café', 'naïve']
     """
-    if not isinstance(stimuli, Stimuli):
-        raise TypeError(f"{name}: got {type(stimuli).__name__}; expected Stimuli. See Stimuli.from_texts.")
-    labels = stimuli.labels.tolist()
+    labels = require_stimuli(name, stimuli).labels.tolist()
     hint = "remove them" if clean is None else "remove them, or say clean=True"
     visible = composed_texts(
         stimuli.texts, labels, name=name, clean=bool(clean), empty=False, hint=hint, stacklevel=stacklevel + 1

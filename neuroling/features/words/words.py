@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from neuroling.core.characters import needs_no_blank
-from neuroling.core.stimuli import Stimuli
+from neuroling.core.characters import needs_no_blank, refuse_other_types
+from neuroling.core.stimuli import Stimuli, require_stimuli
 from neuroling.features.words.text_checks import is_mark
 
 Span = tuple[int, int]
@@ -60,6 +60,7 @@ def split_words(stimuli: Stimuli, *, segmenter: Segmenter | None = None) -> Stim
     >>> words.texts, words.labels.tolist(), words.table["before"].tolist()
     (['The', 'cat', 'sat.'], ['s1/1', 's1/2', 's1/3'], ['', ' ', '  '])
     """
+    require_stimuli("stimuli", stimuli)
     if segmenter is None:
         return words_at(stimuli, [[match.span() for match in re.finditer(r"\S+", text)] for text in stimuli.texts])
     found = zip(stimuli.labels, stimuli.texts, strict=True)
@@ -118,6 +119,8 @@ def words_from_lists(
     """
     if isinstance(lists, str) or any(isinstance(words, str) for words in lists):
         raise TypeError("lists: got a str where a list of words is expected; split_words takes running text.")
+    for number, words in enumerate(lists):
+        refuse_other_types(f"lists[{number}]", words)
     empty = [number for number, words in enumerate(lists) if len(words) == 0]
     if empty or len(lists) == 0:
         raise ValueError(f"lists: {len(empty) or 'no'} lists without words, first {empty[:5]}; expected one word each.")
@@ -171,6 +174,8 @@ def locate_words(
     >>> locate_words(Stimuli.from_texts(["猫が魚を見た"]), ["魚"]).table[["before", "text", "after"]].values.tolist()
     [['猫が', '魚', 'を見た']]
     """
+    require_stimuli("stimuli", stimuli)
+    refuse_other_types("targets", targets)
     if len(targets) != len(stimuli):
         raise ValueError(f"targets: got {len(targets)} words for {len(stimuli)} texts.")
     chosen = [occurrence] * len(targets) if occurrence is None or isinstance(occurrence, int) else list(occurrence)
@@ -204,6 +209,7 @@ def words_at(stimuli: Stimuli, spans: Sequence[Sequence[Span]]) -> Stimuli:
     >>> words_at(Stimuli.from_texts(["“Oh!” she said"]), [[(1, 3), (6, 9)]]).texts
     ['Oh', 'she']
     """
+    require_stimuli("stimuli", stimuli)
     if len(spans) != len(stimuli):
         raise ValueError(f"spans: got {len(spans)} lists for {len(stimuli)} texts.")
     carried = stimuli.table.drop(columns=["text", "group", "position", "onset", "offset"], errors="ignore")
