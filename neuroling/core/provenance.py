@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neuroling.numerics.library_choice import in_use
+
 PACKAGES = (
     "neuroling",
     "numpy",
@@ -46,7 +48,8 @@ class Provenance:
     synthetic : bool
         Whether the recording is a synthetic twin rather than people's data.
     versions : dict
-        Versions of Python and of the packages that can change a number.
+        Versions of Python and of the packages that can change a number, and which libraries multiplied matrices
+        (``matrix products``).
     created : str
         Time in UTC, ISO 8601.
     notes : tuple of str
@@ -87,8 +90,9 @@ class Provenance:
 
 
 def current_versions() -> dict[str, str]:
-    """Collect the versions of Python, the platform and the packages at hand."""
-    return dict(_versions())
+    """Collect the versions of Python, the platform and the packages at hand, and which library multiplied matrices."""
+    products = in_use()
+    return dict(_versions()) | ({"matrix products": products} if products else {})
 
 
 @cache

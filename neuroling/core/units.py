@@ -16,7 +16,7 @@ from neuroling.core.result import Result, ResultFileError
 PARTIAL = ".*.partial"
 """Names under which files are written until they are whole; those of a writer that was killed stay behind."""
 
-MACHINE = ("platform",)
+MACHINE = ("platform", "matrix products")
 """Versions that may differ between nodes of one cluster."""
 
 
@@ -97,7 +97,7 @@ def first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | 
 
 
 def versions_that_count(versions: Mapping[str, str]) -> dict[str, str]:
-    """Give the versions that can change a number; the nodes of one cluster may differ in their platform.
+    """Give the versions that can change a number; nodes of one cluster may differ in platform and fastest library.
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ from neuroling.encoding.gate import (
 )
 from neuroling.encoding.validation import checked_alphas, one_step_in, warn_at_edge
 from neuroling.numerics.device import resolve_device, to_tensor
+from neuroling.numerics.products import multiply
 from neuroling.numerics.ridge.lagged import (
     Centred,
     Lagged,
@@ -374,7 +375,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         size = max(1, 2**22 // lagged.width)
         for place in range(0, len(rows), size):
             chunk = lagged.rows(lagged.starts[rows[place : place + size]])
-            found[place : place + size] = (chunk @ operator).cpu().numpy()
+            found[place : place + size] = multiply(chunk, operator).cpu().numpy()
         predicted = found + self.y_mean_
         return np.asarray(predicted if self.n_axes_ == 2 else predicted[:, 0])
 

@@ -29,11 +29,39 @@ def test_every_section_is_there(call, quick):
     assert all(f"{title}\n" in text for title in ("versions", "machine", "data", "self test", "advice"))
 
 
+def test_the_encoder_that_is_looked_for_is_the_default_one():
+    from neuroling.features.transformer.encoder import MINILM_DISTRIBUTION
+
+    assert doctor.ENCODER == MINILM_DISTRIBUTION
+
+
+def test_the_library_of_every_operation_is_named(call, quick):
+    report = json.loads(call("doctor", "--json").stdout)["fastest libraries"]
+    assert set(report["multiply, float32"]) == {"small", "medium", "large"}
+    assert {entry["library"] for entry in report["inverse, float64"].values()} <= {"torch", "scipy"}
+
+
+def test_the_libraries_read_in_a_line_with_what_they_gain():
+    fastest = {"multiply, float32": {"small": {"library": "torch", "times torch": 1.0}}}
+    fastest["multiply, float32"]["large"] = {"library": "onednn", "times torch": 1.234}
+    assert doctor._libraries(fastest) == {"multiply, float32": "torch, onednn (1.23)"}
+    assert "torch" in doctor._libraries({})["all"]
+
+
 def test_json_is_one_object(call, quick):
     report = json.loads(call("doctor", "--json").stdout)
-    assert {"versions", "machine", "devices", "threads", "GFLOP/s", "data", "encoder", "self test", "advice"} == set(
-        report
-    )
+    assert {
+        "versions",
+        "machine",
+        "devices",
+        "threads",
+        "GFLOP/s",
+        "fastest libraries",
+        "data",
+        "encoder",
+        "self test",
+        "advice",
+    } == set(report)
 
 
 def test_a_failed_self_test_is_a_failure(call, quick, monkeypatch):

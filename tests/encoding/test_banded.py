@@ -9,6 +9,8 @@ from neuroling.core.bands import band_columns
 from neuroling.core.notices import CodedWarning
 from neuroling.encoding import BandedRidgeCV, DirichletSearch, GradientSearch, RidgeCV
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 SPACES = {"signal": slice(0, 5), "noise": slice(5, 45)}

@@ -9,6 +9,8 @@ from sklearn.preprocessing import KernelCenterer
 
 from neuroling.encoding import KernelRidgeCV, RidgeCV
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 ALPHAS = (0.01, 1.0, 100.0)
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}

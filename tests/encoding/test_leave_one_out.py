@@ -8,6 +8,8 @@ from sklearn.model_selection import KFold, LeavePOut
 
 from neuroling.encoding import LeaveOneOutRidgeCV
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 ALPHAS = (0.1, 1.0, 10.0, 100.0)
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-9}

@@ -9,6 +9,8 @@ from sklearn.model_selection import KFold
 
 from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 ALPHAS = np.logspace(-2, 3, 6)
 FOLDS = KFold(5)

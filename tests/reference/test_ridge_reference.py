@@ -11,6 +11,8 @@ from sklearn.model_selection import KFold, LeaveOneOut, LeavePOut
 
 from neuroling.encoding import Ridge, RidgeCV
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 WORDS = 20
 
 

@@ -7,6 +7,8 @@ from sklearn.model_selection import LeaveOneGroupOut
 
 from neuroling.encoding.trf import TRF
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 ALPHAS = (0.1, 10.0, 1e3)
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.permutation.segments import Rows, Stretches
+from neuroling.numerics.products import multiply
 
 EXACT = 1e-9
 """What an operator may differ from its product with the design, relative to its largest entry."""
@@ -199,7 +200,7 @@ class _Plan:
         for number, (values, spread) in enumerate(zip(columns, self._spread(columns, rows), strict=True)):
             torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
             for part, stretch, sums in zip(self.design, self.stretches.slices, room.moments, strict=True):
-                torch.mm(part, room.recorded[stretch], out=sums)
+                multiply(part, room.recorded[stretch], sums)
             found[:, number] = self._scores(start + number, room, spread).mean(0).numpy()
         return found
 
@@ -215,7 +216,7 @@ class _Plan:
         for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
             predicted, room_of_product = room.predicted[:n_tested], room.product[:n_tested]
             weights = self.weights[number][self.which[number][target]]
-            torch.mm(weights, self.stretches.trained(number, room.moments, whole, room.trained), out=predicted)
+            multiply(weights, self.stretches.trained(number, room.moments, whole, room.trained), predicted)
             torch.sum(torch.mul(room.recorded[test], predicted, out=room_of_product), 0, out=product[number])
             torch.sum(predicted.square_(), 0, out=square[number])
         scale = square.mul_(spread).sqrt_()

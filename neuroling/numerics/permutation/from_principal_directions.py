@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.permutation.from_moments import CALL, EXACT, LONGEST, TARGETS_AT_ONCE
 from neuroling.numerics.permutation.segments import Rows, Stretches, joined
+from neuroling.numerics.products import multiply
 
 TILE = 64
 """Targets whose values are gathered together: 256 bytes in float32. A heuristic."""
@@ -258,10 +259,10 @@ class _Plan:
             for number, stretches in enumerate(self.stretches.tested):
                 truth, share = joined(room.sums, stretches), room.share
                 trained = self.stretches.trained(number, room.sums, room.whole, room.trained)
-                torch.mm(self.loadings[number], trained, out=share.flatten(1))
+                multiply(self.loadings[number], trained, share.flatten(1))
                 share.mul_(kept[number])
-                torch.mm(self.ahead[number], truth, out=room.both[0])
-                torch.mm(self.root[number], share.flatten(1), out=room.both[1])
+                multiply(self.ahead[number], truth, room.both[0])
+                multiply(self.root[number], share.flatten(1), room.both[1])
                 room.both[0].mul_(share.flatten(1))
                 room.both[1].square_()
                 torch.sum(room.both.view(2, *share.shape), 1, out=found[:, number, :, tile])
@@ -291,5 +292,5 @@ class _Plan:
         for part, stretch, sums in zip(self.design, self.stretches.slices, room.sums, strict=True):
             order, recorded = rows[stretch].view(-1), room.recorded[: part.shape[1]]
             torch.index_select(values, 0, order, out=recorded.view(order.shape[0], -1))
-            torch.mm(part, recorded, out=sums)
+            multiply(part, recorded, sums)
         torch.sum(room.sums, 0, out=room.whole)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import Targets
+from neuroling.numerics.products import multiply
 from neuroling.numerics.ridge.algorithm_choice import held_out_errors
 from neuroling.numerics.ridge.alpha_search import add_up, cv_scores, plan_passes, r_squared
 from neuroling.numerics.ridge.banded_gradient import fit_apart
@@ -86,7 +87,7 @@ class Bands:
 
     def grams(self) -> torch.Tensor:
         """Give the Gram matrix of every band: (band, sample, sample)."""
-        return torch.stack([part @ part.T for part in self.parts])
+        return torch.stack([multiply(part, part.T) for part in self.parts])
 
     def scaled(self, weights: Float[NDArray[np.floating], " band"]) -> torch.Tensor:
         """Give all features, each band times the root of its weight: (sample, feature).
@@ -292,7 +293,7 @@ def _write_kept(
         dual = to_tensor(np.ascontiguousarray(kept.dual[:, tile]), targets.device)
         for part, columns, gain in zip(across, bands.columns, weights, strict=True):
             gains = to_tensor(np.ascontiguousarray(gain[tile]), targets.device, targets.dtype)
-            coef[columns, tile] = (part @ dual).mul_(gains).cpu().numpy()
+            coef[columns, tile] = multiply(part, dual).mul_(gains).cpu().numpy()
 
 
 def _fit_alike(
@@ -310,7 +311,8 @@ def _fit_alike(
     rank = min(n_samples, len(order))
     fixed = bands.n_bytes + bands.fit_bytes + 8 * 6 * rank**2
     size = refit_size(targets, fixed=fixed, per_target=4 * n_samples + 8 * rank + 3 * len(order))
-    gram = bands.grams() if bands.wide else (joined := torch.cat(bands.parts, 1)).T @ joined
+    joined = torch.cat(bands.parts, 1)
+    gram = bands.grams() if bands.wide else multiply(joined.T, joined)
     different, member = np.unique(weights[:, left], axis=1, return_inverse=True)
     for number, shared in enumerate(different.T):
         chosen = left[member.reshape(-1) == number]
@@ -334,9 +336,9 @@ def _solver(
         return lambda y, some: roots * solve(y, some)
     if bands.wide:
         solve = shifted_solver(centre_gram(_design(bands, gram, weights).full_gram()), alphas, dtype)
-        return lambda y, some: roots * (across @ solve(y, some))
+        return lambda y, some: roots * multiply(across, solve(y, some))
     solve = shifted_solver(full * gram * full.T, alphas, dtype)
-    return lambda y, some: roots * solve(across @ y, some)
+    return lambda y, some: roots * solve(multiply(across, y), some)
 
 
 def dirichlet_weightings(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import Targets
+from neuroling.numerics.products import eigh, multiply
 from neuroling.numerics.ridge.decomposition import Folds
 from neuroling.numerics.ridge.gram import Fold, take, to_folds
 
@@ -71,7 +72,7 @@ class System:
         dtype : torch.dtype
             Of the targets.
         """
-        spectrum, vectors = torch.linalg.eigh((features * weights) @ features.T)
+        spectrum, vectors = eigh(multiply(features * weights, features.T))
         return cls(features.to(dtype), vectors.to(dtype), spectrum.clamp(min=0).to(dtype))
 
     def solve(self, right: torch.Tensor, spread: torch.Tensor, scale: torch.Tensor, tolerance: float) -> torch.Tensor:
@@ -92,10 +93,10 @@ class System:
         Tensor, shape (train, target)
         """
         gain = 1 / (self.spectrum[:, None] * scale + 1)  # (train, target)
-        solved = self.vectors @ ((self.vectors.T @ right) * gain)
+        solved = self._turn(right, gain)
         residual = right - self._apply(solved, spread)
         goal = tolerance**2 * right.square().sum(0)
-        turned = self.vectors @ ((self.vectors.T @ residual) * gain)
+        turned = self._turn(residual, gain)
         direction, slope = turned, (residual * turned).sum(0)
         for _ in range(MOST_STEPS):
             if bool((residual.square().sum(0) <= goal).all()):
@@ -104,14 +105,17 @@ class System:
             length = slope / (direction * moved).sum(0).clamp(min=torch.finfo(right.dtype).tiny)
             solved = solved + length * direction
             residual = residual - length * moved
-            turned = self.vectors @ ((self.vectors.T @ residual) * gain)
+            turned = self._turn(residual, gain)
             before, slope = slope, (residual * turned).sum(0)
             direction = turned + slope / before.clamp(min=torch.finfo(right.dtype).tiny) * direction
         return solved
 
     def _apply(self, values: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = torch.addmm(values, self.seen, (self.seen.T @ values).mul_(spread))
-        return product
+        return multiply(self.seen, multiply(self.seen.T, values).mul_(spread)).add_(values)
+
+    def _turn(self, values: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+        """Multiply by the preconditioner, (train, target)."""
+        return multiply(self.vectors, multiply(self.vectors.T, values).mul_(gain))
 
 
 @dataclass(frozen=True)
@@ -188,12 +192,12 @@ def error_and_gradient(
     for part in folds:
         seen, new, system = take(y, part.fold.train, 0), take(y, part.fold.test, 0), part.system
         mean = seen.mean(0)
-        inner = system.seen.T @ system.solve(seen - mean, spread, scale, tolerance)  # (feature, target)
-        left = torch.addmm(new - mean, part.new, spread * inner, beta=-1)  # (test, target)
+        inner = multiply(system.seen.T, system.solve(seen - mean, spread, scale, tolerance))  # (feature, target)
+        left = multiply(part.new, spread * inner) - (new - mean)  # (test, target)
         error += left.square().sum(0)
-        back = part.new.T @ left  # (feature, target)
-        adjoint = system.solve(system.seen @ (spread * back), spread, scale, tolerance)
-        cells = spread * inner * (back - system.seen.T @ adjoint)
+        back = multiply(part.new.T, left)  # (feature, target)
+        adjoint = system.solve(multiply(system.seen, spread * back), spread, scale, tolerance)
+        cells = spread * inner * (back - multiply(system.seen.T, adjoint))
         gradient += 2 * torch.stack([block.sum(0) for block in torch.split_with_sizes(cells, list(sizes))])
     return error, gradient
 
@@ -338,7 +342,7 @@ def fit_apart(
             delta = to_tensor(1 / penalties[:, chosen], targets.device, dtype)
             spread = delta.repeat_interleave(torch.tensor(sizes, device=delta.device), dim=0)
             solved = system.solve(y - y.mean(0), spread, delta.sum(0), FIT_TOLERANCE[dtype])
-            coef[np.ix_(order, chosen)] = (spread * (system.seen.T @ solved)).cpu().numpy()
+            coef[np.ix_(order, chosen)] = (spread * multiply(system.seen.T, solved)).cpu().numpy()
     return coef
 
 

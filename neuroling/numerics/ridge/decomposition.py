@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.products import eigh, multiply
 from neuroling.numerics.ridge.kernels import from_contrasts, to_contrasts
 
 Folds = Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]]
@@ -74,15 +75,15 @@ def decompose(centred: torch.Tensor, least_alpha: float) -> Decomposition:
     """
     n_samples, n_features = centred.shape
     primal = n_features < n_samples
-    gram = centred.T @ centred if primal else centred @ centred.T
-    spectrum, vectors = torch.linalg.eigh(gram)
+    gram = multiply(centred.T, centred) if primal else multiply(centred, centred.T)
+    spectrum, vectors = eigh(gram)
     if least_alpha <= GRAM_LIMIT * float(spectrum[-1]):
         return _decompose_by_svd(centred)
     spectrum = spectrum.clamp(min=0)
     if primal:
-        design = centred @ vectors  # (sample, rank)
+        design = multiply(centred, vectors)  # (sample, rank)
         return Decomposition(vectors, spectrum, design.T, design)
-    return Decomposition(centred.T @ vectors, spectrum, vectors.T, vectors * spectrum)
+    return Decomposition(multiply(centred.T, vectors), spectrum, vectors.T, vectors * spectrum)
 
 
 def _decompose_by_svd(centred: torch.Tensor) -> Decomposition:
@@ -138,16 +139,16 @@ def residual_maker(
         spectrum, vectors = _spectrum_of_contrasts(to_contrasts(centred), alpha)
         vectors = from_contrasts(vectors)  # (sample, sample - 1)
         share = torch.where(spectrum > 0, alpha / (spectrum + alpha), 1.0)
-        return ((vectors * share) @ vectors.T).numpy()
+        return multiply(vectors * share, vectors.T).numpy()
     _, spectrum, project, design = decompose(centred, alpha)
-    fitted = (design / (spectrum + alpha)) @ project  # (sample, sample)
+    fitted = multiply(design / (spectrum + alpha), project)  # (sample, sample)
     maker: NDArray[np.float64] = (torch.eye(len(X), dtype=torch.float64) - 1 / len(X) - (fitted + fitted.T) / 2).numpy()
     return maker
 
 
 def _spectrum_of_contrasts(coordinates: torch.Tensor, least_alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Give all eigenvalues and eigenvectors of the Gram matrix of (contrast, feature); zero below rounding error."""
-    spectrum, vectors = torch.linalg.eigh(coordinates @ coordinates.T)
+    spectrum, vectors = eigh(multiply(coordinates, coordinates.T))
     if least_alpha > GRAM_LIMIT * float(spectrum[-1]):
         return spectrum.clamp(min=0), vectors
     left, singular, _ = torch.linalg.svd(coordinates, full_matrices=False)
@@ -182,7 +183,7 @@ def prediction_operator(
     features = to_tensor(X, torch.device("cpu"), torch.float64)
     mean = features[train].mean(0)
     lift, spectrum, project, _ = decompose(features[train] - mean, alpha)
-    weights = (((features[test] - mean) @ lift) / (spectrum + alpha)) @ project  # (test, train)
+    weights = multiply(multiply(features[test] - mean, lift) / (spectrum + alpha), project)  # (test, train)
     weights = weights - weights.mean(1, keepdim=True) + 1 / len(train)
     operator = np.zeros((len(test), len(X)))
     operator[:, train] = weights.numpy()
@@ -211,10 +212,10 @@ def prediction_operators(
     features = to_tensor(X_train, torch.device("cpu"), torch.float64)
     mean = features.mean(0)
     lift, spectrum, project, _ = decompose(features - mean, float(np.min(alphas)))
-    design = (to_tensor(X_test, torch.device("cpu"), torch.float64) - mean) @ lift  # (test, rank)
+    design = multiply(to_tensor(X_test, torch.device("cpu"), torch.float64) - mean, lift)  # (test, rank)
     operators = np.empty((len(alphas), len(X_test), len(X_train)))
     for operator, alpha in zip(operators, np.asarray(alphas, np.float64).tolist(), strict=True):
-        weights = (design / (spectrum + alpha)) @ project  # (test, train)
+        weights = multiply(design / (spectrum + alpha), project)  # (test, train)
         operator[:] = (weights - weights.mean(1, keepdim=True) + 1 / len(X_train)).numpy()
     return operators
 
@@ -257,8 +258,8 @@ def fit_ridge(
     for tile in batches(Y.shape[1], batch, len(Y)):
         y, y_mean = centre(to_tensor(Y[:, tile], device))
         gain = 1 / (parts.spectrum[:, None] + to_tensor(alphas[tile], device))  # (rank, target)
-        shrunken = (parts.project.to(y.dtype) @ y) * gain.to(y.dtype)  # (rank, target)
-        weights = parts.lift.to(y.dtype) @ shrunken  # (feature, target)
+        shrunken = multiply(parts.project.to(y.dtype), y) * gain.to(y.dtype)  # (rank, target)
+        weights = multiply(parts.lift.to(y.dtype), shrunken)  # (feature, target)
         coef[:, tile] = weights.cpu().numpy()
         intercept[tile] = (y_mean - x_mean @ weights.double()).cpu().numpy()
     return coef, intercept
@@ -291,7 +292,7 @@ def predict_ridge(
     device = device or torch.device("cpu")
     weights = to_tensor(coef, device)
     features = to_tensor(X, device, weights.dtype)
-    return torch.addmm(to_tensor(intercept, device), features, weights).cpu().numpy()
+    return multiply(features, weights).add_(to_tensor(intercept, device)).cpu().numpy()
 
 
 def apply_operators(
@@ -330,7 +331,7 @@ def apply_operators(
 
 def _apply(operators: list[NDArray[np.float64]], y: torch.Tensor, mean: torch.Tensor) -> list[NDArray[np.floating]]:
     stacked = to_tensor(np.concatenate(operators), y.device, y.dtype)  # (rows of all operators, sample)
-    predicted = torch.addmm(mean.to(y.dtype), stacked, y).cpu().numpy()  # (rows of all operators, target)
+    predicted = multiply(stacked, y).add_(mean.to(y.dtype)).cpu().numpy()  # (rows of all operators, target)
     return np.split(predicted, np.cumsum([len(operator) for operator in operators])[:-1])
 
 

@@ -30,8 +30,9 @@ from typing import Protocol
 import torch
 
 from neuroling.numerics.device import room
+from neuroling.numerics.products import add_product, cholesky_solve, eigh, invert, multiply
 from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, decompose
-from neuroling.numerics.ridge.gram import SLABS, Design, Fold, ShiftedGram, invert_in_place, slabs, take
+from neuroling.numerics.ridge.gram import SLABS, Design, Fold, ShiftedGram, slabs, take
 from neuroling.numerics.ridge.kernels import centre_gram, fold_grams
 
 PRODUCT_ROWS = 1024
@@ -105,9 +106,9 @@ class FoldOperators:
         whole = _sum_of_squares(truth)
         baseline += whole
         if self.basis is not None:
-            truth = self.basis.T @ truth  # (row, target)
+            truth = multiply(self.basis.T, truth)  # (row, target)
             error += whole - _sum_of_squares(truth)
-        projected = seen if self.project is None else self.project @ seen
+        projected = seen if self.project is None else multiply(self.project, seen)
         at_once, wide = self._product_shape(*truth.shape, cached=truth.device.type == "cpu")
         left = room(at_once * len(truth) * wide, dtype=truth.dtype, device=truth.device)
         for first in range(0, truth.shape[1], wide):
@@ -143,7 +144,7 @@ class FoldOperators:
         for stack in self.stacks:
             for operators in torch.split(stack, at_once):
                 left = memory[: len(operators) * truth.numel()].view(-1, truth.shape[1])
-                torch.mm(operators.flatten(0, 1), projected, out=left)
+                left = multiply(operators.flatten(0, 1), projected, left)
                 left = left.view(-1, *truth.shape)  # (penalty, row, target)
                 error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
                 done += len(operators)
@@ -170,8 +171,8 @@ class FoldOperators:
             return False
         seen = take(y, self.fold.train, 0)  # (train, target)
         gap = take(y, self.fold.test, 0) - seen.mean(0)  # (test, target)
-        gap.addmm_(self.operator(number), seen, alpha=-1)
-        weights[self.fold.test] = block @ gap
+        add_product(gap, self.operator(number), seen, alpha=-1)
+        weights[self.fold.test] = multiply(block, gap)
         return True
 
     def operator(self, number: int) -> torch.Tensor:
@@ -237,7 +238,7 @@ class BlockResiduals:
             float64, added to.
         """
         centred = y - y.mean(0)
-        projected = self.project @ centred
+        projected = multiply(self.project, centred)
         total = len(y)
         for rows in self.tests:
             kept = total - rows.shape[1]
@@ -246,7 +247,7 @@ class BlockResiduals:
             baseline += gap.square_().sum((0, 1))
         left = torch.empty_like(centred)
         for row, design in enumerate(self.designs):
-            torch.addmm(centred, design, projected, alpha=-1, out=left)  # residuals of the full fit
+            torch.sub(centred, multiply(design, projected, left), out=left)  # residuals of the full fit
             for rows, inverses in zip(self.tests, self.inverses, strict=True):
                 if rows.shape[1] == 1:
                     held_out = left[rows[:, 0]].mul_(inverses[row, :, :, 0])
@@ -301,13 +302,13 @@ def _spectral_fold(design: Design, fold: Fold, least_alpha: float) -> tuple[torc
         mean = train.mean(0)
         if train.shape[1] < train.shape[0] or design.gram is None:
             parts = decompose(train - mean, least_alpha)
-            return parts.spectrum, parts.project, (design.features[fold.test] - mean) @ parts.lift
+            return parts.spectrum, parts.project, multiply(design.features[fold.test] - mean, parts.lift)
     gram, across = fold_grams(design.full_gram(), fold.train, fold.test)
-    spectrum, vectors = torch.linalg.eigh(gram)
+    spectrum, vectors = eigh(gram)
     if design.features is not None and least_alpha <= GRAM_LIMIT * float(spectrum[-1]):
         parts = decompose(train - mean, least_alpha)
-        return parts.spectrum, parts.project, (design.features[fold.test] - mean) @ parts.lift
-    return spectrum.clamp(min=0), vectors.T, across @ vectors
+        return parts.spectrum, parts.project, multiply(design.features[fold.test] - mean, parts.lift)
+    return spectrum.clamp(min=0), vectors.T, multiply(across, vectors)
 
 
 def by_operators(
@@ -334,7 +335,7 @@ def by_operators(
         operators = room(len(alphas), *across.shape, dtype=dtype, device=across.device)
         for row, alpha in enumerate(alphas.tolist()):
             factor = shifted.factor(alpha)
-            operators[row] = torch.cholesky_solve(across.T.to(factor.dtype), factor).T
+            operators[row] = cholesky_solve(across.T.to(factor.dtype), factor).T
         yield FoldOperators(fold, None, None, (operators,))
 
 
@@ -377,7 +378,7 @@ def by_deletion(
         for fold, found, cut, kept in zip(folds, operators, cuts, blocks, strict=True):
             rows = take(maker, fold.test, 0)  # (test, sample)
             block = take(rows, fold.test, 1)
-            inverse = invert_in_place(memory[maker.dtype][: block.numel()].view(block.shape).copy_(block))
+            inverse = invert(memory[maker.dtype][: block.numel()].view(block.shape).copy_(block))
             _delete(rows, inverse, fold, cut, found[row])
             if keep_blocks:
                 kept.append(block.clone() if maker.dtype == dtype else None)
@@ -390,12 +391,12 @@ def _delete(rows: torch.Tensor, inverse: torch.Tensor, fold: Fold, cut: list[sli
     if rows.dtype != found.dtype or len(cut) > SLABS:
         for first in range(0, len(rows), DELETED_ROWS):
             some = slice(first, first + DELETED_ROWS)
-            found[some] -= take(inverse[some] @ rows, fold.train, 1)
+            found[some] -= take(multiply(inverse[some], rows), fold.train, 1)
         return
     done = 0
     for slab in cut:  # without a copy
         width = slab.stop - slab.start
-        found[:, done : done + width].addmm_(inverse, rows[:, slab], alpha=-1)
+        add_product(found[:, done : done + width], inverse, rows[:, slab], alpha=-1)
         done += width
 
 

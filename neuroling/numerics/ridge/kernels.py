@@ -11,6 +11,8 @@ from typing import Protocol
 
 import torch
 
+from neuroling.numerics.products import multiply
+
 
 class Kernel(Protocol):
     """A function that gives the inner products of two sets of samples."""
@@ -32,7 +34,7 @@ class Linear:
 
     def __call__(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Give inner products (one, other)."""
-        return first @ second.T
+        return multiply(first, second.T)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class RadialBasis:
         shift = first.mean(0)  # distances know no origin, and small numbers lose fewer digits
         first, second = first - shift, second - shift
         lengths = first.square().sum(1)[:, None] + second.square().sum(1)
-        squared = torch.addmm(lengths, first, second.T, alpha=-2).clamp_(min=0)
+        squared = multiply(first, second.T).mul_(-2).add_(lengths).clamp_(min=0)
         return squared.mul_(-self.gamma).exp_()
 
 
@@ -86,7 +88,7 @@ class Polynomial:
 
     def __call__(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Give kernel values (one, other)."""
-        return (first @ second.T).mul_(self.gamma).add_(self.constant).pow_(self.degree)
+        return multiply(first, second.T).mul_(self.gamma).add_(self.constant).pow_(self.degree)
 
 
 def centre_gram(gram: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.products import cholesky_solve, multiply
 
 CHUNK_VALUES = 2**23
 """Lagged values held at once (64 MB in float64); a heuristic."""
@@ -238,7 +239,7 @@ def moments(lagged: Lagged, Y: torch.Tensor, rows: Int[NDArray[np.integer], " ro
         chunk = lagged.rows(starts[place : place + size])  # (row, width)
         y = Y[torch.from_numpy(np.asarray(rows[place : place + size], np.int64)).to(Y.device)]
         ones = torch.ones((len(chunk), 1), dtype=torch.float64, device=Y.device)
-        sums += chunk.T @ torch.cat([chunk[:, :step], y, ones], dim=1)
+        sums += multiply(chunk.T, torch.cat([chunk[:, :step], y, ones], dim=1))
         y_squares += y.square().sum(0)
     inside = Y[torch.from_numpy(np.asarray(rows, np.int64)).to(Y.device)].sum(0)
     first_blocks, cross, reach = sums[:, :step], sums[:, step:-1], sums[:, -1]
@@ -258,7 +259,7 @@ def _toeplitz(lagged: Lagged, starts: NDArray[np.int64], first_blocks: torch.Ten
     cuts = np.flatnonzero(np.diff(starts) != 1)
     begins, ends = starts[np.append(0, cuts + 1)], starts[np.append(cuts, len(starts) - 1)] + 1
     dropped, added = lagged.rows(begins), lagged.rows(ends)  # (stretch, width)
-    change = added.T @ added - dropped.T @ dropped  # (width, width)
+    change = multiply(added.T, added) - multiply(dropped.T, dropped)  # (width, width)
     gram = torch.empty((width, width), dtype=torch.float64, device=change.device)
     gram[:step] = first_blocks.T
     for at in range(step, width, step):
@@ -323,7 +324,7 @@ def penalised_weights(train: Centred, alpha: float) -> torch.Tensor | None:
     factor, failed = torch.linalg.cholesky_ex(penalised)
     if int(failed):
         return None
-    return torch.cholesky_solve(train.cross, factor)
+    return cholesky_solve(train.cross, factor)
 
 
 def held_out_correlation(weights: torch.Tensor, test: Centred) -> torch.Tensor:
@@ -342,7 +343,7 @@ def held_out_correlation(weights: torch.Tensor, test: Centred) -> torch.Tensor:
         Pearson's r; NaN where prediction or recording is constant.
     """
     together = (weights * test.cross).sum(0)
-    squares = (weights * (test.gram @ weights)).sum(0)
+    squares = (weights * multiply(test.gram, weights)).sum(0)
     total = test.reach @ weights
     covariance = together - total * test.y_sum / test.n
     variance = (squares - total**2 / test.n) * (test.y_squares - test.y_sum**2 / test.n)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import tile_size
+from neuroling.numerics.products import add_product, eigh, multiply
 from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre
 from neuroling.numerics.ridge.kernels import centre_gram, from_contrasts, to_contrasts
 
@@ -81,7 +82,7 @@ def residual_makers(
     PenaltyTooSmallError
         If a penalty is below 1.5e-8 of the largest eigenvalue.
     """
-    spectrum, vectors = torch.linalg.eigh(to_contrasts(to_contrasts(centre_gram(gram)).T))
+    spectrum, vectors = eigh(to_contrasts(to_contrasts(centre_gram(gram)).T))
     vectors = from_contrasts(vectors)  # (sample, sample - 1)
     spectrum = spectrum.clamp(min=0)
     if float(np.min(alphas)) <= GRAM_LIMIT * float(spectrum[-1]):
@@ -90,7 +91,7 @@ def residual_makers(
             f"{float(spectrum[-1]):.1e}; the closed form would lose digits."
         )
     shares = [alpha / (spectrum + alpha) for alpha in np.asarray(alphas, np.float64).tolist()]
-    makers = torch.stack([(vectors * share) @ vectors.T for share in shares])
+    makers = torch.stack([multiply(vectors * share, vectors.T) for share in shares])
     return makers / makers.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
 
 
@@ -193,7 +194,7 @@ def _residuals(makers: torch.Tensor, Y: NDArray[np.floating]) -> tuple[torch.Ten
     y, mean = centre(to_tensor(np.ascontiguousarray(Y), makers.device))
     residuals = y.new_empty(len(makers), *y.shape)
     for maker, found in zip(makers, residuals, strict=True):
-        torch.mm(maker.to(y.dtype), y, out=found)
+        multiply(maker.to(y.dtype), y, found)
     return residuals, y, mean.to(y.dtype)
 
 
@@ -241,9 +242,9 @@ def _best_penalty(
     chosen = torch.zeros_like(best, dtype=torch.int16)
     inner, cross = torch.empty_like(best), torch.empty_like(best)
     for number, left in enumerate(errors):
-        torch.mm(coefficients.square[number], left.square(), out=inner)
-        inner.addmm_(coefficients.first[number], left * left[first])
-        torch.mm(coefficients.second[number], left, out=cross)
+        multiply(coefficients.square[number], left.square(), inner)
+        add_product(inner, coefficients.first[number], left * left[first])
+        multiply(coefficients.second[number], left, cross)
         inner.addcmul_(cross, left[seconds])
         chosen.masked_fill_(inner < best, number)
         torch.minimum(best, inner, out=best)

@@ -23,6 +23,7 @@ from itertools import pairwise
 import torch
 
 from neuroling.numerics.device import room
+from neuroling.numerics.products import multiply
 from neuroling.numerics.ridge.gram import SLABS, slabs
 from neuroling.numerics.ridge.held_out_errors import PRODUCT_ROWS, PRODUCT_VALUES, FoldOperators, HeldOutErrors
 
@@ -127,7 +128,7 @@ class QuadraticErrors:
             for first in range(0, len(rows), at_once):
                 forms = rows[first : first + at_once]
                 product = memory[: len(forms) * height * y.shape[1]].view(-1, y.shape[1])
-                torch.mm(forms.flatten(0, 1), beyond, out=product)
+                product = multiply(forms.flatten(0, 1), beyond, product)
                 product = product.view(-1, height, y.shape[1])  # (penalty, block, target)
                 error[first : first + at_once] += product.mul_(beyond[:height]).sum(1)
 
@@ -248,8 +249,8 @@ def _write_errors(
 
 def _write_block(errors: torch.Tensor, block: slice, found: torch.Tensor) -> None:
     """Write rows of the form, from the diagonal on; off the diagonal block twice."""
-    torch.addmm(found, errors[:, block].T, errors[:, block.start :], beta=0, alpha=2, out=found)
-    found[:, : len(found)] /= 2
+    multiply(errors[:, block].T, errors[:, block.start :], found)
+    found[:, len(found) :] *= 2
 
 
 def _sum_over(folds: Sequence[FoldOperators], y: torch.Tensor, n_penalties: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
+from neuroling.numerics.products import multiply
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class FourierFeatures:
 
     def __call__(self, X: torch.Tensor) -> torch.Tensor:
         """Map features (sample, feature) to random features (sample, random feature), float64."""
-        phases = X @ to_tensor(self.frequencies, X.device)
+        phases = multiply(X, to_tensor(self.frequencies, X.device))
         waves = torch.cat([phases.cos(), phases.sin()], 1)
         return waves / float(np.sqrt(self.frequencies.shape[1]))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import TILE_TARGETS, Targets
+from neuroling.numerics.products import cholesky_solve, eigh, multiply
 from neuroling.numerics.ridge.algorithm_choice import CALL_COST, CHOLESKY_COST, EIGEN_COST
 from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre, decompose, fit_ridge
 from neuroling.numerics.ridge.dual_weights import Kept
@@ -104,7 +105,7 @@ class SampleWeights:
         coef = np.empty((self.seen.shape[1], self.dual.shape[1]), self.dual.dtype)
         across = to_tensor(self.seen, device).T
         for tile in _tiles(self.dual):
-            coef[:, tile] = (across @ to_tensor(self.dual[:, tile], device)).cpu().numpy()
+            coef[:, tile] = multiply(across, to_tensor(self.dual[:, tile], device)).cpu().numpy()
         return coef
 
     def intercept(self) -> NDArray[np.floating]:
@@ -133,9 +134,9 @@ class SampleWeights:
         seen, dual = to_tensor(self.seen, device), to_tensor(self.dual, device)
         mean = to_tensor(self.mean, device, dual.dtype)
         if n_new * n_seen * (n_features + n_targets) <= (n_seen + n_new) * n_features * n_targets:
-            across = (new @ seen.T.double()).to(dual.dtype)  # (new sample, sample)
-            return torch.addmm(mean, across, dual).cpu().numpy()
-        return torch.addmm(mean, new.to(dual.dtype), seen.T @ dual).cpu().numpy()
+            across = multiply(new, seen.T.double()).to(dual.dtype)  # (new sample, sample)
+            return multiply(across, dual).add_(mean).cpu().numpy()
+        return multiply(new.to(dual.dtype), multiply(seen.T, dual)).add_(mean).cpu().numpy()
 
 
 def _tiles(values: NDArray[np.floating]) -> list[slice]:
@@ -172,13 +173,16 @@ def fit_linear(
     size = refit_size(targets, fixed=fixed, per_target=4 * len(X) + 8 * rank + 4 * X.shape[1])
     if not _factors_pay(alphas, min(features.shape)) or alphas.min() <= GRAM_LIMIT * float(features.square().sum()):
         return fit_ridge(X, targets.values, alphas, device=targets.device, batch=size)
-    solve = shifted_solver(features @ features.T if dual else features.T @ features, alphas, targets.dtype)
+    solve = shifted_solver(
+        multiply(features, features.T) if dual else multiply(features.T, features), alphas, targets.dtype
+    )
     across = features.T.to(targets.dtype)  # (feature, sample)
     coef = np.empty((X.shape[1], targets.values.shape[1]), targets.values.dtype)
     intercept = np.empty(targets.values.shape[1], targets.values.dtype)
     for columns in by_penalty(alphas, size):
         y, y_mean = centre(to_tensor(targets.values[:, columns], targets.device))
-        weights = across @ solve(y, alphas[columns]) if dual else solve(across @ y, alphas[columns])
+        solved = solve(y if dual else multiply(across, y), alphas[columns])
+        weights = multiply(across, solved) if dual else solved
         coef[:, columns] = weights.cpu().numpy()
         intercept[columns] = (y_mean - x_mean @ weights.double()).cpu().numpy()
     return coef, intercept
@@ -269,12 +273,12 @@ def _factors_pay(alphas: NDArray[np.floating], size: int) -> bool:
 
 
 def _by_spectrum(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
-    spectrum, vectors = torch.linalg.eigh(gram)
+    spectrum, vectors = eigh(gram)
     spectrum, turned = spectrum.clamp(min=0), vectors.to(dtype)
 
     def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
         gain = 1 / (spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), gram.device))  # (rank, target)
-        solved: torch.Tensor = turned @ ((turned.T @ right) * gain.to(dtype))
+        solved: torch.Tensor = multiply(turned, multiply(turned.T, right) * gain.to(dtype))
         return solved
 
     return solve
@@ -302,7 +306,7 @@ def decomposed_solver(features: torch.Tensor, least_alpha: float, dtype: torch.d
 
     def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
         gain = 1 / (parts.spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), features.device))
-        solved: torch.Tensor = lift @ ((project @ right) * gain.to(dtype))
+        solved: torch.Tensor = multiply(lift, multiply(project, right) * gain.to(dtype))
         return solved
 
     return solve
@@ -323,7 +327,7 @@ def _by_factors(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
         for alpha in np.unique(alphas).tolist():
             factor, columns = factor_of(alpha), torch.from_numpy(np.flatnonzero(alphas == alpha)).to(right.device)
             part = right if len(columns) == right.shape[1] else right[:, columns]
-            found = torch.cholesky_solve(part.to(factor.dtype), factor).to(dtype)
+            found = cholesky_solve(part.to(factor.dtype), factor).to(dtype)
             if len(columns) == right.shape[1]:
                 return found
             solved[:, columns] = found

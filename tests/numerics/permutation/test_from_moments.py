@@ -8,6 +8,8 @@ import pytest
 from neuroling.numerics.permutation.from_moments import operations_of_moments, orthonormal_design, weights_on_moments
 from neuroling.numerics.ridge.decomposition import prediction_operators
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 N = 48
 PENALTIES = np.array([1e-6, 1.0, 100.0])
 TRAIN, TEST = np.arange(16, N), np.arange(16)

@@ -14,6 +14,8 @@ from neuroling.numerics.permutation.from_principal_directions import (
 )
 from neuroling.numerics.ridge.decomposition import prediction_operators
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 N = 48
 PENALTIES = np.array([1e-6, 1.0, 100.0, 1e5])
 TRAIN, TEST = np.arange(16, N), np.arange(16)

@@ -14,6 +14,8 @@ from neuroling.numerics.ridge.decomposition import centre
 from neuroling.numerics.ridge.gram import Design, factor_dtype, to_folds
 from neuroling.numerics.ridge.held_out_errors import by_deletion, by_operators, by_residuals, by_spectrum
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
 FORMS = [by_spectrum, by_operators, by_deletion, by_residuals]
@@ -222,7 +224,7 @@ class _Products(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_float32_targets_are_never_promoted(form):
+def test_float32_targets_are_never_promoted(form, torch_multiplies):
     X, Y = _data(40, 60, q=7, dtype=np.float32)
     with _Products(7) as products:
         _errors(form, Design.linear(torch.from_numpy(X).double()), _partition(40, 4), np.array([1.0, 2.0]), Y)

@@ -12,6 +12,8 @@ from neuroling.numerics.ridge.dual_weights import Kept
 from neuroling.numerics.ridge.gram import to_folds
 from neuroling.numerics.ridge.held_out_errors import by_deletion
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
 ALPHAS = np.array([0.5, 10.0, 200.0])

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from neuroling.numerics.ridge import decomposition as ridge
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 
 

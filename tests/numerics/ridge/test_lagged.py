@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from neuroling.numerics.ridge.lagged import centred, held_out_correlation, lay_out, moments, penalised_weights
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 CPU = torch.device("cpu")
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from neuroling.numerics.ridge import leave_two_out as algebra
 from neuroling.numerics.ridge.decomposition import fit_ridge, prediction_operator, residual_maker
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 
 

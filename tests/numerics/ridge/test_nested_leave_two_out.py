@@ -8,6 +8,8 @@ from sklearn.linear_model import Ridge
 from neuroling.numerics.ridge.leave_two_out import all_pairs
 from neuroling.numerics.ridge.nested_leave_two_out import PenaltyTooSmallError, nested_pairs
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 ALPHAS = np.logspace(-1, 3, 4)
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-8}

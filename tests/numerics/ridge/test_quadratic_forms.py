@@ -13,6 +13,8 @@ from neuroling.numerics.ridge.gram import Design, to_folds
 from neuroling.numerics.ridge.held_out_errors import by_deletion, by_operators
 from neuroling.numerics.ridge.quadratic_forms import QuadraticErrors, as_quadratic, quadratic_pays
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 CPU = torch.device("cpu")
 ALPHAS = np.array([1.0, 30.0, 1000.0])

@@ -8,6 +8,8 @@ from neuroling.numerics.memory import Limits, Targets
 from neuroling.numerics.ridge.gram import Design
 from neuroling.numerics.ridge.refit import by_penalty, fit_dual, fit_linear
 
+pytestmark = pytest.mark.usefixtures("product_library")
+
 RNG = np.random.default_rng
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-9}
 
