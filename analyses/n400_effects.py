@@ -22,9 +22,10 @@ from neuroling.evaluation.mixed import mixed_model
 from neuroling.features.lexical.controls import zipf_frequency
 from neuroling.features.lexical.ngram import NGram, fit_ngram
 from neuroling.features.surprisal import surprisal
-from neuroling.n400.alpha import Alpha
+from neuroling.n400.alpha import LAYERS, Alpha
 from neuroling.n400.effects import Effect, effect_table, hypotheses
 from neuroling.n400.participants import Letters, train_networks
+from neuroling.n400.reading import reading_of_lexicons, reading_warning
 from neuroling.n400.sensitivity import as_text, diagnose
 from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
 from neuroling.report.expected import compare_with_expected
@@ -33,27 +34,36 @@ from neuroling.report.n400 import plot_effect_table
 from neuroling.report.output_folder import Exhibit, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
-SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "verdict"]
+SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "recognised", "lowest", "verdict"]
 PEOPLE = "people (Nieuwland et al. 2018)"
 
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path("results/n400_effects"),
     participants: Annotated[int, typer.Option(help="Simulated participants of each lexicon.")] = 24,
-    lexicons: Annotated[int, typer.Option(help="Lexicons.")] = 3,
+    lexicons: Annotated[int, typer.Option(help="Number of lexicons.")] = 1,
     time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks.")] = 7.5,
+    layers: Annotated[list[str], typer.Option(help="Layer on which alpha acts; repeat. Default: all.")] = list(LAYERS),  # noqa: B006 - typer's
     letters: Annotated[Letters, typer.Option(help="15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
     n_draws: Annotated[int, typer.Option(help="Draws of the nulls.")] = 1000,
     sensitivity: Annotated[bool, typer.Option(help="Sweep the parameters, and print the map.")] = False,
-    allow_unlearned: Annotated[bool, typer.Option(help="Go on with networks that cannot read.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder of trained networks. Default: OUT/networks.")] = None,
+    allow_unlearned: Annotated[bool, typer.Option(help="Continue although participants do not read.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
     """Fill the effect table with networks, language models and people."""
     out.mkdir(parents=True, exist_ok=True)
-    alpha = Alpha(time_constant)
+    alpha = Alpha(time_constant, layers=tuple(layers))
     read, scores, synthetic = sentences(n_draws, seed, out / "cache")
-    networks = train_networks(lexicons=lexicons, participants=participants, rng=seed, letters=letters, epochs=epochs)
+    networks = train_networks(
+        lexicons=lexicons,
+        participants=participants,
+        rng=seed,
+        letters=letters,
+        epochs=epochs,
+        cache=cache or out / "networks",
+    )
     table = effect_table(networks, hypotheses(alpha), rng=seed, allow_unlearned=allow_unlearned)
     table = pd.concat([table, read], ignore_index=True)
     scores.save(out / "sentences.nc")
@@ -61,12 +71,11 @@ def main(
     carried = table.dropna(subset="t").sort_values("phenomenon", kind="stable")
     rest = table[table["t"].isna()].groupby(["phenomenon", "verdict"], sort=False)["hypothesis"].agg(", ".join)
     picture = axes_to_png(plot_effect_table(table), synthetic=synthetic)
+    _, warning = reading_warning(reading_of_lexicons(networks, None, seed, "ERP model"), control_model="ERP model")
     sections: dict[str, list[Exhibit | str]] = {
         "Phenomena by hypotheses": [
-            Exhibit(
-                "effects", picture, "Verdict of every cell, with relative effects (%) or t; effects.png is larger."
-            ),
-            Exhibit("effects_carried", carried, "Every effect that was estimated.", shown=SHOWN),
+            Exhibit("effects", picture, f"Verdict of every cell, with relative effects (%) or t. {warning}"),
+            Exhibit("effects_carried", carried, f"Every effect that was estimated. {warning}", shown=SHOWN),
         ],
         "What is not carried": [Exhibit("not_carried", rest.reset_index(), "Cells without an estimate, and why.")],
         "Sentences": [Exhibit("held_out", held_out, "Held-out r with people's N400 over nouns, ten folds of items.")],
@@ -76,7 +85,7 @@ def main(
         out,
         sections,
         title="N400 phenomena under several hypotheses",
-        subtitle=f"Lexicons: {lexicons}; simulated participants of each: {participants}; and single trials of people.",
+        subtitle=f"Lexicons: {lexicons}; simulated participants of each: {participants}; trials of people. {warning}",
         provenance={"alpha": alpha, "epochs": epochs, "letters": letters, "n_draws": n_draws, "seed": seed},
         synthetic=synthetic,
     )
@@ -86,7 +95,7 @@ def main(
         sweep = diagnose(networks, alpha=alpha, rng=seed)
         sweep.to_csv(out / "sensitivity.csv", index=False)
         print(as_text(sweep), as_text(sweep, "neighbourhood"), sep="\n")
-    if (participants, lexicons, time_constant, letters, epochs, synthetic) == (24, 3, 7.5, "two-of-five", None, False):
+    if (participants, lexicons, letters, epochs, alpha, synthetic) == (24, 1, "two-of-five", None, Alpha(7.5), False):
         found = table.assign(name=table["hypothesis"] + ": " + table["phenomenon"]).set_index("name")
         compare_with_expected(found["relative"].fillna(found["estimate"]).dropna().to_dict(), EXPECTED)
     return table

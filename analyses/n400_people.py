@@ -32,7 +32,7 @@ from neuroling import (
 from neuroling.core.times import in_window
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet2018, vanvliet_wordpairs
-from neuroling.n400.alpha import Alpha
+from neuroling.n400.alpha import LAYERS, Alpha
 from neuroling.n400.cue_target import cue_target_matrices, teach_spellings, tree_features
 from neuroling.n400.experiments import semantic_priming
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
@@ -57,17 +57,22 @@ def main(
     participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
     lexicons: Annotated[int, typer.Option(help="Spellings of the nouns, four participants each.")] = 24,
     time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks, for the nouns.")] = 7.5,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon of the word pairs.")] = None,
+    layers: Annotated[list[str], typer.Option(help="Layer on which alpha acts; repeat. Default: all.")] = list(LAYERS),  # noqa: B006 - typer's
+    epochs: Annotated[int | None, typer.Option(help="Epochs of training of the word pairs.")] = None,
     n_draws: Annotated[int, typer.Option(help="Draws of nulls and bootstraps.")] = 200,
     sensitivity: Annotated[bool, typer.Option(help="Sweep the parameters, and print the map.")] = False,
-    allow_unlearned: Annotated[bool, typer.Option(help="Go on with networks that cannot read.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder of trained networks. Default: OUT/networks.")] = None,
+    allow_unlearned: Annotated[bool, typer.Option(help="Continue although participants do not read.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
 ) -> pd.DataFrame:
     """Fit waveforms, compare matrices, print both."""
     out.mkdir(parents=True, exist_ok=True)
-    (network,) = train_networks(lexicons=1, participants=participants, rng=seed, epochs=epochs)
-    scores, parameters, pictures = waveforms(network, n_draws, seed, allow_unlearned)
-    matrices = nouns(Alpha(time_constant), lexicons, n_draws, seed, allow_unlearned)
+    (network,) = train_networks(
+        lexicons=1, participants=participants, rng=seed, epochs=epochs, cache=cache or out / "networks"
+    )
+    alpha = Alpha(time_constant, layers=tuple(layers))
+    scores, parameters, pictures = waveforms(network, alpha, n_draws, seed, allow_unlearned)
+    matrices = nouns(alpha, lexicons, n_draws, seed, allow_unlearned)
     scores.save(out / "waveforms.nc")
     matrices.save(out / "nouns.nc")
     synthetic = scores.provenance.synthetic or matrices.provenance.synthetic
@@ -76,8 +81,8 @@ def main(
     print(parameters.round(3).to_string(), scores, matrices, sep="\n")
     print(beside_p(matrices, "rho").round(3).to_string(index=False))
     if sensitivity:
-        print(as_text(diagnose([network], alpha=Alpha(time_constant), rng=seed)))
-    if (participants, lexicons, time_constant, epochs, synthetic) == (24, 24, 7.5, None, False):
+        print(as_text(diagnose([network], alpha=alpha, rng=seed)))
+    if (participants, lexicons, alpha, epochs, synthetic) == (24, 24, Alpha(7.5), None, False):
         compare_with_expected(numbers(scores, parameters, matrices), EXPECTED)
     return parameters
 
@@ -124,7 +129,7 @@ def numbers(scores: Result, parameters: pd.DataFrame, matrices: Result) -> dict[
 
 
 def waveforms(
-    network: Network, n_draws: int, seed: int, allow_unlearned: bool
+    network: Network, alpha: Alpha, n_draws: int, seed: int, allow_unlearned: bool
 ) -> tuple[Result, pd.DataFrame, dict[str, bytes]]:
     """Fit both predictors to the difference between unrelated and related pairs: scores, intervals, figures."""
     stimuli, recording = real_or_twin(
@@ -138,7 +143,10 @@ def waveforms(
     )
     erps = (erps - erps.mean("sample")).assign_attrs(erps.attrs)
     times, unrelated = erps["time"].to_numpy(), (erps["condition"] == "unrelated").to_numpy()
-    simulated = {constant: primed(network, constant, unrelated, seed, allow_unlearned) for constant in CONSTANTS}
+    dynamics = {
+        constant: replace(alpha, time_constant=constant) if np.isfinite(constant) else None for constant in CONSTANTS
+    }
+    simulated = {one: primed(network, model, unrelated, seed, allow_unlearned) for one, model in dynamics.items()}
     features = simulated_features(simulated).assign_coords(sample=erps["sample"].to_numpy())
     features = features.assign_attrs(synthetic=0)  # a model of people's recordings is no twin of them
     coded = stimuli.features(np.where(unrelated, 0.5, -0.5)[:, None], ["unrelated"])
@@ -162,9 +170,10 @@ def waveforms(
     return combine(found, dim="model"), pd.DataFrame(rows).T, pictures
 
 
-def primed(network: Network, constant: float, unrelated: np.ndarray, seed: int, allow_unlearned: bool) -> xr.DataArray:
+def primed(
+    network: Network, alpha: Alpha | None, unrelated: np.ndarray, seed: int, allow_unlearned: bool
+) -> xr.DataArray:
     """Simulate primed words; every trial of people gets the mean of its condition, all trials' mean taken off."""
-    alpha = Alpha(constant) if np.isfinite(constant) else None
     trials = semantic_priming(network.lexicon, rng=seed)
     recording = simulate(network, trials, alpha=alpha, allow_unlearned=allow_unlearned).mean("repeat")
     means = recording.groupby("condition").mean()

@@ -27,6 +27,9 @@ from neuroling.n400.network import Network
 from neuroling.n400.simulate import simulate_links
 from neuroling.numerics.statistics.mixed_model import RandomTerm, fit_reml
 
+NOT_JUDGED = "not judged: participants do not read"
+"""Verdict on effects of networks that do not recognise the targets of the experiment."""
+
 Tables = Mapping[str, pd.DataFrame]
 People = Literal["larger", "none"]
 
@@ -273,7 +276,8 @@ def amplitude_table(recording: xr.DataArray, lexicon: Lexicon, window: Window) -
     pandas.DataFrame
         Columns amplitude, participant, item, kind, condition; ``rarity`` (minus log frequency) and ``richness_z``
         standardised over words, ``neighbours_within`` standardised over all strings after each type's mean is taken
-        off; ``new_z`` +0.5 for new and -0.5 for repeated trials.
+        off; ``new_z`` +0.5 for new and -0.5 for repeated trials; ``reads``, ``recognised`` and ``lowest`` if the
+        recording says what its participants recognised (:func:`~neuroling.n400.simulate.simulate`).
     """
     amplitude = mean_amplitude(recording, window).transpose("sample", "repeat")
     n_repeats = amplitude.sizes["repeat"]
@@ -287,6 +291,9 @@ def amplitude_table(recording: xr.DataArray, lexicon: Lexicon, window: Window) -
         }
     )
     table["new_z"] = FIRST(table)
+    for name in ("reads", "recognised", "lowest"):
+        if name in recording.attrs:
+            table[name] = float(recording.attrs[name])
     return table.join(_item_predictors(lexicon), on="item")
 
 
@@ -479,8 +486,10 @@ def effect_table(
     -------
     pandas.DataFrame
         One row a hypothesis and phenomenon: the effect's estimate, 95 % interval, t, df, p; the same relative to the
-        mean amplitude; share of participants; ``equivalence_p``; ``people`` and ``verdict``. Phenomena that no network
-        here can carry are rows too, with the reason as ``verdict``.
+        mean amplitude; share of participants; ``equivalence_p``; ``recognised`` and ``lowest``, the least share of
+        known targets recognised without alpha in the experiment of the row, mean over participants and least
+        participant; ``people`` and ``verdict``, which is :data:`NOT_JUDGED` where participants do not read. Phenomena
+        that no network here can carry are rows too, with the reason as ``verdict``.
     """
     if not networks or not asked:
         raise ValueError("networks, asked: one of them is empty; expected at least one network and one hypothesis.")
@@ -587,7 +596,9 @@ def _row(hypothesis: Hypothesis, phenomenon: Phenomenon, tables: Tables) -> dict
         return {**head, "verdict": "not defined: the link needs the meaning of every item"}
     predictor = phenomenon.predictor(table)
     effect = estimate(table, predictor, covariates=phenomenon.covariates, within_items=phenomenon.within_items)
-    return {**head, **vars(effect), "verdict": effect.verdict(phenomenon.people)}
+    read = {"recognised": float(table["recognised"].min()), "lowest": float(table["lowest"].min())}
+    verdict = effect.verdict(phenomenon.people) if table["reads"].all() else NOT_JUDGED
+    return {**head, **vars(effect), **read, "verdict": verdict}
 
 
 def _asks_known(phenomenon: Phenomenon, table: pd.DataFrame) -> bool:

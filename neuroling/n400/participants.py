@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -28,9 +29,10 @@ RICHNESS = (3, 5)
 
 def train_networks(
     *,
-    lexicons: int,
+    lexicons: int = 1,
     participants: int,
     rng: int,
+    numbers: Sequence[int] | None = None,
     letters: Letters = "two-of-five",
     epochs: int | None = None,
     training: Training | None = None,
@@ -47,6 +49,8 @@ def train_networks(
         How many, the latter for each lexicon.
     rng : int
         Seed; lexicon number n does not depend on how many there are.
+    numbers : sequence of int, optional
+        Numbers of the lexicons, by default 0 to ``lexicons - 1``.
     letters : {"two-of-five", "one-hot"}
         Code of the letters.
     epochs : int, optional
@@ -77,7 +81,7 @@ def train_networks(
     training, architecture = training or Training(), architecture or Architecture()
     training = training if epochs is None else training.with_epochs(epochs)
     networks = []
-    for number in range(lexicons):
+    for number in range(lexicons) if numbers is None else numbers:
         of_lexicon, of_weights = np.random.default_rng([rng, number]).spawn(2)
         codes = one_hot() if letters == "one-hot" else None
         lexicon = make_lexicon(rng=of_lexicon, codes=codes, richness=richness)

@@ -7,6 +7,7 @@ asks this of every experiment, without the alpha function, and says the answer o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
 from neuroling.n400.alpha import Alpha
-from neuroling.n400.experiments import Timing, experiment
+from neuroling.n400.experiments import Timing, experiment, repetition, semantic_priming
 from neuroling.n400.lexicon import Lexicon
 from neuroling.n400.network import Network
 from neuroling.n400.presentation import run
@@ -305,3 +306,72 @@ def check_reads(table: pd.DataFrame) -> None:
         f"alpha function ({'; '.join(lines)}); expected a mean of {GROUP_READS:.0%} and nobody below "
         f"{PARTICIPANT_READS:.0%}. Train longer, exclude them, or say allow_unlearned=True."
     )
+
+
+def reading_of_lexicons(
+    networks: Sequence[Network], alpha: Alpha | None, rng: int, model: str, timing: Timing | None = None
+) -> pd.DataFrame:
+    """Ask networks of several lexicons about immediate and lagged repetition, priming, and strings alone.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        One a lexicon.
+    alpha : Alpha or None
+        Dynamics.
+    rng : int
+        Seed of the orders of the trials.
+    model : str
+        Name for the column ``model``.
+    timing : Timing, optional
+        As in ``simulate``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Reading tables with the columns ``model`` and ``lexicon``; participants are numbered ``LEXICON/NUMBER``.
+    """
+    tables = []
+    for number, network in enumerate(networks):
+        lexicon = network.lexicon
+        lagged = repetition(lexicon, rng=rng, lag=2)
+        asked = [
+            alone(lexicon),
+            repetition(lexicon, rng=rng),
+            lagged.subset(list(lagged.labels[lagged.table["condition"] == "repeated"])),
+            semantic_priming(lexicon, rng=rng),
+        ]
+        for stimuli in asked:
+            table = reading_table(network, stimuli, alpha=alpha, timing=timing)
+            table["participant"] = f"{number}/" + table["participant"].astype(str)
+            tables.append(table.assign(model=model, lexicon=number))
+    return pd.concat(tables, ignore_index=True)
+
+
+def reading_warning(table: pd.DataFrame, *, control_model: str) -> tuple[pd.DataFrame, str]:
+    """Summarise reading by model, and say in a sentence whether participants read.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`reading_of_lexicons`, of one model or several.
+    control_model : str
+        The model without the alpha function, which has to read.
+
+    Returns
+    -------
+    tuple of (DataFrame, str)
+        Summaries at the last and at the best tick of every model; the sentence, which begins with ``WARNING`` where
+        participants do not read.
+    """
+    parts = [
+        reading_summary(pick(rows)).assign(model=model, which=name)
+        for model, rows in table.groupby("model", sort=False)
+        for name, pick in (("last tick", last_tick), ("best tick", best_tick))
+    ]
+    summary = pd.concat(parts, ignore_index=True)
+    control = last_tick(table[table["model"] == control_model])
+    words = f"Known targets recognised without alpha: {in_words(control)}."
+    if not reads(control):
+        words = f"WARNING: participants do not read, so no effect below is one of reading. {words}"
+    return summary[["model", "which", *summary.columns.drop(["model", "which"])]], words

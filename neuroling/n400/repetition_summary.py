@@ -151,3 +151,22 @@ def band_table(recording: xr.DataArray, *, method: Method = "periodogram") -> pd
         found |= {str(name): float(value) for name, value in band_power(power, held).items()}
         rows.append({"model": recording.attrs.get("model", ""), "kind": kind, "condition": condition, **found})
     return pd.DataFrame(rows)
+
+
+def window_caption(shape: pd.DataFrame) -> str:
+    """Say what the window of analysis is, or that there is no hump for it to be the width of.
+
+    Parameters
+    ----------
+    shape : pandas.DataFrame
+        From :func:`shape_table`, the model whose window is shaded first.
+
+    Returns
+    -------
+    str
+        Caption of the responses.
+    """
+    head = "Mean semantic activation by time and frequency; the shaded window"
+    if shape["peaks"].iloc[0] > 0:
+        return f"{head} is the width at half of the peak."
+    return f"{head} is where activation is above half of its range: no hump stands out, so it has no half-width."

@@ -16,7 +16,17 @@ from neuroling.n400.experiments import Timing, check_items
 from neuroling.n400.linking_hypotheses import Link, semantic_activation
 from neuroling.n400.network import Network
 from neuroling.n400.presentation import run
-from neuroling.n400.reading import Tally, alone, best_tick, check_reads, in_words, last_tick, reading_table, reads
+from neuroling.n400.reading import (
+    Tally,
+    alone,
+    best_tick,
+    check_reads,
+    in_words,
+    last_tick,
+    reading_summary,
+    reading_table,
+    reads,
+)
 
 
 def simulate(
@@ -61,7 +71,8 @@ def simulate(
         One response a trial and participant. ``time`` in seconds from target onset; sample coordinates ``condition``,
         ``item``, ``kind`` and ``context``. Its attributes say that it is simulated, how, and what participants
         recognised: ``reading`` at the last tick without the alpha function, ``reading_alpha`` at the best tick with
-        it, and ``reads``, 1 or 0.
+        it, ``recognised`` and ``lowest`` (the least mean of a kind of trial, and the least participant, without
+        alpha), and ``reads``, 1 or 0.
 
     Raises
     ------
@@ -134,7 +145,11 @@ def simulate_links(
     plain = last_tick(found if alpha is None and len(found) else _read(network, experiment, timing, device, memory))
     if not allow_unlearned:
         check_reads(plain)
-    told = {"reading": in_words(plain), "reads": int(reads(plain))}
+    told: dict[str, object] = {"reading": in_words(plain), "reads": int(reads(plain))}
+    told |= {
+        "recognised": float(reading_summary(plain)["recognised"].min()),
+        "lowest": float(plain["recognised"].min()),
+    }
     if alpha is not None and len(found):
         told["reading_alpha"] = in_words(best_tick(found))
     return {

@@ -44,6 +44,7 @@ VERDICTS = {
     "reversed, but negligible": Look("#f3cfb3", INK, "r"),
     "reversed": Look("#b94f14", "white", "R"),
     "not as people": Look("#6f2c7c", "white", "N"),
+    "not judged": Look("#3b3f45", "white", "!"),
     "not defined": Look("#98a0a8", INK, "d"),
     "not carried": Look("#dde1e5", INK, "–"),
     NOT_ASKED: Look("#ffffff", INK, "n/a", "////"),
@@ -59,6 +60,7 @@ EXPLAINED = {
     "reversed, but negligible": "reversed, but smaller than 2 %",
     "reversed": "reversed: the other way than people",
     "not as people": "not as people: an effect where people show none",
+    "not judged": "not judged: participants do not read",
     "not defined": "not defined: the link needs the meaning of every item",
     "not carried": "not carried: the model lacks what it needs",
     NOT_ASKED: "not asked: no data of people on this are at hand",
@@ -87,7 +89,7 @@ def plot_four_panels(
     -------
     matplotlib.figure.Figure
     """
-    figure = _figure(11.0, 7.4)
+    figure = new_figure(11.0, 7.4)
     axes = figure.subplots(2, 2, sharex="col", sharey="col")
     for row, (name, recording) in enumerate((("alpha model", alpha), ("ERP model (control)", control))):
         _draw_time(axes[row, 0], recording, kinds, window)
@@ -101,8 +103,23 @@ def plot_four_panels(
     who = f"{alpha.sizes['repeat']} simulated participants"
     if "lexicon" in alpha.coords:
         who += f" × {len(np.unique(alpha['lexicon']))} lexicons"
-    figure.suptitle(f"Simulated N400, {who}; solid first, dashed second presentation", fontsize=11)
+    title = f"Simulated N400, {who}; solid first, dashed second presentation"
+    figure.suptitle("\n".join([title, *reading_lines(alpha)]), fontsize=11)
     return figure
+
+
+def reading_lines(recording: xr.DataArray) -> list[str]:
+    """Say what the participants of a recording recognised, if it knows, and whether they do not read.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        From :func:`neuroling.n400.simulate.simulate`.
+    """
+    if "reading" not in recording.attrs:
+        return []
+    warning = "" if recording.attrs.get("reads", 1) else "THEY DO NOT READ. "
+    return [f"{warning}Known targets recognised without alpha: {recording.attrs['reading']}"]
 
 
 def plot_effect_table(table: pd.DataFrame) -> Axes:
@@ -121,7 +138,7 @@ def plot_effect_table(table: pd.DataFrame) -> Axes:
         positive where as in people.
     """
     phenomena, hypotheses = list(dict.fromkeys(table["phenomenon"])), list(dict.fromkeys(table["hypothesis"]))
-    figure = _figure(3.6 + 1.05 * len(hypotheses), 2.6 + 0.34 * len(phenomena))
+    figure = new_figure(3.6 + 1.05 * len(hypotheses), 2.6 + 0.34 * len(phenomena))
     ax = figure.add_subplot()
     cells = {(cell["phenomenon"], cell["hypothesis"]): cell for cell in table.to_dict("records")}
     used = set()
@@ -165,7 +182,7 @@ def plot_units(units: xr.DataArray, *, sample: int = 0, participant: int = 0, n_
     matplotlib.axes.Axes
     """
     trial = units.isel(sample=sample, repeat=participant)
-    ax = _figure(8.0, 4.2).add_subplot()
+    ax = new_figure(8.0, 4.2).add_subplot()
     order = np.argsort(-trial.max("time").to_numpy())[:n_units]
     for place, unit in enumerate(order):
         one = trial.isel(channel=int(unit))
@@ -176,7 +193,7 @@ def plot_units(units: xr.DataArray, *, sample: int = 0, participant: int = 0, n_
     ax.set_ylabel("activation")
     ax.set_title(f"{units.attrs.get('model', 'network')}, simulated: {trial['sample'].item()}", loc="left", fontsize=11)
     ax.legend(frameon=False, fontsize=8, ncol=2)
-    _tidy(ax)
+    tidy(ax)
     return ax
 
 
@@ -203,7 +220,7 @@ def plot_sensitivity(table: pd.DataFrame, effect: str = "repetition") -> Axes:
             "or draw all of them with plot_sweep."
         )
     wide = 100 * table.pivot_table(index="time_constant", columns="soa", values=effect)
-    ax = _figure(2.5 + 0.85 * wide.shape[1], 2.0 + 0.45 * wide.shape[0]).add_subplot()
+    ax = new_figure(2.5 + 0.85 * wide.shape[1], 2.0 + 0.45 * wide.shape[0]).add_subplot()
     limit = max(float(np.abs(wide.to_numpy()).max()), LEAST_SCALE)
     image = ax.imshow(wide.to_numpy(), cmap=_diverging(), vmin=-limit, vmax=limit, aspect="auto")
     for (row, column), value in np.ndenumerate(wide.to_numpy()):
@@ -238,7 +255,7 @@ def plot_sweep(table: pd.DataFrame, effect: str = "repetition") -> Figure:
     if effect not in ("repetition", "neighbourhood"):
         raise ValueError(f"effect: got {effect!r}; expected 'repetition' or 'neighbourhood'.")
     thresholds, factors = (sorted(table[name].unique()) for name in ("threshold", "inhibition"))
-    figure = _figure(1.2 + 2.9 * len(thresholds), 0.9 + 2.4 * len(factors))
+    figure = new_figure(1.2 + 2.9 * len(thresholds), 0.9 + 2.4 * len(factors))
     axes = figure.subplots(len(factors), len(thresholds), squeeze=False, sharex=True, sharey=True)
     means = table.groupby(["threshold", "inhibition", "time_constant", "soa"])[effect].mean()
     limit = max(100 * float(means.abs().max()), LEAST_SCALE)
@@ -273,7 +290,7 @@ def plot_fit(recorded: xr.DataArray, fitted: xr.DataArray, *, plus: str, minus: 
     matplotlib.axes.Axes
         The band is one standard error of the recorded difference.
     """
-    ax = _figure(7.0, 4.0).add_subplot()
+    ax = new_figure(7.0, 4.0).add_subplot()
     times = recorded["time"].to_numpy()
     sides = [recorded.isel(sample=np.flatnonzero(np.asarray(recorded["condition"]) == name)) for name in (plus, minus)]
     wave = (sides[0].mean("sample") - sides[1].mean("sample")).to_numpy()
@@ -286,7 +303,7 @@ def plot_fit(recorded: xr.DataArray, fitted: xr.DataArray, *, plus: str, minus: 
     ax.set_xlabel("time (s)")
     ax.set_ylabel(f"{plus} - {minus} ({recorded.attrs.get('units', 'µV')})")
     ax.legend(frameon=False)
-    _tidy(ax)
+    tidy(ax)
     return ax
 
 
@@ -312,7 +329,7 @@ def film_of_units(units: Mapping[str, xr.DataArray], *, columns: int = 10, milli
 
     if not units:
         raise ValueError("units: empty; expected at least one trial.")
-    figure = _figure(3.2 * len(units) + 0.8, 2.2)
+    figure = new_figure(3.2 * len(units) + 0.8, 2.2)
     axes = np.atleast_1d(figure.subplots(1, len(units)))
     brightest = max(float(trial.max()) for trial in units.values())
     panels: list[tuple[AxesImage, np.ndarray]] = []
@@ -346,7 +363,7 @@ def _draw_time(ax: Axes, recording: xr.DataArray, kinds: Sequence[str], window: 
         ax.plot(curve["time"], curve, **_style(kind, kinds, condition), label=label if condition == "new" else None)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_ylabel("mean semantic activation")
-    _tidy(ax)
+    tidy(ax)
 
 
 def _draw_frequency(ax: Axes, recording: xr.DataArray, kinds: Sequence[str]) -> None:
@@ -354,7 +371,7 @@ def _draw_frequency(ax: Axes, recording: xr.DataArray, kinds: Sequence[str]) -> 
         power = spectrum(since(curve), relative=True)
         ax.plot(power["frequency"], 100 * power, **_style(kind, kinds, condition), marker="o", markersize=3)
     ax.set_ylabel("power (% of all)")
-    _tidy(ax)
+    tidy(ax)
 
 
 def _curves(recording: xr.DataArray, kinds: Sequence[str]) -> list[tuple[str, str, xr.DataArray]]:
@@ -373,7 +390,8 @@ def _style(kind: str, kinds: Sequence[str], condition: str) -> dict[str, Any]:
     return {"color": SERIES[list(kinds).index(kind) % len(SERIES)], "linestyle": line, "linewidth": 1.6}
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of so many inches that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -403,7 +421,8 @@ def _diverging() -> Colormap:
     return LinearSegmentedColormap.from_list("people", ["#c2571a", "#f7f5ef", "#14507d"])
 
 
-def _tidy(ax: Axes) -> None:
+def tidy(ax: Axes) -> None:
+    """Take the upper and right frames off, and draw faint lines across."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.grid(axis="y", color="#e3e6e8", linewidth=0.7)

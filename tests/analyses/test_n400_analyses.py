@@ -11,7 +11,7 @@ from neuroling.cli.analyses import find, load
 from neuroling.core.result import Result
 from neuroling.data import at_hand
 from neuroling.data.errors import DataNotFound
-from neuroling.n400.effects import NOT_CARRIED, PHENOMENA
+from neuroling.n400.effects import NOT_CARRIED, NOT_JUDGED, PHENOMENA
 
 pytestmark = pytest.mark.slow
 SMALL = {"participants": 2, "epochs": 2, "allow_unlearned": True, "sensitivity": True}
@@ -29,10 +29,14 @@ def script(monkeypatch):
 def test_repetition_analysis_writes_its_tables_and_pictures(script, tmp_path, capsys):
     effects = script("laszlo_armstrong2014")(out=tmp_path, lexicons=2, **SMALL)
     assert set(effects["lexicon"]) == {"0", "1", "all"}
-    pictures = {"four_panels", "units", "sensitivity_repetition", "sensitivity_neighbourhood", "sweep_repetition"}
+    pictures = {"four_panels", "published", "reading_by_tick", "units", "sweep_repetition"}
+    pictures |= {"sensitivity_repetition", "sensitivity_neighbourhood"}
     assert pictures <= {path.stem for path in tmp_path.glob("*.png")}
     assert (tmp_path / "semantic_layer.gif").read_bytes().startswith(b"GIF8")
-    assert "Single units" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Single units" in page
+    assert "WARNING: participants do not read" in page
+    assert set(effects.dropna(subset="estimate")["verdict"]) == {NOT_JUDGED}
     assert "inf = ERP model" in capsys.readouterr().out
 
 

@@ -18,8 +18,10 @@ from neuroling.n400.reading import (
     check_reads,
     in_words,
     last_tick,
+    reading_of_lexicons,
     reading_summary,
     reading_table,
+    reading_warning,
     reads,
     trial_kinds,
 )
@@ -119,3 +121,17 @@ def test_experiment_without_known_targets_is_refused(network, lexicon):
     string, other = lexicon.of_kind("illegal")[:2]
     with pytest.raises(ValueError, match="none of 1 targets has a meaning"):
         network.accuracy(experiment(lexicon, [(string, other, "new")], name="x"), device="cpu")
+
+
+def test_lexicons_are_asked_about_all_kinds_of_trials(network):
+    table = reading_of_lexicons([network, network], None, 0, "control", timing=SHORT)
+    assert list(dict.fromkeys(table["trial"])) == ["alone", "new", "repeated", "lagged", "primed"]
+    assert table["participant"].nunique() == 2 * network.n_participants
+
+
+def test_page_is_warned_of_participants_who_do_not_read():
+    good, bad = shares(new=[0.95, 0.9]).assign(model="control"), shares(new=[0.2, 0.1]).assign(model="control")
+    assert reading_warning(good, control_model="control")[1].startswith("Known targets recognised")
+    summary, sentence = reading_warning(bad, control_model="control")
+    assert sentence.startswith("WARNING: participants do not read")
+    assert summary["which"].tolist() == ["last tick", "best tick"]

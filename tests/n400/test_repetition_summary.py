@@ -8,7 +8,14 @@ import xarray as xr
 
 from neuroling.n400.measures import rebound
 from neuroling.n400.published import curves
-from neuroling.n400.repetition_summary import SINGLE_PEAKED, band_table, pool_lexicons, rebounds, shape_table
+from neuroling.n400.repetition_summary import (
+    SINGLE_PEAKED,
+    band_table,
+    pool_lexicons,
+    rebounds,
+    shape_table,
+    window_caption,
+)
 
 TIMES = np.arange(-4, 40) * 0.02
 
@@ -27,6 +34,12 @@ def test_shape_of_a_known_hump():
     assert row["peak"] == pytest.approx(1)
     assert row["final"] < 0.01
     assert row["power at 0.0 Hz"] == pytest.approx(0.8**2)
+
+
+def test_caption_promises_a_half_width_only_where_there_is_a_hump():
+    shape = shape_table(repetition())
+    assert "width at half of the peak" in window_caption(shape)
+    assert "no half-width" in window_caption(shape.assign(peaks=0))
 
 
 def test_lexicons_are_told_apart():

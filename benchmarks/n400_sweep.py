@@ -1,0 +1,144 @@
+"""Which choices of the training the headline needs: one row a trained network, over variants, lexicons and seeds.
+
+    python benchmarks/n400_sweep.py [--variants NAME …] [--lexicons N …] [--seeds N …] [--participants N]
+        [--out FILE] [--cache FOLDER]
+
+Every network is trained, asked whether it reads, and measured in the repetition experiment with and without the alpha
+function (T = 7.5, all layers). Rows are appended to a CSV file as they come, and networks that have a row are passed
+over, so that a sweep can be stopped and taken up again. ``results/n400_sweep.csv`` holds what has been run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from neuroling.n400.alpha import Alpha
+from neuroling.n400.effects import first_window
+from neuroling.n400.experiments import repetition
+from neuroling.n400.measures import mean_amplitude, rebound
+from neuroling.n400.network import Architecture, Network
+from neuroling.n400.participants import train_networks
+from neuroling.n400.reading import alone, best_tick, last_tick, reading_summary
+from neuroling.n400.regime import ISOLATED, STAGES, Training
+from neuroling.n400.simulate import simulate
+
+ALPHA = Alpha(7.5)
+OUT = Path(__file__).parent / "results" / "n400_sweep.csv"
+Setting = dict[str, object]
+
+
+def training(**changes: object) -> Setting:
+    return {"training": replace(Training(), **changes)}  # type: ignore[arg-type]  # checked by itself
+
+
+def stages(**changes: object) -> Setting:
+    """Change all stages."""
+    return training(stages=tuple(replace(stage, **changes) for stage in STAGES))  # type: ignore[arg-type]  # likewise
+
+
+def last_stage(**changes: object) -> Setting:
+    return training(stages=(*STAGES[:2], replace(STAGES[2], **changes)))  # type: ignore[arg-type]  # likewise
+
+
+def rates(**changes: object) -> Setting:
+    return {"architecture": Architecture(**changes)}  # type: ignore[arg-type]  # likewise
+
+
+VARIANTS: dict[str, Callable[[], Setting]] = {
+    "reference": dict,
+    "first stage": lambda: training(stages=STAGES[:1]),
+    "two stages": lambda: training(stages=STAGES[:2]),
+    "misses × 2 in the last stage": lambda: last_stage(misses=12.0),
+    "no early misses": lambda: stages(misses=0.0),
+    "no cost of activity": lambda: stages(activity_cost=0.0),
+    "no cost of semantic rest": lambda: stages(semantic_rest_cost=0.0),
+    "no repetition in the stream": lambda: training(repeated=0.0),
+    "frequency exponent 1": lambda: training(frequency_exponent=1.0),
+    "richness 3 to 8": lambda: {"richness": (3, 8)},
+    "semantic rate 0.15": lambda: rates(rates=(0.6, 0.6, 0.15)),
+    "all rates 0.3": lambda: rates(rates=(0.3, 0.3, 0.3)),
+    "slow inhibition 0.1": lambda: rates(slow_rate=0.1),
+    "alpha in a fifth of training": lambda: training(alpha=ALPHA, alpha_share=0.2),
+    "isolated (earlier regime)": lambda: {
+        "training": ISOLATED,
+        "architecture": Architecture(rates=(0.3, 0.3, 0.3), fast_rate=0.3),
+        "richness": (3, 8),
+    },
+}
+
+
+def measured(network: Network) -> dict[str, float]:
+    """Measure reading, shape and effects of one network; effects are shares of the mean first amplitude."""
+    trials = repetition(network.lexicon, rng=0)
+    plain = pd.concat([last_tick(network.accuracy(one)) for one in (alone(network.lexicon), trials)])
+    best = reading_summary(best_tick(network.accuracy(trials, alpha=ALPHA))).set_index("trial")["recognised"]
+    row = {
+        "recognised": float(reading_summary(plain)["recognised"].min()),
+        "lowest": float(plain["recognised"].min()),
+        "recognised_alpha": float(best["new"]),
+        "repeated_alpha": float(best["repeated"]),
+    }
+    for name, alpha in (("", ALPHA), (" without alpha", None)):
+        recording = simulate(network, trials, alpha=alpha, allow_unlearned=True)
+        amplitude = mean_amplitude(recording, first_window(recording)).mean("repeat")
+        new, kind = (amplitude["condition"] == "new").to_numpy(), amplitude["kind"].to_numpy()
+        first = {one: float(amplitude[new & (kind == one)].mean()) for one in np.unique(kind)}
+        second = {one: float(amplitude[~new & (kind == one)].mean()) for one in np.unique(kind)}
+        mean = float(amplitude[new].mean())
+        high, low = first["word"] + first["pseudoword"], first["acronym"] + first["illegal"]
+        row[f"repetition{name}"] = 1 - second["word"] / first["word"]
+        row[f"repetition, all types{name}"] = 1 - float(amplitude[~new].mean()) / mean
+        row[f"neighbourhood{name}"] = (high - low) / 2 / mean
+        row[f"lexicality{name}"] = (first["word"] - first["pseudoword"]) / mean
+        after = recording.isel(sample=np.flatnonzero(recording["condition"] == "new")).mean("sample")
+        after = after.isel(time=np.flatnonzero(after["time"].to_numpy() > -1e-9))
+        curve = after.mean("repeat").to_numpy()
+        row |= {f"peak{name}": float(curve.max()), f"final{name}": float(curve[-1] / curve.max())}
+        row[f"rebound{name}"] = float(rebound(after).mean())
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--lexicons", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--participants", type=int, default=4)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--cache", type=Path, help="folder of trained networks")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    keys = ["variant", "lexicon", "seed", "participants"]
+    done = pd.read_csv(options.out)[keys].to_numpy().tolist() if options.out.exists() else []
+    for variant in options.variants:
+        for lexicon in options.lexicons:
+            for seed in options.seeds:
+                key = [variant, lexicon, seed, options.participants]
+                if key in done:
+                    continue
+                start = time.process_time()
+                (network,) = train_networks(
+                    numbers=[lexicon],
+                    participants=options.participants,
+                    rng=seed,
+                    cache=options.cache,
+                    device="cpu",
+                    **VARIANTS[variant](),  # type: ignore[arg-type]  # settings of train_networks
+                )
+                row = {**dict(zip(keys, key, strict=True)), **measured(network)}
+                row["CPU seconds"] = round(time.process_time() - start, 1)
+                options.out.parent.mkdir(parents=True, exist_ok=True)
+                pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.exists(), index=False)
+                print({name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()})
+
+
+if __name__ == "__main__":
+    main()
