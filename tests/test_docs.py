@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 from importlib.metadata import PackageNotFoundError, distribution
@@ -16,6 +17,8 @@ import neuroling
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.rst"))
 PAGES = [page for page in PAGES if not {"_build", "generated", "_templates"} & set(page.parts)]
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+WITH_CODE = sorted(page.stem for page in (ROOT / "docs").glob("*.md") if CODE.search(page.read_text(encoding="utf-8")))
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(neuroling.__path__, "neuroling.")
@@ -35,6 +38,31 @@ def _has_minilm() -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_examples_in_the_pages_run(page):
     assert doctest.testfile(str(page), module_relative=False, optionflags=OPTIONS, encoding="utf-8").failed == 0
+
+
+def code_blocks(page):
+    """Python blocks of a page in Markdown, each behind as many empty lines as it has above it, for tracebacks."""
+    text = page.read_text(encoding="utf-8")
+    return ["\n" * text[: match.start(1)].count("\n") + match[1] for match in CODE.finditer(text)]
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_the_code_of_the_pages_runs(name, tmp_path, monkeypatch):
+    """Each block runs by itself, among the names that tests/pages/PAGE.py gives it: its reader's data, made small."""
+    path = ROOT / "tests" / "pages" / f"{name}.py"
+    assert path.is_file(), f"docs/{name}.md has code: write {path.relative_to(ROOT)}, a function block_N per block"
+    session = importlib.util.spec_from_file_location(f"pages_{name}", path)
+    given = importlib.util.module_from_spec(session)
+    session.loader.exec_module(given)
+    if getattr(given, "NEEDS_MINILM", False) and not _has_minilm():
+        pytest.skip("the code embeds texts with the extra neuroling[minilm]")
+    blocks = code_blocks(ROOT / "docs" / f"{name}.md")
+    makers = [key for key in vars(given) if key.startswith("block_")]
+    assert makers == [f"block_{number}" for number in range(1, len(blocks) + 1)]
+    monkeypatch.chdir(tmp_path)
+    for maker, block in zip(makers, blocks, strict=True):
+        names = getattr(given, maker)(tmp_path)
+        exec(compile(block, f"docs/{name}.md", "exec"), names)  # noqa: S102 - the project's own page
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,0 +1,10 @@
+"""What the code of docs/n400.md finds in its reader's session, block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def block_1(folder: Path) -> dict[str, object]:
+    """Nothing but the package."""
+    return {}
