@@ -2,7 +2,6 @@ r"""Intervals that hold for other participants and other items: the dual bootstr
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
+from neuroling.core.item_pairs import in_condensed_order
+from neuroling.core.notices import warn
+from neuroling.core.sample_sizes import LEAST_ITEMS
 from neuroling.numerics.rdm import bootstrap as resample
 from neuroling.numerics.rdm import comparison as rdm_compare
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
@@ -189,10 +191,11 @@ def dual_bootstrap(
     n_subjects, n_times = rows.shape[:2]
     n_items = n_items_of(rows.shape[2])
     if n_items < FEWEST_ITEMS:
-        warnings.warn(
-            f"dissimilarities: {n_items} items; with fewer than {FEWEST_ITEMS} the intervals are too narrow, and tests "
-            "at 5 % err in 7 to 10 %. Read them as a lower bound of the uncertainty.",
-            stacklevel=2,
+        warn(
+            "few-items",
+            "dissimilarities",
+            f"{n_items} items; with fewer than {FEWEST_ITEMS} the intervals are too narrow, and tests at 5 % err in 7 "
+            "to 10 %. Read them as a lower bound of the uncertainty.",
         )
     draws = _item_draws(generator, n_draws, n_items)
     subjects = generator.integers(0, n_subjects, (n_draws, n_subjects))
@@ -273,6 +276,11 @@ def _checked(
         raise ValueError(f"measure: got {measure!r}; expected one of {', '.join(map(repr, MEASURES))}.")
     if n_draws < 100:
         raise ValueError(f"n_draws: got {n_draws}; a variance needs at least 100 draws, an interval rather 1,000.")
+    if not isinstance(dissimilarities, xr.DataArray) or not isinstance(models, xr.DataArray):
+        raise TypeError(
+            f"dissimilarities, models: got {type(dissimilarities).__name__} and {type(models).__name__}; expected "
+            "labelled arrays, from rdms and model_rdms."
+        )
     present = dissimilarities if "time" in dissimilarities.dims else dissimilarities.expand_dims("time")
     if set(present.dims) != {"sample", "subject", "time"}:
         raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, subject, [time]).")
@@ -282,5 +290,13 @@ def _checked(
         raise ValueError("dissimilarities: some are NaN or infinite; resample the items that everybody has.")
     if "sample" not in models.coords or not models.indexes["sample"].equals(present.indexes["sample"]):
         raise ValueError("models: labels of pairs differ from those of the dissimilarities, or their order does.")
+    if in_condensed_order(present, "dissimilarities") is not present:
+        raise ValueError(
+            "dissimilarities: their pairs do not stand in condensed order; take them as rdms gives them, or sort both "
+            "sides by label first."
+        )
+    n_items = n_items_of(present.sizes["sample"])
+    if n_items < LEAST_ITEMS:
+        raise ValueError(f"dissimilarities: {n_items} items; expected at least {LEAST_ITEMS} to resample.")
     laid = present.transpose("subject", "time", "sample")
     return laid.values, models.transpose("model", "sample").values, laid

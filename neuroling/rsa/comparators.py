@@ -37,6 +37,12 @@ class Comparator:
         Turns rows and embedded models (value, model) into scores, without writing embedded rows down.
     partial : callable or None
         The same as ``compare`` with controls (control, pair) held constant.
+    of_present : callable or None
+        Gives the comparison for the pairs that are there, where it depends on which pairs are missing.
+    is_ranked : bool
+        Whether ranks are compared: means over participants are then means of ranks, which are ranked again.
+    from_ranks : callable or None
+        Turns centred mid-ranks (row, pair) into what ``embed`` gives for the values that they are ranks of.
     """
 
     name: str
@@ -44,6 +50,29 @@ class Comparator:
     embed: Embedding | None = None
     products: Callable[[Array, Array], Array] | None = None
     partial: Callable[[Array, Array, Array], Array] | None = None
+    of_present: kernels.OfPresent | None = None
+    is_ranked: bool = False
+    from_ranks: Embedding | None = None
+
+    def between(self, rows: Array, present: NDArray[np.bool_]) -> Array:
+        """Compare rows with one another on the pairs that are there; the products of their embedded vectors.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (row, present pair)
+            Finite.
+        present : ndarray of bool, shape (pair,)
+            Which of all pairs these are.
+
+        Returns
+        -------
+        ndarray, shape (row, row)
+        """
+        if self.of_present is not None:
+            return self.of_present(present)(rows, rows)
+        assert self.embed is not None  # noqa: S101 - asked for only where there is one
+        vectors = self.embed(rows)
+        return np.asarray((vectors @ vectors.T).astype(np.float64))
 
 
 def _rank_vectors(rows: Array) -> Array:
@@ -56,6 +85,16 @@ def _fair_rank_vectors(rows: Array) -> Array:
 
 def _fair_rank_products(rows: Array, columns: Array) -> Array:
     return rank_products(rows, columns, "untied")
+
+
+def _of_own_length(ranks: Array) -> Array:
+    return np.asarray(ranks / kernels.lengths(ranks))
+
+
+def _of_untied_length(ranks: Array) -> Array:
+    n_pairs = ranks.shape[1]
+    untied = np.sqrt((float(n_pairs) ** 3 - n_pairs) / 12)
+    return np.asarray(np.where(np.isnan(kernels.lengths(ranks)), np.nan, ranks) / ranks.dtype.type(untied))
 
 
 def _centred_vectors(rows: Array) -> Array:
@@ -73,28 +112,50 @@ def _whitened_vectors(rows: Array) -> Array:
 
 
 def _whitened_centred_vectors(rows: Array) -> Array:
-    return _whitened_vectors(rows - rows.mean(axis=1, keepdims=True))
+    return _whitened_vectors(kernels.varied(rows))
 
 
-spearman = Comparator("spearman", kernels.spearman, _rank_vectors, rank_products, kernels.partial_spearman)
+spearman = Comparator(
+    "spearman",
+    kernels.spearman,
+    _rank_vectors,
+    rank_products,
+    kernels.partial_spearman,
+    is_ranked=True,
+    from_ranks=_of_own_length,
+)
 """Rank correlation; a model with ties may beat the true one, so see :data:`rho_a`."""
 
 pearson = Comparator("pearson", kernels.pearson, _centred_vectors, kernels.pearson_products, kernels.partial_pearson)
 """Correlation, for distances whose differences mean something."""
 
-rho_a = Comparator("rho-a", kernels.rho_a, _fair_rank_vectors, _fair_rank_products)
+rho_a = Comparator(
+    "rho-a",
+    kernels.rho_a,
+    _fair_rank_vectors,
+    _fair_rank_products,
+    is_ranked=True,
+    from_ranks=_of_untied_length,
+)
 """Rank correlation with ties broken at random, in expectation; fair to models with ties."""
 
-tau_a = Comparator("tau-a", kernels.tau_a)
+tau_a = Comparator("tau-a", kernels.tau_a, is_ranked=True)
 """Kendall's tau-a; fair to models with ties, and slow: use rho-a for time courses."""
 
 cosine = Comparator("cosine", kernels.cosine, _unit_vectors)
 """Cosine, for distances whose zero means something."""
 
-whitened_cosine = Comparator("whitened cosine", kernels.whitened_cosine, _whitened_vectors)
+whitened_cosine = Comparator(
+    "whitened cosine", kernels.whitened_cosine, _whitened_vectors, of_present=kernels.whitened_cosine_of
+)
 """Cosine with the covariance of pairs that share an item divided out."""
 
-whitened_correlation = Comparator("whitened correlation", kernels.whitened_correlation, _whitened_centred_vectors)
+whitened_correlation = Comparator(
+    "whitened correlation",
+    kernels.whitened_correlation,
+    _whitened_centred_vectors,
+    of_present=kernels.whitened_correlation_of,
+)
 """Correlation with the covariance of pairs that share an item divided out."""
 
 ALL = (spearman, pearson, rho_a, tau_a, cosine, whitened_cosine, whitened_correlation)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import real_numbers
 from neuroling.core.axes import check_axes
 from neuroling.core.pair_names import name_pairs
 from neuroling.numerics.rdm import noise_normalisation as whitening
@@ -72,7 +73,7 @@ class PairLabels:
         """Refuse labels that cannot name pairs; give them as text."""
         names = np.array([str(item) for item in np.asarray(items)])
         if len(names) < 2:
-            raise ValueError(f"items: got {len(names)}; a dissimilarity needs two, and comparing them at least three.")
+            raise ValueError(f"items: got {len(names)}; a dissimilarity needs two, and comparing them at least four.")
         if len(np.unique(names)) < len(names):
             values, counts = np.unique(names, return_counts=True)
             raise ValueError(f"items: {values[counts > 1][:5].tolist()} occur more than once; expected unique labels.")
@@ -100,6 +101,11 @@ def label_pairs(dissimilarities: xr.DataArray) -> xr.DataArray:
     if absent:
         raise ValueError(f"dissimilarities: no coordinates {absent}; say which two items each pair is of.")
     a, b = (np.array([str(n) for n in dissimilarities.coords[side].to_numpy()]) for side in ("first", "second"))
+    if (a == b).any():
+        raise ValueError(
+            f"dissimilarities: {int((a == b).sum())} pairs are of an item with itself, first {a[a == b][:3].tolist()}; "
+            "leave the diagonal out."
+        )
     first, second = np.where(a < b, a, b), np.where(a < b, b, a)
     names = name_pairs(first, second)
     if len(np.unique(names)) < len(names):
@@ -221,7 +227,8 @@ class Plan:
             present = present if axis in present.dims else present.expand_dims(axis)
         laid = present.transpose(*others, "repeat", "sample", over, "time")
         values = laid.values.reshape(-1, *laid.shape[len(others) :])
-        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+        values = real_numbers("recording", values)
+        _refuse_extreme(values)
         _check_window(window, values.shape[-1], "time" in recording.dims)
         weights = _weights(recording, values, others)
         _check_repeats(recording, distance, weights)
@@ -346,6 +353,10 @@ def _check_recording(recording: xr.DataArray, over: str) -> None:
             )
     if "sample" not in recording.coords:
         raise ValueError("recording: the axis 'sample' has no labels; attach them with .assign_coords(sample=items).")
+    for dim, size in recording.sizes.items():
+        if size == 0:
+            raise ValueError(f"recording: the axis {dim!r} is empty; expected at least one entry.")
+    _refuse_infinite("recording", recording)
     PairLabels.check(np.asarray(recording.coords["sample"]))
     for dim, labels in recording.indexes.items():
         if not labels.is_unique:
@@ -353,6 +364,74 @@ def _check_recording(recording: xr.DataArray, over: str) -> None:
             raise ValueError(
                 f"recording: labels {list(twice[:5])} occur more than once along {dim!r}; expected unique ones."
             )
+
+
+def check_dissimilarities(dissimilarities: xr.DataArray) -> None:
+    """Refuse dissimilarities that have no labels, are no real numbers, or infinite; NaN is a missing pair.
+
+    Parameters
+    ----------
+    dissimilarities : xarray.DataArray, dims (sample, …)
+        Of pairs of items.
+    """
+    if not isinstance(dissimilarities, xr.DataArray) or "sample" not in dissimilarities.coords:
+        raise TypeError(
+            f"dissimilarities: got {type(dissimilarities).__name__}; expected a DataArray (sample, …) whose samples "
+            "are labelled pairs, from rdms."
+        )
+    if dissimilarities.dtype.kind not in "fiub":
+        raise TypeError(f"dissimilarities: got values of type {dissimilarities.dtype}; expected real numbers.")
+    labels = dissimilarities.indexes["sample"]
+    if not labels.is_unique:
+        twice = labels[labels.duplicated()].unique()
+        raise ValueError(
+            f"dissimilarities: pairs {list(twice[:5])} occur more than once; average them, or keep one of each."
+        )
+    _refuse_infinite("dissimilarities", dissimilarities)
+    if {"first", "second"} <= set(dissimilarities.coords):
+        own = dissimilarities.coords["first"].to_numpy() == dissimilarities.coords["second"].to_numpy()
+        if own.any():
+            raise ValueError(
+                f"dissimilarities: {int(own.sum())} pairs are of an item with itself, first "
+                f"{labels[own][:3].tolist()}; leave the diagonal out."
+            )
+
+
+def _refuse_infinite(name: str, values: xr.DataArray) -> None:
+    if values.dtype.kind == "f" and np.isinf(largest_of(values.values)):
+        raise ValueError(
+            f"{name}: {int(np.isinf(values.values).sum())} of {values.size} values are infinite; expected "
+            "numbers, or NaN where they are missing."
+        )
+
+
+def largest_of(values: Array) -> float:
+    """Give the largest absolute value, NaN passed over, without a copy of the values.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any shape, not empty.
+
+    Returns
+    -------
+    float
+        NaN if every value is.
+    """
+    return float(max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None)))
+
+
+def _refuse_extreme(values: Array) -> None:
+    """Refuse values whose squares their type does not hold; NaN is passed over."""
+    largest, kind = largest_of(values), np.finfo(values.dtype)
+    if np.isnan(largest):
+        raise ValueError("recording: every value is NaN, so there is nothing to compare.")
+    top, bottom = float(np.sqrt(kind.max)) / 1e3, float(np.sqrt(kind.smallest_normal)) * 1e3
+    if largest > top or 0 < largest < bottom:
+        raise ValueError(
+            f"recording: values reach {largest:.1e}, whose squares {values.dtype} does not hold; expected {bottom:.0e} "
+            f"to {top:.0e}. Express them in another unit, or hand over float64."
+        )
 
 
 def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:

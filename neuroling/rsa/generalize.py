@@ -8,10 +8,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import real_numbers
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
+from neuroling.core.sample_sizes import check_items
+from neuroling.numerics.rdm.ranks import centred_ranks
 from neuroling.rsa import comparators
 from neuroling.rsa.comparators import Comparator
+from neuroling.rsa.dissimilarity import check_dissimilarities
+from neuroling.rsa.similarity import warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 
@@ -33,22 +38,31 @@ def temporal_generalization(dissimilarities: xr.DataArray, comparator: Comparato
     Result
         ``score`` (split, subject, time, model), where ``model`` runs over the times of the others.
     """
+    check_dissimilarities(dissimilarities)
+    check_items("dissimilarities", int((1 + np.sqrt(1 + 8 * dissimilarities.sizes["sample"])) / 2))
     if set(dissimilarities.dims) != {"sample", "subject", "time"}:
         raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, subject, time).")
     if dissimilarities.sizes["subject"] < 2:
         raise ValueError("dissimilarities: one subject; generalising to others needs at least two.")
     if comparator.embed is None:
         raise ValueError(f"comparator: {comparator.name} is no inner product; take spearman, pearson, rho-a or cosine.")
-    values = dissimilarities.transpose("subject", "time", "sample").values
+    values = real_numbers("dissimilarities", dissimilarities.transpose("subject", "time", "sample").values)
     if not np.isfinite(values).all():
-        raise ValueError(f"dissimilarities: {int((~np.isfinite(values)).sum())} are NaN; leave those items out first.")
-    vectors = np.stack([comparator.embed(rows) for rows in values])  # (subject, time, value)
-    total = vectors.sum(axis=0)
-    scores = np.empty((len(vectors), values.shape[1], values.shape[1]))
-    for place, own in enumerate(vectors):
-        others = total - own
+        raise ValueError(
+            f"dissimilarities: {int((~np.isfinite(values)).sum())} of {values.size} are NaN; exclude those items first."
+        )
+    ranked = comparator.is_ranked and comparator.from_ranks is not None
+    summed = np.stack([centred_ranks(rows)[0] if ranked else comparator.embed(rows) for rows in values])
+    total = summed.sum(axis=0, dtype=np.float64)  # (time, value)
+    scores = np.empty((len(values), values.shape[1], values.shape[1]))
+    for place, rows in enumerate(values):
+        others = total - summed[place]
+        if ranked:
+            others = comparator.embed(others)  # means of ranks, ranked again
         length = np.linalg.norm(others, axis=1)
-        scores[place] = own @ (others / np.where(length > 0, length, np.nan)[:, None]).T
+        unit = others if ranked else others / np.where(length > 0, length, np.nan)[:, None]
+        scores[place] = comparator.embed(rows) @ unit.T
+    warn_of_nan(scores)
     times = np.asarray(dissimilarities.time)
     score = xr.DataArray(
         scores,

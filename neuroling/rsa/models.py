@@ -90,6 +90,8 @@ def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str
     >>> confound_rdms(table, {"length": "number", "word": "spelling"}).values.tolist()
     [[2.0, 5.0], [1.0, 4.0], [1.0, 4.0]]
     """
+    check_table(table)
+    _check_columns(columns)
     kinds = dict(columns) if isinstance(columns, Mapping) else {name: _kind_of(table, name) for name in columns}
     if not kinds:
         raise ValueError("columns: none given; name columns of the table, or leave the controls out altogether.")
@@ -98,6 +100,33 @@ def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str
     return xr.DataArray(
         values, dims=("sample", "model"), coords={**labels.coords(), "model": list(kinds)}, name="dissimilarity"
     )
+
+
+def check_table(table: pd.DataFrame) -> None:
+    """Refuse what is no table of items, or has a column name twice.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row an item.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table: got {type(table).__name__}; expected a pandas.DataFrame with one row for each item.")
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()].unique()
+        raise ValueError(
+            f"table: {len(twice)} column names occur more than once, first {list(twice[:5])}, so a name says not which "
+            "column is meant; rename or drop the others."
+        )
+
+
+def _check_columns(columns: Mapping[str, str] | Sequence[str]) -> None:
+    if isinstance(columns, str | bytes):
+        raise TypeError(f"columns: got {columns!r}; expected a list of column names, such as [{columns!r}].")
+    names = list(columns)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"columns: {twice} are named more than once; expected each once.")
 
 
 def old20(words: Sequence[str], lexicon: Sequence[str], n_nearest: int = 20) -> NDArray[np.float64]:

@@ -16,7 +16,17 @@ from neuroling.rsa.comparators import Comparator
 from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import model_names
-from neuroling.rsa.similarity import metric_name, model_hash, prepared, recording_hash, scan, warn_of_nan
+from neuroling.rsa.similarity import (
+    Gaps,
+    metric_name,
+    model_hash,
+    near_one,
+    prepared,
+    recording_hash,
+    scan,
+    warn_of_gaps,
+    warn_of_nan,
+)
 
 Array = NDArray[np.floating[Any]]
 Patches = Mapping[str, Sequence[str]]
@@ -122,7 +132,7 @@ def searchlight(
         over the head whatever the brain does: a topography says where information can be read, not where it lies.
     """
     _check_patches(patches, recording, axis)
-    light = recording.astype(dtype, copy=False)
+    light = near_one(recording).astype(dtype, copy=False)
     pairs = PairLabels.of(np.asarray(recording.coords["sample"])).sample
     comparison, ordered = prepared(pairs, models, comparator, controls)
     plans = (
@@ -136,15 +146,18 @@ def searchlight(
         )
         for members in patches.values()
     )
-    parts = []
+    parts, gaps = [], Gaps()
     for plan in plans:
-        scores, _ = scan(plan, comparison, with_ceiling=False)
-        parts.append(scores)  # (place, time, model)
+        found = scan(plan, comparison, with_ceiling=False)
+        parts.append(found.scores)  # (place, time, model)
+        gaps = gaps.plus(found.gaps)
     values = np.stack(parts, axis=1)  # (place, patch, time, model)
     warn_of_nan(values)
+    notes = warn_of_gaps(gaps, recording)
     score = _labelled(plan, values, axis if into is None else into, list(patches), model_names(ordered))
     name = metric_name(comparison, controls)
-    return Result.of(score.expand_dims("split"), metric=name, provenance=_provenance(recording, ordered, plan, patches))
+    provenance = _provenance(recording, ordered, plan, patches, notes)
+    return Result.of(score.expand_dims("split"), metric=name, provenance=provenance)
 
 
 def _check_patches(patches: Patches, recording: xr.DataArray, axis: str) -> None:
@@ -178,7 +191,9 @@ def _restricted(noise: Noise, members: Sequence[str]) -> Noise:
     return noise.sel(channel=list(members), feature=list(members))
 
 
-def _provenance(recording: xr.DataArray, models: xr.DataArray, plan: Plan, patches: Patches) -> Provenance:
+def _provenance(
+    recording: xr.DataArray, models: xr.DataArray, plan: Plan, patches: Patches, notes: tuple[str, ...]
+) -> Provenance:
     sizes = [len(members) for members in patches.values()]
     options = {
         "distance": plan.distance.name,
@@ -192,5 +207,5 @@ def _provenance(recording: xr.DataArray, models: xr.DataArray, plan: Plan, patch
         synthetic=bool(recording.attrs.get("synthetic", False)),
         versions=current_versions(),
         created=now(),
-        notes=("neighbouring patches share members, so scores are smooth over space by construction",),
+        notes=("neighbouring patches share members, so scores are smooth over space by construction", *notes),
     )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from itertools import repeat
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
+from neuroling.core.item_pairs import in_condensed_order
+from neuroling.core.notices import warn
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
-from neuroling.numerics.rdm.comparison import with_gaps
+from neuroling.core.sample_sizes import check_items
+from neuroling.numerics.rdm.comparison import LEAST_PAIRS, with_gaps
+from neuroling.numerics.rdm.ranks import centred_ranks
 from neuroling.rsa.comparators import Comparator, as_comparator
-from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan
+from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan, check_dissimilarities, largest_of
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import check_models, in_order_of, model_names
 
@@ -84,11 +88,10 @@ def similarity(
     >>> result.score.dims, result.metric
     (('time', 'model'), 'rho-a')
     """
-    plan = Plan.of(
-        recording.astype(dtype, copy=False), distance, over=over, window=window, noise=noise, allow_bias=allow_bias
-    )
-    options = {"distance": plan.distance.name, "window": str(window), "over": over, "noise": _named(noise)}
-    return _compare(plan, PairLabels.of(plan.items).sample, models, comparator, controls, ceiling, recording, options)
+    light = near_one(recording).astype(dtype, copy=False)
+    plan = Plan.of(light, distance, over=over, window=window, noise=noise, allow_bias=allow_bias)
+    said = {"distance": plan.distance.name, "window": str(window), "over": over, "noise": _named(noise)}
+    return _compare(plan, PairLabels.of(plan.items).sample, models, comparator, controls, ceiling, recording, said)
 
 
 def rdm_similarity(
@@ -114,13 +117,40 @@ def rdm_similarity(
     Result
         ``score`` (split, \*targets, model).
     """
-    if not isinstance(dissimilarities, xr.DataArray) or "sample" not in dissimilarities.coords:
-        raise TypeError(
-            "dissimilarities: expected a DataArray (sample, …) whose samples are labelled pairs, from rdms."
-        )
-    held = Held.of(dissimilarities.astype(dtype, copy=False))
+    check_dissimilarities(dissimilarities)
+    check_models(models)
+    if getattr(as_comparator(comparator, models), "of_present", None) is not None:
+        dissimilarities = in_condensed_order(dissimilarities, "dissimilarities")
+    held = Held.of(near_one(dissimilarities).astype(dtype, copy=False))
     labels = np.asarray(dissimilarities.coords["sample"])
     return _compare(held, labels, models, comparator, controls, ceiling, dissimilarities, {})
+
+
+def near_one(values: xr.DataArray) -> xr.DataArray:
+    """Divide values in extreme units by one power of two, which changes no agreement and loses nothing.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        Patterns or dissimilarities, of which agreement takes no unit; NaN is passed over.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same array where its unit is not extreme.
+    """
+    if not isinstance(values, xr.DataArray) or values.dtype.kind != "f" or values.size == 0:
+        return values  # refused or converted by those who check
+    largest = largest_of(values.values)
+    power = int(np.frexp(largest)[1]) - 1
+    if not np.isfinite(largest) or largest == 0 or abs(power) <= MODERATE:
+        return values
+    wide = values.values if values.dtype == np.float64 else values.values.astype(np.float64)
+    return values.copy(data=np.ldexp(wide, -power).astype(values.dtype))
+
+
+MODERATE = 20
+"""Power of two up to which a unit is not extreme: sums of fourth powers stay within float32. A heuristic."""
 
 
 class Source(Protocol):
@@ -259,19 +289,15 @@ class Comparison:
         if self.comparator.products is not None and not len(self.controls) and np.isfinite(rows).all():
             return self.comparator.products(rows, self.columns(rows.dtype))
         if not len(self.controls):
-            return np.asarray(with_gaps(self.comparator.compare)(rows, self.models))
+            return np.asarray(with_gaps(self.comparator.compare, self.comparator.of_present)(rows, self.models))
         partial, n_models = self.comparator.partial, len(self.models)
         assert partial is not None  # noqa: S101 - checked where the comparison was made
 
-        def compare(some: Array, joint: Array) -> Array:
-            return partial(some, joint[:n_models], joint[n_models:])
+        def compare(some: Array, joint: Array) -> NDArray[np.float64]:
+            left = np.asarray(partial(some, joint[:n_models], joint[n_models:]), dtype=np.float64)
+            return np.concatenate([left, np.full((len(some), len(joint) - n_models), np.nan)], axis=1)
 
-        gaps = np.isnan(rows).any(axis=1)
-        if not gaps.any():
-            return compare(rows, np.concatenate([self.models, self.controls]))
-        joint = np.concatenate([self.models, self.controls])
-        each = [compare(row[None, ~np.isnan(row)], joint[:, ~np.isnan(row)]) for row in rows]
-        return np.concatenate(each)
+        return np.asarray(with_gaps(compare)(rows, np.concatenate([self.models, self.controls]))[:, :n_models])
 
     @cached_property
     def _double(self) -> Array:
@@ -286,8 +312,16 @@ class Comparison:
         """Give the vectors of the models (value, model)."""
         return self._single if np.dtype(dtype) == np.float32 else self._double
 
-    def vectors(self, rows: Array) -> Array | None:
+    def ranks(self, rows: Array) -> Array | None:
+        """Give centred mid-ranks of rows, if ranks are compared and no pair is missing."""
+        if not self.comparator.is_ranked or len(self.controls) or not np.isfinite(rows).all():
+            return None
+        return centred_ranks(rows)[0]
+
+    def vectors(self, rows: Array, ranks: Array | None = None) -> Array | None:
         """Give vectors whose inner products are scores, if the comparator has such and no pair is missing."""
+        if ranks is not None:
+            return None if self.comparator.from_ranks is None else self.comparator.from_ranks(ranks)
         if self.comparator.embed is None or len(self.controls) or not np.isfinite(rows).all():
             return None
         return self.comparator.embed(rows)
@@ -305,12 +339,74 @@ def _compare(
 ) -> Result:
     comparison, models = prepared(pairs, models, comparator, controls)
     with_ceiling = ceiling and source.others == ("subject",) and source.n_places > 1 and controls is None
-    scores, bounds = scan(source, comparison, with_ceiling=with_ceiling)
+    scores, bounds, gaps = scan(source, comparison, with_ceiling=with_ceiling)
     warn_of_nan(scores)
-    return labelled_result(source, scores, bounds, models, comparison, controls, recording, options)
+    notes = warn_of_gaps(gaps, recording, bounds)
+    return labelled_result(source, scores, bounds, models, comparison, controls, recording, options, notes)
 
 
-def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> tuple[Array, Array | None]:
+@dataclass
+class Gaps:
+    """How many dissimilarities were missing, counted while they streamed by.
+
+    Attributes
+    ----------
+    rows, values : int
+        Rows (a place and time each) with a missing pair, and missing pairs in all of them.
+    all_rows, all_values : int
+        What there was of both.
+    """
+
+    rows: int = 0
+    values: int = 0
+    all_rows: int = 0
+    all_values: int = 0
+
+    def count(self, rows: Array) -> None:
+        """Count the missing pairs of rows (row, pair)."""
+        self.all_rows += len(rows)
+        self.all_values += rows.size
+        missing = np.isnan(rows)
+        if missing.any():
+            self.rows += int(missing.any(axis=1).sum())
+            self.values += int(missing.sum())
+
+    def plus(self, other: Gaps) -> Gaps:
+        """Add up two counts."""
+        return Gaps(
+            self.rows + other.rows,
+            self.values + other.values,
+            self.all_rows + other.all_rows,
+            self.all_values + other.all_values,
+        )
+
+    def sentence(self) -> str:
+        """Say what is missing and what is done about it."""
+        return (
+            f"{self.values} of {self.all_values} dissimilarities are missing (NaN), in {self.rows} of {self.all_rows} "
+            "rows (a participant, channel or time each); agreement there is over the pairs that are left."
+        )
+
+
+class Scan(NamedTuple):
+    """What comparing all rows of a source gave.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (place, time, model)
+        Agreement.
+    bounds : ndarray or None, shape (2, place, time)
+        Ceilings.
+    gaps : Gaps
+        What was missing.
+    """
+
+    scores: Array
+    bounds: Array | None
+    gaps: Gaps
+
+
+def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> Scan:
     """Compare all rows of a source, block by block.
 
     Parameters
@@ -324,29 +420,31 @@ def scan(source: Source, comparison: Comparison, *, with_ceiling: bool) -> tuple
 
     Returns
     -------
-    scores : ndarray, shape (place, time, model)
-    bounds : ndarray or None, shape (2, place, time)
+    Scan
     """
-    scores = np.empty((source.n_places, source.n_times, len(comparison.models)))
+    scores, gaps = np.empty((source.n_places, source.n_times, len(comparison.models))), Gaps()
     if not with_ceiling:
         direct = comparison.comparator.products is not None
         for place in range(source.n_places):
             start = 0
             for rows in source.stream(place, source.block_size()):
+                gaps.count(rows)
                 vectors = None if direct else comparison.vectors(rows)
                 scores[place, start : start + len(rows)] = comparison.scores(rows, vectors)
                 start += len(rows)
-        return scores, None
+        return Scan(scores, None, gaps)
     bounds = np.empty((2, source.n_places, source.n_times))
     block, start = source.block_size(source.n_places), 0
     for together in zip(*(source.stream(place, block) for place in range(source.n_places)), strict=True):
         stop = start + len(together[0])
-        embedded = [comparison.vectors(rows) for rows in together]
+        ranks = [comparison.ranks(rows) for rows in together]
+        embedded = [comparison.vectors(rows, own) for rows, own in zip(together, ranks, strict=True)]
         for place, (rows, vectors) in enumerate(zip(together, embedded, strict=True)):
+            gaps.count(rows)
             scores[place, start:stop] = comparison.scores(rows, vectors)
-        bounds[:, :, start:stop] = _bounds(comparison.comparator, together, embedded)
+        bounds[:, :, start:stop] = _bounds(comparison.comparator, together, embedded, ranks)
         start = stop
-    return scores, bounds
+    return Scan(scores, bounds, gaps)
 
 
 def prepared(
@@ -374,20 +472,31 @@ def prepared(
     """
     check_models(models)
     models = in_order_of(models, pairs, "models").transpose("sample", "model")
-    if models.sizes["sample"] < 3:
-        raise ValueError(
-            f"models: {models.sizes['sample']} pair; agreement needs at least three items, so three pairs."
-        )
+    check_items("models", _n_items(models))
     chosen = as_comparator(comparator, models)
-    held = np.empty((0, models.sizes["sample"]))
+    held: Array = np.empty((0, models.sizes["sample"]))
     if controls is not None:
         check_models(controls, "controls")
         if chosen.partial is None:
             raise ValueError(f"controls: {chosen.name} has no partial form; take comparator='spearman' or 'pearson'.")
-        held = in_order_of(controls, pairs, "controls").transpose("model", "sample").values.astype(np.float64)
+        ordered = in_order_of(controls, pairs, "controls").transpose("model", "sample")
+        held = _each_near_one(ordered.values.astype(np.float64))
         _refuse_explained(models, controls, held)
-    values = models.transpose("model", "sample").values.astype(np.float64)
+    values = _each_near_one(models.transpose("model", "sample").values.astype(np.float64))
     return Comparison(chosen, values, held), models
+
+
+def _each_near_one(models: Array) -> Array:
+    """Divide each model (model, pair) by a power of two next to its largest value."""
+    largest = np.abs(models).max(axis=1, keepdims=True)
+    return np.asarray(np.ldexp(models, 1 - np.frexp(largest)[1]))
+
+
+def _n_items(models: xr.DataArray) -> int:
+    """Count the items of pairs: by their labels, or the most that so many pairs can be of where there are none."""
+    if {"first", "second"} <= set(models.coords):
+        return len(np.union1d(models.coords["first"].to_numpy(), models.coords["second"].to_numpy()))
+    return int((1 + np.sqrt(1 + 8 * models.sizes["sample"])) / 2)
 
 
 def _refuse_explained(models: xr.DataArray, controls: xr.DataArray, held: Array) -> None:
@@ -402,28 +511,58 @@ def _refuse_explained(models: xr.DataArray, controls: xr.DataArray, held: Array)
             )
 
 
-def _bounds(comparator: Comparator, rows: tuple[Array, ...], vectors: list[Array | None]) -> Array:
-    """Give ceilings of every participant, (bound, subject, time), from products between participants."""
+def _bounds(
+    comparator: Comparator, rows: tuple[Array, ...], vectors: list[Array | None], ranks: list[Array | None]
+) -> Array:
+    """Give ceilings of every participant, (bound, subject, time)."""
+    if comparator.is_ranked:
+        known = [own for own in ranks if own is not None]
+        of_all = _by_time(tuple(known)) if len(known) == len(rows) else repeat(None)
+        pairs = zip(_by_time(rows), of_all, strict=False)
+        return np.stack([_ranked_bounds(comparator, here, own) for here, own in pairs], axis=-1)
     embedded = [vector for vector in vectors if vector is not None]
     if len(embedded) == len(rows):
         stacked = np.stack(embedded, axis=1)  # (time, subject, value)
         return ceilings_from_products(np.matmul(stacked, stacked.swapaxes(1, 2), dtype=np.float64))
-    from neuroling.rsa.comparators import spearman
-
-    bounds = np.empty((2, len(rows), len(rows[0])))
-    for time in range(len(rows[0])):
-        here = np.stack([some[time] for some in rows])  # (subject, pair)
-        here = here[:, np.isfinite(here).all(axis=0)]
-        embed = comparator.embed or spearman.embed
-        assert embed is not None  # noqa: S101 - Spearman has one
-        if here.shape[1] < 3:
-            bounds[:, :, time] = np.nan
-        elif comparator.embed is not None:
-            vector = embed(here)
-            bounds[:, :, time] = ceilings_from_products((vector @ vector.T)[None].astype(np.float64))[:, :, 0]
-        else:
-            bounds[:, :, time] = _direct_bounds(comparator, here, embed(here))
+    bounds = np.full((2, len(rows), len(rows[0])), np.nan)
+    for time, here in enumerate(_by_time(rows)):
+        present = np.asarray(np.isfinite(here).all(axis=0))
+        if present.sum() >= LEAST_PAIRS:
+            products = comparator.between(here[:, present], present)
+            bounds[:, :, time] = ceilings_from_products(products[None])[:, :, 0]
     return bounds
+
+
+def _by_time(rows: tuple[Array, ...]) -> Iterator[Array]:
+    """Give the rows of all participants at one time after the other, (subject, pair) each."""
+    yield from (np.stack([some[time] for some in rows]) for time in range(len(rows[0])))
+
+
+def _ranked_bounds(comparator: Comparator, rows: Array, ranks: Array | None) -> Array:
+    """Compare the ranks of each participant with mean ranks of the others and of all, ranked again: (bound, subject).
+
+    As Nili et al. (2014) have it: each participant is ranked, ranks are averaged, and the measure ranks the mean. So
+    the upper bound is the score of the mean as a model; for tau-a it is approximate, for no mean maximises it exactly.
+    """
+    here = rows[:, np.isfinite(rows).all(axis=0)]
+    if here.shape[1] < LEAST_PAIRS:
+        return np.full((2, len(rows)), np.nan)
+    ranks = (
+        centred_ranks(here)[0] if ranks is None else ranks
+    )  # halves of whole numbers, so that sums of them tie where they should
+    exact = len(ranks) * here.shape[1] < EXACT_FLOAT32
+    total = ranks.sum(axis=0, dtype=np.float64)
+    means = np.concatenate([total - ranks, total[None]]).astype(ranks.dtype if exact else np.float64)
+    if comparator.from_ranks is None or comparator.embed is None:
+        lower = [comparator.compare(here[s : s + 1], means[s : s + 1])[0, 0] for s in range(len(here))]
+        return np.stack([np.array(lower), comparator.compare(here, means[-1:])[:, 0]])
+    own, again = comparator.from_ranks(ranks), comparator.embed(means)
+    lower = np.einsum("sp,sp->s", own, again[:-1], dtype=np.float64)
+    return np.stack([lower, (own @ again[-1]).astype(np.float64)])
+
+
+EXACT_FLOAT32 = 2**23
+"""Participants times pairs up to which float32 holds sums of their ranks exactly."""
 
 
 def ceilings_from_products(products: Array) -> Array:
@@ -440,7 +579,7 @@ def ceilings_from_products(products: Array) -> Array:
     Returns
     -------
     ndarray, shape (2, subject, time)
-        Lower, then upper bounds (Nili et al. 2014), the mean of all taken without ranking it again.
+        Lower, then upper bounds (Nili et al. 2014), for measures that are inner products of the values themselves.
     """
     own = np.diagonal(products, axis1=1, axis2=2)  # (time, subject)
     row, total = products.sum(axis=2), products.sum(axis=(1, 2))[:, None]
@@ -449,14 +588,6 @@ def ceilings_from_products(products: Array) -> Array:
         upper = row / np.sqrt(own * total)
         lower = (row - own) / np.sqrt(own * others)
     return np.stack([lower.T, upper.T])
-
-
-def _direct_bounds(comparator: Comparator, rows: Array, vectors: Array) -> Array:
-    """Compare each participant with mean ranks; an upper bound of tau-a is approximate (Nili et al. 2014)."""
-    total = vectors.sum(axis=0)
-    upper = comparator.compare(rows, total[None])[:, 0]
-    lower = [comparator.compare(rows[s : s + 1], (total - vectors[s])[None])[0, 0] for s in range(len(rows))]
-    return np.stack([np.array(lower), upper])
 
 
 def warn_of_nan(scores: Array) -> None:
@@ -469,11 +600,41 @@ def warn_of_nan(scores: Array) -> None:
     """
     undefined = int(np.isnan(scores).sum())
     if undefined:
-        warnings.warn(
-            f"similarity: {undefined} of {scores.size} scores are undefined (NaN), because dissimilarities there "
-            "are all equal or missing.",
-            stacklevel=4,
+        warn(
+            "undefined-scores",
+            "recording",
+            f"{undefined} of {scores.size} scores are undefined (NaN), because dissimilarities there are all equal or "
+            f"missing, but for fewer than {LEAST_PAIRS} pairs.",
         )
+
+
+def warn_of_gaps(gaps: Gaps, recording: xr.DataArray, bounds: Array | None = None) -> tuple[str, ...]:
+    """Warn of missing pairs, and of ceilings that they leave undefined; give the sentences, for the result.
+
+    Parameters
+    ----------
+    gaps : Gaps
+        What was missing.
+    recording : xarray.DataArray
+        Items, or pairs of items, along ``sample``, some of which have NaN.
+    bounds : ndarray, optional, shape (2, place, time)
+        Ceilings.
+
+    Returns
+    -------
+    tuple of str
+    """
+    notes = []
+    if gaps.values:
+        table = recording.transpose("sample", ...).to_numpy()
+        labels = recording["sample"].to_numpy()[np.isnan(table.reshape(len(table), -1)).any(axis=1)]
+        notes.append(f"{gaps.sentence()} NaN is in the values of {len(labels)} samples, first {labels[:3].tolist()}.")
+        warn("missing-pairs", "recording", notes[-1])
+    undefined = 0 if bounds is None else int(np.isnan(bounds).sum())
+    if bounds is not None and undefined:
+        notes.append(f"{undefined} of {bounds.size} values of the ceiling are undefined (NaN); means exclude them.")
+        warn("ceiling-undefined", "ceiling", notes[-1])
+    return tuple(notes)
 
 
 def labelled_result(
@@ -485,6 +646,7 @@ def labelled_result(
     controls: xr.DataArray | None,
     recording: xr.DataArray,
     options: dict[str, str],
+    notes: tuple[str, ...] = (),
 ) -> Result:
     """Put scores, bounds and labels together; parameters as made by :func:`scan` and :func:`prepared`."""
     score = _with_models(source, scores, models).expand_dims("split")
@@ -502,7 +664,7 @@ def labelled_result(
         synthetic=bool(recording.attrs.get("synthetic", False)),
         versions=current_versions(),
         created=now(),
-        notes=_notes(source, attrs),
+        notes=(*_notes(source, attrs), *notes),
     )
     return Result.of(score, metric=name, ceiling=ceiling, provenance=provenance)
 

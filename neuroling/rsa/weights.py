@@ -10,10 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
+from neuroling.core.sample_sizes import LEAST_ITEMS, check_items
 from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
+from neuroling.rsa.dissimilarity import check_dissimilarities
 from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
 from neuroling.rsa.similarity import model_hash
 
@@ -170,7 +173,7 @@ def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator
     n_pairs : int
         All pairs of some items.
     n_folds : int
-        At least two, with three items or more in each.
+        At least two, with four items or more in each.
     rng : numpy.random.Generator
         Assigns items to folds.
 
@@ -180,9 +183,10 @@ def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator
         Numbers of pairs.
     """
     n_items = n_items_of(n_pairs)
-    if n_folds < 2 or n_items // n_folds < 3:
+    if n_folds < 2 or n_items // n_folds < LEAST_ITEMS:
         raise ValueError(
-            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with 3 items or more in each."
+            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with {LEAST_ITEMS} items or more in "
+            "each, whose pairs are enough to correlate."
         )
     fold = rng.permutation(np.arange(n_items) % n_folds)
     first, second = pairs_of(n_items)
@@ -205,6 +209,9 @@ def _checked(
 ) -> tuple[Array, Array, xr.DataArray]:
     """Give (pair, subject, time), standardised models (pair, model), and the models in the order of the data."""
     check_models(models)
+    check_dissimilarities(dissimilarities)
+    dissimilarities = in_condensed_order(dissimilarities, "dissimilarities")
+    check_items("dissimilarities", n_items_of(dissimilarities.sizes["sample"]))
     present = dissimilarities if "time" in dissimilarities.dims else dissimilarities.expand_dims("time")
     if set(present.dims) != {"sample", "subject", "time"}:
         raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, subject, [time]).")
@@ -213,7 +220,10 @@ def _checked(
     ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
     y: Array = present.transpose("sample", "subject", "time").values.astype(np.float64)
     if not np.isfinite(y).all():
-        raise ValueError(f"dissimilarities: {int((~np.isfinite(y)).sum())} are NaN; leave those items out first.")
+        raise ValueError(
+            f"dissimilarities: {int((~np.isfinite(y)).sum())} of {y.size} are NaN or infinite; exclude those items "
+            "first."
+        )
     x: Array = ordered.values.astype(np.float64)
     if ranked:
         y = unit_ranks(y.reshape(len(y), -1).T).T.reshape(y.shape)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.spatial.distance import pdist
 
 from neuroling.numerics.rdm import comparison as rdm_compare
 from neuroling.numerics.rdm.distances import correlation, crossnobis
+from neuroling.rsa.dissimilarity import PairLabels
+from neuroling.rsa.similarity import rdm_similarity
 
 
 @pytest.fixture
@@ -33,6 +36,24 @@ def test_comparators_equal_rsatoolbox(rows, ours, theirs):
     toolbox = pytest.importorskip("rsatoolbox")
     expected = toolbox.rdm.compare(toolbox.rdm.RDMs(rows[0]), toolbox.rdm.RDMs(rows[1]), method=theirs)
     np.testing.assert_allclose(ours(*rows), expected, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:Noise ceiling for tau:UserWarning")
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("spearman", "spearman"), ("rho-a", "rho-a"), ("tau-a", "tau-a"), ("pearson", "corr"), ("cosine", "cosine")],
+)
+@pytest.mark.parametrize("ties", [False, True], ids=["no ties", "ties"])
+def test_ceilings_equal_rsatoolbox(ours, theirs, ties):
+    toolbox = pytest.importorskip("rsatoolbox")
+    values = 1 + np.random.default_rng(5).random((5, 28)) + np.random.default_rng(6).random(28)
+    values = np.round(values, 1) if ties else values
+    labels = PairLabels.of(np.arange(8)).coords()
+    people = xr.DataArray(values.T, dims=("sample", "subject"), coords={**labels, "subject": range(5)})
+    model = xr.DataArray(np.arange(28.0)[:, None], dims=("sample", "model"), coords={**labels, "model": ["any"]})
+    got = rdm_similarity(people, model, comparator=ours).ceiling.mean("subject").values
+    expected = toolbox.inference.noise_ceiling.boot_noise_ceiling(toolbox.rdm.RDMs(values), method=theirs)
+    np.testing.assert_allclose(got, expected, atol=1e-8)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")  # NaN to int, in theirs

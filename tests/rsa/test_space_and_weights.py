@@ -326,7 +326,7 @@ def test_unrelated_models_explain_nothing_of_held_out_data(mixture):
 
 
 def test_no_item_stands_on_both_sides():
-    for train, test in item_folds(66, 4, np.random.default_rng(4)):
+    for train, test in item_folds(66, 3, np.random.default_rng(4)):
         first, second = np.triu_indices(12, 1)
         assert not set(first[train]) | set(second[train]) & set(first[test]) or not (
             (set(first[train]) | set(second[train])) & (set(first[test]) | set(second[test]))
@@ -340,7 +340,7 @@ def test_no_item_stands_on_both_sides():
         (lambda m, y: (m, y.where(y < 5)), {}, "are NaN"),
         (lambda m, y: (m, y.expand_dims("channel")), {}, "expected \\(sample, subject"),
         (lambda m, y: (m.isel(sample=slice(20)), y), {}, "labels of pairs differ"),
-        (lambda m, y: (m, y), {"n_folds": 12}, "3 items or more"),
+        (lambda m, y: (m, y), {"n_folds": 12}, "4 items or more"),
     ],
 )
 def test_what_cannot_be_weighted_gets_a_sentence(mixture, change, options, message):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
@@ -21,9 +21,13 @@ Rdms = Float[NDArray[np.floating], "row pair"]
 Models = Float[NDArray[np.floating], "model pair"]
 Scores = Float[NDArray[np.float64], "row model"]
 Compare = Callable[[Rdms, Models], Scores]
+OfPresent = Callable[[NDArray[np.bool_]], Compare]
 
 ROUNDING = 8
 """Spread of a row, in units of the last digit of its first value, up to which it is constant but for rounding."""
+
+LEAST_PAIRS = 6
+"""Fewest pairs that are compared: those of four items. Agreement over fewer says nothing."""
 
 SAME = 1e-10
 """Share of variance left after controls below which a partial correlation is undefined: rounding, in float64."""
@@ -178,8 +182,66 @@ def whitened_correlation(rdms: Rdms, models: Models) -> Scores:
     Returns
     -------
     ndarray, shape (row, model)
+        NaN where a row is constant.
     """
-    return whitened_cosine(_centred(rdms), _centred(models))
+    return whitened_cosine(varied(rdms), varied(models))
+
+
+def whitened_cosine_of(present: Bool[NDArray[np.bool_], " pair"]) -> Compare:
+    r"""Give :func:`whitened_cosine` for pairs some of which are missing, with the covariance of those that are there.
+
+    With :math:`M` (pair, item) saying which items a pair is of, :math:`V = 2 I + M M^\top`; for the pairs that are
+    there it is inverted by way of a matrix of items,
+    :math:`V^{-1} = \tfrac12 (I - M (2 I + M^\top M)^{-1} M^\top)`.
+
+    Parameters
+    ----------
+    present : ndarray of bool, shape (pair,)
+        Which of all pairs of the items, in condensed order, are there.
+
+    Returns
+    -------
+    callable
+        Turns rows and models of these pairs alone, (row, pair) and (model, pair), into scores (row, model).
+    """
+    members = np.zeros((len(present), n_items_of(len(present))))
+    for places in pairs_of(members.shape[1]):
+        members[np.arange(len(present)), places] = 1
+    members = members[present]
+    factor = np.linalg.cholesky(2 * np.eye(members.shape[1]) + members.T @ members)
+
+    def compare(rdms: Rdms, models: Models) -> Scores:
+        rows, columns = (side.astype(np.float64, copy=False) for side in (rdms, models))
+        shared = [np.linalg.solve(factor, members.T @ side.T) for side in (rows, columns)]  # (item, row) each
+        own = [
+            (side**2).sum(axis=1) - (part**2).sum(axis=0) for side, part in zip((rows, columns), shared, strict=True)
+        ]
+        least = [SAME * (side**2).sum(axis=1) for side in (rows, columns)]
+        lengths = [np.sqrt(np.where(o > at, o, np.nan)) for o, at in zip(own, least, strict=True)]
+        return np.asarray((rows @ columns.T - shared[0].T @ shared[1]) / np.outer(*lengths))
+
+    return compare
+
+
+def whitened_correlation_of(present: Bool[NDArray[np.bool_], " pair"]) -> Compare:
+    """Give :func:`whitened_correlation` for pairs some of which are missing; see :func:`whitened_cosine_of`.
+
+    Parameters
+    ----------
+    present : ndarray of bool, shape (pair,)
+        Which of all pairs of the items, in condensed order, are there.
+
+    Returns
+    -------
+    callable
+        Turns rows and models of these pairs alone into scores (row, model).
+    """
+    compare = whitened_cosine_of(present)
+
+    def centred(rdms: Rdms, models: Models) -> Scores:
+        return compare(varied(rdms), varied(models))
+
+    return centred
 
 
 def partial_pearson(rdms: Rdms, models: Models, controls: Models) -> Scores:
@@ -258,19 +320,21 @@ def lengths(centred: Rdms, rdms: Rdms | None = None) -> Float[NDArray[np.floatin
     return np.where(found > least, found, np.nan)[:, None].astype(centred.dtype)
 
 
-def with_gaps(compare: Compare) -> Compare:
-    """Let a comparison leave out, in each row, the pairs that are missing there, and nowhere else.
+def with_gaps(compare: Compare, of_present: OfPresent | None = None) -> Compare:
+    """Let a comparison exclude, in each row, the pairs that are missing there, and nowhere else.
 
     Parameters
     ----------
     compare : callable
         A function of this module.
+    of_present : callable, optional
+        Gives the comparison for given pairs, where it depends on which pairs these are.
 
     Returns
     -------
     callable
         The same for rows with NaN: rows with the same missing pairs are compared together, on the pairs they have;
-        NaN where fewer than three are left.
+        NaN where fewer than :data:`LEAST_PAIRS` are left.
     """
 
     def compared(rdms: Rdms, models: Models) -> Scores:
@@ -284,8 +348,9 @@ def with_gaps(compare: Compare) -> Compare:
         patterns, which = np.unique(missing[gaps], axis=0, return_inverse=True)
         for place, pattern in enumerate(patterns):
             rows = np.flatnonzero(gaps)[which == place]
-            if (~pattern).sum() >= 3:
-                scores[rows] = compare(rdms[rows][:, ~pattern], models[:, ~pattern])
+            if (~pattern).sum() >= LEAST_PAIRS:
+                chosen = compare if of_present is None else of_present(~pattern)
+                scores[rows] = chosen(rdms[rows][:, ~pattern], models[:, ~pattern])
         return scores
 
     return compared
@@ -293,6 +358,21 @@ def with_gaps(compare: Compare) -> Compare:
 
 def _centred(values: Rdms) -> Rdms:
     return np.asarray(values - values.mean(axis=1, keepdims=True, dtype=np.float64).astype(values.dtype))
+
+
+def varied(values: Rdms) -> Rdms:
+    """Count rows from their mean; NaN for a row that is constant but for rounding.
+
+    Parameters
+    ----------
+    values : ndarray, shape (row, pair)
+
+    Returns
+    -------
+    ndarray, shape (row, pair)
+    """
+    centred = _centred(values)
+    return np.asarray(np.where(np.isnan(lengths(centred, values)), np.nan, centred))
 
 
 def _unit(values: Rdms, before: Rdms | None = None) -> NDArray[np.float64]:
