@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import real_numbers
 from neuroling.core.axes import check_axes, targets_of
+from neuroling.core.notices import warn
 from neuroling.core.repeats import lacking_repeats, mean_over_repeats
 from neuroling.core.times import SAMPLE_SHARE
 
@@ -223,8 +225,8 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     _check_values("recording", _without_lacking_repeats(recording), *targets_of(recording.dims))
     _check_variation(features, recording)
     dims = ("sample", *(("repeat",) if "repeat" in recording.dims else ()), *targets_of(recording.dims))
-    y = _floats(recording.transpose(*dims))
-    x = _floats(features.transpose("sample", "feature").sel(sample=y.indexes["sample"]))
+    y = _floats("recording", recording.transpose(*dims))
+    x = _floats("features", features.transpose("sample", "feature").sel(sample=y.indexes["sample"]))
     return Aligned(x, _with_sample_coords(y, x), _unit(y))
 
 
@@ -395,6 +397,23 @@ def _check_values(name: str, array: xr.DataArray, *axes: str) -> None:
             f"{name}: values reach {float(np.abs(array).max()):.1e}, and their squares would overflow {array.dtype}; "
             f"expected at most {largest:.0e}. Express them in a larger unit."
         )
+    _check_small(name, array)
+
+
+def _check_small(name: str, array: xr.DataArray) -> None:
+    """Refuse series of a recording, or features altogether, that are so small that their digits or squares are lost."""
+    kind = np.finfo(np.float32 if array.dtype == np.float32 else np.float64)
+    least = float(kind.smallest_normal if array.dtype == np.float32 else np.sqrt(kind.smallest_normal) * 1000)
+    over = [dim for dim in array.dims if name == "features" or dim in ("sample", "repeat")]
+    high, low = array.max(over), array.min(over)
+    largest = high.copy(data=np.maximum(high.to_numpy(), -low.to_numpy()))
+    small = (largest > 0) & (largest < least)
+    if bool(small.any()):
+        raise ValueError(
+            f"{name}: {int(small.sum())} of {small.size} series hold no value above "
+            f"{float(largest.where(small).max()):.1e}, whose square {array.dtype} does not hold; expected at least "
+            f"{least:.0e}. Express them in a smaller unit."
+        )
 
 
 def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
@@ -402,6 +421,14 @@ def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
         raise ValueError("features: one sample; expected at least two.")
     if bool((features == features.isel(sample=0)).all()):
         raise ValueError("features: every sample has the same values, so nothing can be predicted from them.")
+    still = np.flatnonzero((features == features.isel(sample=0)).all("sample").values)
+    if len(still):
+        warn(
+            "constant-features",
+            "features",
+            f"{len(still)} of {features.sizes['feature']} are the same in all samples (first at "
+            f"{still[:5].tolist()}); nothing can be learned from them.",
+        )
     constant = _is_constant(recording)
     count = int(constant.sum())
     if count:
@@ -438,9 +465,11 @@ def _without_lacking_repeats(recording: xr.DataArray) -> xr.DataArray:
     return recording.where(~lacking, 0)
 
 
-def _floats(array: xr.DataArray) -> xr.DataArray:
-    """Keep float32 and float64; everything else becomes float64."""
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+def _floats(name: str, array: xr.DataArray) -> xr.DataArray:
+    """Keep float32 and float64; everything else becomes float64, float16 with a warning."""
+    values = real_numbers(name, array.values)
+    values = values.astype(np.float64) if array.dtype == np.float16 else values
+    return array if values.dtype == array.dtype and array.dtype.isnative else array.copy(data=values)
 
 
 def _with_sample_coords(y: xr.DataArray, x: xr.DataArray) -> xr.DataArray:

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.files import write_whole
+from neuroling.core.notices import warn
 from neuroling.core.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -356,13 +356,53 @@ class Result:
             span = -span
         useless = int((~(span > 0)).sum())
         if useless:
-            warnings.warn(
-                f"ceiling: at {useless} of {span.size} positions the bound {bound!r} is not better than chance; the "
-                "normalized score is NaN there.",
-                stacklevel=2,
+            warn(
+                "ceiling-undefined",
+                "ceiling",
+                f"at {useless} of {span.size} locations the bound {bound!r} is not better than chance; the normalized "
+                "score is NaN there.",
             )
         sign = 1.0 if self.data.attrs["larger_is_better"] else -1.0
         return (sign * (self.score - self.chance) / span.where(span > 0)).rename("normalized")
+
+    def mean_ceiling(self, bound: str | None = None, over: Iterable[str] | None = None) -> xr.DataArray:
+        r"""Average the ceiling over locations, and say at how many it is undefined and excluded from the mean.
+
+        Parameters
+        ----------
+        bound : str, optional
+            One bound; all by default.
+        over : iterable of str, optional
+            Axes to average over; all but ``bound`` by default.
+
+        Returns
+        -------
+        xarray.DataArray
+            NaN where there is no ceiling at any location.
+
+        Warns
+        -----
+        CodedWarning
+            ``ceiling-undefined``, if some locations have no ceiling.
+        """
+        ceiling = self.ceiling
+        bounds = [str(name) for name in ceiling.bound.to_numpy()]
+        if bound is not None and bound not in bounds:
+            raise ValueError(f"bound: got {bound!r}; this ceiling has {bounds}.")
+        chosen = ceiling if bound is None else ceiling.sel(bound=bound, drop=True)
+        dims = [dim for dim in chosen.dims if dim != "bound"] if over is None else list(over)
+        undefined = int(np.isnan(chosen.to_numpy()).sum())
+        if undefined:
+            warn(
+                "ceiling-undefined",
+                "ceiling",
+                f"{undefined} of {chosen.size} values are undefined (NaN); means over {' × '.join(map(str, dims))} are "
+                "of the others.",
+            )
+        defined = chosen.copy(data=np.isfinite(chosen.to_numpy()))
+        counted = defined.sum(dims)
+        mean: xr.DataArray = chosen.where(defined, 0).sum(dims) / counted.where(counted > 0)
+        return mean
 
     def to_dataframe(self) -> pd.DataFrame:
         """Lay out one row a position: its labels, score, bounds of the ceiling, p value.
@@ -548,4 +588,6 @@ def _range_of(values: xr.DataArray) -> str:
     flat = values.to_numpy()[np.isfinite(values.to_numpy())]
     if len(flat) == 0:
         return f"undefined at all {values.size} positions"
-    return f"mean {flat.mean():.3f}, from {flat.min():.3f} to {flat.max():.3f} over {' × '.join(map(str, values.dims))}"
+    without = f", undefined at {values.size - len(flat)} of {values.size}" if len(flat) < values.size else ""
+    over = " × ".join(map(str, values.dims))
+    return f"mean {flat.mean():.3f}, from {flat.min():.3f} to {flat.max():.3f} over {over}{without}"

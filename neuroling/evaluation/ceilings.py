@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +10,7 @@ from math import comb
 import numpy as np
 import xarray as xr
 
+from neuroling.core.notices import warn
 from neuroling.core.protocols import Rows, Scoring
 from neuroling.core.repeats import lacking_repeats
 
@@ -193,7 +193,8 @@ class Repeats:
             of_mean = _mean([test.mean(self.axis).var("sample", ddof=1) for test in tests])
             of_single = _mean([test.var("sample", ddof=1).mean(self.axis) for test in tests])
             signal = (n * of_mean - of_single) / (n - 1)
-        bounds = {"explainable variance": signal / of_single, "reliability": signal / of_mean}
+        reliability = signal / of_mean.where(of_mean > 0)
+        bounds = {"explainable variance": signal / of_single.where(of_single > 0), "reliability": reliability}
         if scoring.is_correlation:
             bounds["ceiling"] = _root(bounds["reliability"])
         return _bounds(bounds)
@@ -216,17 +217,20 @@ def spearman_brown(r: xr.DataArray, k: float) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
+        NaN where :math:`r \le -1 / (k - 1)`, for which no data could have such halves.
     """
-    return k * r / (1 + (k - 1) * r)
+    part = 1 + (k - 1) * r
+    return k * r / np.where(part > 0, part, np.nan)
 
 
 def _root(reliability: xr.DataArray) -> xr.DataArray:
-    negative = int((reliability < 0).sum())
+    negative = int((~(reliability >= 0)).sum())
     if negative:
-        warnings.warn(
-            f"ceiling: at {negative} of {reliability.size} positions the reliability is negative, so there is no "
-            "ceiling (NaN); the bounds 'half' and 'reliability' show it.",
-            stacklevel=4,
+        warn(
+            "ceiling-undefined",
+            "ceiling",
+            f"at {negative} of {reliability.size} locations the reliability is negative or undefined, so there is no "
+            "ceiling (NaN); the bounds 'half' and 'reliability' show it. Means of the ceiling exclude these locations.",
         )
     return reliability.where(reliability >= 0) ** 0.5
 

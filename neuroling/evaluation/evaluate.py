@@ -8,6 +8,7 @@ from neuroling.core.align import Aligned
 from neuroling.core.protocols import Ceiling, ChecksFeatures, Inference, Predictor, Splitter, TargetSelector
 from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
+from neuroling.evaluation.held_out_counts import check_held_out
 from neuroling.evaluation.leaks import find_leaks, warn_of
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.scoring import Scorer
@@ -90,6 +91,7 @@ def evaluate(
     if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):
         raise TypeError(f"allow_leakage: got {allow_leakage!r}; expected the reason, in words, or None.")
     scorer = Scorer(model, data, checked_splits(splits, data), metric, select, keep_choices)
+    check_held_out(metric, data, scorer.splits)
     leaks = find_leaks(data, scorer.splits, model, splits)
     warn_of(leaks, allow_leakage)
     score = scorer.scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
+from neuroling.core.notices import warn
+from neuroling.core.sample_sizes import FEW_VALUES, LEAST_VALUES, check_values
 from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.ridge.leave_two_out import TIE
 from neuroling.numerics.statistics import correlation as correlate
@@ -57,6 +58,12 @@ class Metric:
         Score the held-out samples of all splits at once.
     is_pattern : bool
         Whether samples are told apart by their patterns, so that ``score`` needs to know which value is whose.
+    least : int
+        Fewest held-out values that a score may rest on; for patterns, fewest values of a pattern.
+    few : int
+        Held-out values below which a score is warned of.
+    of_all_pairs : bool
+        Whether samples have to be all pairs of some items, in condensed order.
 
     Examples
     --------
@@ -75,6 +82,9 @@ class Metric:
     contrast: Contrast | None = None
     is_pooled: bool = False
     is_pattern: bool = False
+    least: int = 1
+    few: int = 0
+    of_all_pairs: bool = False
 
     def along(self, *over: str) -> Metric:
         """Consume other axes; the name says which.
@@ -273,20 +283,17 @@ def _warn_undefined(name: str, scores: Array | np.float64) -> Array:
     scores = np.asarray(scores)
     undefined = int(np.isnan(scores).sum())
     if undefined:
-        warnings.warn(
+        warn(
+            "undefined-scores",
+            "metric",
             f"{name}: {undefined} of {scores.size} scores are undefined (NaN), because truth or prediction is constant "
             "over the held-out values.",
-            stacklevel=4,
         )
     return scores
 
 
-def _at_least_two(name: str, truth: Array) -> None:
-    if truth.shape[-1] < 2:
-        raise ValueError(
-            f"metric: {name} over one value is undefined; hold out at least two samples at a time, or score all splits "
-            "at once with .pooled()."
-        )
+def _at_least(name: str, truth: Array, least: int) -> None:
+    check_values("metric", name, truth.shape[-1], least, 0)
 
 
 @dataclass(frozen=True)
@@ -295,7 +302,7 @@ class PearsonScore:
 
     def __call__(self, truth: Array, prediction: Array) -> Array:
         """Correlate (…, value) with (…, value)."""
-        _at_least_two("pearson", truth)
+        _at_least("pearson", truth, LEAST_VALUES)
         return _warn_undefined("pearson", correlate.pearson(truth, prediction))
 
     def unit_vectors(self, rows: Array) -> Array:
@@ -311,7 +318,7 @@ class SpearmanScore:
 
     def __call__(self, truth: Array, prediction: Array) -> Array:
         """Correlate ranks of (…, value) with ranks of (…, value)."""
-        _at_least_two("spearman", truth)
+        _at_least("spearman", truth, LEAST_VALUES)
         return _warn_undefined("spearman", correlate.spearman(truth, prediction))
 
     def unit_vectors(self, rows: Array) -> Array:
@@ -343,11 +350,12 @@ class InnerProductScore(Protocol):
 
 
 def _r2(truth: Array, prediction: Array) -> Array:
-    _at_least_two("r2", truth)
+    _at_least("r2", truth, 2)
     return _warn_undefined("r2", correlate.r2(truth, prediction))
 
 
 def _cosine(truth: Array, prediction: Array) -> Array:
+    _at_least("cosine", truth, 2)
     return _warn_undefined("cosine", correlate.cosine(truth, prediction))
 
 
@@ -392,20 +400,21 @@ def _unit_length(values: Array) -> Array:
     return np.asarray(values / np.where(norm > 0, norm, 1))
 
 
-pearson = Metric("pearson", PearsonScore(), correlation=True)
-"""Pearson correlation over samples."""
+pearson = Metric("pearson", PearsonScore(), correlation=True, least=LEAST_VALUES, few=FEW_VALUES)
+"""Pearson correlation over samples; over at least three values, with a warning below five."""
 
-spearman = Metric("spearman", SpearmanScore(), correlation=True)
-"""Spearman rank correlation over samples."""
+spearman = Metric("spearman", SpearmanScore(), correlation=True, least=LEAST_VALUES, few=FEW_VALUES)
+"""Spearman rank correlation over samples; over at least three values, with a warning below five."""
 
-r2 = Metric("r2", _r2)
+r2 = Metric("r2", _r2, least=2, few=FEW_VALUES)
 r"""Coefficient of determination :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar y)^2`, unbounded below.
 
 Zero is what the mean of the test samples would score; a model of noise falls below it.
 """
 
-cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean")
-"""Cosine over samples, or over patterns with ``.along``, counted from the training mean."""
+cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean", least=2, few=FEW_VALUES - 1)
+"""Cosine over samples, or over patterns with ``.along``, counted from the training mean; over at least two values, of
+which one would be 1 or -1, with a warning below four."""
 
 two_vs_two = Metric(
     f"two_vs_two{CENTRED}",
@@ -414,6 +423,7 @@ two_vs_two = Metric(
     chance=0.5,
     baseline="training mean",
     is_pattern=True,
+    least=2,
 )
 """Share of pairs of held-out samples told apart by the cosine of their patterns; ties count half.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroling.core.sample_sizes import FEW_VALUES, LEAST_VALUES
 from neuroling.evaluation.metrics import Metric
 from neuroling.numerics.rdm import comparison as rdm_compare
 
@@ -40,14 +41,14 @@ def _whitened_correlation(truth: Array, prediction: Array) -> Array:
     return _row_by_row(rdm_compare.whitened_correlation, truth, prediction)
 
 
-tau_a = Metric("tau-a", _tau_a)
+tau_a = Metric("tau-a", _tau_a, least=LEAST_VALUES, few=FEW_VALUES)
 """Kendall's tau-a over pairs; fair to models with ties."""
 
-rho_a = Metric("rho-a", _rho_a)
+rho_a = Metric("rho-a", _rho_a, least=LEAST_VALUES, few=FEW_VALUES)
 """Rank correlation with ties broken at random, in expectation; fair to models with ties."""
 
-whitened_cosine = Metric("whitened cosine", _whitened_cosine)
+whitened_cosine = Metric("whitened cosine", _whitened_cosine, least=LEAST_VALUES, of_all_pairs=True)
 """Cosine of dissimilarities with the covariance of pairs divided out; needs all pairs in condensed order."""
 
-whitened_correlation = Metric("whitened correlation", _whitened_correlation)
+whitened_correlation = Metric("whitened correlation", _whitened_correlation, least=LEAST_VALUES, of_all_pairs=True)
 """Correlation of dissimilarities with the covariance of pairs divided out; needs all pairs in condensed order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -77,7 +78,7 @@ def region_table(result: Result) -> pd.DataFrame:
         One row a model and region.
     """
     rows = []
-    lower = result.ceiling.sel(bound="lower").mean("subject")
+    lower = result.mean_ceiling("lower", ["subject"])
     for model, null in group_nulls(result).items():
         p, corrected = null.p_values(), null.p_values("max")
         for region in null.observed.region.to_numpy():
@@ -155,7 +156,8 @@ def _grand(null: NullDistribution) -> NullDistribution:
 
 
 def _model_table(nulls: dict[str, NullDistribution], result: Result) -> Table:
-    ceiling = float(result.ceiling.sel(bound="lower").mean())
+    ceiling, undefined = float(result.mean_ceiling("lower")), int(np.isnan(result.ceiling.sel(bound="lower")).sum())
+    excluded = f", {undefined} undefined values excluded" if undefined else ""
     rows = []
     for model, null in nulls.items():
         grand = _grand(null)
@@ -173,8 +175,8 @@ def _model_table(nulls: dict[str, NullDistribution], result: Result) -> Table:
         )
     caption = (
         f"Held-out correlation, mean over participants and regions; {next(iter(nulls.values())).n_draws} rotations of "
-        f"the recording as null. Ceiling (each participant from the others): r = {ceiling:.3f}. Controls and language "
-        "model share every fold, penalty grid and rotation."
+        f"the recording as null. Ceiling (each participant from the others): r = {ceiling:.3f}{excluded}. Controls and "
+        "language model share every fold, penalty grid and rotation."
     )
     return Table(rows, caption)
 
@@ -191,7 +193,7 @@ def _headline(nulls: dict[str, NullDistribution]) -> str:
 def _pictures(result: Result, nulls: dict[str, NullDistribution]) -> dict[str, Figure]:
     synthetic = result.provenance.synthetic
     score = result.score.mean("subject")
-    ceiling = result.ceiling.sel(bound="lower").mean("subject").isel(model=0, drop=True)
+    ceiling = result.mean_ceiling("lower", ["subject"]).isel(model=0, drop=True)
     grands = {name: _grand(null) for name, null in nulls.items()}
     draws = {name: grand.draws.to_numpy() for name, grand in grands.items() if grand.draws is not None}
     models = plot_models(

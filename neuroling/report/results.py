@@ -130,8 +130,7 @@ def _draw_null(result: Result, ax: Axes | None) -> Axes:
 def _ceiling(result: Result) -> xr.DataArray | None:
     if "ceiling" not in result.data:
         return None
-    ceiling = result.ceiling
-    return ceiling.mean([dim for dim in ceiling.dims if dim not in ("bound", "time")])
+    return result.mean_ceiling(over=[str(dim) for dim in result.ceiling.dims if dim not in ("bound", "time")])
 
 
 def _upper(result: Result, score: xr.DataArray, *over: str) -> xr.DataArray | None:

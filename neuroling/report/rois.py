@@ -108,6 +108,9 @@ def _row(result: Result, axis: str, rows: np.ndarray, p: xr.DataArray | None) ->
         row[f"{axis}s, p < {SIGNIFICANCE:g}"] = int((p.isel({axis: rows}) < SIGNIFICANCE).sum())
     if "ceiling" in result.data:
         fit = [bound for bound in ("ceiling", "lower") if bound in result.ceiling.bound]
-        ceiling = float(result.ceiling.sel(bound=fit[0]).isel({axis: rows}).mean()) if fit else np.nan
+        bounds = result.ceiling.sel(bound=fit[0]).isel({axis: rows}).to_numpy() if fit else np.full(1, np.nan)
+        defined = np.isfinite(bounds)
+        ceiling = float(bounds[defined].mean()) if defined.any() else np.nan
+        row |= {"without ceiling": int((~defined).sum())} if fit else {}
         row |= {"ceiling": ceiling, "share of ceiling": float(row["mean"]) / ceiling}  # type: ignore[arg-type]  # a float above
     return row

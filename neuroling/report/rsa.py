@@ -49,7 +49,7 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
     ax.axhline(result.chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.0)
     ax.axvline(0, color=NULL, linewidth=0.8)
     if "ceiling" in result.data:
-        bounds = result.ceiling.mean([dim for dim in result.ceiling.dims if dim not in ("bound", "time")])
+        bounds = result.mean_ceiling(over=[str(dim) for dim in result.ceiling.dims if dim not in ("bound", "time")])
         low, high = bounds.sel(bound="lower").values, bounds.sel(bound="upper").values
         ax.fill_between(time, low, high, color=CEILING, alpha=0.55, linewidth=0, label="noise ceiling")
     names = [str(name) for name in score.model.values]

@@ -43,7 +43,7 @@ def test_rows_stay_with_their_labels_in_any_order_of_the_recording(order):
 @given(st.permutations(range(12)))
 def test_scores_do_not_depend_on_the_order_of_feature_rows(order):
     scores = [
-        evaluate(LinearRegression(), align(x, recording()), splits=KFold(3), metric=pearson).score
+        evaluate(LinearRegression(), align(x, recording()), splits=KFold(2), metric=pearson).score
         for x in (features(), features().isel(sample=list(order)))
     ]
     xr.testing.assert_identical(*scores)
@@ -63,6 +63,7 @@ def test_repeats_are_averaged_for_models():
     np.testing.assert_allclose(data.y_mean.values, recording().values + 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*half-precision")
 @pytest.mark.parametrize(
     ("given_type", "kept"), [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i2", "f8"), (">f8", "f8")]
 )

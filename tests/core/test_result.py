@@ -118,7 +118,7 @@ def test_normalized_is_never_clipped():
 
 def test_normalized_is_undefined_where_the_ceiling_is_no_better_than_chance():
     result = result_of([0.3, 0.3], {"ceiling": ("voxel", [0.6, -0.1])}, metric="m")
-    with pytest.warns(UserWarning, match="1 of 2 positions.*not better than chance"):
+    with pytest.warns(UserWarning, match="1 of 2 locations.*not better than chance"):
         np.testing.assert_allclose(result.normalized().values, [0.5, np.nan])
 
 

@@ -158,7 +158,7 @@ EVALUATE = [
         {},
         {"splits": LeaveOneSampleOut()},
         ValueError,
-        r"metric: pearson over one value is undefined; hold out at least two samples.*\.pooled\(\)",
+        r"metric: pearson would rest on 1 held-out value; expected at least 3.*\.pooled\(\)",
     ),
     (
         "a test set of one for pairs",
@@ -190,14 +190,14 @@ EVALUATE = [
     ),
     (
         "a contrast of a coordinate that is not there",
-        {"time": 4},
+        {"time": 6},
         {"metric": WAVES},
         ValueError,
         r"coordinate 'condition': the samples carry \['sample'\]; attach it with",
     ),
     (
         "a split lacking a condition",
-        {"time": 4, "coords": HALF},
+        {"time": 6, "coords": HALF},
         {"metric": WAVES},
         ValueError,
         r"splits: a test set of 6 samples has none with condition = 'old' \(it has \['new'\]\); use",
@@ -570,7 +570,7 @@ def test_items_say_what_cannot_be_done_with_them(make_pairs, make_data, nothing_
         ValueError, match=r"inference: HeldOutPermutation exchanges single samples, but here the unit is 'item'"
     ):
         evaluate(nothing_to_fit, pairs, inference=HeldOutPermutation(20), **options)
-    with pytest.raises(ValueError, match=r"inference: 1 sets of at most 3 items to exchange have fewer than 20 orders"):
+    with pytest.raises(ValueError, match=r"data: 3 items have 3 pairs, over which agreement says nothing"):
         evaluate(nothing_to_fit, make_pairs(3, 2), inference=Permutation(20), **options)
     with pytest.raises(
         ValueError, match=r"data: samples are exchanged by 'sample', not pairs of items; ByItem needs pairs"

@@ -75,7 +75,7 @@ def test_a_normalized_score_above_one_survives(make_data):
 
 
 def test_a_negative_reliability_survives_and_has_no_root(make_data):
-    with pytest.warns(UserWarning, match="reliability is negative, so there is no ceiling"):
+    with pytest.warns(UserWarning, match="reliability is negative or undefined, so there is no ceiling"):
         ceiling = ceiling_of(make_data(20, repeats=2, voxel=40), SplitHalf())
     reliability = ceiling.sel(bound="reliability")
     assert reliability.min() < 0

@@ -197,7 +197,7 @@ def test_inference(make_data, inference, splits, kind):
 
 
 def test_inference_on_pairs_of_items(make_pairs):
-    data = make_pairs(8, 3)
+    data = make_pairs(12, 3)
     check_inference(Permutation(40), ByItem.of(KFold(2), data), data)
 
 

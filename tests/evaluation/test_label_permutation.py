@@ -8,6 +8,7 @@ import xarray as xr
 from scipy.spatial.distance import pdist
 
 from neuroling import ByItem, NoSplit, Permutation, cosine, evaluate, pearson, spearman
+from neuroling.core.notices import without
 from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.rsa.dissimilarity import PairLabels
 from neuroling.rsa.pairs import FixedRDM, paired
@@ -74,7 +75,7 @@ def test_what_it_cannot_do_is_refused():
     from sklearn.linear_model import LinearRegression
     from sklearn.model_selection import KFold
 
-    with pytest.raises(ValueError, match="a fixed model"):
+    with pytest.raises(ValueError, match="a fixed model"), without("few-items"):
         evaluate(
             LinearRegression(), data, splits=ByItem.of(KFold(2), data), metric=spearman, inference=LabelPermutation(20)
         )

@@ -12,6 +12,9 @@ from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+SMALL = 1e-120
+"""Values below it, or above its inverse, are divided by a power of two before they are squared in float64."""
+
 
 def pearson(
     a: Shaped[NDArray[np.number], "*#shape"], b: Shaped[NDArray[np.number], "*#shape"], axis: int = -1
@@ -59,7 +62,11 @@ def cosine(
     ndarray
         Their common shape less ``axis``; NaN where either is zero throughout.
     """
-    length = np.sqrt(_sum_of_products(a, a, axis)) * np.sqrt(_sum_of_products(b, b, axis))
+    squares = [_sum_of_products(side, side, axis) for side in (a, b)]
+    if any(_leaves_float64(square) for square in squares):
+        a, b = (_in_own_unit(np.asarray(side), axis) for side in (a, b))
+        squares = [_sum_of_products(side, side, axis) for side in (a, b)]
+    length = np.sqrt(squares[0]) * np.sqrt(squares[1])
     inner = _sum_of_products(a, b, axis)
     score: NDArray[np.float64] = np.divide(inner, length, out=np.full_like(inner, np.nan), where=length > 0)
     return score[()]
@@ -87,6 +94,10 @@ def r2(
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     centred = _centred(truth, axis)
     total = _sum_of_products(centred, centred, axis)
+    if _leaves_float64(total):
+        unit = _own_unit(truth, axis)
+        truth, prediction, centred = truth / unit, prediction / unit, centred / unit
+        total = _sum_of_products(centred, centred, axis)
     residual = np.subtract(truth, prediction, dtype=np.float64)
     error = _sum_of_products(residual, residual, axis)
     defined = ~_constant(truth, axis) & (total > 0)
@@ -162,7 +173,11 @@ def pearson_of_orders(
 def _unit(Y: NDArray[np.floating]) -> NDArray[np.float64]:
     """Columns centred and of length one; NaN where constant."""
     centred = _centred(Y, 0)
-    length = np.sqrt((centred * centred).sum(0))
+    squares = _sum_of_products(centred, centred, 0)
+    if _leaves_float64(squares):
+        centred = np.asarray(_in_own_unit(centred, 0), np.float64)
+        squares = _sum_of_products(centred, centred, 0)
+    length = np.sqrt(squares)
     length[_constant(Y, 0)] = np.nan
     unit: NDArray[np.float64] = centred / length
     return unit
@@ -174,11 +189,30 @@ def _centred(a: NDArray[np.number], axis: int) -> NDArray[np.float64]:
     return centred
 
 
+def _leaves_float64(squares: NDArray[np.float64]) -> bool:
+    """Say whether sums of squares are so small or large that digits are lost; true also of sums that are zero."""
+    return bool(((squares < SMALL**2) | ~np.isfinite(squares)).any())
+
+
+def _in_own_unit(a: NDArray[np.number], axis: int) -> NDArray[np.number]:
+    """Values over a power of two along an axis where their squares would leave float64; else as they are."""
+    unit = _own_unit(a, axis)
+    return np.asarray(a / unit) if (unit != 1).any() else a
+
+
+def _own_unit(a: NDArray[np.number], axis: int) -> NDArray[np.float64]:
+    """Give the power of two next to the largest value where that is extreme, else 1; one along the axis."""
+    largest = np.maximum(a.max(axis, keepdims=True), -a.min(axis, keepdims=True)).astype(np.float64)
+    extreme = np.isfinite(largest) & (largest > 0) & ((largest < SMALL) | (largest > 1 / SMALL))
+    return np.where(extreme, np.ldexp(1.0, np.frexp(np.where(extreme, largest, 1.0))[1] - 1), 1.0)
+
+
 def _constant(a: NDArray[np.number], axis: int) -> NDArray[np.bool_]:
     constant: NDArray[np.bool_] = (a == np.take(a, [0], axis=axis)).all(axis)
     return constant
 
 
 def _sum_of_products(a: NDArray[np.number], b: NDArray[np.number], axis: int) -> NDArray[np.float64]:
-    total: NDArray[np.float64] = np.asarray(np.multiply(a, b, dtype=np.float64).sum(axis))
+    with np.errstate(over="ignore", under="ignore"):  # looked for by those who call
+        total: NDArray[np.float64] = np.asarray(np.multiply(a, b, dtype=np.float64).sum(axis))
     return total
