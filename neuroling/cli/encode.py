@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,11 +125,17 @@ def read_samples(path: Path) -> pd.DataFrame:
         raise FileNotFoundError(f"{path} is not there; expected a table with a row a sample.")
     separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = io.StringIO(path.read_bytes().decode("utf-8-sig").rstrip("\r\n") + "\n")
+        table = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: no table ({error}).") from error
     if "sample" not in table:
         raise ValueError(f"{path}: has no column 'sample' but {list(table.columns)}.")
+    blank = (table["sample"].str.strip() == "").to_numpy().nonzero()[0]
+    if len(blank):
+        raise ValueError(
+            f"{path}: {len(blank)} samples have no label, first in row {blank[0] + 1}; expected one a row."
+        )
     if "time_index" in table:
         numbers = pd.to_numeric(table["time_index"], errors="coerce")
         if numbers.isna().any() or (numbers % 1 != 0).any():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"), None)
 """Zero-width space, word joiner, byte order mark, soft hyphen: seen by a tokenizer and by nobody else. Joiners of
@@ -292,6 +294,38 @@ WITHOUT_BLANKS = (
     "MYANMAR ",
 )
 """How Unicode's names of letters begin in writing that puts no blanks between words."""
+
+
+@cache
+def primary_language(language: str | None) -> str:
+    """Give the language of a code without script and region.
+
+    Parameters
+    ----------
+    language : str or None
+        Such as ``"de-CH"``.
+
+    Returns
+    -------
+    str
+        Empty where no language is named.
+
+    Raises
+    ------
+    ValueError
+        If it does not begin with two or three letters.
+
+    Examples
+    --------
+    >>> primary_language("az_Latn_AZ")
+    'az'
+    """
+    if language is None:
+        return ""
+    found = re.match("([a-z]{2,3})([-_]|$)", language.lower())
+    if found is None:
+        raise ValueError(f"language: got {language!r}; expected a code such as 'tr', 'de' or 'de-CH'.")
+    return found[1]
 
 
 def needs_no_blank(character: str) -> bool:

@@ -204,7 +204,8 @@ def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) ->
 def _times(path: Path, intervals: pd.DataFrame) -> dict[str, pd.Series]:
     times = {name: pd.to_numeric(intervals[name], errors="coerce").astype(np.float64) for name in ("onset", "offset")}
     onset, offset = times["onset"].to_numpy(), times["offset"].to_numpy()
-    backwards = np.append(onset[1:] < offset[:-1] - OVERLAP, False) | np.append(onset[1:] <= onset[:-1], False)
+    backwards = np.zeros(len(onset), dtype=bool)
+    backwards[:-1] = (onset[1:] < offset[:-1] - OVERLAP) | (onset[1:] <= onset[:-1])
     bad = np.flatnonzero(~(offset > onset) | ~np.isfinite(onset + offset) | backwards)
     if len(bad):
         row = int(bad[0])

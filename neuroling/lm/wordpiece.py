@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from neuroling.core.characters import TURKIC, readable_texts, with_blanks
+from neuroling.core.characters import TURKIC, primary_language, readable_texts, with_blanks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -73,7 +72,7 @@ def train_wordpiece(
     if not any(sentence.strip() for sentence in sentences):
         raise ValueError("sentences: hold no text; expected some to learn pieces from.")
     normalizer: normalizers.Normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=lowercase)
-    if lowercase and language is not None and re.split("[-_]", language.lower())[0] in TURKIC:
+    if primary_language(language) in TURKIC and lowercase:
         dotless = [normalizers.Replace("İ", "i"), normalizers.Replace("I", "ı")]
         normalizer = normalizers.Sequence([normalizers.NFC(), *dotless, normalizer])
     splitter = pre_tokenizers.BertPreTokenizer()

@@ -395,3 +395,12 @@ def test_row_25_nothing_is_put_in_front_of_a_formula(tmp_path: Path) -> None:
     entry = {"sentence_pair_id": "0", "sentence1": "=1+1", "sentence2": "@x", "label": 1.0}
     (tmp_path / jsts_ja.FILES["valid"]).write_text(json.dumps(entry) + "\n", encoding="utf-8")
     assert jsts_ja.load(tmp_path).first.texts == ["=1+1"]
+
+
+def test_row_2_samples_without_a_label_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_text("sample\na\n  \nb\n\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="1 samples have no label, first in row 2"):
+        read_samples(path)
+    path.write_text("sample\na\nb\n\n", encoding="utf-8")
+    assert read_samples(path)["sample"].tolist() == ["a", "b"]

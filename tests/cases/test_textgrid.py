@@ -161,3 +161,7 @@ def test_a_latin_1_textgrid_is_refused_with_its_byte(tmp_path: Path) -> None:
     text = grid(tier(1, "words", (0, 2, "é")))
     with pytest.raises(CorruptData, match=f"byte {text.index('é')} is no UTF-8; expected UTF-8 or UTF-16"):
         rows(save(tmp_path / "a.TextGrid", text, "latin-1"))
+
+
+def test_an_empty_tier_has_no_rows(tmp_path: Path) -> None:
+    assert rows(save(tmp_path / "a.TextGrid", grid(tier(1, "words"), tier(2, "phones", *TWO)))) == []

@@ -139,3 +139,12 @@ def test_forms_and_comments_may_hold_what_is_no_line_end(tmp_path: Path, mark: s
 def test_a_packed_treebank_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.conllu.gz").write_bytes(gzip.compress(word(1, "go").encode()))
     assert read_conllu(tmp_path / "a.conllu.gz")[0].text == "go"
+
+
+def test_words_that_lost_what_is_written_for_them_are_refused() -> None:
+    words = read_treebank(FILES / "mwt_french.conllu", "fr").words
+    kept = words.subset([label for label in words.labels if label != "fr/0001/03"])
+    with pytest.raises(ValueError, match=r"nothing is written for \['fr/0001/04'\].*Keep the words of a fused token"):
+        running_texts(kept)
+    with pytest.raises(ValueError, match=r"nothing is written for \['fr/0001/04'\]"):
+        running_texts(words.subset(words.labels[3:5].tolist()))

@@ -113,24 +113,31 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     after = _column(words, "after", stacklevel + 1)
     found = []
     for begin, end in stretches(words):
-        gaps = ["" if row == begin else " " for row in range(begin, end)] if before is None else before[begin:end]
+        gaps = [" " if row > begin and texts[row] else "" for row in range(begin, end)]
+        gaps = gaps if before is None else before[begin:end]
         parts = [part for row, gap in zip(range(begin, end), gaps, strict=True) for part in (gap, texts[row])]
         ends = np.cumsum([len(part) for part in parts], dtype=np.intp)
         starts, stops = ends[::2], ends[1::2]
         if surface is not None:
-            starts, stops = _shared_places(texts[begin:end], starts, stops, words.labels[begin])
+            starts, stops = _shared_places(words.table.iloc[begin:end], texts[begin:end], starts, stops)
         text = "".join(parts) + ("" if after is None else after[end - 1])
         found.append(RunningText(text, starts, stops, np.arange(begin, end), words.labels[begin:end]))
     return found
 
 
 def _shared_places(
-    written: Sequence[str], starts: NDArray[np.intp], stops: NDArray[np.intp], label: object
+    words: pd.DataFrame, written: Sequence[str], starts: NDArray[np.intp], stops: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give words for which nothing is written the place of the last word for which something is."""
+    """Give words of one group for which nothing is written the place of the last word for which something is."""
     own = np.array([bool(text) for text in written])
-    if not own[0]:
-        raise ValueError(f"surface: the first word of its group, {label!r}, has none; expected what is written for it.")
+    alone = ~own & (np.arange(len(own)) == 0)
+    if "position" in words:  # a word that was left out may be the one that is written
+        alone |= ~own & (np.diff(words["position"].to_numpy(dtype=float), prepend=np.nan) != 1)
+    if alone.any():
+        raise ValueError(
+            f"surface: nothing is written for {words.index[alone].tolist()[:5]}, and the words before them, whose "
+            "place they share, are missing. Keep the words of a fused token together."
+        )
     place = np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))
     return starts[place], stops[place]
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from neuroling.core.characters import TURKIC
+from neuroling.core.characters import TURKIC, primary_language
 from neuroling.features.words.text_checks import trimmed
 
 SHARP_S = ("de", "gsw", "nds")
@@ -133,7 +133,7 @@ def bare_words(texts: Sequence[Sequence[str]], language: str | None = None) -> l
     [['die', 'straße'], ['straße']]
     """
     small = [[bare(word, language) for word in words] for words in texts]
-    if _primary(language) not in SHARP_S:
+    if primary_language(language) not in SHARP_S:
         return small
     pairs = [pair for words, own in zip(texts, small, strict=True) for pair in zip(words, own, strict=True)]
     in_small_letters = {own for word, own in pairs if not word.isupper()}
@@ -233,7 +233,7 @@ class CaseLookup:
         """
         inside = trimmed(word)
         found = self._plain.get(casefold(inside, self.language, sharp_s=False))
-        if found is None and (inside.isupper() or _primary(self.language) in SHARP_S):
+        if found is None and (inside.isupper() or primary_language(self.language) in SHARP_S):
             found = self._sharp.get(casefold(inside, self.language))
         if found is None and self.language is None and "I" in inside:
             found = self._plain.get(casefold(inside, "tr", sharp_s=False))
@@ -254,13 +254,8 @@ class CaseLookup:
         return folded
 
 
-def _primary(language: str | None) -> str:
-    """Give the language of a code without script and region."""
-    return "" if language is None else re.split("[-_]", language.lower())[0]
-
-
 def _is_turkic(language: str | None) -> bool:
-    return _primary(language) in TURKIC
+    return primary_language(language) in TURKIC
 
 
 def _turkic_if_marked(word: str) -> str:

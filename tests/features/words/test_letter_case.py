@@ -109,3 +109,9 @@ def test_capitals_of_a_german_text_get_the_spelling_of_its_small_letters() -> No
 
 def test_punctuation_goes_before_case() -> None:
     assert (bare("«İKİ»", "tr"), bare("…"), bare("ΛΟΓΟΣ!")) == ("iki", "…", "λογος")
+
+
+@pytest.mark.parametrize("language", ["turkish", "Türkçe", "", "t"])
+def test_a_language_that_is_no_code_is_refused(language: str) -> None:
+    with pytest.raises(ValueError, match=r"language: got .*; expected a code such as 'tr'"):
+        lowercase("ISPARTA", language)
