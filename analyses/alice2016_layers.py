@@ -23,6 +23,7 @@ from neuroling import (
     evaluate,
     load_encoder,
 )
+from neuroling.core.finished_scores import FinishedScores
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
 from neuroling.encoding.controls import volume_controls
@@ -157,9 +158,8 @@ def write(parts: xr.DataArray, controls: Section, out: Path, seed: int, *, synth
     trained = people.sel(model="MiniLM") - people.sel(model="untrained twin")
     table = people.mean("subject").to_dataframe("unique")["unique"].unstack("model")
     for name, scores in {"MiniLM": people.sel(model="MiniLM"), "difference": trained}.items():
-        test = SignFlip("subject", n_draws=10_000).test(
-            scores.drop_vars("model", errors="ignore"), np.random.default_rng(seed)
-        )
+        people_scores = FinishedScores(scores.drop_vars("model", errors="ignore"))
+        test = SignFlip("subject", n_draws=10_000)(people_scores, np.random.default_rng(seed))
         table[f"p, {name}"] = test.p_values("max").to_series()  # sign flips over participants, best of all layers
     label = "unique part of held-out variance"
     axes = plot_points(people.mean("subject"), along="layer", series="model", chance=None, label=label)

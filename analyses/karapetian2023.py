@@ -12,10 +12,9 @@ from typing import Annotated
 
 import typer
 
-from neuroling import Result
+from neuroling import Result, SignFlip
 from neuroling.data.loaders import karapetian2023
 from neuroling.evaluation.latency import peak_latency
-from neuroling.evaluation.sign_flips import FlipTest, model_difference, with_null
 from neuroling.report import rsa as figures
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
@@ -59,12 +58,8 @@ def main(
     accuracy = decoding_rdms(recording, n_pseudo=6, n_draws=n_draws, rng=seed)
     peak = accuracy.mean(["sample", "subject"]).idxmax("time").item()
     result = similarity(recording, models, **KARAPETIAN_2023.similarity)
-    result = with_null(result, FlipTest(n_draws=2000, enhance="none"), seed)
-    difference = with_null(
-        model_difference(result, "recurrent", "feed-forward"),
-        FlipTest(n_draws=2000, enhance="mass", two_sided=True),
-        seed,
-    )
+    result = result.test(SignFlip(n_draws=2000), seed)
+    difference = result.difference("recurrent", "feed-forward").test(SignFlip(n_draws=2000, clusters="mass"), seed)
     latency = {n: peak_latency(result.score.sel(model=n), window=WINDOW, rng=seed) for n in features}
     positions = figures.montage_positions(recording.channel.to_numpy())
     light = searchlight(recording, models, neighbours_within(positions, RADIUS), **KARAPETIAN_2023.similarity)

@@ -33,6 +33,7 @@ from neuroling import (
     load_encoder,
     pearson,
 )
+from neuroling.core.finished_scores import FinishedScores
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import alice2016
 from neuroling.encoding.controls import volume_controls
@@ -114,7 +115,7 @@ def trained_against_untrained(result: Result, seed: int) -> pd.DataFrame:
         "high": mean + half,
     }
     if n >= 5:
-        columns["p"] = SignFlip(n_draws=5000).test(gain, np.random.default_rng(seed)).p_values("max")
+        columns["p"] = SignFlip(n_draws=5000)(FinishedScores(gain), np.random.default_rng(seed)).p_values("max")
     return pd.DataFrame(
         {name: values.to_numpy() for name, values in columns.items()}, index=result.data.layer.to_numpy()
     )

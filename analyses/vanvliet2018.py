@@ -14,14 +14,12 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from neuroling import NoSplit, Result, SignFlip, Stimuli, embed_sentences, evaluate, spearman
+from neuroling import NoSplit, Permutation, Result, SignFlip, Stimuli, embed_sentences, evaluate, spearman
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.fetch import locate
 from neuroling.data.loaders import vanvliet2018
 from neuroling.data.tables import read_table
 from neuroling.evaluation.bootstrap import dual_bootstrap
-from neuroling.evaluation.label_permutation import LabelPermutation
-from neuroling.evaluation.sign_flips import with_null
 from neuroling.report import rsa as figures
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_points
@@ -54,7 +52,7 @@ def main(
     models = in_order_of(noun_models(synthetic, seed), n400, "models")
     group = paired_group(n400, models, n_draws, seed)
     result = rdm_similarity(n400, models, comparator="spearman")
-    result = with_null(result, SignFlip(n_draws=n_draws), seed)
+    result = result.test(SignFlip(n_draws=n_draws), seed)
     given = rdm_similarity(
         n400,
         models.sel(model=["MiniLM"]),
@@ -133,8 +131,6 @@ def paired_group(n400: xr.DataArray, models: xr.DataArray, n_draws: int, seed: i
     rows = {}
     for name in models.model.to_numpy():
         data = paired(models.sel(model=[name]), mean)
-        one = evaluate(
-            FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=LabelPermutation(n_draws), rng=seed
-        )
+        one = evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=Permutation(n_draws), rng=seed)
         rows[str(name)] = {"group": float(one.score[0]), "p_items": float(one.p_values()[0])}
     return pd.DataFrame(rows).T

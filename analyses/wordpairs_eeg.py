@@ -22,7 +22,6 @@ from neuroling import Permutation, Result, Stimuli, align, embed_sentences, eval
 from neuroling.core.times import in_window
 from neuroling.data.at_hand import real_or_twin
 from neuroling.data.loaders import vanvliet_wordpairs
-from neuroling.evaluation.label_permutation import LabelPermutation
 from neuroling.evaluation.splits import NoSplit
 from neuroling.report.expected import compare_with_expected
 from neuroling.report.figures import axes_to_png, plot_curve
@@ -68,7 +67,7 @@ def main(
         paired(model, distances),
         splits=NoSplit(),
         metric=pearson,  # of a two-valued model: pairs within against pairs across conditions
-        inference=LabelPermutation(n_draws, keep_draws=False),
+        inference=Permutation(n_draws, keep_draws=False),
         rng=seed,
     )
     clear = null.p_values("max") < 0.05

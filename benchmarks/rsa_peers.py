@@ -23,7 +23,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from neuroling.evaluation.bootstrap import dual_bootstrap
 from neuroling.evaluation.evaluate import evaluate
-from neuroling.evaluation.label_permutation import LabelPermutation
+from neuroling.evaluation.inference.samples import Permutation
 from neuroling.evaluation.metrics import spearman
 from neuroling.evaluation.splits import NoSplit
 from neuroling.numerics.rdm.distances import crossnobis, times_first
@@ -290,7 +290,7 @@ def permutation() -> None:
         return mne_rsa.rsa(rows, square[order][:, order])
 
     slow, _ = in_turn({"mne-rsa": peer}, repeats=3)
-    inference = LabelPermutation(1000, keep_draws=False)
+    inference = Permutation(1000, keep_draws=False)
     fast, _ = in_turn(
         {"ours": lambda: evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=inference)}, repeats=2
     )

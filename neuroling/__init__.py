@@ -13,7 +13,7 @@ _HOME = {
     "Aligned": "core.align",
     "align": "core.align",
     "Split": "core.protocols",
-    "NullDistribution": "core.result",
+    "NullDistribution": "core.null_distribution",
     "Result": "core.result",
     "ResultFileError": "core.result",
     "Provenance": "core.provenance",
@@ -36,11 +36,12 @@ _HOME = {
     "ShufflesTime": "evaluation.splits",
     "SplitHalf": "evaluation.ceilings",
     "LeaveOneOut": "evaluation.ceilings",
-    "Permutation": "evaluation.inference",
-    "HeldOutPermutation": "evaluation.inference",
-    "CircularShift": "evaluation.inference",
-    "BlockPermutation": "evaluation.inference",
-    "SignFlip": "evaluation.inference",
+    "Permutation": "evaluation.inference.samples",
+    "HeldOutPermutation": "evaluation.inference.samples",
+    "CircularShift": "evaluation.inference.time_series",
+    "BlockPermutation": "evaluation.inference.time_series",
+    "SignFlip": "evaluation.inference.participants",
+    "Clusters": "evaluation.inference.clusters",
     "pairwise": "rsa.pairs",
     "FixedRDM": "rsa.pairs",
     "rdms": "rsa.dissimilarity",
@@ -50,9 +51,6 @@ _HOME = {
     "similarity": "rsa.similarity",
     "searchlight": "rsa.searchlight",
     "decoding_rdms": "rsa.decode",
-    "FlipTest": "evaluation.sign_flips",
-    "with_null": "evaluation.sign_flips",
-    "LabelPermutation": "evaluation.label_permutation",
     "dual_bootstrap": "evaluation.bootstrap",
     "peak_latency": "evaluation.latency",
     "onset_latency": "evaluation.latency",
@@ -93,15 +91,14 @@ __all__ = [
     "BlockPermutation",
     "ByItem",
     "CircularShift",
+    "Clusters",
     "ContiguousFolds",
     "DirichletSearch",
     "FitOnce",
     "FixedRDM",
-    "FlipTest",
     "GradientSearch",
     "HeldOutPermutation",
     "KernelRidgeCV",
-    "LabelPermutation",
     "LeaveOneOut",
     "LeaveOneOutRidgeCV",
     "LeavePOut",
@@ -162,15 +159,15 @@ __all__ = [
     "surprisal",
     "to_volumes",
     "two_vs_two",
-    "with_null",
 ]
 
 if TYPE_CHECKING:
     from neuroling.core.align import Aligned, align
     from neuroling.core.feature_bands import bands_of
+    from neuroling.core.null_distribution import NullDistribution
     from neuroling.core.protocols import Split
     from neuroling.core.provenance import Provenance
-    from neuroling.core.result import NullDistribution, Result, ResultFileError
+    from neuroling.core.result import Result, ResultFileError
     from neuroling.core.stimuli import Stimuli
     from neuroling.encoding.band_search import DirichletSearch, GradientSearch
     from neuroling.encoding.banded import BandedRidgeCV
@@ -188,20 +185,15 @@ if TYPE_CHECKING:
     from neuroling.evaluation.ceilings import LeaveOneOut, Repeats, SplitHalf
     from neuroling.evaluation.evaluate import evaluate
     from neuroling.evaluation.heldout import held_out
-    from neuroling.evaluation.inference import (
-        BlockPermutation,
-        CircularShift,
-        HeldOutPermutation,
-        Permutation,
-        SignFlip,
-    )
+    from neuroling.evaluation.inference.clusters import Clusters
+    from neuroling.evaluation.inference.participants import SignFlip
+    from neuroling.evaluation.inference.samples import HeldOutPermutation, Permutation
+    from neuroling.evaluation.inference.time_series import BlockPermutation, CircularShift
     from neuroling.evaluation.joining import combine
-    from neuroling.evaluation.label_permutation import LabelPermutation
     from neuroling.evaluation.latency import onset_latency, peak_latency
     from neuroling.evaluation.metrics import Metric, cosine, pearson, r2, spearman, two_vs_two
     from neuroling.evaluation.parallel import evaluate_each
     from neuroling.evaluation.shared_fit import FitOnce
-    from neuroling.evaluation.sign_flips import FlipTest, with_null
     from neuroling.evaluation.splits import ByItem, ContiguousFolds, LeavePOut, NoSplit, ShufflesTime
     from neuroling.evaluation.study_files import gather
     from neuroling.evaluation.variance import partition_variance, product_measure

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.core.result import Correction, Result
+from neuroling.core.finished_scores import FinishedScores
+from neuroling.core.null_distribution import Correction
+from neuroling.core.result import Result
 from neuroling.core.times import with_shared_times
 
 FEWEST = 5
@@ -176,19 +178,15 @@ def _recordings(result: Result) -> dict[str, str]:
 
 
 def _sign_flip(difference: xr.DataArray, n_draws: int) -> str:
-    from neuroling.evaluation.inference import SignFlip
+    from neuroling.evaluation.inference.participants import SignFlip
 
     if bool((difference.std("subject") == 0).any()):
         return "test: none, because all participants have the same difference somewhere"
-    tests = [
-        SignFlip("subject", n_draws=n_draws).test(difference, np.random.default_rng(0), larger_is_better=better)
-        for better in (True, False)
-    ]
-    t = tests[0].observed
+    null = SignFlip("subject", n_draws=n_draws)(FinishedScores(difference, two_sided=True), np.random.default_rng(0))
+    t = null.observed
     correction: Correction = "max" if t.dims else "none"
-    one_sided = [test.p_values(correction) for test in tests]
-    p = xr.apply_ufunc(np.minimum, 2 * xr.apply_ufunc(np.minimum, *one_sided), 1.0)
-    how = f"two-sided, {tests[0].n_draws} sign flips over {difference.sizes['subject']} participants"
+    p = null.p_values(correction)
+    how = f"two-sided, {null.n_draws} sign flips over {difference.sizes['subject']} participants"
     if not t.dims:
         return f"test: t = {float(t):.2f}, p = {float(p):.4g} ({how})"
     better, worse = int(((p < 0.05) & (t > 0)).sum()), int(((p < 0.05) & (t < 0)).sum())

@@ -255,7 +255,8 @@ def _unusable(text: str) -> str:
 
 
 def _inference(text: str, draws: int, keep: bool) -> Inference | None:
-    from neuroling.evaluation.inference import BlockPermutation, CircularShift, Permutation
+    from neuroling.evaluation.inference.samples import Permutation
+    from neuroling.evaluation.inference.time_series import BlockPermutation, CircularShift
 
     kind, _, length = text.partition(":")
     options: dict[str, Any] = {"n_draws": draws, "keep_draws": keep}

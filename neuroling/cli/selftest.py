@@ -60,7 +60,7 @@ def _leave_two_out(rng: np.random.Generator, signal: float) -> tuple[float, floa
     from neuroling.core.stimuli import Stimuli
     from neuroling.encoding.ridge import Ridge
     from neuroling.evaluation.evaluate import evaluate
-    from neuroling.evaluation.inference import Permutation
+    from neuroling.evaluation.inference.samples import Permutation
     from neuroling.evaluation.metrics import two_vs_two
     from neuroling.evaluation.splits import LeavePOut
 

@@ -1,4 +1,4 @@
-"""What the rooms promise one another: predictors, splitters, selectors, ceilings, inferences."""
+"""What the subpackages promise one another: predictors, splitters, selectors, ceilings, inferences."""
 
 from __future__ import annotations
 
@@ -10,10 +10,23 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.align import Aligned
-from neuroling.core.result import NullDistribution
+from neuroling.core.null_distribution import NullDistribution
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
+
+
+@runtime_checkable
+class Orders(Protocol):
+    """Orders of samples, one for each draw; an array (draw, sample) is one."""
+
+    def __len__(self) -> int:
+        """Count the draws."""
+        ...
+
+    def __getitem__(self, draws: slice, /) -> NDArray[np.intp]:
+        """Give some of the orders, (draw, sample)."""
+        ...
 
 
 class Split(NamedTuple):
@@ -155,10 +168,18 @@ class Scoring(Protocol):
         r"""Score one recording against another on the same splits and targets, dims (split, \*kept)."""
         ...
 
-    def reordered(self, orders: NDArray[np.intp], *, keep_choices: bool = False) -> Iterator[xr.DataArray]:
-        """Mean scores with the recording's rows taken in each of the ``orders`` (draw, sample), all fitted anew.
+    @property
+    def two_sided(self) -> bool:
+        """Whether both directions count as an effect, as for a difference of two models."""
+        ...
 
-        With ``keep_choices`` penalties stay what they were for the recording as it is.
+    def reordered(
+        self, orders: Orders, *, keep_choices: bool = False, fixed: Array | None = None
+    ) -> Iterator[xr.DataArray]:
+        r"""Mean scores with the recording's rows taken in each of the ``orders`` (draw, sample), all fitted anew.
+
+        With ``keep_choices`` penalties stay what they were for the recording as it is. ``fixed`` (sample, \*targets) is
+        a part of the recording that stays where it is, such as the trends of its runs: the rest is reordered.
         """
         ...
 

@@ -7,25 +7,30 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from neuroling.core.files import write_whole
+from neuroling.core.finished_scores import FinishedScores, ModelDifference
 from neuroling.core.notices import warn
+from neuroling.core.null_distribution import Alternative, Correction, NullDistribution
 from neuroling.core.provenance import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Correction = Literal["none", "fdr", "max", "cluster"]
+    from neuroling.core.protocols import Inference, Scoring
 
 FORMAT = "neuroling-result-1"
 """Name of the file layout, stored in every file."""
+
+DIFFERENCE = "difference of models"
+"""Option in the record of a result whose scores are differences of two models."""
 
 SEAL = re.compile(rb"\nneuroling-result-(\d+) sha256 ([0-9a-f]{64})\n\Z")
 """Last line of a result file. HDF5 readers ignore what follows their data, so the file stays plain netCDF."""
@@ -33,151 +38,6 @@ SEAL = re.compile(rb"\nneuroling-result-(\d+) sha256 ([0-9a-f]{64})\n\Z")
 
 class ResultFileError(ValueError):
     """A result file that is missing, truncated, damaged, or not a result at all."""
-
-
-@dataclass(frozen=True)
-class NullDistribution:
-    r"""Draws of a statistic where nothing is to be found, beside the statistic that they are draws of.
-
-    Attributes
-    ----------
-    observed : xarray.DataArray, dims (\*kept,)
-        The statistic on the data as they are.
-    exceedances : xarray.DataArray, dims (\*kept,)
-        How many draws were at least as good as observed.
-    best : xarray.DataArray, dims (draw,)
-        The best statistic of each draw over all kept positions.
-    method : str
-        How the draws were made, in words.
-    draws : xarray.DataArray or None, dims (draw, \*kept)
-        The draws, where they were kept.
-    cluster : xarray.DataArray or None, dims (\*kept,)
-        p value of the cluster that each position belongs to, 1 outside all clusters.
-    larger_is_better : bool
-        Direction in which a statistic is extreme.
-    """
-
-    observed: xr.DataArray
-    exceedances: xr.DataArray
-    best: xr.DataArray
-    method: str
-    draws: xr.DataArray | None = None
-    cluster: xr.DataArray | None = None
-    larger_is_better: bool = True
-
-    @classmethod
-    def collect(
-        cls,
-        observed: xr.DataArray,
-        draws: Iterable[xr.DataArray],
-        *,
-        method: str,
-        larger_is_better: bool = True,
-        keep_draws: bool = True,
-    ) -> NullDistribution:
-        r"""Count draws against the observed statistic, one at a time.
-
-        Parameters
-        ----------
-        observed : xarray.DataArray, dims (\*kept,)
-            The statistic on the data as they are.
-        draws : iterable of xarray.DataArray, dims (\*kept,)
-            The statistic on data whose pairing has been broken.
-        method : str
-            How the draws were made.
-        larger_is_better : bool
-            Direction in which a statistic is extreme.
-        keep_draws : bool
-            Keep every draw; otherwise only the counts and the best of each draw, which is what fits in memory for
-            many draws of many voxels.
-
-        Returns
-        -------
-        NullDistribution
-            A draw that is NaN (undefined) counts as at least as good as observed, so that it never helps.
-        """
-        sign = 1.0 if larger_is_better else -1.0
-        defined = np.isfinite(observed.to_numpy())
-        count = np.zeros(observed.shape, dtype=np.int64)
-        best: list[float] = []
-        kept: list[np.ndarray] = []
-        for draw in draws:
-            values = draw.transpose(*observed.dims).to_numpy()
-            goodness = np.where(np.isnan(values), np.inf, sign * values)
-            count += _at_least(goodness, sign * observed.to_numpy())
-            best.append(sign * float(goodness[defined].max(initial=-np.inf)))
-            if keep_draws:
-                kept.append(values)
-        stacked = np.stack(kept) if kept else None  # (draw, *kept)
-        return cls(
-            observed=observed,
-            exceedances=observed.copy(data=count),
-            best=xr.DataArray(np.asarray(best), dims="draw"),
-            method=method,
-            draws=None
-            if stacked is None
-            else xr.DataArray(stacked, dims=("draw", *observed.dims), coords=observed.coords),
-            larger_is_better=larger_is_better,
-        )
-
-    @property
-    def n_draws(self) -> int:
-        """Number of draws."""
-        return int(self.best.sizes["draw"])
-
-    def p_values(self, correct: Correction = "none") -> xr.DataArray:
-        r"""Give one-sided p values, never zero.
-
-        Parameters
-        ----------
-        correct : {"none", "fdr", "max", "cluster"}
-            ``"none"``: each position by itself, ``(1 + exceedances) / (1 + draws)``. ``"fdr"``: those, adjusted after
-            Benjamini and Hochberg (1995) over all positions. ``"max"``: each position against the best position of
-            every draw, which controls the family-wise error (Nichols and Holmes 2002). ``"cluster"``: p value of the
-            cluster, where the inference made clusters.
-
-        Returns
-        -------
-        xarray.DataArray, dims (\*kept,)
-            NaN where the observed statistic is NaN.
-        """
-        defined = np.isfinite(self.observed)
-        if correct == "cluster":
-            if self.cluster is None:
-                raise ValueError(
-                    f"correct: 'cluster' was asked for, but {self.method} made no clusters; name the axis with "
-                    "cluster=… in the inference."
-                )
-            return self.cluster.rename("p")
-        if correct == "max":
-            sign = 1.0 if self.larger_is_better else -1.0
-            best = np.sort(sign * self.best.to_numpy())
-            above = len(best) - np.searchsorted(
-                best, sign * self.observed.to_numpy() - _slack(self.observed.to_numpy())
-            )
-            return ((1 + self.observed.copy(data=above)) / (1 + self.n_draws)).where(defined).rename("p")
-        p = ((1 + self.exceedances) / (1 + self.n_draws)).where(defined).rename("p")
-        if correct == "none":
-            return p
-        if correct == "fdr":
-            return p.copy(data=_benjamini_hochberg(p.to_numpy()))
-        raise ValueError(f"correct: got {correct!r}; expected 'none', 'fdr', 'max' or 'cluster'.")
-
-    def quantile(self, q: float) -> xr.DataArray:
-        r"""Give a quantile of the draws at each position, which needs the draws.
-
-        Parameters
-        ----------
-        q : float
-            Between 0 and 1.
-
-        Returns
-        -------
-        xarray.DataArray, dims (\*kept,)
-        """
-        if self.draws is None:
-            raise ValueError("draws: they were not kept; run the inference with keep_draws=True for quantiles.")
-        return self.draws.quantile(q, "draw").drop_vars("quantile")
 
 
 @dataclass(frozen=True)
@@ -190,6 +50,9 @@ class Result:
         ``score`` (split, \*kept); perhaps ``ceiling`` (bound, \*kept) and the null's variables.
     provenance : Provenance
         Versions, options, data hashes, seed, device.
+    scoring : Scoring or None
+        The evaluation itself, while it is in memory, so that :meth:`test` can score it again. It holds the features and
+        the recording; results that were loaded, combined or changed have none.
 
     Examples
     --------
@@ -200,6 +63,7 @@ class Result:
 
     data: xr.Dataset
     provenance: Provenance
+    scoring: Scoring | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -214,6 +78,7 @@ class Result:
         provenance: Provenance | None = None,
         leaks: tuple[str, ...] = (),
         leakage_allowed: str | None = None,
+        scoring: Scoring | None = None,
     ) -> Result:
         r"""Put the parts of an evaluation together.
 
@@ -237,6 +102,8 @@ class Result:
             What the data showed of test samples that training may have seen, each as ``"code: message"``.
         leakage_allowed : str, optional
             Why that was allowed.
+        scoring : Scoring, optional
+            The evaluation, for tests that score it again.
 
         Returns
         -------
@@ -253,13 +120,15 @@ class Result:
             "larger_is_better": int(larger_is_better),
         }
         if null is not None:
-            attrs["null_method"] = null.method
+            attrs |= _null_attributes(null)
         if leaks:
             attrs["leaks"] = list(leaks)
         if leakage_allowed is not None:
             attrs["leakage_allowed"] = leakage_allowed
-        data = xr.Dataset(variables, attrs=attrs)
-        return cls(data, provenance or Provenance())
+        result = cls(xr.Dataset(variables, attrs=attrs), provenance or Provenance())
+        if scoring is not None:
+            object.__setattr__(result, "scoring", scoring)  # no field of the constructor: a changed copy has none
+        return result
 
     @property
     def score(self) -> xr.DataArray:
@@ -288,6 +157,16 @@ class Result:
         return self.data.attrs.get("leakage_allowed")
 
     @property
+    def larger_is_better(self) -> bool:
+        """Direction of the metric."""
+        return bool(self.data.attrs["larger_is_better"])
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether scores are differences of two models, so that both directions count."""
+        return DIFFERENCE in self.provenance.options
+
+    @property
     def ceiling(self) -> xr.DataArray:
         r"""Bounds of the ceiling, dims (bound, \*kept)."""
         if "ceiling" not in self.data:
@@ -299,25 +178,142 @@ class Result:
         """The null distribution of the score."""
         if "null_observed" not in self.data:
             raise ValueError("null: this result has none; pass inference=… to evaluate.")
+        attrs = self.data.attrs
+        one_sided = "greater" if self.larger_is_better else "less"
         return NullDistribution(
             observed=self.data["null_observed"],
             exceedances=self.data["null_exceedances"],
             best=self.data["null_best"],
-            method=str(self.data.attrs["null_method"]),
+            method=str(attrs["null_method"]),
             draws=self.data.get("null_draws"),
             cluster=self.data.get("null_cluster"),
-            larger_is_better=bool(self.data.attrs["larger_is_better"]),
+            alternative=cast(Alternative, str(attrs.get("null_alternative", one_sided))),
+            centre=float(attrs.get("null_centre", 0.0)),
+            resolution=self.data.get("null_resolution"),
+            relabelings=str(attrs.get("null_relabelings", "")),
+            statistic=str(attrs.get("null_statistic", "score")),
         )
 
     def p_values(self, correct: Correction = "none") -> xr.DataArray:
-        """Give one-sided p values; see :meth:`NullDistribution.p_values`.
+        """Give p values of the null; see :meth:`NullDistribution.p_values`.
 
         Parameters
         ----------
         correct : {"none", "fdr", "max", "cluster"}
-            How to allow for many positions.
+            How to allow for many locations.
         """
         return self.null.p_values(correct)
+
+    def test(self, inference: Inference, rng: int | np.random.Generator = 0) -> Result:
+        """Test the scores of this result; what ``evaluate(…, inference=inference, rng=rng)`` gives, afterwards.
+
+        Parameters
+        ----------
+        inference : Inference
+            Over participants, on any result that has them; over samples, time or items, on a result of ``evaluate``
+            that has not been saved, combined or changed since, because they score the data again.
+        rng : int or numpy.random.Generator
+            Seed of the draws.
+
+        Returns
+        -------
+        Result
+            With this null in place of any other.
+
+        Raises
+        ------
+        ValueError
+            If the inference needs the data and this result has scores only.
+
+        Examples
+        --------
+        >>> from neuroling.evaluation.inference.participants import SignFlip
+        >>> scores = xr.DataArray(np.linspace(0.1, 0.5, 8)[None], dims=("split", "subject"))
+        >>> float(Result.of(scores, metric="pearson").test(SignFlip()).p_values())
+        0.00390625
+        """
+        scoring = self.scoring or FinishedScores(
+            self.score, self.chance, self.larger_is_better, two_sided=self.is_difference
+        )
+        null = inference(scoring, np.random.default_rng(rng).spawn(2)[1])
+        seed = str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__
+        options = {**self.provenance.options, "inference": " ".join(repr(inference).split()), "inference seed": seed}
+        kept = {name: self.data[name] for name in ("score", "ceiling") if name in self.data}
+        attrs = {key: value for key, value in self.data.attrs.items() if not str(key).startswith("null_")}
+        data = xr.Dataset(kept | _null_variables(null), attrs=attrs | _null_attributes(null))
+        return Result(data, replace(self.provenance, options=options))._scored_by(self.scoring)
+
+    def difference(self, model: str, other: str) -> Result:
+        r"""Subtract the score of one model from that of another, sign kept, on the same splits and relabelings.
+
+        Parameters
+        ----------
+        model, other : str
+            Which to subtract from which, along the axis ``model``.
+
+        Returns
+        -------
+        Result
+            Scores of which zero means that the two predict equally well, without a ceiling. Where the null holds draws
+            of the scores, those of the difference are their differences, relabeling by relabeling, two-sided: what the
+            difference would be if neither model said anything. :meth:`test` takes any other inference, such as
+            ``SignFlip("subject")`` for other participants.
+
+        Raises
+        ------
+        ValueError
+            If there is no axis ``model``, a name is not on it, or both are the same.
+
+        Examples
+        --------
+        >>> scores = xr.DataArray([[0.5, 0.2]], dims=("split", "model"), coords={"model": ["a", "b"]})
+        >>> round(float(Result.of(scores, metric="pearson").difference("a", "b").score), 3)
+        0.3
+        """
+        score = self.data["score"]
+        if "model" not in score.dims:
+            raise ValueError(
+                f"result: its scores have {score.dims}, no 'model' to take a difference of. Align several feature "
+                "spaces at once, or combine results along 'model'."
+            )
+        names = [str(name) for name in score.model.to_numpy()]
+        for name in (model, other):
+            if name not in names:
+                raise ValueError(f"model: got {name!r}; the result has {names}.")
+        if model == other:
+            raise ValueError(f"model: {model!r} less itself is nothing; name two models.")
+        change = f"{model} less {other}"
+        result = Result.of(
+            score.sel(model=model, drop=True) - score.sel(model=other, drop=True),
+            metric=f"{self.metric}, {change}",
+            larger_is_better=self.larger_is_better,
+            null=self._null_of_difference(model, other),
+            provenance=replace(self.provenance, options={**self.provenance.options, DIFFERENCE: change}),
+            leaks=self.leaks,
+            leakage_allowed=self.leakage_allowed,
+        )
+        return result._scored_by(None if self.scoring is None else ModelDifference(self.scoring, model, other))
+
+    def _null_of_difference(self, model: str, other: str) -> NullDistribution | None:
+        if "null_draws" not in self.data or self.null.statistic != "score" or not self.null.relabelings:
+            return None
+        null = self.null
+        assert null.draws is not None  # noqa: S101 - looked for above
+        observed, draws = (
+            values.sel(model=model, drop=True) - values.sel(model=other, drop=True)
+            for values in (null.observed, null.draws)
+        )
+        return NullDistribution.collect(
+            observed,
+            draws,
+            method=f"{null.method}, difference of models where neither is related to the recording",
+            alternative="two-sided",
+            relabelings=null.relabelings,
+        )
+
+    def _scored_by(self, scoring: Scoring | None) -> Result:
+        object.__setattr__(self, "scoring", scoring)
+        return self
 
     def normalized(self, bound: str | None = None) -> xr.DataArray:
         r"""Express the score as a fraction of its ceiling, both counted from chance; never clipped.
@@ -352,7 +348,7 @@ class Result:
         if bound not in bounds:
             raise ValueError(f"bound: got {bound!r}; this ceiling has {bounds}.")
         span = ceiling.sel(bound=bound, drop=True) - self.chance
-        if not self.data.attrs["larger_is_better"]:
+        if not self.larger_is_better:
             span = -span
         useless = int((~(span > 0)).sum())
         if useless:
@@ -362,7 +358,7 @@ class Result:
                 f"at {useless} of {span.size} locations the bound {bound!r} is not better than chance; the normalized "
                 "score is NaN there.",
             )
-        sign = 1.0 if self.data.attrs["larger_is_better"] else -1.0
+        sign = 1.0 if self.larger_is_better else -1.0
         return (sign * (self.score - self.chance) / span.where(span > 0)).rename("normalized")
 
     def mean_ceiling(self, bound: str | None = None, over: Iterable[str] | None = None) -> xr.DataArray:
@@ -417,7 +413,7 @@ class Result:
         columns = {"score": self.score}
         if "ceiling" in self.data:
             columns |= {f"ceiling_{b}": self.ceiling.sel(bound=b, drop=True) for b in self.ceiling.bound.to_numpy()}
-        if "null_observed" in self.data and set(self.null.observed.dims) == set(self.score.dims):
+        if "null_observed" in self.data and self.null.statistic == "score":
             columns |= {"p": self.null.p_values()}
         if not self.score.dims:
             return pd.DataFrame({name: [float(value)] for name, value in columns.items()})
@@ -432,9 +428,7 @@ class Result:
             ceiling = self.ceiling
             lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.to_numpy()]
         if "null_observed" in self.data:
-            p = self.null.p_values()
-            smallest = f"p = {float(p):.4g}" if not p.dims else f"{int((p < 0.05).sum())} of {p.size} at p < 0.05"
-            lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {smallest}")
+            lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {significance(self.null)}")
         if self.provenance.synthetic:
             lines.append("  SYNTHETIC data: a twin with known truth, not people's recordings")
         lines += [f"  LEAK? {leak}" for leak in self.leaks]
@@ -550,6 +544,46 @@ def _sealed_body(path: Path) -> bytes:
     return body
 
 
+CORRECTIONS = {
+    "none": "uncorrected",
+    "fdr": "false discovery rate over all locations",
+    "max": "corrected over all locations by the maximum",
+    "cluster": "corrected over all locations by clusters",
+}
+"""What p values are corrected by, in words."""
+
+
+def significance(null: NullDistribution, correct: Correction | None = None) -> str:
+    """Say at how many locations p is below 0.05, and by which correction.
+
+    Parameters
+    ----------
+    null : NullDistribution
+        With p values.
+    correct : {"none", "fdr", "max", "cluster"}, optional
+        The family-wise correction that the draws give unless named; where there is one location, none is needed.
+
+    Returns
+    -------
+    str
+    """
+    if not null.observed.dims:
+        return f"p = {float(null.p_values()):.4g}"
+    correct = null.family_wise if correct is None else correct
+    p = null.p_values(correct)
+    return f"{int((p < 0.05).sum())} of {p.size} at p < 0.05, {CORRECTIONS[correct]}"
+
+
+def _null_attributes(null: NullDistribution) -> dict[str, object]:
+    return {
+        "null_method": null.method,
+        "null_alternative": null.alternative,
+        "null_centre": float(null.centre),
+        "null_relabelings": null.relabelings,
+        "null_statistic": null.statistic,
+    }
+
+
 def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:
     parts = {
         "observed": null.observed,
@@ -557,29 +591,9 @@ def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:
         "best": null.best,
         "draws": null.draws,
         "cluster": null.cluster,
+        "resolution": null.resolution,
     }
     return {f"null_{name}": part.rename(f"null_{name}") for name, part in parts.items() if part is not None}
-
-
-def _slack(observed: np.ndarray) -> np.ndarray:
-    """Allow for rounding where a draw ties with the observed statistic: a few units in the last place."""
-    units, least = (1e-12, 1.0) if observed.dtype == np.float64 else (1e-6, 0.0)
-    return np.asarray(units * np.maximum(least, np.abs(observed)))
-
-
-def _at_least(values: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    return np.asarray(values >= observed - _slack(observed), dtype=np.int64)
-
-
-def _benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Adjust p values for the false discovery rate; NaN stays NaN and does not count."""
-    from scipy.stats import false_discovery_control
-
-    adjusted = np.full(p.shape, np.nan)
-    defined = np.isfinite(p)
-    if defined.any():
-        adjusted[defined] = false_discovery_control(p[defined])
-    return adjusted
 
 
 def _range_of(values: xr.DataArray) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from neuroling.core.align import Aligned
@@ -105,6 +107,7 @@ def evaluate(
         provenance=_provenance(scorer, splits, ceiling, inference, seed),
         leaks=tuple(f"{leak.code}: {leak.message}" for leak in leaks),
         leakage_allowed=allow_leakage,
+        scoring=replace(scorer, keep_choices=False),  # a copy that has computed nothing and holds the data alone
     )
 
 

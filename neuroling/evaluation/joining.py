@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from neuroling.core.axes import check_axes
+from neuroling.core.null_distribution import Alternative
 from neuroling.core.result import Result
 from neuroling.core.times import with_shared_times
 
@@ -59,7 +60,9 @@ def combine(results: Mapping[str, Result], dim: str) -> Result:
     first = next(iter(results.values()))
     data = xr.Dataset(joined, attrs=first.data.attrs)
     if "null_best" in data:
-        data["null_best"] = _best_over(data["null_best"], dim, bool(first.data.attrs["larger_is_better"]))
+        data["null_best"] = best_along(data["null_best"], dim, first.null.alternative)
+        shared = len({result.null.relabelings for result in results.values()}) == 1
+        data.attrs["null_relabelings"] = first.null.relabelings if shared else ""
     provenance = replace(
         first.provenance,
         options={**first.provenance.options, "combined": f"{len(results)} results along {dim}"},
@@ -73,7 +76,7 @@ def combine(results: Mapping[str, Result], dim: str) -> Result:
 def _check_alike(results: Mapping[str, Result], dim: str) -> None:
     label, first = next(iter(results.items()))
     for other, result in results.items():
-        for key in ("metric", "chance", "larger_is_better", "null_method"):
+        for key in ("metric", "chance", "larger_is_better", "null_method", "null_alternative", "null_statistic"):
             a, b = first.data.attrs.get(key), result.data.attrs.get(key)
             if a != b:
                 raise ValueError(f"results: {label!r} and {other!r} differ in {key}: {a!r} against {b!r}.")
@@ -128,5 +131,16 @@ def _concat(name: str, parts: list[xr.DataArray], labels: list[str], dim: str) -
         ) from error
 
 
-def _best_over(best: xr.DataArray, dim: str, larger_is_better: bool) -> xr.DataArray:
-    return best.max(dim) if larger_is_better else best.min(dim)
+def best_along(best: xr.DataArray, dim: str, alternative: Alternative) -> xr.DataArray:
+    """Give the most extreme statistic of every draw over an axis.
+
+    Parameters
+    ----------
+    best : xarray.DataArray, dims (dim, draw)
+        The most extreme at each of its labels.
+    dim : str
+        The axis.
+    alternative : {"greater", "less", "two-sided"}
+        Direction in which a statistic is extreme.
+    """
+    return best.min(dim) if alternative == "less" else best.max(dim)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from neuroling.core.times import rows_in_window, times_of
 
 Array = NDArray[np.floating[Any]]
+TIE = 1e-12
+"""Difference of mean scores, relative to the largest score, that is a rounding error."""
+
 Find = Callable[[Array, Array], Array]
 
 
@@ -265,12 +268,13 @@ def peak_p_value(
         One-sided, never zero.
     """
     values, _ = _checked(scores, window, axis, 0.95, n_draws)
+    values = values / max(float(np.abs(values).max()), float(np.finfo(np.float64).tiny))  # p has no unit
     observed = _at_others_peak(values[None])[0].mean(axis=1)
     generator = np.random.default_rng(rng)
     at_least = 0
     for start in range(0, n_draws, 100):
         signs = generator.choice([-1.0, 1.0], size=(min(100, n_draws - start), len(values), 1))
-        at_least += int((_at_others_peak(signs * values)[0].mean(axis=1) >= observed - 1e-12).sum())
+        at_least += int((_at_others_peak(signs * values)[0].mean(axis=1) >= observed - TIE).sum())
     return (1 + at_least) / (1 + n_draws)
 
 

@@ -10,7 +10,7 @@ import joblib
 from neuroling.core.align import Aligned
 from neuroling.core.protocols import Predictor
 from neuroling.core.result import Result
-from neuroling.core.units import stamp, unit_rng
+from neuroling.core.units import stamp
 from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.joining import combine
 
@@ -27,8 +27,10 @@ def evaluate_each(
     r"""Evaluate each of several pairs of features and recording, and join the results along a new axis.
 
     Work is handed to ``joblib.Parallel`` without naming a backend: one after another by default, and on a user's own
-    workers, such as a dask cluster, inside ``joblib.parallel_config``. Every entry draws from a generator of its own
-    (:func:`neuroling.core.units.unit_rng`), so the numbers do not depend on who does the work.
+    workers, such as a dask cluster, inside ``joblib.parallel_config``. Every entry draws from the same seed, so the
+    numbers do not depend on who does the work, and draws of a null are those of the same relabelings for all entries
+    that have the same samples: participants who heard the same stimuli share part of their noise, and only draws that
+    share their relabelings may be averaged over them (``result.null.mean("subject")``).
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def evaluate_each(
     2
     """
     if "rng" in options:
-        raise ValueError("rng: each entry makes its own generator; give seed=… instead.")
+        raise ValueError("rng: every entry draws from the same seed; give seed=… instead.")
     unit = joblib.delayed(_unit)
     results = joblib.Parallel(n_jobs=n_jobs)(
         unit(model, aligned, dim, label, seed, options) for label, aligned in data.items()
@@ -73,4 +75,4 @@ def evaluate_each(
 
 def _unit(model: Predictor, data: Aligned, dim: str, label: str, seed: int, options: dict[str, Any]) -> Result:
     labels = {dim: label}
-    return stamp(evaluate(model, data, rng=unit_rng(seed, labels), **options), labels, {"seed": str(seed)})
+    return stamp(evaluate(model, data, rng=seed, **options), labels, {"seed": str(seed)})

@@ -6,15 +6,14 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from neuroling.core.align import Aligned
-from neuroling.core.protocols import Array, Predictor, Rows, Split, TargetSelector
+from neuroling.core.protocols import Array, Orders, Predictor, Rows, Split, TargetSelector
 from neuroling.evaluation.heldout import HeldOut
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.strategies.direct import DirectScoring
+from neuroling.evaluation.strategies.exchanged_items import ExchangedItems
 from neuroling.evaluation.strategies.gram import GramMatrices
 from neuroling.evaluation.strategies.operators import FittedOperators
 from neuroling.evaluation.strategies.relabelled import CorrelatedColumns, MatchedPatterns
@@ -25,6 +24,7 @@ from neuroling.evaluation.strategies.task import ScoringTask
 STRATEGIES: tuple[type[Strategy], ...] = (
     FittedOperators,
     GramMatrices,
+    ExchangedItems,
     MatchedPatterns,
     CorrelatedColumns,
     StackedTargets,
@@ -84,6 +84,11 @@ class Scorer:
         return self.metric.chance
 
     @property
+    def two_sided(self) -> bool:
+        """Whether both directions count: not for scores of a model."""
+        return False
+
+    @property
     def is_correlation(self) -> bool:
         """Whether Spearman and Brown's formula applies to the metric."""
         return self.metric.correlation
@@ -114,7 +119,9 @@ class Scorer:
         pairs = (HeldOut(split, a[split.test], b[split.test]) for split in self.splits)
         return self._label(self.task.score_pairs(pairs, a, b), "split")
 
-    def reordered(self, orders: NDArray[np.intp], *, keep_choices: bool = False) -> Iterator[xr.DataArray]:
+    def reordered(
+        self, orders: Orders, *, keep_choices: bool = False, fixed: Array | None = None
+    ) -> Iterator[xr.DataArray]:
         r"""Score the whole procedure with the recording's rows taken in other orders.
 
         Features, labels and splits stay; everything that touches the recording (fit, selection, baseline) is done
@@ -122,11 +129,13 @@ class Scorer:
 
         Parameters
         ----------
-        orders : ndarray of int, shape (draw, sample)
+        orders : Orders, (draw, sample)
             A permutation of the samples each.
         keep_choices : bool
             Keep the penalties that were chosen for the recording as it is; weights are still fitted anew. A draw then
             costs one product with the operators of the model, which are made once.
+        fixed : ndarray, optional, shape (sample, \*targets)
+            Part of the recording that stays in place; the rest is reordered.
 
         Yields
         ------
@@ -139,10 +148,11 @@ class Scorer:
             If choices are to be kept and the model or the metric does not allow it.
         """
         if keep_choices != self.keep_choices:
-            yield from replace(self, keep_choices=keep_choices).reordered(orders, keep_choices=keep_choices)
+            other = replace(self, keep_choices=keep_choices)
+            yield from other.reordered(orders, keep_choices=keep_choices, fixed=fixed)
             return
-        strategy = next(strategy for strategy in self.strategies if strategy.scores_reordered)
-        for scores in strategy.reordered(orders):
+        strategy = next(strategy for strategy in self.strategies if strategy.scores_reordered(orders, fixed))
+        for scores in strategy.reordered(orders, fixed):
             yield self._label(scores)
 
     def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[xr.DataArray]:

@@ -20,6 +20,7 @@ from neuroling.core.provenance import Provenance, content_hash
 from neuroling.core.result import Result, ResultFileError
 from neuroling.core.units import check_same_unit, stamp
 from neuroling.evaluation.evaluate import evaluate
+from neuroling.evaluation.joining import best_along
 from neuroling.evaluation.study_files import check_one_study
 
 logger = logging.getLogger(__name__)
@@ -245,7 +246,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     if getattr(options.get("inference"), "clusters", None) is not None:
         raise ValueError(
             "inference: clusters reach across tiles. Keep the draws (keep_draws=True), join the tiles, and take "
-            "clusters of the whole with neuroling.evaluation.clusters.with_clusters."
+            "clusters of the whole with neuroling.evaluation.inference.clusters.with_clusters."
         )
 
 
@@ -396,9 +397,8 @@ def _joined(results: Sequence[Result]) -> Result:
         again = labels[labels.duplicated()].unique()
         raise ValueError(f"results: {len(again)} labels of {axis!r} stand in two tiles, first {again[:3].tolist()}.")
     if "null_best" in first.data:
-        draws = np.stack([result.data["null_best"].values for result in results])
-        best = draws.max(axis=0) if first.data.attrs["larger_is_better"] else draws.min(axis=0)
-        data["null_best"] = xr.DataArray(best, dims="draw")
+        best = xr.concat([result.data["null_best"] for result in results], "tile")
+        data["null_best"] = best_along(best, "tile", first.null.alternative)
     return Result(data, _joined_record(results))
 
 
@@ -423,6 +423,8 @@ def _spread(result: Result, coords: Any, axis: str, note: str) -> Result:
     data = data.assign_coords(along)
     if "null_exceedances" in data:
         data["null_exceedances"] = data["null_exceedances"].fillna(n_draws).astype(np.int64)
+    if "null_resolution" in data:
+        data["null_resolution"] = data["null_resolution"].fillna(0.0)
     if "null_cluster" in data:
         data["null_cluster"] = data["null_cluster"].fillna(1.0)
     return Result(data, replace(result.provenance, notes=(*result.provenance.notes, note)))

@@ -315,7 +315,7 @@ def _pieces(
             [_predicted(fitted, _only(x[split.test], middle, own), y.shape[1]) - level for own in columns.values()]
         )
         rest = np.abs(level + pieces.sum(axis=0) - prediction).max()
-        if rest > ADDITIVE * max(float(np.ptp(prediction)), 1e-12):
+        if rest > ADDITIVE * max(float(np.ptp(prediction)), 1e-9 * float(np.abs(prediction).max())):
             raise ValueError(
                 f"model: {type(model).__name__} is not a sum over spaces (in split {number} the parts miss the "
                 f"prediction by up to {rest:.3g}); the product measure needs a linear model. Use partition_variance."

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.core.result import NullDistribution, Result
+from neuroling.core.null_distribution import NullDistribution
+from neuroling.core.result import Result
 from neuroling.report.brain import glass_brain
 from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, new_axes, plot_null, plot_points

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neuroling.core.result import NullDistribution, Result
+from neuroling.core.null_distribution import NullDistribution
+from neuroling.core.result import Result
 from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, plot_models, plot_null, plot_points
 from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
@@ -53,15 +54,7 @@ def group_nulls(result: Result) -> dict[str, NullDistribution]:
     -------
     dict of str to NullDistribution
     """
-    null, nulls = result.null, {}
-    if null.draws is None:
-        raise ValueError("result: the null's draws were not kept; the mean over participants needs them.")
-    for model in result.score.model.to_numpy():
-        mean = null.draws.sel(model=model, drop=True).mean("subject")
-        observed = null.observed.sel(model=model, drop=True).mean("subject")
-        draws = (mean.isel(draw=i) for i in range(null.n_draws))
-        nulls[str(model)] = NullDistribution.collect(observed, draws, method=f"{null.method}, mean over participants")
-    return nulls
+    return {str(model): result.null.select(model=model).mean("subject") for model in result.score.model.to_numpy()}
 
 
 def region_table(result: Result) -> pd.DataFrame:
@@ -148,11 +141,7 @@ REGIONS = (
 
 def _grand(null: NullDistribution) -> NullDistribution:
     """Average over regions as well."""
-    assert null.draws is not None  # noqa: S101 - group_nulls keeps them
-    draws = null.draws.mean("region")
-    return NullDistribution.collect(
-        null.observed.mean("region"), (draws.isel(draw=i) for i in range(null.n_draws)), method=null.method
-    )
+    return null.mean("region")
 
 
 def _model_table(nulls: dict[str, NullDistribution], result: Result) -> Table:

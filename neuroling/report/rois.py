@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.axes import targets_of
-from neuroling.core.result import Correction, Result
+from neuroling.core.null_distribution import Correction
+from neuroling.core.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

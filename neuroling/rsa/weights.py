@@ -82,7 +82,7 @@ def regression_weights(
     """Weight all models at once to fit each participant's dissimilarities at each time: standardised betas.
 
     Nothing is held out, so how well models fit is for :func:`weighted_similarity` to say. Weights differ from zero over
-    participants where :func:`~neuroling.evaluation.sign_flips.with_null` finds so.
+    participants where :meth:`Result.test <neuroling.Result.test>` finds so.
 
     Parameters
     ----------

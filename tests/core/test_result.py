@@ -42,7 +42,7 @@ def test_p_is_never_zero():
 
 
 def test_smaller_is_better_turns_the_tail():
-    null = null_of([0.1], [[0.2], [0.3], [0.05]], larger_is_better=False)
+    null = null_of([0.1], [[0.2], [0.3], [0.05]], alternative="less")
     assert null.p_values().item() == (1 + 1) / (1 + 3)
     assert null.best.values.tolist() == [0.2, 0.3, 0.05]
 
@@ -148,7 +148,7 @@ def test_table_of_a_single_score_has_one_row():
 
 
 def test_group_level_p_stands_on_no_single_subjects_row():
-    null = null_of([2.0, 3.0], [[0.0, 0.0]] * 19)
+    null = null_of([2.0, 3.0], [[0.0, 0.0]] * 19, statistic="t over subject")
     score = xr.DataArray(np.ones((1, 3, 2)), dims=("split", "subject", "voxel"))
     assert "p" not in Result.of(score, metric="m", null=null).to_dataframe()
 

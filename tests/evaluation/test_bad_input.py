@@ -31,6 +31,7 @@ from neuroling import (
     pearson,
     two_vs_two,
 )
+from neuroling.core.finished_scores import FinishedScores
 from neuroling.evaluation.metrics import apply
 
 MODEL = Ridge(device="cpu")
@@ -506,14 +507,14 @@ EVALUATE = [
     (
         "nothing to exchange within",
         {"coords": OWN},
-        {"inference": Permutation(20, within="condition")},
+        {"inference": Permutation(20, groups="within", group_by="condition")},
         ValueError,
-        r"inference: 24 sets of at most 1 samples to exchange have fewer than 20 orders",
+        r"inference: samples within condition have fewer than 20 orders, too few for p = 0\.05",
     ),
     (
         "within a coordinate that is not there",
         {},
-        {"inference": Permutation(20, within="list")},
+        {"inference": Permutation(20, groups="within", group_by="list")},
         ValueError,
         r"coordinate 'list': the samples carry \['sample'\]",
     ),
@@ -534,16 +535,16 @@ EVALUATE = [
     (
         "clusters of voxels in a list",
         {"subject": 6, "voxel": 4},
-        {"inference": SignFlip(cluster="voxel")},
+        {"inference": SignFlip(clusters="mass")},
         ValueError,
-        r"cluster: got \('voxel',\).*only axes on which entry after entry are neighbours",
+        r"clusters: the scores have \('voxel',\), and none of these has neighbours.*neighbours_in_volume",
     ),
     (
-        "clusters that leave an axis",
-        {"subject": 6, "frequency": 2, "time": 4},
-        {"inference": SignFlip(cluster="time")},
+        "two-sided flips of five participants",
+        {"subject": 5},
+        {"inference": SignFlip(two_sided=True)},
         ValueError,
-        r"cluster: got \('time',\); beside 'subject' the scores have \('frequency', 'time'\)",
+        r"inference: 5 along 'subject' have 32 sign flips, too few for two-sided p = 0\.05; expected at least 6",
     ),
 ]
 
@@ -564,8 +565,10 @@ def test_evaluate_says_what_is_wrong(make_data, data, options, kind, pattern):
 def test_items_say_what_cannot_be_done_with_them(make_pairs, make_data, nothing_to_fit):
     pairs = make_pairs(6, 2)
     options = {"splits": NoSplit(), "metric": pearson}
-    with pytest.raises(ValueError, match=r"within: got 'first', but the samples are pairs of items.*expected None"):
-        evaluate(nothing_to_fit, pairs, inference=Permutation(20, within="first"), **options)
+    with pytest.raises(
+        ValueError, match=r"groups: got 'within' by 'first', but the samples are pairs of items.*expected the default"
+    ):
+        evaluate(nothing_to_fit, pairs, inference=Permutation(20, groups="within", group_by="first"), **options)
     with pytest.raises(
         ValueError, match=r"inference: HeldOutPermutation exchanges single samples, but here the unit is 'item'"
     ):
@@ -616,19 +619,21 @@ PARTS = [
     ),
     (
         "scores that are undefined",
-        lambda: SignFlip().test(SCORES.where(SCORES > -1), np.random.default_rng(0)),
+        lambda: SignFlip()(FinishedScores(SCORES.where(SCORES > -1)), np.random.default_rng(0)),
         ValueError,
-        r"inference: \d+ scores are NaN; leave those positions out first",
+        r"inference: \d+ of 18 scores are NaN or infinite; leave those locations out first",
     ),
     (
         "scores that are all alike",
-        lambda: SignFlip().test(SCORES.copy(data=np.c_[np.ones(6), SCORES[:, 1:]]), np.random.default_rng(0)),
+        lambda: SignFlip()(
+            FinishedScores(SCORES.copy(data=np.c_[np.ones(6), SCORES[:, 1:]])), np.random.default_rng(0)
+        ),
         ValueError,
-        r"inference: all 6 along 'subject' have the same score at 1 positions; t is undefined there",
+        r"inference: all 6 along 'subject' have the same score at 1 of 3 locations; t is undefined there",
     ),
     (
         "too few flips",
-        lambda: SignFlip(n_draws=3).test(SCORES, np.random.default_rng(0)),
+        lambda: SignFlip(n_draws=3)(FinishedScores(SCORES), np.random.default_rng(0)),
         ValueError,
         r"n_draws: got 3; at least 20",
     ),

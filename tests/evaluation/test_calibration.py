@@ -31,6 +31,7 @@ from neuroling import (
     spearman,
     two_vs_two,
 )
+from neuroling.core.finished_scores import FinishedScores
 
 LOW, HIGH = 0.03, 0.07
 MODEL = Ridge(1.0, device="cpu")
@@ -98,7 +99,7 @@ def grouped(make_data, seed, **targets):
 
 def test_permutation_within_lists_is_calibrated(make_data):
     simulate = partial(grouped, make_data, voxel=50)
-    assert_calibrated(p_values(simulate, 30, Permutation(99, within="condition"), splits=MIXED))
+    assert_calibrated(p_values(simulate, 30, Permutation(99, groups="within", group_by="condition"), splits=MIXED))
 
 
 def test_permutation_across_lists_that_differ_is_not(make_data):
@@ -107,11 +108,16 @@ def test_permutation_across_lists_that_differ_is_not(make_data):
     assert rate(p) > 2 * HIGH
 
 
-def test_a_null_across_groups_says_so(make_data):
+def test_a_null_says_how_groups_were_exchanged(make_data):
     data = make_data(24, coords={"group": np.repeat(np.arange(6), 4)})
-    for inference, method in ((Permutation(20), "across groups"), (Permutation(20, within="group"), "within group")):
+    for groups, method in (
+        ("auto", "whole groups of 4 samples by group"),
+        ("across", "samples across values of 'group', as asked for"),
+        ("within", "samples within group"),
+    ):
+        inference = Permutation(20, groups=groups)
         result = evaluate(MODEL, data, splits=GroupKFold(3), metric=pearson, inference=inference)
-        assert result.null.method == f"permutation of samples {method}"
+        assert result.null.method == f"permutation of {method}"
 
 
 @pytest.mark.parametrize("metric", [pearson, spearman], ids=["pearson", "spearman"])
@@ -166,7 +172,7 @@ def test_runs_are_calibrated(make_data, inference):
 
 def test_blocks_shorter_than_the_autocorrelation_are_refused(make_data):
     """Blocks of 6 volumes at 0.8 gave 8.7 % false positives before this was refused."""
-    with pytest.raises(ValueError, match=r"block: got 6 volumes; expected at least 1\d, .*alike to themselves"):
+    with pytest.raises(ValueError, match=r"block: got 6 volumes; expected at least 1\d, .*autocorrelated"):
         p_values(partial(make_data, 240, phi=0.8), 1, BlockPermutation(6, 99), splits=ContiguousFolds(3, gap=10))
 
 
@@ -182,7 +188,7 @@ def scores(n_subjects, n_times, seed, *, effect=0.0, phi=0.0):
 
 
 def flipped(inference, scores, seed=0, correct="none"):
-    return inference.test(scores, np.random.default_rng(seed)).p_values(correct).values
+    return inference(FinishedScores(scores), np.random.default_rng(seed)).p_values(correct).values
 
 
 @pytest.mark.parametrize("n_subjects", [7, 16], ids=["all flips", "random flips"])
@@ -212,7 +218,7 @@ def test_false_discovery_rate_is_controlled():
 
 
 def test_clusters_control_the_family_wise_error():
-    inference = SignFlip(n_draws=59, cluster="time")
+    inference = SignFlip(n_draws=59, clusters="mass")
     found = [flipped(inference, scores(12, 10, seed, phi=0.7), seed, "cluster").min() for seed in range(300)]
     assert_calibrated(np.array(found))
 
@@ -263,7 +269,7 @@ def test_planted_signal_is_found_in_pairs_of_items(make_pairs, nothing_to_fit):
 
 @pytest.mark.parametrize("correct", ["none", "max", "fdr", "cluster"])
 def test_planted_signal_is_found_in_participants(correct):
-    p = flipped(SignFlip(n_draws=499, cluster="time"), scores(16, 20, 0, effect=1.5), 0, correct)
+    p = flipped(SignFlip(n_draws=499, clusters="mass"), scores(16, 20, 0, effect=1.5), 0, correct)
     assert rate(p) >= 0.95
 
 
@@ -326,5 +332,5 @@ def test_items_are_calibrated_at_length(make_pairs, nothing_to_fit):
 @pytest.mark.slow
 @pytest.mark.parametrize("correct", ["max", "cluster"])
 def test_family_wise_error_is_controlled_at_length(correct):
-    found = family_wise(SignFlip(n_draws=199, cluster="time"), 2000, correct, phi=0.5)
+    found = family_wise(SignFlip(n_draws=199, clusters="mass"), 2000, correct, phi=0.5)
     assert 0.035 <= rate(np.array(found)) <= 0.065

@@ -10,9 +10,19 @@ import xarray as xr
 from scipy import ndimage, sparse
 from sklearn.model_selection import KFold
 
-from neuroling import BlockPermutation, ContiguousFolds, Permutation, Ridge, evaluate, pearson
-from neuroling.evaluation.clusters import Clusters, with_cluster_p, with_clusters
-from neuroling.evaluation.sign_flips import FlipTest
+from neuroling import (
+    BlockPermutation,
+    Clusters,
+    ContiguousFolds,
+    NullDistribution,
+    Permutation,
+    Ridge,
+    SignFlip,
+    evaluate,
+    pearson,
+)
+from neuroling.core.finished_scores import FinishedScores
+from neuroling.evaluation.inference.clusters import with_clusters
 from neuroling.numerics.statistics.clusters import mesh_adjacency, volume_adjacency
 
 SHAPE = (4, 4, 3)
@@ -62,7 +72,14 @@ def smooth(values, adjacency):
 
 def null_of(observed, draws, clusters):
     wrapped = [xr.DataArray(draw, dims="voxel") for draw in draws]
-    return with_cluster_p(xr.DataArray(observed, dims="voxel"), wrapped, clusters, method="made up")
+    labelled = xr.DataArray(observed, dims="voxel")
+    support = clusters.support_of_scores(labelled, "greater", 0.0)
+    return NullDistribution.collect(labelled, wrapped, method="made up", support=support)
+
+
+def extents(clusters, values):
+    """What neighbours add to rows of scores."""
+    return clusters.support_of_scores(xr.DataArray(values[0], dims="voxel"), "greater", 0.0)(values)
 
 
 def line(n):
@@ -72,24 +89,24 @@ def line(n):
 def test_p_of_a_cluster_counts_draws_whose_largest_is_as_large():
     """A cluster of three and one of one; the largest of four draws are 0, 1, 3 and 4 positions."""
     draws = np.array([[0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 1, 1], [0, 1, 1, 1, 1, 0]], float)
-    p = null_of([1.0, 1, 1, 0, 1, 0], draws, Clusters(line(6), 0.5)).p_values("cluster")
+    p = null_of([1.0, 1, 1, 0, 1, 0], draws, Clusters("size", line(6), 0.5)).p_values("cluster")
     assert p.values.tolist() == [3 / 5, 3 / 5, 3 / 5, 1.0, 4 / 5, 1.0]
 
 
 def test_mass_tells_high_clusters_from_low_ones_of_the_same_size():
-    found = Clusters(line(5), 0.5, by="mass").extents(np.array([[2.0, 2.0, 0.0, 1.0, 1.0]]))
+    found = extents(Clusters("mass", line(5), 0.5), np.array([[2.0, 2.0, 0.0, 1.0, 1.0]]))
     assert found.tolist() == [[4.0, 4.0, 0.0, 2.0, 2.0]]
 
 
 def test_masses_of_low_scores_are_not_pulled_down_by_what_is_outside():
     """Positions that are undefined or far below the threshold belong to no cluster and weigh nothing."""
-    found = Clusters(line(4), 0.5, by="mass").extents(np.array([[2.0, np.nan, -50.0, 1.0]]))
+    found = extents(Clusters("mass", line(4), 0.5), np.array([[2.0, np.nan, -50.0, 1.0]]))
     assert found.tolist() == [[2.0, 0.0, 0.0, 1.0]]
 
 
 def test_sizes_in_a_volume_are_those_of_scipy_label():
     scores = np.random.default_rng(0).standard_normal((3, N_VOXELS))
-    for row, found in zip(scores, Clusters(VOLUME, 0.4).extents(scores), strict=True):
+    for row, found in zip(scores, extents(Clusters("size", VOLUME, 0.4), scores), strict=True):
         labels, _ = ndimage.label((row > 0.4).reshape(SHAPE))
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
@@ -107,7 +124,7 @@ def simulated(make_data, axis, seed, *, effect=0.0):
 
 
 def cluster_p(make_data, axis, seed, *, n_draws=59, level=LEVEL, **options):
-    null = BlockPermutation(6, n_draws, keep_choices=True, clusters=Clusters(PLACES[axis], level))
+    null = BlockPermutation(6, n_draws, keep_choices=True, clusters=Clusters("size", PLACES[axis], level))
     data = simulated(make_data, axis, seed, **options)
     folds = ContiguousFolds(3, gap=2)
     return evaluate(Ridge(1.0, device="cpu"), data, splits=folds, metric=pearson, inference=null, rng=seed).p_values(
@@ -135,7 +152,7 @@ def test_clusters_of_exchanged_samples_are_calibrated(make_data):
     for seed in range(1000):
         data = make_data(30, 2, seed=seed, voxel=N_VOXELS)
         data = type(data)(data.x, data.y.copy(data=smooth(data.y.values, VOLUME)))
-        null = Permutation(59, keep_choices=True, clusters=Clusters(VOLUME, 0.2))
+        null = Permutation(59, keep_choices=True, clusters=Clusters("size", VOLUME, 0.2))
         result = evaluate(Ridge(1.0, device="cpu"), data, splits=KFold(3), metric=pearson, inference=null, rng=seed)
         hits.append(float(result.p_values("cluster").min()) <= 0.05)
     assert 0.03 <= np.mean(hits) <= 0.07, np.mean(hits)
@@ -149,19 +166,19 @@ def participants(seed, axis, effect=0.0):
 
 
 @pytest.mark.parametrize("axis", PLACES)
-@pytest.mark.parametrize("enhance", ["size", "mass", "tfce", "none"])
-def test_an_effect_over_participants_is_found(axis, enhance):
-    test = FlipTest(n_draws=200, enhance=enhance, neighbours=(axis,), adjacency=PLACES[axis], threshold=2.7)
-    null = test.test(participants(0, axis, effect=1.0), np.random.default_rng(0))
-    p = null.p_values("cluster" if enhance in ("size", "mass") else "max")
+@pytest.mark.parametrize("by", ["size", "mass", "tfce"])
+def test_an_effect_over_participants_is_found(axis, by):
+    test = SignFlip(n_draws=200, clusters=Clusters(by, PLACES[axis], 2.7))
+    p = test(FinishedScores(participants(0, axis, effect=1.0)), np.random.default_rng(0)).p_values("cluster")
     assert (p[around(axis)] < 0.05).mean() > 0.6
 
 
-def group_rate(axis, enhance, n_data):
-    test = FlipTest(n_draws=59, enhance=enhance, neighbours=(axis,), adjacency=PLACES[axis])
-    correct = "cluster" if enhance in ("size", "mass") else "max"
+def group_rate(axis, by, n_data):
+    test = SignFlip(n_draws=59, clusters=None if by == "none" else Clusters(by, PLACES[axis]))
+    correct = "max" if by == "none" else "cluster"
     hits = [
-        float(test.test(participants(seed, axis), np.random.default_rng(seed)).p_values(correct).min()) <= 0.05
+        float(test(FinishedScores(participants(seed, axis)), np.random.default_rng(seed)).p_values(correct).min())
+        <= 0.05
         for seed in range(n_data)
     ]
     return np.mean(hits)
@@ -169,9 +186,9 @@ def group_rate(axis, enhance, n_data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("axis", PLACES)
-@pytest.mark.parametrize("enhance", ["size", "mass", "none"])
-def test_group_tests_are_calibrated(axis, enhance):
-    found = group_rate(axis, enhance, 1000)
+@pytest.mark.parametrize("by", ["size", "mass", "none"])
+def test_group_tests_are_calibrated(axis, by):
+    found = group_rate(axis, by, 1000)
     assert 0.03 <= found <= 0.07, found
 
 
@@ -182,40 +199,48 @@ def kept_result(make_data, keep=True):
 
 
 def test_clusters_of_kept_draws_are_those_made_on_the_way(make_data):
-    after = with_clusters(kept_result(make_data), Clusters(VOLUME, LEVEL)).p_values("cluster")
+    after = with_clusters(kept_result(make_data), Clusters("size", VOLUME, LEVEL)).p_values("cluster")
     xr.testing.assert_identical(after.drop_attrs(), cluster_p(make_data, "voxel", 0, n_draws=40).drop_attrs())
 
 
 def test_a_result_with_clusters_comes_back_from_its_file(make_data, tmp_path):
     from neuroling import Result
 
-    result = with_clusters(kept_result(make_data), Clusters(VOLUME, LEVEL))
+    result = with_clusters(kept_result(make_data), Clusters("size", VOLUME, LEVEL))
     result.save(tmp_path / "result.nc")
     xr.testing.assert_identical(Result.load(tmp_path / "result.nc").p_values("cluster"), result.p_values("cluster"))
 
 
 def flip(axis, **options):
-    FlipTest(**{"neighbours": (axis,), **options}).test(participants(0, axis), np.random.default_rng(0))
+    clusters = Clusters(axes=(axis,), **options)
+    SignFlip(n_draws=20, clusters=clusters)(FinishedScores(participants(0, axis)), np.random.default_rng(0))
 
 
 BAD = {
     "draws that were not kept": (
-        lambda make: with_clusters(kept_result(make, keep=False), Clusters(VOLUME, 0.1)),
+        lambda make: with_clusters(kept_result(make, keep=False), Clusters("size", VOLUME, 0.1)),
         "the draws of its null were not kept",
     ),
     "adjacency of other positions": (
-        lambda make: with_clusters(kept_result(make), Clusters(SURFACE, 0.1)),
-        "the adjacency is of 66 positions; the scores have .'voxel',. of shape .48,.",
+        lambda make: with_clusters(kept_result(make), Clusters("size", SURFACE, 0.1)),
+        "adjacency: it is of 66 voxels, the scores have 48",
     ),
-    "adjacency that is no square": (lambda _: Clusters(sparse.csr_array((2, 3)), 0.1), "expected a square"),
-    "threshold": (lambda _: Clusters(VOLUME, np.nan), "expected a finite score"),
-    "by": (lambda _: Clusters(VOLUME, 0.1, by="extent"), "expected 'size' or 'mass'"),
+    "adjacency that is no square": (lambda _: Clusters("size", sparse.csr_array((2, 3)), 0.1), "expected a square"),
+    "threshold": (lambda _: Clusters("size", VOLUME, np.nan), "expected a finite value"),
+    "by": (lambda _: Clusters("extent", VOLUME, 0.1), "expected 'mass', 'size' or 'tfce'"),
     "voxels without neighbours": (lambda _: flip("voxel"), "voxels are no grid; .*neighbours_in_volume"),
     "neighbours of other voxels": (
         lambda _: flip("voxel", adjacency=SURFACE),
         "it is of 66 voxels, the scores have 48",
     ),
-    "enhanced in another way": (lambda _: flip("voxel", enhance="peak"), "expected 'tfce', 'mass', 'size' or 'none'"),
+    "scores without a threshold": (
+        lambda make: with_clusters(kept_result(make), Clusters("mass", VOLUME)),
+        "threshold: none given; clusters by mass of scores need one",
+    ),
+    "masses of what is below chance": (
+        lambda make: with_clusters(kept_result(make), Clusters("mass", VOLUME, -0.1)),
+        r"threshold: got -0.1, which is no better than chance \(0\)",
+    ),
 }
 
 

@@ -58,13 +58,14 @@ CEILINGS = [SplitHalf(), SplitHalf(n_halvings=2), SplitHalf("subject"), LeaveOne
 ONCE = ShuffleSplit(1, test_size=0.4, random_state=0)
 INFERENCES = [
     (Permutation(40), KFold(4), {}),
-    (Permutation(40, within="condition"), KFold(4), {}),
+    (Permutation(40, groups="within", group_by="condition"), KFold(4), {}),
     (HeldOutPermutation(40), ONCE, {}),
     (CircularShift(), ContiguousFolds(3, gap=2), {"phi": 0.5}),
     (CircularShift(n_draws=25, minimum=5), ContiguousFolds(3), {"phi": 0.5}),
     (BlockPermutation(8, 40), ContiguousFolds(3, gap=2), {"phi": 0.5}),
-    (SignFlip(n_draws=40), KFold(4), {}),
-    (SignFlip(n_draws=40, cluster="time"), KFold(4), {}),
+    (SignFlip(n_draws=40, keep_draws=True), KFold(4), {}),
+    (SignFlip(n_draws=40, clusters="mass", keep_draws=True), KFold(4), {}),
+    (SignFlip(n_draws=40, clusters="tfce", keep_draws=True), KFold(4), {}),
 ]
 SPLITTERS = [
     (LeavePOut(1), {}),

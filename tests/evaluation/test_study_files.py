@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from neuroling import Permutation, Result, Stimuli, align, evaluate, pearson
-from neuroling.core.units import stamp, unit_rng
+from neuroling.core.units import stamp
 from neuroling.evaluation.parallel import evaluate_each
 from neuroling.evaluation.study_files import gather
 
@@ -109,7 +109,7 @@ OPTIONS = {"splits": KFold(4), "metric": pearson, "inference": Permutation(20)}
 
 def test_each_is_what_evaluate_gives_one_by_one(people):
     every = evaluate_each(LinearRegression(), people, dim="subject", seed=5, **OPTIONS)
-    one = evaluate(LinearRegression(), people["P2"], rng=unit_rng(5, {"subject": "P2"}), **OPTIONS)
+    one = evaluate(LinearRegression(), people["P2"], rng=5, **OPTIONS)
     assert every.null.draws.sel(subject="P2", drop=True).identical(one.null.draws)
 
 

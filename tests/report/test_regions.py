@@ -19,7 +19,7 @@ def one_model(level: float, seed: int) -> Result:
     observed = xr.DataArray(level + 0.01 * rng.standard_normal((3, 2)), dims=tuple(coords), coords=coords)
     draws = [observed.copy(data=0.05 * rng.standard_normal((3, 2))) for _ in range(40)]
     ceiling = xr.concat([observed * 0 + 0.4, observed * 0 + 0.6], "bound").assign_coords(bound=["lower", "upper"])
-    null = NullDistribution.collect(observed, draws, method="rotations")
+    null = NullDistribution.collect(observed, draws, method="rotations", relabelings="the same in all")
     made_up = Provenance(synthetic=True)
     return Result.of(observed.expand_dims("split"), metric="pearson", ceiling=ceiling, null=null, provenance=made_up)
 

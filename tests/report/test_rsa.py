@@ -10,9 +10,8 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from neuroling import Result
+from neuroling import Result, SignFlip
 from neuroling.data.eeg import vertex_labels
-from neuroling.evaluation.sign_flips import FlipTest, with_null
 from neuroling.report import rsa
 from neuroling.report.figures import axes_to_png
 from neuroling.rsa.dissimilarity import PairLabels
@@ -31,7 +30,7 @@ def result():
         np.full((2, 6), [[0.3], [0.5]]), dims=("bound", "time"), coords={"bound": ["lower", "upper"]}
     )
     plain = Result.of(score.expand_dims("split"), metric="rho-a", ceiling=ceiling)
-    return with_null(plain, FlipTest(n_draws=100, enhance="none"))
+    return plain.test(SignFlip(n_draws=100))
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 - :class:`~neuroling.evaluation.strategies.operators.FittedOperators`: penalties kept, predictions are operators times
   the recording;
 - :class:`~neuroling.evaluation.strategies.gram.GramMatrices`: leave-two-out matching from inner products over targets;
+- :class:`~neuroling.evaluation.strategies.exchanged_items.ExchangedItems`: labels of items exchanged for a fixed model,
+  all draws one product;
 - :class:`~neuroling.evaluation.strategies.relabelled.MatchedPatterns` and
   :class:`~neuroling.evaluation.strategies.relabelled.CorrelatedColumns`: held-out truths exchanged, scores from
   similarities or standardised columns that are computed once;

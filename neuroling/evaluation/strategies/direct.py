@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuroling.core.protocols import Array, Rows
+from neuroling.core.protocols import Array, Orders, Rows
 from neuroling.evaluation.heldout import held_out
 from neuroling.evaluation.strategies.strategy import Strategy
 
@@ -17,18 +16,22 @@ class DirectScoring(Strategy):
     """Fit, predict and score, split by split and order by order; what all other strategies must equal."""
 
     scores_recording = True
-    scores_reordered = True
     scores_relabelled = True
+
+    def scores_reordered(self, orders: Orders, fixed: Array | None) -> bool:  # noqa: ARG002
+        """Say yes to any orders."""
+        return True
 
     def scores(self) -> Array:
         r"""Score every split, shape (split, \*kept)."""
         task = self.task
         return task.score_pairs(held_out(task.model, task.data, task.splits), task.recording)
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
+    def reordered(self, orders: Orders, fixed: Array | None = None) -> Iterator[Array]:
         """Fit again for every order."""
-        for order in orders:
-            yield _mean_over_splits(DirectScoring(self.task.reordered(order)).scores())
+        for draw in range(len(orders)):
+            (order,) = orders[draw : draw + 1]
+            yield _mean_over_splits(DirectScoring(self.task.reordered(order, fixed)).scores())
 
     def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[Array]:
         """Score again for every draw."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroling.core.protocols import Array, LinearHoldsOut, Rows
+from neuroling.core.protocols import Array, LinearHoldsOut, Orders, Rows
 from neuroling.evaluation.metrics import PairMatchingScore
 from neuroling.evaluation.strategies.strategy import Strategy
 from neuroling.numerics.ridge import leave_two_out as pair_algebra
@@ -34,11 +34,14 @@ class GramMatrices(Strategy):
             and isinstance(task.model, LinearHoldsOut)
         )
 
-    @property
-    def scores_reordered(self) -> bool:
+    def scores_reordered(self, orders: Orders, fixed: Array | None) -> bool:  # noqa: ARG002
         """Whether in addition every pair of samples is held out once, so that reordering permutes the splits."""
         n = self.task.data.n_samples
-        return self.scores_recording and len(set(map(tuple, np.sort(self._pairs, axis=1)))) == n * (n - 1) // 2
+        return (
+            fixed is None
+            and self.scores_recording
+            and len(set(map(tuple, np.sort(self._pairs, axis=1)))) == n * (n - 1) // 2
+        )
 
     def scores(self) -> Array:
         """Match of every split, shape (split,)."""
@@ -46,12 +49,12 @@ class GramMatrices(Strategy):
             pair_algebra.two_vs_two_from_gram(self._operators, self._grams, self._pairs, centred=self._is_centred)
         )
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
+    def reordered(self, orders: Orders, fixed: Array | None = None) -> Iterator[Array]:  # noqa: ARG002
         """Mean match under each order, shape ()."""
         yield from map(
             np.asarray,
             pair_algebra.two_vs_two_null_from_gram(
-                self._operators, self._grams, self._pairs, orders, centred=self._is_centred
+                self._operators, self._grams, self._pairs, np.asarray(orders[:]), centred=self._is_centred
             ),
         )
 

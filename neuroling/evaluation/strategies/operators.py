@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuroling.core.protocols import Array, LinearGivenChoices, Predictor, Split
+from neuroling.core.protocols import Array, LinearGivenChoices, Orders, Predictor, Split
 from neuroling.evaluation.heldout import fit_split, held_out
 from neuroling.evaluation.metrics import PearsonScore
 from neuroling.evaluation.strategies.stacked_targets import STACKED_VALUES
@@ -29,8 +28,7 @@ class FittedOperators(Strategy):
         """Whether choices are to be kept, so that the fits are needed again for every draw."""
         return self.task.keep_choices
 
-    @property
-    def scores_reordered(self) -> bool:
+    def scores_reordered(self, orders: Orders, fixed: Array | None) -> bool:  # noqa: ARG002
         """Whether choices are to be kept."""
         return self.task.keep_choices
 
@@ -38,10 +36,12 @@ class FittedOperators(Strategy):
         r"""Score every split, shape (split, \*kept)."""
         return self._fits.scores
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
+    def reordered(self, orders: Orders, fixed: Array | None = None) -> Iterator[Array]:
         """Correlate without fitting."""
         y, shape = self.task.flat_recording, self.task.kept_shape
-        draws = linear_draws(self._fits.linear, self.task.data.x.values, y, len(orders))
+        in_place = None if fixed is None else fixed.reshape(y.shape)
+        moving = y if in_place is None else y - in_place
+        draws = linear_draws(self._fits.linear, self.task.data.x.values, moving, len(orders), in_place)
         batch = max(1, STACKED_VALUES // y.shape[1])
         for start in range(0, len(orders), batch):
             for values in draws(orders[start : start + batch]):

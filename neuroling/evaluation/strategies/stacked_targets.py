@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neuroling.core.protocols import Array
+from neuroling.core.protocols import Array, Orders
 from neuroling.evaluation.heldout import HeldOut, predict_splits
 from neuroling.evaluation.strategies.strategy import Strategy
 
@@ -18,18 +17,21 @@ STACKED_VALUES = 2**22
 class StackedTargets(Strategy):
     """Fit many draws in one call, for a model that fits every target by itself and without a selection of targets."""
 
-    @property
-    def scores_reordered(self) -> bool:
+    def scores_reordered(self, orders: Orders, fixed: Array | None) -> bool:  # noqa: ARG002
         """Whether targets do not touch one another."""
         return self.task.select is None and bool(getattr(self.task.model, "independent_targets", False))
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
+    def reordered(self, orders: Orders, fixed: Array | None = None) -> Iterator[Array]:
         """Fit as many orders at once as memory allows."""
         task, y = self.task, self.task.recording
+        moving = y if fixed is None else y - fixed
         batch = max(1, STACKED_VALUES // y.size)
         dims = ("sample", "draw", *task.data.targets)
         for start in range(0, len(orders), batch):
-            stack = np.stack([y[order] for order in orders[start : start + batch]], axis=1)  # (sample, draw, *targets)
+            some = orders[start : start + batch]
+            stack = np.stack([moving[order] for order in some], axis=1)  # (sample, draw, *targets)
+            if fixed is not None:
+                stack += fixed[:, None]
             flat = stack.reshape(len(stack), -1)
             predictions = predict_splits(task.model, task.data.x.values, flat, task.splits, task.data.groups())
             pairs = (

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from neuroling.core.protocols import Array, Rows
+from neuroling.core.protocols import Array, Orders, Rows
 from neuroling.evaluation.strategies.task import ScoringTask
 
 
@@ -31,9 +28,16 @@ class Strategy:
         """Whether it can score the recording as it is."""
         return False
 
-    @property
-    def scores_reordered(self) -> bool:
-        """Whether it can score the recording in other orders, the model fitted anew."""
+    def scores_reordered(self, orders: Orders, fixed: Array | None) -> bool:  # noqa: ARG002
+        r"""Whether it can score the recording in other orders, the model fitted anew.
+
+        Parameters
+        ----------
+        orders : Orders
+            Orders of samples, (draw, sample).
+        fixed : ndarray or None, shape (sample, \*targets)
+            What stays in place while the rest of the recording is reordered.
+        """
         return False
 
     @property
@@ -45,8 +49,8 @@ class Strategy:
         r"""Score every split, shape (split, \*kept)."""
         raise NotImplementedError
 
-    def reordered(self, orders: NDArray[np.intp]) -> Iterator[Array]:
-        r"""Yield for every order (draw, sample) of the recording the mean score over splits, shape (\*kept,)."""
+    def reordered(self, orders: Orders, fixed: Array | None = None) -> Iterator[Array]:
+        r"""Yield for every order of the recording the mean score over splits, shape (\*kept,)."""
         raise NotImplementedError
 
     def relabelled(self, orders: Iterable[Sequence[Rows]]) -> Iterator[Array]:

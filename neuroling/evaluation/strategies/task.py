@@ -114,9 +114,22 @@ class ScoringTask:
         _check_looks(self.select, recording[:, self.splits[0].train])
         return [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
 
-    def reordered(self, order: NDArray[np.intp]) -> ScoringTask:
-        """Give the same task with the recording's rows in another order, shape (sample,)."""
-        return replace(self, data=self.data.reordered(order))
+    def reordered(self, order: NDArray[np.intp], fixed: Array | None = None) -> ScoringTask:
+        r"""Give the same task with the recording's rows in another order.
+
+        Parameters
+        ----------
+        order : ndarray of int, shape (sample,)
+            A permutation.
+        fixed : ndarray, optional, shape (sample, \*targets)
+            What stays in place, in every repeat; the rest is reordered.
+        """
+        if fixed is None:
+            return replace(self, data=self.data.reordered(order))
+        y = self.data.y.values
+        in_place = fixed[:, None] if "repeat" in self.data.y.dims else fixed
+        moved = (in_place + (y - in_place)[order]).astype(y.dtype, copy=False)
+        return replace(self, data=replace(self.data, y=self.data.y.copy(data=moved)))
 
     def score_pairs(
         self, pairs: Iterable[HeldOut], y: Array, y_predicted: Array | None = None, dims: tuple[str, ...] | None = None

@@ -124,6 +124,7 @@ def pearson_of_moments(
     design: Float[NDArray[np.float64], "sample moment"],
     Y: Float[NDArray[np.floating], "sample target"],
     orders: Int[NDArray[np.integer], "draw sample"],
+    fixed: Float[NDArray[np.floating], "sample target"] | None = None,
 ) -> Float[NDArray[np.float64], "draw target"]:
     r"""Correlate held-out rows with their predictions under many orders of the recording, nothing fitted.
 
@@ -140,6 +141,8 @@ def pearson_of_moments(
         Recording; its dtype is that of the products.
     orders : ndarray of int, shape (draw, sample)
         In draw ``d`` row ``i`` holds what was recorded in row ``orders[d, i]``.
+    fixed : ndarray, optional, shape (sample, target)
+        Added to the reordered recording: what stays in place, such as trends.
 
     Returns
     -------
@@ -161,12 +164,18 @@ def pearson_of_moments(
         (first, plan.stretches.sorted_rows(orders[first : first + size])) for first in range(0, len(orders), size)
     ]
     for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
-        some = Y[:, start : start + TARGETS_AT_ONCE]
-        columns = torch.from_numpy(np.ascontiguousarray((some - some.mean(axis=0)).T))  # (target, sample)
+        targets = slice(start, start + TARGETS_AT_ONCE)
+        columns = _centred_columns(Y[:, targets])
+        in_place = None if fixed is None else _centred_columns(fixed[plan.stretches.samples][:, targets])
         for first, rows in batches:
-            scores = plan.correlate(columns, rows, start)
+            scores = plan.correlate(columns, rows, start, in_place)
             found[first : first + len(scores), start : start + len(columns)] = scores
     return found
+
+
+def _centred_columns(values: NDArray[np.floating]) -> torch.Tensor:
+    """Give targets as rows of mean zero, (target, sample)."""
+    return torch.from_numpy(np.ascontiguousarray((values - values.mean(axis=0)).T))
 
 
 class _Room(NamedTuple):
@@ -193,12 +202,18 @@ class _Plan:
         self.weights = [[torch.from_numpy(one).to(design.dtype) for one in ones] for ones in centred]
         self.which = [split.which.tolist() for split in splits]
 
-    def correlate(self, columns: torch.Tensor, rows: torch.Tensor, start: int) -> NDArray[np.float64]:
+    def correlate(
+        self, columns: torch.Tensor, rows: torch.Tensor, start: int, fixed: torch.Tensor | None
+    ) -> NDArray[np.float64]:
         """Correlate targets (target, sample), the first number ``start``: means over splits, (draw, target)."""
         found = np.empty((rows.shape[1], len(columns)))
         room = self._room(columns, rows.shape)
-        for number, (values, spread) in enumerate(zip(columns, self._spread(columns, rows), strict=True)):
+        spreads = None if fixed is not None else self._spread(columns, rows)
+        for number, values in enumerate(columns):
             torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
+            if fixed is not None:
+                room.recorded.add_(fixed[number][:, None])
+            spread = self._spread_of(room) if spreads is None else spreads[number]
             for part, stretch, sums in zip(self.design, self.stretches.slices, room.moments, strict=True):
                 multiply(part, room.recorded[stretch], sums)
             found[:, number] = self._scores(start + number, room, spread).mean(0).numpy()
@@ -221,6 +236,16 @@ class _Plan:
             torch.sum(predicted.square_(), 0, out=square[number])
         scale = square.mul_(spread).sqrt_()
         return torch.where(scale > 0, product / scale, torch.nan)
+
+    def _spread_of(self, room: _Room) -> torch.Tensor:
+        """Sum squares of the centred test rows of one target: (split, draw)."""
+        found = room.recorded.new_empty(len(self.tests), room.recorded.shape[1])
+        for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
+            truth = room.recorded[test]
+            total = truth.sum(0)
+            torch.sum(torch.mul(truth, truth, out=room.product[:n_tested]), 0, out=found[number])
+            found[number].addcmul_(total, total, value=-1 / n_tested)
+        return found
 
     def _spread(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Sum squares of the centred test rows: (target, split, draw)."""

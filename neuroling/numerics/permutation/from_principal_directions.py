@@ -131,6 +131,7 @@ def pearson_of_directions(
     design: Float[NDArray[np.float64], "sample moment"],
     Y: Float[NDArray[np.floating], "sample target"],
     orders: Int[NDArray[np.integer], "draw sample"],
+    fixed: Float[NDArray[np.floating], "sample target"] | None = None,
 ) -> Float[NDArray[np.float64], "draw target"]:
     r"""Correlate held-out rows with their predictions under many orders of the recording, nothing fitted.
 
@@ -144,6 +145,8 @@ def pearson_of_directions(
         Recording; its dtype is that of the products.
     orders : ndarray of int, shape (draw, sample)
         In draw ``d`` row ``i`` holds what was recorded in row ``orders[d, i]``.
+    fixed : ndarray, optional, shape (sample, target)
+        Added to the reordered recording: what stays in place, such as trends.
 
     Returns
     -------
@@ -163,7 +166,7 @@ def pearson_of_directions(
     size = max(1, plan.columns // TILE)
     for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
         targets = slice(start, start + TARGETS_AT_ONCE)
-        block = plan.block(Y[:, targets], targets)
+        block = plan.block(Y[:, targets], targets, None if fixed is None else fixed[:, targets])
         for first in range(0, len(orders), size):
             found[first : first + size, targets] = plan.correlate(block, *plan.sorted(orders[first : first + size]))
     return found
@@ -174,13 +177,14 @@ class _Tile(NamedTuple):
 
     where: slice  # in their block
     values: torch.Tensor  # (sample, target)
+    fixed: torch.Tensor | None  # (sorted sample, target)
     kept: list[torch.Tensor]  # (direction, 1, target) for every split
 
 
 class _Block(NamedTuple):
     """Targets that are scored together, in tiles."""
 
-    squares: torch.Tensor  # (sample, target)
+    squares: torch.Tensor  # (sample, target), of what is reordered
     tiles: list[_Tile]
 
 
@@ -238,13 +242,20 @@ class _Plan:
             marks.scatter_(1, torch.from_numpy(orders[:, test].astype(np.int64)), 1.0)
         return self.stretches.sorted_rows(orders), tested.flatten(0, 1)
 
-    def block(self, Y: NDArray[np.floating], targets: slice) -> _Block:
+    def block(self, Y: NDArray[np.floating], targets: slice, fixed: NDArray[np.floating] | None) -> _Block:
         """Centre some targets (sample, target) and lay them out in tiles."""
         values = torch.from_numpy(Y - Y.mean(axis=0))
+        in_place = None if fixed is None else torch.from_numpy((fixed - fixed.mean(axis=0))[self.stretches.samples])
         kept = [one[:, None, targets] for one in self.kept]
         tiles = [slice(start, start + TILE) for start in range(0, values.shape[1], TILE)]
         made = [
-            _Tile(tile, values[:, tile].contiguous(), [one[..., tile].contiguous() for one in kept]) for tile in tiles
+            _Tile(
+                tile,
+                values[:, tile].contiguous(),
+                None if in_place is None else in_place[:, tile].contiguous(),
+                [one[..., tile].contiguous() for one in kept],
+            )
+            for tile in tiles
         ]
         return _Block(values.square(), made)
 
@@ -253,10 +264,12 @@ class _Plan:
         n_draws, n_targets = rows.shape[1], block.squares.shape[1]
         spread = (tested @ block.squares).view(-1, n_draws, n_targets)  # (split, draw, target)
         found = spread.new_empty(2, *spread.shape)  # products with the truth, and squares, of predictions
-        for tile, values, kept in block.tiles:
+        for tile, values, fixed, kept in block.tiles:
             room = self._room(n_draws, values.shape[1])
-            self._moments(values, rows, room)
+            squares = self._moments(values, fixed, rows, room)
             for number, stretches in enumerate(self.stretches.tested):
+                if squares is not None:
+                    spread[number, :, tile] = squares[stretches].sum(0)
                 truth, share = joined(room.sums, stretches), room.share
                 trained = self.stretches.trained(number, room.sums, room.whole, room.trained)
                 multiply(self.loadings[number], trained, share.flatten(1))
@@ -287,10 +300,22 @@ class _Plan:
             )
         return self._rooms[n_draws, n_targets]
 
-    def _moments(self, values: torch.Tensor, rows: torch.Tensor, room: _Room) -> None:
-        """Multiply reordered targets with the design, stretch by stretch: (stretch, moment, draw · target)."""
-        for part, stretch, sums in zip(self.design, self.stretches.slices, room.sums, strict=True):
+    def _moments(
+        self, values: torch.Tensor, fixed: torch.Tensor | None, rows: torch.Tensor, room: _Room
+    ) -> torch.Tensor | None:
+        """Multiply reordered targets with the design, stretch by stretch: (stretch, moment, draw · target).
+
+        Beside a part that stays in place, give the sums of squares of every stretch as well: (stretch, draw, target).
+        """
+        n_draws, n_targets = rows.shape[1], values.shape[1]
+        squares = None if fixed is None else values.new_empty(len(self.design), n_draws, n_targets)
+        for number, (part, stretch, sums) in enumerate(zip(self.design, self.stretches.slices, room.sums, strict=True)):
             order, recorded = rows[stretch].view(-1), room.recorded[: part.shape[1]]
             torch.index_select(values, 0, order, out=recorded.view(order.shape[0], -1))
+            if fixed is not None and squares is not None:
+                both = recorded.view(-1, n_draws, n_targets)
+                both.add_(fixed[stretch][:, None])
+                torch.sum(both.square(), 0, out=squares[number])
             multiply(part, recorded, sums)
         torch.sum(room.sums, 0, out=room.whole)
+        return squares

@@ -45,6 +45,7 @@ def linear_draws(
     X: NDArray[np.floating],
     Y: Float[NDArray[np.floating], "sample target"],
     n_draws: int,
+    fixed: Float[NDArray[np.floating], "sample target"] | None = None,
 ) -> Draws:
     """Prepare the correlations of a recording in many orders with its predictions, nothing fitted again.
 
@@ -62,6 +63,8 @@ def linear_draws(
         Recording; its dtype is that of the products.
     n_draws : int
         How many draws there will be.
+    fixed : ndarray, optional, shape (sample, target)
+        Added to the reordered recording: what stays in place, such as trends.
 
     Returns
     -------
@@ -84,18 +87,21 @@ def linear_draws(
             _by_moments: operations_of_moments(n_moments, sets, n_draws),
         }
         for route in sorted(costs, key=lambda one: costs[one]):
-            found = route(splits, X, Y) if costs[route] < by_operators else None
+            found = route(splits, X, Y, fixed) if costs[route] < by_operators else None
             if found is not None:
                 return found
-    return _by_operators(splits, Y)
+    return _by_operators(splits, Y, fixed)
 
 
-def _by_operators(splits: Sequence[LinearSplit], Y: NDArray[np.floating]) -> Draws:
+def _by_operators(
+    splits: Sequence[LinearSplit], Y: NDArray[np.floating], fixed: NDArray[np.floating] | None = None
+) -> Draws:
     parts = [[(np.flatnonzero(s.which == number), one) for number, one in enumerate(s.operators)] for s in splits]
 
     def draws(orders: NDArray[np.integer]) -> NDArray[np.floating]:
         scores = [
-            pearson_of_operators(some, Y, (s.train, s.test), orders) for some, s in zip(parts, splits, strict=True)
+            pearson_of_operators(some, Y, (s.train, s.test), orders, fixed)
+            for some, s in zip(parts, splits, strict=True)
         ]
         mean: NDArray[np.floating] = np.mean(scores, axis=0)
         return mean
@@ -103,17 +109,27 @@ def _by_operators(splits: Sequence[LinearSplit], Y: NDArray[np.floating]) -> Dra
     return draws
 
 
-def _by_moments(splits: Sequence[LinearSplit], X: NDArray[np.floating], Y: NDArray[np.floating]) -> Draws | None:
+def _by_moments(
+    splits: Sequence[LinearSplit],
+    X: NDArray[np.floating],
+    Y: NDArray[np.floating],
+    fixed: NDArray[np.floating] | None = None,
+) -> Draws | None:
     design, found = orthonormal_design(X), []
     for split in splits:
         weights = weights_on_moments(split.operators, design[split.train])
         if weights is None:
             return None
         found.append(MomentSplit(split.train, split.test, weights, split.which))
-    return lambda orders: pearson_of_moments(found, design, Y, orders)
+    return lambda orders: pearson_of_moments(found, design, Y, orders, fixed)
 
 
-def _by_directions(splits: Sequence[LinearSplit], X: NDArray[np.floating], Y: NDArray[np.floating]) -> Draws | None:
+def _by_directions(
+    splits: Sequence[LinearSplit],
+    X: NDArray[np.floating],
+    Y: NDArray[np.floating],
+    fixed: NDArray[np.floating] | None = None,
+) -> Draws | None:
     design, found = orthonormal_design(X), []
     for train, test, operators, which in splits:
         directions = principal_directions(X, train)
@@ -122,4 +138,4 @@ def _by_directions(splits: Sequence[LinearSplit], X: NDArray[np.floating], Y: ND
         if kept is None or loadings is None:
             return None
         found.append(DirectionSplit(train, test, loadings, kept[:, which]))
-    return lambda orders: pearson_of_directions(found, design, Y, orders)
+    return lambda orders: pearson_of_directions(found, design, Y, orders, fixed)

@@ -95,6 +95,7 @@ def pearson_of_operators(
     Y: Float[NDArray[np.floating], "sample target"],
     rows: tuple[Int[NDArray[np.integer], " train"], Int[NDArray[np.integer], " test"]],
     orders: Int[NDArray[np.integer], "draw sample"],
+    fixed: Float[NDArray[np.floating], "sample target"] | None = None,
     device: torch.device | None = None,
 ) -> Float[NDArray[np.floating], "draw target"]:
     r"""Correlate held-out rows with their predictions under many orders of the recording, one fold, nothing fitted.
@@ -113,6 +114,8 @@ def pearson_of_operators(
         Training and test rows of the fold.
     orders : ndarray of int, shape (draw, sample)
         In draw ``d`` row ``i`` holds what was recorded in row ``orders[d, i]``.
+    fixed : ndarray, optional, shape (sample, target)
+        Added to the reordered recording: what stays in place, such as trends.
     device : torch.device, optional
         Where to compute; the CPU by default.
 
@@ -134,6 +137,7 @@ def pearson_of_operators(
     times = torch.ones(test.shape, dtype=_torch_dtype(Y), device=device)
     tested = torch.zeros(orders.shape, dtype=times.dtype, device=device).scatter_add_(1, test, times)  # (draw, sample)
     found = np.empty((len(orders), Y.shape[1]), Y.dtype)
+    split_rows = [to_tensor(np.ascontiguousarray(part), device) for part in rows]
     for targets, operator in operators:
         centred = to_tensor(operator - operator.mean(axis=0), device, _torch_dtype(Y))  # (test, train)
         size = max(1, min(len(targets), PRODUCT_VALUES // (4 * len(rows[0]))))
@@ -141,12 +145,20 @@ def pearson_of_operators(
             tile = targets[start : start + size]
             values = to_tensor(np.ascontiguousarray(Y[:, tile]), device)  # (sample, tile)
             values = values - values.mean(0)
-            varied = tested @ values.square() - (tested @ values).square() / test.shape[1]  # (draw, tile)
+            in_place = None if fixed is None else to_tensor(np.ascontiguousarray(fixed[:, tile]), device)
+            if in_place is None:
+                varied = tested @ values.square() - (tested @ values).square() / test.shape[1]  # (draw, tile)
             at_once = max(1, PRODUCT_VALUES // (len(rows[0]) * len(tile)))
             for first in range(0, len(orders), at_once):
                 some = slice(first, first + at_once)
-                product, square = _moments(centred, values, train[some], test[some])
-                scale = (square * varied[some]).sqrt()
+                if in_place is None:
+                    product, square = _moments(centred, values, train[some], test[some])
+                    scale = (square * varied[some]).sqrt()
+                else:
+                    product, square, spread = _moments_beside(
+                        centred, values, in_place, (train[some], test[some]), (split_rows[0], split_rows[1])
+                    )
+                    scale = (square * spread).sqrt()
                 found[some, tile] = torch.where(scale > 0, product / scale, torch.nan).cpu().numpy()
     return found
 
@@ -161,6 +173,24 @@ def _moments(
     truth = values.index_select(0, test.T.reshape(-1)).view(test.shape[1], -1)
     product = truth.mul_(predicted).sum(0)
     return product.view(shape), predicted.square_().sum(0).view(shape)
+
+
+def _moments_beside(
+    operator: torch.Tensor,
+    values: torch.Tensor,
+    fixed: torch.Tensor,
+    orders: tuple[torch.Tensor, torch.Tensor],
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Sum the same beside a part (sample, target) that stays in place, and squares of centred truths as well."""
+    train, test = (
+        values.index_select(0, order.T.reshape(-1)).view(order.shape[1], len(order), -1)  # (row, draw, target)
+        + fixed.index_select(0, part)[:, None]
+        for order, part in zip(orders, rows, strict=True)
+    )
+    predicted = (operator @ train.flatten(1)).view(test.shape)
+    spread = (test - test.mean(0)).square().sum(0)
+    return (test * predicted).sum(0), predicted.square_().sum(0), spread
 
 
 def two_vs_two_of_relabelings(

@@ -1,4 +1,4 @@
-"""Statistics that neighbours support: t over participants, masses of clusters, threshold-free enhancement."""
+"""Statistics that neighbours support: masses and sizes of clusters, threshold-free enhancement."""
 
 from __future__ import annotations
 
@@ -17,31 +17,14 @@ Labeller = Callable[[NDArray[np.bool_]], NDArray[np.intp]]
 STEP = 0.1
 """Height of a step of the threshold-free integral, in units of t."""
 
+MOST_STEPS = 500
+"""Steps at most: a t of 50 still takes steps of 0.1. A heuristic."""
+
+STEPS_OF_SCORES = 100
+"""Steps up to the largest value where steps have no natural height, as in FSL and nilearn."""
+
 EXTENT_POWER, HEIGHT_POWER = 0.5, 2.0
 """Powers of extent and height (Smith and Nichols 2009, NeuroImage 44, 83-98)."""
-
-
-def flipped_t(
-    values: Float[NDArray[np.floating], "subject position"], signs: Float[NDArray[np.floating], "draw subject"]
-) -> Statistics:
-    r"""Give one-sample t over participants under many flips of their signs, as one product.
-
-    Parameters
-    ----------
-    values : ndarray, shape (subject, position)
-        Scores counted from chance.
-    signs : ndarray, shape (draw, subject)
-        1 or -1.
-
-    Returns
-    -------
-    ndarray, shape (draw, position)
-        :math:`\bar x / \sqrt{(\overline{x^2} - \bar x^2) / (n - 1)}`; the mean of squares is the same for every flip.
-    """
-    n = len(values)
-    mean = signs @ values / n
-    variance = np.maximum((values**2).mean(axis=0) - mean**2, np.finfo(np.float64).tiny)
-    return np.asarray(mean / np.sqrt(variance / (n - 1)))
 
 
 def grid_adjacency(*axes: int | sparse.spmatrix | sparse.sparray) -> sparse.csr_array:
@@ -243,27 +226,37 @@ def threshold_free(statistics: Statistics, label: Labeller = chain_labels, step:
 
     .. math:: \sum_{h = s, 2 s, \dots \le t} e(h)^{E} h^{H} s
 
-    with :math:`e(h)` the number of positions in the cluster above :math:`h`.
+    with :math:`e(h)` the number of locations in the cluster above :math:`h`. A row takes at most :data:`MOST_STEPS`
+    steps: where it is so high that steps of ``step`` would be more, they are longer.
 
     Parameters
     ----------
-    statistics : ndarray, shape (draw, position)
-        Such as t.
+    statistics : ndarray, shape (draw, location)
+        Such as t; finite, or minus infinity where there is none.
     label : callable
         Numbers clusters.
     step : float
-        Height of a step.
+        Height of a step; 0 for a hundredth of the largest value of every row.
 
     Returns
     -------
-    ndarray, shape (draw, position)
+    ndarray, shape (draw, location)
         0 where the statistic is below the first step.
+
+    Examples
+    --------
+    >>> threshold_free(np.array([[0.0, 1.0, 1.0]]), step=0.5).round(3).tolist()
+    [[0.0, 0.884, 0.884]]
     """
     enhanced = np.zeros(statistics.shape)
-    top = float(np.nanmax(statistics, initial=0.0))
-    for height in np.arange(step, top + step, step):
-        labels = label(statistics >= height)
+    top = statistics.max(axis=1, keepdims=True, initial=0.0)  # (draw, 1)
+    steps = np.maximum(step, top / (MOST_STEPS if step > 0 else STEPS_OF_SCORES))
+    n_steps = np.floor(np.divide(top, steps, out=np.zeros_like(top), where=steps > 0) * (1 + 1e-12)).astype(int)
+    for number in range(1, int(n_steps.max(initial=0)) + 1):
+        rows = np.flatnonzero(n_steps[:, 0] >= number)
+        height = number * steps[rows]
+        labels = label(statistics[rows] >= height * (1 - 1e-12))
         extents = np.bincount(labels.ravel())
         extents[0] = 0
-        enhanced += extents[labels] ** EXTENT_POWER * (height**HEIGHT_POWER * step)
+        enhanced[rows] += extents[labels] ** EXTENT_POWER * (height**HEIGHT_POWER * steps[rows])
     return enhanced

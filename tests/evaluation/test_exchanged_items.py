@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.spatial.distance import pdist
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
 
 from neuroling import ByItem, NoSplit, Permutation, cosine, evaluate, pearson, spearman
-from neuroling.core.notices import without
-from neuroling.evaluation.label_permutation import LabelPermutation
+from neuroling.core.align import pair_order
+from neuroling.evaluation.inference.exchange import ItemOrders
+from neuroling.evaluation.scoring import Scorer
+from neuroling.evaluation.splits import checked_splits
+from neuroling.evaluation.strategies.exchanged_items import ExchangedItems
 from neuroling.rsa.dissimilarity import PairLabels
 from neuroling.rsa.pairs import FixedRDM, paired
 
@@ -28,20 +35,41 @@ def pairs(rng, n_items=10, n_times=4, ties=False):
 @pytest.mark.parametrize("ties", [False, True])
 def test_draws_equal_those_of_doing_everything_again(metric, ties):
     data = pairs(np.random.default_rng(0), ties=ties)
-    fast, slow = (
-        evaluate(FixedRDM(), data, splits=NoSplit(), metric=metric, inference=how(50), rng=3)
-        for how in (LabelPermutation, Permutation)
-    )
-    np.testing.assert_allclose(fast.null.draws.values, slow.null.draws.values, atol=1e-12)
-    xr.testing.assert_equal(fast.p_values(), slow.p_values())
+    splits = checked_splits(NoSplit(), data)
+    orders = ItemOrders(data, np.stack([np.random.default_rng(i).permutation(10) for i in range(50)]))
+    plain = replace(metric, score=lambda truth, prediction: metric.score(truth, prediction))  # no inner product of ours
+    fast, slow = (np.stack(list(Scorer(FixedRDM(), data, splits, m).reordered(orders))) for m in (metric, plain))
+    np.testing.assert_allclose(fast, slow, atol=1e-12)
+
+
+def test_the_product_is_taken_where_items_are_exchanged_for_a_fixed_model():
+    """And nowhere else: not for plain orders, other metrics, models that are fitted or splits by item."""
+    data = pairs(np.random.default_rng(0))
+    items = ItemOrders(data, np.stack([np.random.default_rng(0).permutation(10)]))
+    by_item = ByItem.of(KFold(2), data)
+    cases = [
+        (FixedRDM(), NoSplit(), spearman, items, True),
+        (FixedRDM(), NoSplit(), spearman, items[:], False),
+        (FixedRDM(), NoSplit(), cosine.uncentred(), items, False),
+        (LinearRegression(), by_item, spearman, items, False),
+        (FixedRDM(), by_item, spearman, items, False),
+    ]
+    for model, splitter, metric, orders, expected in cases:
+        scorer = Scorer(model, data, checked_splits(splitter, data), metric)
+        strategy = next(s for s in scorer.strategies if isinstance(s, ExchangedItems))
+        assert strategy.scores_reordered(orders, None) is expected
+
+
+def test_items_take_their_pairs_along():
+    data = pairs(np.random.default_rng(0))
+    permutation = np.random.default_rng(1).permutation(10)
+    np.testing.assert_array_equal(ItemOrders(data, permutation[None])[0], pair_order(data, permutation))
 
 
 def test_equal_seeds_agree_and_others_do_not():
     data = pairs(np.random.default_rng(1))
     one, same, other = (
-        evaluate(
-            FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=LabelPermutation(20), rng=seed
-        ).null.best
+        evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=Permutation(20), rng=seed).null.best
         for seed in (1, 1, 2)
     )
     xr.testing.assert_equal(one, same)
@@ -64,20 +92,5 @@ def p_values_of_nothing(rng):
         pdist(rng.standard_normal((16, 4)))[:, None], dims=("sample", "model"), coords={**labels, "model": ["m"]}
     )
     data = paired(model, xr.DataArray(y, dims=("sample", "voxel"), coords=labels))
-    result = evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=LabelPermutation(399))
+    result = evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=Permutation(399))
     return result.p_values().to_numpy()
-
-
-def test_what_it_cannot_do_is_refused():
-    data = pairs(np.random.default_rng(3))
-    with pytest.raises(ValueError, match="knows spearman and pearson"):
-        evaluate(FixedRDM(), data, splits=NoSplit(), metric=cosine.uncentred(), inference=LabelPermutation(20))
-    from sklearn.linear_model import LinearRegression
-    from sklearn.model_selection import KFold
-
-    with pytest.raises(ValueError, match="a fixed model"), without("few-items"):
-        evaluate(
-            LinearRegression(), data, splits=ByItem.of(KFold(2), data), metric=spearman, inference=LabelPermutation(20)
-        )
-    with pytest.raises(ValueError, match="at least 20"):
-        evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=LabelPermutation(2))
