@@ -9,6 +9,7 @@ from scipy import ndimage
 from scipy.stats import ttest_1samp
 
 from neuroling.evaluation.latency import onset_latency, peak_latency, peak_p_value, score_at_others_peak
+from neuroling.numerics.statistics.latencies import onset_interval, onset_times, rising_crossing
 
 TIMES = np.arange(-0.2, 0.8, 0.005)
 WINDOW = (0.0, 0.6)
@@ -133,3 +134,149 @@ def test_a_real_peak_is_found_by_the_others():
     chosen = score_at_others_peak(courses(np.random.default_rng(9), noise=0.3), window=WINDOW)
     assert abs(chosen.time - 0.18).max() < 0.03
     assert float(chosen.mean()) > 1.5
+
+
+# --- polarity, and intervals that leave the window --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("find", [peak_latency, onset_latency])
+def test_a_negative_wave_turned_over_has_the_latency_of_the_positive_one(find):
+    data = courses(np.random.default_rng(12), noise=0.5)
+    up, down = find(data, window=WINDOW), find(-data, window=WINDOW, polarity="negative")
+    assert (up.estimate, up.lower, up.upper) == (down.estimate, down.lower, down.upper)
+    np.testing.assert_array_equal(up.draws, down.draws)
+
+
+def test_scores_at_the_peak_of_a_negative_wave_keep_their_sign():
+    data = courses(np.random.default_rng(13), noise=0.5)
+    up, down = (
+        score_at_others_peak(s * data, window=WINDOW, polarity=p) for s, p in ((1, "positive"), (-1, "negative"))
+    )
+    np.testing.assert_array_equal(up, -down)
+    np.testing.assert_array_equal(up.time, down.time)
+    p_up, p_down = (
+        peak_p_value(s * data, window=WINDOW, polarity=p, n_draws=100) for s, p in ((1, "positive"), (-1, "negative"))
+    )
+    assert p_up == p_down < 0.05
+
+
+@pytest.mark.parametrize("find", [peak_latency, onset_latency])
+def test_a_wave_of_the_other_polarity_is_not_dated_without_a_word(find):
+    data = courses(np.random.default_rng(14), noise=0.3)
+    with pytest.raises(ValueError, match=r"never positive in the window.*polarity='negative'"):
+        find(-data - 1, window=(0.1, 0.3))
+    with pytest.warns(UserWarning, match="as far the other way as it is positive; say polarity='negative'"):
+        find(-data + 0.3, window=(0.1, 0.3))
+    with pytest.raises(ValueError, match="polarity: got 'down'"):
+        find(data, window=WINDOW, polarity="down")
+
+
+def test_the_n400_is_dated_at_its_trough():
+    times = np.arange(-0.1, 0.8, 0.004)
+    rng = np.random.default_rng(15)
+    wave = 3 * np.exp(-0.5 * ((times - 0.2) / 0.03) ** 2) - 5 * np.exp(-0.5 * ((times - 0.4) / 0.05) ** 2)
+    data = xr.DataArray(
+        wave + ndimage.gaussian_filter1d(rng.standard_normal((16, len(times))), 6, axis=1),
+        dims=("subject", "time"),
+        coords={"time": times},
+    )
+    found = peak_latency(data, window=(0.2, 0.6), polarity="negative")
+    assert found.estimate == pytest.approx(0.4, abs=0.01)
+    assert found.lower < 0.4 < found.upper
+
+
+def test_an_interval_that_leaves_the_window_is_refused():
+    noise = xr.DataArray(
+        np.random.default_rng(16).standard_normal((12, len(TIMES))), dims=("subject", "time"), coords={"time": TIMES}
+    )
+    with pytest.raises(ValueError, match=r"they do not tell when the peak is: .* leaves the window, 0 to 0\.6"):
+        peak_latency(noise, window=WINDOW)
+
+
+def test_an_interval_of_an_onset_says_where_the_data_do_not_bound_it():
+    noise = courses(np.random.default_rng(17), noise=8.0, n=6)
+    found = onset_latency(noise, window=WINDOW)
+    assert not (found.is_bounded_below and found.is_bounded_above)
+    assert "window's" in str(found)
+    assert 0.0 <= found.lower <= found.estimate <= found.upper <= 0.6 + 1e-9
+    clear = onset_latency(courses(np.random.default_rng(17), noise=0.2), window=WINDOW)
+    assert clear.is_bounded_below
+    assert clear.is_bounded_above
+    assert "window" not in str(clear)
+
+
+# --- onsets at low signal ---------------------------------------------------------------------------------------------
+
+
+def at_signal(rng, snr, n, *, peak=0.35, width=0.1, smooth=6):
+    """A Gaussian of ``snr`` standard deviations in noise as autocorrelated as that of EEG, shape (subject, time)."""
+    noise = ndimage.gaussian_filter1d(rng.standard_normal((n, len(TIMES) + 80)), smooth, axis=1)[:, 40:-40]
+    return snr * np.exp(-0.5 * ((TIMES - peak) / width) ** 2) + noise * np.sqrt(2 * np.sqrt(np.pi) * smooth)
+
+
+INSIDE = (TIMES > -1e-9) & (TIMES < 0.6 + 1e-9)
+TRUE_ONSET = 0.35 - 0.1 * np.sqrt(2 * np.log(2))
+
+
+def test_onsets_at_low_signal_are_neither_late_nor_early():
+    """Half of the largest value, passed last, is 35 ms late here on average."""
+    rng = np.random.default_rng(18)
+    sets = [at_signal(rng, 0.6, 12)[:, INSIDE] for _ in range(400)]
+    found = np.array([onset_times(np.ones((1, 12)), data, TIMES[INSIDE], 0.5)[0] for data in sets]) - TRUE_ONSET
+    naive = []
+    for data in sets:
+        mean = data.mean(axis=0)
+        below = np.flatnonzero(mean[: mean.argmax()] < mean.max() / 2)
+        naive.append(TIMES[INSIDE][below[-1] if len(below) else 0] - TRUE_ONSET)
+    assert np.mean(naive) > 0.025
+    assert abs(np.median(found)) < 0.02
+    assert abs(np.mean(found)) < 0.03
+    rng = np.random.default_rng(19)
+    clear = [
+        onset_times(np.ones((1, 12)), at_signal(rng, 2.0, 12)[:, INSIDE], TIMES[INSIDE], 0.5)[0] for _ in range(200)
+    ]
+    assert np.mean(clear) == pytest.approx(TRUE_ONSET, abs=0.006)
+
+
+@pytest.mark.parametrize(("snr", "n"), [(0.6, 6), (1.0, 12), (2.0, 24)])
+def test_intervals_of_onsets_cover_the_truth_at_any_signal(snr, n):
+    """A small part of benchmarks/calibration/latencies.py: of 200 data sets 181 to 199 are within chance of 190."""
+    rng = np.random.default_rng(20)
+    covered = 0
+    for _ in range(200):
+        found = onset_interval(at_signal(rng, snr, n)[:, INSIDE], TIMES[INSIDE], 0.5, 0.95)
+        covered += found.lower <= TRUE_ONSET <= found.upper
+    assert 181 <= covered <= 199
+
+
+def test_misses_are_on_both_sides():
+    """Thirty-four of thirty-five were on one."""
+    rng, early, late = np.random.default_rng(21), 0, 0
+    for _ in range(400):
+        found = onset_interval(at_signal(rng, 1.0, 12)[:, INSIDE], TIMES[INSIDE], 0.5, 0.8)
+        early += found.upper < TRUE_ONSET
+        late += found.lower > TRUE_ONSET
+    assert early + late > 20
+    assert min(early, late) > (early + late) / 5
+
+
+def test_a_crossing_is_where_a_step_fits_best():
+    """The minimum of the integral, here against a search over a fine grid."""
+    rng = np.random.default_rng(22)
+    times = np.cumsum(rng.uniform(0.5, 1.5, 40))
+    for _ in range(20):
+        mean = np.cumsum(rng.standard_normal(40)) / 3 + np.linspace(-2, 3, 40)
+        peak = int(mean.argmax())
+        found = rising_crossing(mean, times, peak, 0.5 * mean[peak])
+        fine = np.linspace(times[0], times[peak], 20_000)
+        above = np.interp(fine, times, mean) - 0.5 * mean[peak]
+        area = np.concatenate([[0], np.cumsum((above[1:] + above[:-1]) / 2 * np.diff(fine))])
+        assert found == pytest.approx(fine[area.argmin()], abs=0.01)
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e-6, 1e9])
+def test_latencies_do_not_depend_on_the_unit(scale):
+    data = courses(np.random.default_rng(23))
+    for find in (peak_latency, onset_latency):
+        one, other = find(data, window=WINDOW), find(scale * data, window=WINDOW)
+        np.testing.assert_allclose([one.estimate, one.lower, one.upper], [other.estimate, other.lower, other.upper])
