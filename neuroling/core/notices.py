@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "resampled-atlas": "an atlas that was resampled to the grid of the images",
     "run-shorter-than-response": "a run that is shorter than the haemodynamic response",
     "undefined-scores": "scores that are undefined (NaN) because truth or prediction is constant",
+    "unnamed-features": "features that were named at fit and are not now, or the other way round",
     "unusable-targets": "targets with NaN or infinity, excluded on request",
 }
 """Every code, and what it says."""

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from neuroling.core.bands import Bands as FeatureSpaces
 from neuroling.core.bands import band_columns
 from neuroling.core.feature_bands import check_bands
+from neuroling.core.gate import features_to_predict, in_own_units
 from neuroling.encoding.band_search import BandSearch, DirichletSearch
-from neuroling.encoding.gate import features_to_predict, in_own_units
 from neuroling.encoding.ridge import Linear
 from neuroling.encoding.validation import ALPHAS, CrossValidated, of_usable, spread, warn_at_edge
 from neuroling.numerics.device import resolve_device

@@ -9,6 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.arrays import refuse_not_finite
+from neuroling.core.gate import features_and_targets, features_to_predict
+from neuroling.core.notices import without
+
 
 class EqualMass(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     r"""Fit a model to where counts lie, not to how many there are, and predict counts.
@@ -27,6 +31,8 @@ class EqualMass(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
     ----------
     model_ : estimator
         The model, fitted to densities.
+    constant_features_ : ndarray of int
+        Columns that were constant over the training rows.
     mass_ : float
         Mean sum of a training row.
     offset_ : ndarray, shape (target,)
@@ -59,9 +65,10 @@ class EqualMass(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         ValueError
             If a count is negative, or a row has none.
         """
-        counts = np.asarray(y)
-        if counts.ndim != 2:
-            raise ValueError(f"y: got shape {counts.shape}; expected (sample, target), counts over many targets.")
+        features, counts, n_axes, _, self.constant_features_ = features_and_targets(self, X, y)
+        if n_axes != 2:
+            raise ValueError(f"y: got shape ({len(counts)},); expected (sample, target), counts over many targets.")
+        refuse_not_finite("y", counts)
         if (counts < 0).any():
             raise ValueError(f"y: {int((counts < 0).sum())} counts are negative; a density needs counts of 0 or more.")
         mass = counts.sum(axis=1, keepdims=True)  # (sample, 1)
@@ -69,7 +76,8 @@ class EqualMass(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         if len(empty):
             raise ValueError(f"y: {len(empty)} rows have no counts, first {empty[:5].tolist()}; leave them out.")
         density = counts / mass
-        self.model_ = clone(self.model).fit(X, density)
+        with without("constant-features"):  # said by the gate
+            self.model_ = clone(self.model).fit(features, density)
         self.mass_ = mass.mean()
         self.offset_ = counts.mean(axis=0) - self.mass_ * density.mean(axis=0)  # (target,)
         return self
@@ -87,4 +95,4 @@ class EqualMass(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
         ndarray, shape (sample, target)
         """
         check_is_fitted(self)
-        return np.asarray(self.offset_ + self.mass_ * self.model_.predict(X))
+        return np.asarray(self.offset_ + self.mass_ * self.model_.predict(features_to_predict(self, X)))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from neuroling.encoding.gate import features_to_predict, in_own_units
+from neuroling.core.gate import features_to_predict, in_own_units
 from neuroling.encoding.validation import (
     ALPHAS,
     CrossValidated,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut
 
-from neuroling.encoding.gate import check_training_sets, features_and_targets, in_own_units, usable_targets
+from neuroling.core.gate import check_training_sets, features_and_targets, in_own_units, usable_targets
 from neuroling.encoding.ridge import RidgeCV, is_partition
 from neuroling.encoding.validation import ALPHAS, Splits
 from neuroling.numerics.device import resolve_device, to_tensor

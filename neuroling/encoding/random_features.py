@@ -11,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.gate import features_to_predict
 from neuroling.core.notices import without
-from neuroling.encoding.gate import features_to_predict
 from neuroling.encoding.kernel_ridge import checked_kernel
 from neuroling.encoding.ridge import RidgeCV
 from neuroling.encoding.validation import ALPHAS, CrossValidated

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from neuroling.core.protocols import LinearPart
-from neuroling.encoding.gate import (
+from neuroling.core.gate import (
     check_training_sets,
     features_and_targets,
     features_to_predict,
     in_own_units,
     usable_targets,
 )
+from neuroling.core.protocols import LinearPart
 from neuroling.encoding.linear_parts import parts_of_penalties
 from neuroling.encoding.validation import (
     ALPHAS,

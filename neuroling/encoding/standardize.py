@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.gate import features_to_predict, in_own_units, usable_targets
 from neuroling.core.notices import without
 from neuroling.core.protocols import ChecksFeatures
-from neuroling.encoding.gate import features_to_predict, in_own_units, usable_targets
 from neuroling.encoding.validation import ManyTargets
 
 

@@ -16,9 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from neuroling.core.arrays import refuse_not_finite
 from neuroling.core.bands import band_columns
 from neuroling.core.feature_bands import check_bands
-from neuroling.core.notices import warn
-from neuroling.encoding.event_timing import rows_of_runs
-from neuroling.encoding.gate import (
+from neuroling.core.gate import (
     Purpose,
     Units,
     features_and_targets,
@@ -27,6 +25,8 @@ from neuroling.encoding.gate import (
     name_some,
     read_groups,
 )
+from neuroling.core.notices import warn
+from neuroling.encoding.event_timing import rows_of_runs
 from neuroling.encoding.validation import checked_alphas, one_step_in, warn_at_edge
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.products import multiply
@@ -47,6 +47,9 @@ Splits = Sequence[tuple[Rows, Rows]]
 
 ALPHAS: tuple[float, ...] = tuple(np.logspace(-2, 6, 17).tolist())
 """Penalties tried by default, two a decade."""
+
+ROUNDING = 1e-13
+"""Range of predictions near 1 that is rounding."""
 
 N_FOLDS = 5
 """Inner folds by default, where there are as many runs."""
@@ -279,8 +282,16 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         rows = lay_out(checked.features.astype(np.float64), runs, self._checked_lags(), torch.device("cpu")).complete
         scale = np.maximum(np.abs(predicted).max(axis=0), np.finfo(np.float64).tiny)
         sides = [side[rows] - side[rows].mean(axis=0) for side in (predicted / scale, recorded)]
-        norms = np.sqrt((sides[0] ** 2).sum(axis=0) * (sides[1] ** 2).sum(axis=0))
-        return np.asarray((sides[0] * sides[1]).sum(axis=0) / norms)
+        norms = np.sqrt((sides[0] ** 2).sum(axis=0)) * np.sqrt((sides[1] ** 2).sum(axis=0))
+        undefined = (np.ptp(sides[0], axis=0) <= ROUNDING) | (np.ptp(sides[1], axis=0) == 0)
+        if undefined.any():
+            warn(
+                "undefined-scores",
+                "X",
+                f"{int(undefined.sum())} of {len(norms)} channels have no r (NaN), because prediction or recording is "
+                f"constant over the rows that are scored ({name_some(np.flatnonzero(undefined))}).",
+            )
+        return np.asarray((sides[0] * sides[1]).sum(axis=0) / np.where(undefined, np.nan, norms))
 
     # --- fitting ----------------------------------------------------------------------------------------------------
 

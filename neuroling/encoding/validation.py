@@ -12,14 +12,14 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
 from neuroling.core.arrays import read_numbers
-from neuroling.core.notices import warn
-from neuroling.encoding.gate import (
+from neuroling.core.gate import (
     LEAST_SAMPLES,
     Checked,
     Usable,
     features_and_targets,
     usable_targets,
 )
+from neuroling.core.notices import warn
 from neuroling.numerics.memory import Limits
 from neuroling.numerics.ridge.dual_weights import best_rows
 
@@ -80,7 +80,8 @@ class ManyTargets(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         units = np.ldexp(np.ones(int(scored.sum())), np.frexp(largest[scored])[1] - 1)  # exact
         sides = [np.asarray(side[:, scored], dtype=np.float64) / units for side in (targets, predicted)]
         weights = None if sample_weight is None else read_numbers("sample_weight", sample_weight).values
-        return float(r2_score(*sides, sample_weight=weights))
+        with np.errstate(over="ignore"):  # predictions in quite another unit than the targets: minus infinity
+            return float(r2_score(*sides, sample_weight=weights))
 
 
 class CrossValidated(ManyTargets):

@@ -11,6 +11,7 @@ height is linear in the features:
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.arrays import read_numbers, refuse_not_finite
+from neuroling.core.gate import features_and_targets, features_to_predict
 from neuroling.core.times import same_times
 
 Array = NDArray[np.float64]
@@ -114,7 +117,7 @@ class AlphaResponse(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         ndarray, shape (sample, time)
         """
         check_is_fitted(self)
-        features: Array = validate_data(self, X, reset=False, dtype=np.float64)
+        features: Array = features_to_predict(self, X).astype(np.float64)
         wave = alpha_wave(self._checked_times(self.n_targets_), self.onset_, self.time_constant_)
         predicted = (self.intercept_ + features @ self.coef_)[:, None] * wave
         return np.asarray(predicted[:, 0] if self._is_flat else predicted)
@@ -164,11 +167,15 @@ class AlphaResponse(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         }
 
     def _checked_times(self, n_times: int) -> Array:
+        for name in ("time_constant", "onset"):
+            given = getattr(self, name)
+            if given is not None and not (isinstance(given, Real) and np.isfinite(float(given))):
+                raise ValueError(f"{name}: got {given!r}; expected a finite number of seconds, or None.")
         if self.time_constant is not None and not self.time_constant > 0:
             raise ValueError(f"time_constant: got {self.time_constant}; expected a positive number of seconds.")
         if self.times is None:
             return np.arange(float(n_times))
-        times = np.asarray(self.times, dtype=np.float64)
+        times = read_numbers("times", self.times).values.astype(np.float64)
         if times.shape != (n_times,) or not (np.diff(times) > 0).all():
             raise ValueError(f"times: got shape {times.shape}; expected {n_times} growing seconds, one a target.")
         if self.onset is not None and self.onset >= times[-1]:
@@ -270,7 +277,7 @@ class SimulatedERP(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
             Simulated responses.
         """
         check_is_fitted(self)
-        features: Array = validate_data(self, X, reset=False, dtype=np.float64)
+        features: Array = features_to_predict(self, X).astype(np.float64)
         moved = self._blocks(features)[:, self.block_] @ self._mover(self._times(self.n_targets_), self.delay_)
         predicted = self.shift_ + self.gain_ * moved
         return np.asarray(predicted[:, 0] if self._is_flat else predicted)
@@ -347,6 +354,8 @@ def alpha_wave(times: ArrayLike, onset: float | Array, time_constant: float | Ar
     -------
     ndarray, same shape
     """
+    if not (np.asarray(time_constant) > 0).all():
+        raise ValueError(f"time_constant: got {time_constant!r}; expected seconds above 0.")
     ratio = np.maximum((np.asarray(times, dtype=np.float64) - onset) / time_constant, 0)
     return np.asarray(ratio * np.exp(1 - ratio))
 
@@ -379,9 +388,9 @@ def simulated_features(recordings: dict[Any, xr.DataArray]) -> xr.DataArray:
 
 def _validated(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array, bool]:
     """Give features (sample, feature), ERPs (sample, time), and whether the latter came as a flat (sample,)."""
-    features, erps = validate_data(estimator, X, y, multi_output=True, y_numeric=True, dtype=np.float64)
-    erps = np.asarray(erps, dtype=np.float64)
-    return features, erps.reshape(len(features), -1), erps.ndim == 1
+    checked = features_and_targets(estimator, X, y, varied=False)
+    refuse_not_finite("y", checked.targets)
+    return checked.features.astype(np.float64), checked.targets.astype(np.float64), checked.n_axes == 1
 
 
 def _explained(projected: Array, times: Array, grid: Array) -> Array:
@@ -416,7 +425,7 @@ def _bootstrapped(
     """Fit to resampled trials and give quantiles of each parameter."""
     if not 0 < level < 1 or n_draws < 20:
         raise ValueError(f"level, n_draws: got {level} and {n_draws}; expected between 0 and 1, and 20 or more.")
-    features, erps = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    features, erps = (read_numbers(name, side).values.astype(np.float64) for name, side in (("X", X), ("y", y)))
     generator = np.random.default_rng(rng)
     here = parameters(features, erps)
     draws = []

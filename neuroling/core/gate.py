@@ -19,6 +19,7 @@ Every message begins with the name of the argument.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -79,6 +80,7 @@ def features_and_targets(
     *,
     n_least: int = LEAST_SAMPLES,
     purpose: Purpose = "fit",
+    varied: bool = True,
 ) -> Checked:
     """Read features and targets of the same samples.
 
@@ -96,7 +98,9 @@ def features_and_targets(
         Fewest samples.
     purpose : {"fit", "held_out", "score"}
         ``"fit"`` writes names and number of the features on ``model``, ``"score"`` compares them with what stands
-        there; features have to vary for all but ``"score"``.
+        there.
+    varied : bool
+        Whether features have to vary over these samples; never for ``"score"``.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def features_and_targets(
     if purpose != "held_out":
         remember_features(model, X, features, reset=purpose == "fit")
     refuse_other_labels(("X", "y"), (rows, target_rows), len(features))
-    constant = check_features(features, varied=purpose != "score")
+    constant = check_features(features, varied=varied and purpose != "score")
     table = targets if targets.ndim == 2 else targets[:, None]
     runs = None if groups is None else read_groups(groups, len(features), rows if rows is not None else target_rows)
     return Checked(features, table, targets.ndim, runs, constant)
@@ -236,9 +240,13 @@ def remember_features(model: BaseEstimator, X: ArrayLike, features: Array, *, re
             f"(X: shape {features.shape}).{turned}"
         )
     try:
-        validate_data(model, X if hasattr(X, "columns") else features, reset=reset, skip_check_array=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            validate_data(model, X if hasattr(X, "columns") else features, reset=reset, skip_check_array=True)
     except ValueError as error:
         raise ValueError(f"X: {error}") from error
+    if caught:  # scikit-learn's word on names that stand on one side only
+        warn("unnamed-features", "X", f"{caught[0].message}; columns are matched by position.")
 
 
 def read_groups(groups: ArrayLike, n_samples: int, rows: pd.Index | None) -> NDArray[np.generic]:
