@@ -23,16 +23,17 @@ from neuroling.numerics.library_choice import DEFAULT, SIZES, Measurement, Setup
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
-LEAST_OPERATIONS, LEAST_ROWS = 2**16, 12
-"""Operations of a product, and rows of a square matrix, below which torch does it: asking costs more than it saves."""
+LEAST_INNER, LEAST_ROWS = 24, 12
+"""Smallest side of a product, and rows of a square matrix, below which torch does it, because choosing takes longer."""
 
-PRODUCT_BOUNDS = (2**21, 2**28)
-"""Operations from which a product is medium, and large."""
+PRODUCT_BOUNDS = (96, 192)
+"""Smallest side from which a product is medium, and large. How many operations it takes matters less: where one side is
+small, more time goes into the passage of what is multiplied and written than into multiplications."""
 
 ROW_BOUNDS = (96, 384)
 """Rows from which a square matrix is medium, and large."""
 
-PRODUCT_SHAPES = {"small": (64, 64, 64), "medium": (128, 512, 256), "large": (256, 1536, 512)}
+PRODUCT_SHAPES = {"small": (64, 64, 512), "medium": (128, 512, 512), "large": (384, 800, 1024)}
 ROWS = {"small": 48, "medium": 192, "large": 448}
 """What is measured: rows, inner size and columns of products, and rows of square matrices."""
 
@@ -43,8 +44,9 @@ LEAST_ROUNDS, MOST_ROUNDS = 3, 8
 LONGEST = 0.3
 """Seconds after which no further round of measurements begins, of those above the least."""
 
-LEAST_SAMPLE = 1e-4
-"""Seconds that one timing takes at least, so that the clock is fine enough: short operations are repeated."""
+LEAST_SAMPLE = 3e-4
+"""Seconds that one timing of a small task takes at least: short operations are repeated, so that the clock is fine
+enough, and code and data are in the cache, as where many follow each other."""
 
 EQUAL = {"float32": 1e-4, "float64": 1e-10}
 """Largest difference from torch's result, as a share of its largest value, of a library that may be used."""
@@ -52,7 +54,9 @@ EQUAL = {"float32": 1e-4, "float64": 1e-10}
 ENVIRONMENT = ("OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
 """Variables that change which kernels the libraries take."""
 
-Multiply = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+Multiply = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, bool], torch.Tensor]
+"""Of both matrices, memory for the product, and whether it has to go there."""
+
 InPlace = Callable[[torch.Tensor], torch.Tensor]
 Solve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Decompose = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -61,30 +65,34 @@ Decompose = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 # --- what is done -----------------------------------------------------------------------------------------------------
 
 
-def multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+def multiply(
+    left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None = None, *, scratch: torch.Tensor | None = None
+) -> torch.Tensor:
     """Multiply two matrices of one dtype.
 
     Parameters
     ----------
     left, right : Tensor, shapes (row, inner) and (inner, column)
     out : Tensor, shape (row, column), optional
-        Where the product goes; new memory by default.
+        Where the product goes.
+    scratch : Tensor, shape (row, column), optional
+        Where the product may go, to spare new memory.
 
     Returns
     -------
     Tensor, shape (row, column)
-        ``out`` if given.
+        ``out`` if given; ``scratch`` or new memory otherwise.
 
     Examples
     --------
     >>> multiply(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]])).tolist()
     [[11.0]]
     """
-    operations = 2 * left.numel() * right.shape[-1]
-    if operations < LEAST_OPERATIONS or left.dtype != right.dtype or not right.is_cpu:
-        return torch.mm(left, right, out=out)  # which says what is wrong, if anything is
-    function: Multiply = _fastest("multiply", left, operations, PRODUCT_BOUNDS)
-    return function(left, right, out)
+    smallest = min(*left.shape, right.shape[-1])
+    if smallest < LEAST_INNER or left.dtype != right.dtype or not right.is_cpu:
+        return torch.mm(left, right, out=scratch if out is None else out)  # which says what is wrong, if anything is
+    function: Multiply = _fastest("multiply", left, smallest, PRODUCT_BOUNDS)
+    return function(left, right, scratch, False) if out is None else function(left, right, out, True)
 
 
 def add_product(target: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *, alpha: float = 1.0) -> torch.Tensor:
@@ -108,13 +116,13 @@ def add_product(target: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *
     >>> add_product(torch.ones(1, 1), torch.tensor([[2.0]]), torch.tensor([[3.0]]), alpha=-1.0).tolist()
     [[-5.0]]
     """
-    operations = 2 * left.numel() * right.shape[-1]
-    if operations < LEAST_OPERATIONS or left.dtype != right.dtype or not right.is_cpu:
+    smallest = min(*left.shape, right.shape[-1])
+    if smallest < LEAST_INNER or left.dtype != right.dtype or not right.is_cpu:
         return target.addmm_(left, right, alpha=alpha)
-    function: Multiply = _fastest("multiply", left, operations, PRODUCT_BOUNDS)
+    function: Multiply = _fastest("multiply", left, smallest, PRODUCT_BOUNDS)
     if function is _torch_multiply:
         return target.addmm_(left, right, alpha=alpha)  # which needs no memory for the product
-    return target.add_(function(left, right, None), alpha=alpha)
+    return target.add_(function(left, right, None, False), alpha=alpha)
 
 
 def cholesky(matrix: torch.Tensor) -> torch.Tensor:
@@ -241,25 +249,25 @@ def _functions(value: str, threads: int) -> dict[tuple[str, torch.dtype, int], C
 # --- by whom ----------------------------------------------------------------------------------------------------------
 
 
-def _torch_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _torch_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None, _must: bool) -> torch.Tensor:
     return torch.mm(left, right, out=out)
 
 
-def _onednn_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _onednn_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None, must: bool) -> torch.Tensor:
     if not (right.is_contiguous() or right.mT.is_contiguous()):  # for others it has only loops of reference
         right = right.contiguous()
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(left, right.mT, None, "none", [], "")
-    return product if out is None else out.copy_(product)
+    return out.copy_(product) if must and out is not None else product
 
 
-def _numpy_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _numpy_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None, _must: bool) -> torch.Tensor:
     if out is None:
         return torch.from_numpy(np.matmul(_array(left), _array(right)))
     np.matmul(_array(left), _array(right), out=out.numpy())
     return out
 
 
-def _scipy_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+def _scipy_multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None, _must: bool) -> torch.Tensor:
     """Multiply the transposes, the other way round: BLAS has matrices by columns."""
     (first, first_turned), (second, second_turned) = _by_columns(right.mT), _by_columns(left.mT)
     options = {"trans_a": first_turned, "trans_b": second_turned}
@@ -415,7 +423,7 @@ def _onednn_is_there() -> bool:
         return False
     values = torch.linspace(-1, 1, 64 * 64).reshape(64, 64)
     try:
-        product = _onednn_multiply(values, values, None)
+        product = _onednn_multiply(values, values, None, False)
     except (AttributeError, NotImplementedError, RuntimeError):  # another torch, or another processor
         return False
     return bool(torch.allclose(product, values @ values, rtol=0, atol=EQUAL["float32"]))
@@ -509,7 +517,7 @@ def _product_cases(task: Task) -> dict[str, Callable[[], object]]:
     n_rows, inner, n_columns = PRODUCT_SHAPES[task.size]
     left, right = _random(task, n_rows, inner), _random(task, inner, n_columns)
     out = torch.empty(n_rows, n_columns, dtype=left.dtype, device="cpu")
-    return {name: functools.partial(FUNCTIONS["multiply"][name], left, right, out) for name in can_do(task)}
+    return {name: functools.partial(FUNCTIONS["multiply"][name], left, right, out, False) for name in can_do(task)}
 
 
 def _square_cases(task: Task) -> dict[str, Callable[[], object]]:

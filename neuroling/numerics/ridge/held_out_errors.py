@@ -144,7 +144,7 @@ class FoldOperators:
         for stack in self.stacks:
             for operators in torch.split(stack, at_once):
                 left = memory[: len(operators) * truth.numel()].view(-1, truth.shape[1])
-                left = multiply(operators.flatten(0, 1), projected, left)
+                left = multiply(operators.flatten(0, 1), projected, scratch=left)
                 left = left.view(-1, *truth.shape)  # (penalty, row, target)
                 error[done : done + len(operators)] += left.sub_(truth).square_().sum(1)
                 done += len(operators)
@@ -247,7 +247,7 @@ class BlockResiduals:
             baseline += gap.square_().sum((0, 1))
         left = torch.empty_like(centred)
         for row, design in enumerate(self.designs):
-            torch.sub(centred, multiply(design, projected, left), out=left)  # residuals of the full fit
+            torch.sub(centred, multiply(design, projected, scratch=left), out=left)  # residuals of the full fit
             for rows, inverses in zip(self.tests, self.inverses, strict=True):
                 if rows.shape[1] == 1:
                     held_out = left[rows[:, 0]].mul_(inverses[row, :, :, 0])

@@ -128,7 +128,7 @@ class QuadraticErrors:
             for first in range(0, len(rows), at_once):
                 forms = rows[first : first + at_once]
                 product = memory[: len(forms) * height * y.shape[1]].view(-1, y.shape[1])
-                product = multiply(forms.flatten(0, 1), beyond, product)
+                product = multiply(forms.flatten(0, 1), beyond, scratch=product)
                 product = product.view(-1, height, y.shape[1])  # (penalty, block, target)
                 error[first : first + at_once] += product.mul_(beyond[:height]).sum(1)
 
