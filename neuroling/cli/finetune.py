@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from neuroling.lm.corpora import Corpus
     from neuroling.lm.tasks import Task
     from neuroling.lm.training import Recipe
 
@@ -58,9 +59,8 @@ def pretrain(
     steps, batch_size, learning_rate, accumulate, precision, save_every, seed, device
         As in ``neuroling.lm.training``.
     """
-    from neuroling.data.tables import read_text
     from neuroling.lm import schedules
-    from neuroling.lm.corpora import Corpus, parse_corpus
+    from neuroling.lm.corpora import Corpus
     from neuroling.lm.masking import Masking
     from neuroling.lm.pretraining import Pretraining, last_model
     from neuroling.lm.pretraining import pretrain as run
@@ -69,7 +69,7 @@ def pretrain(
 
     if long not in ("error", "truncate", "split"):
         raise typer.BadParameter(f"got {long!r}; expected error, truncate or split.", param_hint="--long")
-    corpora = [parse_corpus(read_text(path), clean=clean) for path in texts]
+    corpora = [read_corpus(path, clean=clean) for path in texts]
     corpus = Corpus(tuple(document for one in corpora for document in one.documents))
     tokenizer = train_wordpiece(corpus.sentences, size=vocabulary, lowercase=not cased, max_length=max_length)
     recipe = Recipe(
@@ -96,6 +96,35 @@ def pretrain(
         device=device,
     )
     typer.echo(f"{last_model(out)}: loss {curves['tokens'][0]:.3f} at step 1, {curves['tokens'][-1]:.3f} at {steps}")
+
+
+def read_corpus(path: Path, *, clean: bool = False) -> Corpus:
+    """Read a text, a sentence a line, and name the file and the option in what is wrong with it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        UTF-8.
+    clean : bool
+        Take control characters out instead of refusing them.
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    ValueError
+        As for :func:`~neuroling.lm.corpora.parse_corpus`.
+    """
+    from neuroling.data.tables import read_text
+    from neuroling.lm.corpora import parse_corpus
+
+    text = read_text(path)
+    try:
+        return parse_corpus(text, clean=clean)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}".replace("say clean=True", "pass --clean")) from error
 
 
 def finetune(

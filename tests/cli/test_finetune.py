@@ -33,6 +33,19 @@ def test_pretraining_names_the_last_checkpoint_and_its_loss(pretrained):
     assert "loss" in said
 
 
+def test_a_text_with_control_characters_is_refused_unless_it_may_be_cleaned(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT.replace("cat", "ca\x07t"), encoding="utf-8")
+    options = ["--vocabulary", 60, "--steps", 1, "--batch-size", 2, "--max-length", 32, "--device", "cpu"]
+    call = ["-q", "pretrain", tmp_path / "text.txt", "--out", tmp_path / "run", *options]
+    refused = invoke(*call)
+    assert refused.exit_code == 1
+    assert "text.txt: documents: 3 texts hold control characters" in refused.output
+    assert "remove them, or pass --clean" in " ".join(refused.output.split())
+    with pytest.warns(UserWarning, match="3 texts held control characters"):
+        done = invoke(*call, "--clean")
+    assert done.exit_code == 0, done.output
+
+
 def tables(tmp_path, train="the cat sees\t1\nthe dog hears\t0\n", test="the cat hears\t1\nthe dog sees\t0\n"):
     for name, rows in (("train", train), ("test", test)):
         (tmp_path / f"{name}.tsv").write_text("sentence\tlabel\n" + rows, encoding="utf-8")
