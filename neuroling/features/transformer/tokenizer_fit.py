@@ -19,8 +19,8 @@ UNKNOWN_SHARE = 0.05
 
 SPLIT_SHARE = 0.6
 """Share of over-split words above which it probably is not. MiniLM splits 66 % to 100 % of them so in samples of
-ten other languages, 3 % in an English story, 26 % in scientific prose and 55 % in Chaucer's English. A rule of thumb: two
-sentences of French had 40 %, a list of rare English nouns 80 %."""
+ten other languages, 3 % in an English story, 26 % in scientific prose and 55 % in Chaucer's English. A rule of thumb:
+two sentences of French had 40 %, a list of rare English nouns 80 %."""
 
 LONG = 4
 """Letters of the words that are looked at; shorter ones are few pieces in any vocabulary."""
