@@ -110,7 +110,10 @@ def rows_in_window(
     [1, 2]
     """
     grid = checked_times(times)
-    ends = np.asarray(window, dtype=np.float64)
+    try:
+        ends = np.asarray(window, dtype=np.float64)
+    except (TypeError, ValueError):
+        ends = np.array([])
     if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
         raise ValueError(f"{argument}: got {window}; expected two finite numbers of seconds, the earlier first.")
     start, stop = float(ends[0]), float(ends[1])

@@ -348,6 +348,8 @@ def channel_positions(instance: BaseEpochs | Evoked | BaseRaw, picks: Picks = "e
     ValueError
         If channels have no position.
     """
+    if not hasattr(instance, "info"):
+        raise TypeError(f"instance: got {type(instance).__name__}; expected epochs, an evoked response or raw data.")
     names = _channel_names("picks", instance.info, picks)
     where = {str(channel["ch_name"]): np.asarray(channel["loc"][:3]) for channel in instance.info["chs"]}
     unknown = [name for name in names if not np.isfinite(where[name]).all() or not where[name].any()]
@@ -392,6 +394,10 @@ def _picked(epochs: BaseEpochs, picks: Picks, window: Window | None) -> BaseEpoc
 
 def _channel_names(argument: str, info: Info, picks: Picks) -> list[str]:
     """Give the names of the channels that are meant, in order, and say what is wrong with them."""
+    if not isinstance(picks, str) and not (
+        isinstance(picks, Sequence | np.ndarray) and all(isinstance(pick, str) for pick in picks)
+    ):
+        raise TypeError(f"{argument}: got {picks!r}; expected a type of channels such as 'eeg', or a list of names.")
     if _are_types(info, picks):
         names = _names_of_types(argument, info, picks)
     else:

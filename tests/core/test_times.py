@@ -54,6 +54,8 @@ def test_an_end_may_lie_half_a_step_outside_and_no_further():
         ([0.0, 0.1], (0.1, 0.0), "the earlier first"),
         ([0.0, 0.1], (0.0, np.nan), "two finite numbers"),
         ([0.0, 0.1], (0.0, 0.05, 0.1), "two finite numbers"),
+        ([0.0, 0.1], ("a", 0.1), "two finite numbers"),
+        ([0.0, 0.1], slice(0.0, 0.1), "two finite numbers"),
         ([0.0, 0.1, 0.2], (0.04, 0.06), "no time point"),
         ([0.1, 0.0], (0.0, 0.1), "growing"),
         ([0.0, np.nan], (0.0, 0.1), "finite seconds"),

@@ -235,3 +235,10 @@ def test_row_110_words_without_features_are_listed():
     features = xr.DataArray(np.eye(3), dims=("sample", "feature"), coords={"sample": list("abc")})
     with pytest.raises(ValueError, match=r"1 of 4 in the recording alone \(first \['d'\]\)"):
         align(features, recording)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("picks", [None, 3, [0, 1], [None]])
+def test_picks_that_are_no_names_are_refused(entry, picks):
+    with pytest.raises(TypeError, match=r"picks: got|evokeds.*: got"):
+        each_entry(NAMES)[entry](picks=picks)
