@@ -24,6 +24,7 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.evaluation.ceilings import Repeats, spearman_brown
+from neuroling.evaluation.strategies.task import ScoringTask
 
 
 def name_of(metric):
@@ -283,3 +284,14 @@ def test_targets_are_not_chosen_by_unequal_repeats(make_data):
     data = with_unequal_repeats(make_data(20, repeats=3, voxel=5), [2] * 2 + [3] * 18)
     with pytest.raises(ValueError, match="select: targets are chosen by comparing repeats"):
         evaluate(LinearRegression(), data, splits=LeavePOut(2), metric=two_vs_two, select=StableVoxels(2))
+
+
+def test_reordering_what_is_not_fixed_moves_the_numbers_of_trials_along(make_data):
+    data = with_unequal_repeats(make_data(6, repeats=3, voxel=2), [3, 2, 1, 3, 3, 2])
+    counts = np.where(np.isnan(data.y.isel(voxel=0)), 0, np.arange(1, 4))
+    data = align(data.x, data.y.assign_coords(n_averaged=(("sample", "repeat"), counts)))
+    order = np.array([2, 0, 1, 5, 3, 4])
+    task = ScoringTask(LinearRegression(), data, (), pearson)
+    moved = task.reordered(order, fixed=np.zeros((6, 2)))
+    np.testing.assert_allclose(moved.data.y_mean, task.reordered(order).data.y_mean)
+    np.testing.assert_allclose(moved.data.y_mean, data.y_mean.to_numpy()[order])

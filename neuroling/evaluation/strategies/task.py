@@ -124,12 +124,13 @@ class ScoringTask:
         fixed : ndarray, optional, shape (sample, \*targets)
             What stays in place, in every repeat; the rest is reordered.
         """
+        data = self.data.reordered(order)
         if fixed is None:
-            return replace(self, data=self.data.reordered(order))
+            return replace(self, data=data)
         y = self.data.y.values
         in_place = fixed[:, None] if "repeat" in self.data.y.dims else fixed
         moved = (in_place + (y - in_place)[order]).astype(y.dtype, copy=False)
-        return replace(self, data=replace(self.data, y=self.data.y.copy(data=moved)))
+        return replace(self, data=replace(data, y=data.y.copy(data=moved)))
 
     def score_pairs(
         self, pairs: Iterable[HeldOut], y: Array, y_predicted: Array | None = None, dims: tuple[str, ...] | None = None
