@@ -272,8 +272,10 @@ def _merged(columns: Mapping[str, pd.Series], items: list[Hashable]) -> xr.Varia
 
 
 def _counts(recordings: Mapping[str, xr.DataArray]) -> dict[str, xr.Variable]:
-    """Give the counts of trials that everybody has, with the axis ``subject``."""
+    """Give the counts of trials, with the axis ``subject``; of rejected ones only where everybody's are known."""
     shared = [name for name in COUNTS if any(name in r.coords for r in recordings.values())]
+    if not all("n_rejected" in r.coords for r in recordings.values()):
+        shared = [name for name in shared if name != "n_rejected"]
     for name, count in ((name, count) for name in recordings for count in shared):
         if count not in recordings[name].coords:
             raise ValueError(

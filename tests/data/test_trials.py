@@ -195,3 +195,14 @@ def test_values_that_are_no_real_numbers_are_refused(values):
 def test_trials_without_a_course_cannot_be_rejected_by_it():
     with pytest.raises(ValueError, match="no time axis"):
         from_arrays(trials()[..., 0], LABELS, None, CHANNELS, unit="µV", reject=100)
+
+
+def test_participants_from_arrays_and_from_mne_are_joined():
+    info = mne.create_info(CHANNELS, 100.0, "eeg", verbose="error")
+    table = pd.DataFrame({"word": LABELS})
+    epochs = mne.EpochsArray(1e-6 * trials(), info, tmin=-0.1, metadata=table, verbose="error")
+    joined = join_subjects({"array": made(), "mne": from_epochs(epochs, item="word", folds="trials")})
+    np.testing.assert_allclose(joined.sel(subject="mne"), joined.sel(subject="array"))
+    assert "n_rejected" not in joined.coords
+    with pytest.raises(ValueError, match=r"'b' does not count its trials \(n_averaged\)"):
+        join_subjects({"a": made(), "b": made().drop_vars("n_averaged")})
