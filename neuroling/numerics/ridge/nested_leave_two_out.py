@@ -7,13 +7,19 @@ pair :math:`S = \{i, j\}` *and* an inner sample *t*, the error at *t* is the ent
 .. math:: e_t = a_t R_t + b_t R_i + c_t R_j
 
 with three coefficients per pair and inner sample that no target enters. The inner leave-one-out error of a penalty is
-the sum over *t* of squares of that, which is linear in :math:`R_t^2`, :math:`R_i R_t` and :math:`R_j R_t`: three
-products with targets per pair and penalty serve all its inner folds, for every target. Nothing is refitted.
+the sum over *t* of squares of that,
+
+.. math:: \sum_t a_t^2 R_t^2 + 2 R_i \sum_t a_t b_t R_t + 2 R_j \sum_t a_t c_t R_t
+          + R_i^2 \sum_t b_t^2 + 2 R_i R_j \sum_t b_t c_t + R_j^2 \sum_t c_t^2 ,
+
+whose sums are products of coefficients with residuals and their squares: three per penalty serve all inner folds of
+many pairs, for every target. Nothing is refitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,15 +29,13 @@ from numpy.typing import NDArray
 
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.memory import tile_size
-from neuroling.numerics.products import add_product, eigh, multiply
+from neuroling.numerics.products import eigh, multiply
 from neuroling.numerics.ridge.decomposition import GRAM_LIMIT, centre
 from neuroling.numerics.ridge.kernels import centre_gram, from_contrasts, to_contrasts
 
-PAIRS_AT_ONCE = 128
-"""Consecutive pairs of which those with one first sample are taken together; a heuristic."""
-
-TILE = 1024
-"""Targets at a time, so that the errors of 59 pairs stay in a second-level cache; a heuristic."""
+PAIRS_AT_ONCE = 256
+TILE = 512
+"""Pairs and targets at a time, so that their errors stay in a second-level cache. Measured on one core, heuristics."""
 
 
 class PenaltyTooSmallError(ValueError):
@@ -39,21 +43,20 @@ class PenaltyTooSmallError(ValueError):
 
 
 class Triples(NamedTuple):
-    """Coefficients of the pairs that share their first sample.
+    """Coefficients of some pairs.
 
     Attributes
     ----------
     square : Tensor, shape (alpha, pair, sample)
         Of squared residuals.
-    first, second : Tensor, shape (alpha, pair, sample)
-        Of residuals times that of the first, and of the second, sample of the pair.
+    cross : Tensor, shape (alpha, 2, pair, sample)
+        Of residuals, to be multiplied by that of the first, and of the second, sample of the pair.
     block : Tensor, shape (alpha, pair, 3)
         Entries (0, 0), (0, 1) and (1, 1) of the inverse of the pair's block.
     """
 
     square: torch.Tensor
-    first: torch.Tensor
-    second: torch.Tensor
+    cross: torch.Tensor
     block: torch.Tensor
 
 
@@ -95,40 +98,39 @@ def residual_makers(
     return makers / makers.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
 
 
-def triples(makers: torch.Tensor, first: int, seconds: torch.Tensor) -> Triples:
-    """Give the coefficients of pairs that share their first sample.
+def triples(makers: torch.Tensor, firsts: torch.Tensor, seconds: torch.Tensor) -> Triples:
+    """Give the coefficients of pairs.
 
     Parameters
     ----------
     makers : Tensor, shape (alpha, sample, sample)
         From :func:`residual_makers`.
-    first : int
-        The sample that all pairs hold out.
-    seconds : Tensor of int, shape (pair,)
-        The other samples.
+    firsts, seconds : Tensor of int, shape (pair,)
+        Both samples of every pair.
 
     Returns
     -------
     Triples
         float64.
     """
-    a, b, c = makers[:, first, first, None], makers[:, first, seconds], makers[:, seconds, seconds]  # (alpha, pair)
+    a, b, c = makers[:, firsts, firsts], makers[:, firsts, seconds], makers[:, seconds, seconds]  # (alpha, pair)
     determinant = a * c - b * b
     p, q, r = c / determinant, -b / determinant, a / determinant
-    to_first, to_second = makers[:, first, None], makers[:, seconds]  # (alpha, 1 or pair, sample)
+    to_first, to_second = makers[:, firsts], makers[:, seconds]  # (alpha, pair, sample)
     by_first = p[..., None] * to_first + q[..., None] * to_second
     by_second = q[..., None] * to_first + r[..., None] * to_second
     own = makers.diagonal(dim1=1, dim2=2)[:, None] - (to_first * by_first + to_second * by_second)
     rows = torch.arange(len(seconds), device=seconds.device)
     inverse = 1 / own
-    inverse[:, :, first] = 0.0
+    inverse[:, rows, firsts] = 0.0
     inverse[:, rows, seconds] = 0.0
     by_first, by_second = -inverse * by_first, -inverse * by_second  # zero at the pair, as inverse is
-    square, cross_first, cross_second = inverse**2, 2 * inverse * by_first, 2 * inverse * by_second
-    square[:, :, first] = by_first.square().sum(2)
+    square = inverse**2
+    cross = torch.stack([2 * inverse * by_first, 2 * inverse * by_second], 1)
+    square[:, rows, firsts] = by_first.square().sum(2)
     square[:, rows, seconds] = by_second.square().sum(2)
-    cross_first[:, rows, seconds] = 2 * (by_first * by_second).sum(2)
-    return Triples(square, cross_first, cross_second, torch.stack([p, q, r], dim=2))
+    cross[:, 0, rows, seconds] = 2 * (by_first * by_second).sum(2)
+    return Triples(square, cross, torch.stack([p, q, r], dim=2))
 
 
 def nested_pairs(
@@ -148,7 +150,7 @@ def nested_pairs(
     Y : ndarray, shape (sample, target)
         Targets; products keep their dtype.
     pairs : ndarray of int, shape (pair, 2)
-        Held-out samples of every fold; fast where consecutive pairs share their first sample.
+        Held-out samples of every fold.
     alphas : ndarray, shape (alpha,)
         Penalties.
     allowed : int, optional
@@ -174,28 +176,30 @@ def nested_pairs(
     stretches = [slice(start, start + size) for start in range(0, Y.shape[1], size)]
     kept = _residuals(makers, Y) if len(stretches) == 1 else None
     for start in range(0, len(pairs), pairs_at_once):
-        some = pairs[start : start + pairs_at_once]
+        some = torch.from_numpy(np.ascontiguousarray(pairs[start : start + pairs_at_once], np.int64)).to(gram.device)
+        coefficients = Triples(*(part.to(DTYPES[Y.dtype.name]) for part in triples(makers, *some.T)))
         predicted = np.empty((len(some), 2, Y.shape[1]), Y.dtype)
         chosen = np.empty((len(some), Y.shape[1]), np.int16)
         for stretch in stretches:
             residuals, y, mean = kept or _residuals(makers, Y[:, stretch])
-            for first in np.unique(some[:, 0]).tolist():
-                members = np.flatnonzero(some[:, 0] == first)
-                seconds = torch.from_numpy(some[members, 1]).to(gram.device)
-                found, best = _predict_group(triples(makers, first, seconds), residuals, y, first, seconds)
-                predicted[members, :, stretch] = (found + mean).transpose(0, 1).cpu().numpy()
-                chosen[members, stretch] = best
+            found, best = _predict(coefficients, residuals, y, some)
+            predicted[:, :, stretch] = (found + mean).transpose(0, 1).cpu().numpy()
+            chosen[:, stretch] = best
             del residuals, y
         yield from zip(predicted, chosen, strict=True)
 
 
-def _residuals(makers: torch.Tensor, Y: NDArray[np.floating]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Residuals (alpha, sample, target) of the fits to all rows, centred targets (sample, target), and means."""
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def _residuals(makers: torch.Tensor, Y: NDArray[np.floating]) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Residuals (alpha, sample, target) by tile, of the fits to all rows; centred targets (sample, target); means."""
     y, mean = centre(to_tensor(np.ascontiguousarray(Y), makers.device))
-    residuals = y.new_empty(len(makers), *y.shape)
-    for maker, found in zip(makers, residuals, strict=True):
-        multiply(maker.to(y.dtype), y, found)
-    return residuals, y, mean.to(y.dtype)
+    stacked = makers.to(y.dtype).flatten(0, 1)  # (alpha and sample, sample)
+    tiles = [
+        multiply(stacked, part.contiguous()).view(len(makers), *part.shape) for part in torch.split(y, TILE, dim=1)
+    ]
+    return tiles, y, mean.to(y.dtype)
 
 
 def _plan(Y: NDArray[np.floating], n_alphas: int, n_pairs: int, allowed: int | None) -> tuple[int, int]:
@@ -206,46 +210,75 @@ def _plan(Y: NDArray[np.floating], n_alphas: int, n_pairs: int, allowed: int | N
         return pairs_at_once, max(n_targets, 1)
     pairs_at_once = max(1, min(pairs_at_once, allowed // 4 // (n_targets * (2 * Y.itemsize + 2))))
     pair_bytes = pairs_at_once * n_targets * (2 * Y.itemsize + 2)
-    coefficients = 16 * 8 * n_alphas * min(n_samples, pairs_at_once) * n_samples
+    coefficients = 16 * 8 * n_alphas * pairs_at_once * n_samples
     tile = (n_alphas * n_samples + 12 * pairs_at_once) * TILE * Y.itemsize
     fixed = pair_bytes + coefficients + min(tile, allowed // 4)
     per_target = (n_alphas + 3) * n_samples * Y.itemsize + 4 * pairs_at_once * Y.itemsize
     return pairs_at_once, tile_size(max(n_targets, 1), fixed=fixed, per_target=per_target, allowed=allowed)
 
 
-def _predict_group(
-    coefficients: Triples, residuals: torch.Tensor, y: torch.Tensor, first: int, seconds: torch.Tensor
+def _predict(
+    coefficients: Triples, residuals: Sequence[torch.Tensor], y: torch.Tensor, pairs: torch.Tensor
 ) -> tuple[torch.Tensor, NDArray[np.integer]]:
-    """Predictions (2, pair, target) and penalties (pair, target) of pairs that share their first sample."""
-    coefficients = Triples(*(part.to(y.dtype) for part in coefficients))
-    predicted = y.new_empty(2, len(seconds), y.shape[1])
-    chosen = torch.empty(len(seconds), y.shape[1], dtype=torch.int16, device=y.device)
-    for start in range(0, y.shape[1], TILE):
-        tile = slice(start, start + TILE)
-        errors = residuals[:, :, tile].contiguous()  # (alpha, sample, target)
-        best = _best_penalty(coefficients, errors, first, seconds)  # (pair, target)
-        chosen[:, tile] = best
+    """Predictions (2, pair, target) and penalties (pair, target) of some pairs."""
+    (firsts, seconds), stretches = pairs.T.contiguous(), _stretches(pairs)
+    predicted = y.new_empty(2, len(pairs), y.shape[1])
+    chosen = np.empty((len(pairs), y.shape[1]), np.int16)
+    for number, (errors, left, right) in enumerate(
+        zip(residuals, torch.split(y, TILE, dim=1), torch.split(predicted, TILE, dim=2), strict=True)
+    ):
+        best = _best_penalty(coefficients, errors, stretches)  # (pair, target)
+        chosen[:, number * TILE : (number + 1) * TILE] = best.cpu().numpy()
         index = best.long()
-        here = errors[:, first].gather(0, index)  # (pair, target)
-        there = errors[:, seconds].gather(0, index[None])[0]
+        here, there = (
+            errors.flatten(0, 1).gather(0, index * errors.shape[1] + rows[:, None]) for rows in (firsts, seconds)
+        )  # (pair, target)
         p, q, r = (coefficients.block[:, :, entry].T.gather(1, index) for entry in range(3))
-        predicted[0, :, tile] = y[first, tile] - (p * here).addcmul_(q, there)
-        predicted[1, :, tile] = y[seconds, tile] - q.mul_(here).addcmul_(r, there)
-    return predicted, chosen.cpu().numpy()
+        right[0] = left[firsts] - (p * here).addcmul_(q, there)
+        right[1] = left[seconds] - q.mul_(here).addcmul_(r, there)
+    return predicted, chosen
+
+
+class Stretch(NamedTuple):
+    """Consecutive pairs, and the rows of targets that are their first and second samples (one row may serve all)."""
+
+    pairs: slice
+    firsts: slice | torch.Tensor
+    seconds: slice | torch.Tensor
+
+
+def _stretches(pairs: torch.Tensor) -> list[Stretch]:
+    """Cut pairs where the first sample changes or the second jumps; into one stretch where that is often."""
+    steps = pairs.diff(dim=0)
+    breaks = torch.nonzero((steps[:, 0] != 0) | (steps[:, 1] != 1)).flatten() + 1
+    if len(breaks) >= MOST_STRETCHES:
+        return [Stretch(slice(None), *pairs.T.contiguous())]
+    found = []
+    for start, stop in pairwise([0, *breaks.tolist(), len(pairs)]):
+        first, second = pairs[start].tolist()
+        found.append(Stretch(slice(start, stop), slice(first, first + 1), slice(second, second + stop - start)))
+    return found
+
+
+MOST_STRETCHES = 16
+"""Stretches that are taken one after the other, without copies of rows; a heuristic."""
 
 
 def _best_penalty(
-    coefficients: Triples, errors: torch.Tensor, first: int, seconds: torch.Tensor
+    coefficients: Triples, errors: torch.Tensor, stretches: Sequence[Stretch]
 ) -> Int[torch.Tensor, "pair target"]:
     """Find the penalty of least inner error, from residuals (alpha, sample, target)."""
-    best = torch.full((len(seconds), errors.shape[2]), torch.inf, dtype=errors.dtype, device=errors.device)
-    chosen = torch.zeros_like(best, dtype=torch.int16)
-    inner, cross = torch.empty_like(best), torch.empty_like(best)
+    shape, kind = (coefficients.square.shape[1], errors.shape[2]), errors.new_empty
+    best = torch.full(shape, torch.inf, dtype=errors.dtype, device=errors.device)
+    chosen = torch.zeros(shape, dtype=torch.uint8 if len(errors) <= 256 else torch.int16, device=errors.device)
+    inner, cross = kind(shape), kind(2 * shape[0], shape[1])
     for number, left in enumerate(errors):
-        multiply(coefficients.square[number], left.square(), inner)
-        add_product(inner, coefficients.first[number], left * left[first])
-        multiply(coefficients.second[number], left, cross)
-        inner.addcmul_(cross, left[seconds])
-        chosen.masked_fill_(inner < best, number)
+        inner = multiply(coefficients.square[number], left.square(), scratch=inner)
+        to_first, to_second = multiply(coefficients.cross[number].flatten(0, 1), left, scratch=cross).view(2, *shape)
+        for stretch in stretches:
+            inner[stretch.pairs].addcmul_(to_first[stretch.pairs], left[stretch.firsts])
+            inner[stretch.pairs].addcmul_(to_second[stretch.pairs], left[stretch.seconds])
+        better = (inner < best).to(chosen.dtype).mul_(number)  # numbers ascend: the last that was better is the largest
+        torch.maximum(chosen, better, out=chosen)
         torch.minimum(best, inner, out=best)
     return chosen
