@@ -208,9 +208,9 @@ def _plan(Y: NDArray[np.floating], n_alphas: int, n_pairs: int, allowed: int | N
     pairs_at_once = min(PAIRS_AT_ONCE, max(n_pairs, 1))
     if allowed is None:
         return pairs_at_once, max(n_targets, 1)
-    pairs_at_once = max(1, min(pairs_at_once, allowed // 4 // (n_targets * (2 * Y.itemsize + 2))))
-    pair_bytes = pairs_at_once * n_targets * (2 * Y.itemsize + 2)
-    coefficients = 16 * 8 * n_alphas * pairs_at_once * n_samples
+    pair, coefficient = n_targets * (2 * Y.itemsize + 2), 16 * 8 * n_alphas * n_samples  # bytes of one pair
+    pairs_at_once = max(1, min(pairs_at_once, allowed // 4 // max(pair, coefficient, 1)))
+    pair_bytes, coefficients = pairs_at_once * pair, pairs_at_once * coefficient
     tile = (n_alphas * n_samples + 12 * pairs_at_once) * TILE * Y.itemsize
     fixed = pair_bytes + coefficients + min(tile, allowed // 4)
     per_target = (n_alphas + 3) * n_samples * Y.itemsize + 4 * pairs_at_once * Y.itemsize
