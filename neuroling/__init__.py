@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Stimuli": "core.stimuli",
     "Aligned": "core.align",
+    "AlignedSpaces": "core.align",
     "align": "core.align",
     "Split": "core.protocols",
     "NullDistribution": "core.null_distribution",
@@ -87,6 +88,7 @@ _HOME = {
 __all__ = [
     "TRF",
     "Aligned",
+    "AlignedSpaces",
     "BandedRidgeCV",
     "BlockPermutation",
     "ByItem",
@@ -162,7 +164,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from neuroling.core.align import Aligned, align
+    from neuroling.core.align import Aligned, AlignedSpaces, align
     from neuroling.core.feature_bands import bands_of
     from neuroling.core.null_distribution import NullDistribution
     from neuroling.core.protocols import Split

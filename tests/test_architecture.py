@@ -289,7 +289,8 @@ def test_every_public_method_has_a_docstring(name):
 def test_every_module_function_and_class_without_an_underscore_has_a_docstring(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = [tree, *(node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef))]
-    bare = [getattr(node, "name", "module") for node in nodes if not ast.get_docstring(node)]
+    signatures = [node for node in nodes if any("overload" in ast.dump(d) for d in getattr(node, "decorator_list", ()))]
+    bare = [getattr(node, "name", "module") for node in nodes if node not in signatures and not ast.get_docstring(node)]
     assert [name for name in bare if not name.startswith("_")] == []
 
 

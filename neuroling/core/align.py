@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import xarray as xr
@@ -62,6 +62,25 @@ class Aligned:
     def y_mean(self) -> xr.DataArray:
         r"""Recording with the repeats that each sample has averaged, dims (sample, \*targets)."""
         return mean_over_repeats(self.y)
+
+    def with_features(self, x: xr.DataArray) -> Aligned:
+        """Give the same recording beside other features of the same samples, in the same order.
+
+        Parameters
+        ----------
+        x : xarray.DataArray, dims (sample, feature)
+            In the order of the recording.
+
+        Returns
+        -------
+        Aligned
+            What has been computed from the recording alone is shared.
+        """
+        other = replace(self, x=x)
+        for computed in ("y_mean", "items"):
+            if computed in self.__dict__:
+                other.__dict__[computed] = self.__dict__[computed]
+        return other
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -150,6 +169,98 @@ class Aligned:
         return np.unique(np.concatenate([self.coordinate("first"), self.coordinate("second")]))
 
 
+@dataclass(frozen=True)
+class AlignedSpaces:
+    """Several feature spaces of the same samples, each matched with the one recording; by name, in order.
+
+    Made by :func:`align` from a mapping. ``data[name]`` is one of them, ``list(data)`` their names. What is asked of
+    the recording (``y``, ``unit``, ``groups()`` …) is answered as by any of the spaces.
+
+    Attributes
+    ----------
+    spaces : mapping of str to Aligned
+        The same recording beside the features of each space.
+    """
+
+    spaces: Mapping[str, Aligned]
+
+    def __post_init__(self) -> None:
+        if not self.spaces:
+            raise ValueError("spaces: none given; expected align({'name': features}, recording).")
+        recordings = {id(data.y) for data in self.spaces.values()}
+        if len(recordings) > 1:
+            raise ValueError("spaces: they come with different recordings; expected align of a mapping.")
+
+    def __getitem__(self, name: str) -> Aligned:
+        return self.spaces[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spaces)
+
+    def __len__(self) -> int:
+        return len(self.spaces)
+
+    @property
+    def first(self) -> Aligned:
+        """The first of the spaces."""
+        return next(iter(self.spaces.values()))
+
+    @property
+    def y(self) -> xr.DataArray:
+        r"""The recording, dims (sample, [repeat,] \*targets)."""
+        return self.first.y
+
+    @property
+    def y_mean(self) -> xr.DataArray:
+        r"""Recording with its repeats averaged, dims (sample, \*targets)."""
+        return self.first.y_mean
+
+    @property
+    def unit(self) -> Unit:
+        """What may be exchanged under a null."""
+        return self.first.unit
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the target axes."""
+        return self.first.targets
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.first.n_samples
+
+    @property
+    def items(self) -> NDArray[np.generic]:
+        """Labels of the items that the samples are pairs of, sorted, shape (item,)."""
+        return self.first.items
+
+    def groups(self) -> NDArray[np.generic] | None:
+        """Give the labels that no split may cut, shape (sample,), or None without any."""
+        return self.first.groups()
+
+    def coordinate(self, name: str) -> NDArray[np.generic]:
+        """Give a sample coordinate by name, shape (sample,).
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"condition"``.
+        """
+        return self.first.coordinate(name)
+
+
+def spaces_of(data: Aligned | AlignedSpaces) -> tuple[Aligned, ...]:
+    """List the feature spaces of data, each with the recording; one where they have no names.
+
+    Parameters
+    ----------
+    data : Aligned or AlignedSpaces
+        From :func:`align`.
+    """
+    return tuple(data.spaces.values()) if isinstance(data, AlignedSpaces) else (data,)
+
+
 def pair_order(data: Aligned, items: NDArray[np.intp]) -> NDArray[np.intp]:
     """Turn a permutation of items into the order of their pairs.
 
@@ -179,7 +290,15 @@ def pair_order(data: Aligned, items: NDArray[np.intp]) -> NDArray[np.intp]:
     return order
 
 
-def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
+@overload
+def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned: ...
+
+
+@overload
+def align(features: Mapping[str, xr.DataArray], recording: xr.DataArray) -> AlignedSpaces: ...
+
+
+def align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.DataArray) -> Aligned | AlignedSpaces:
     r"""Match features to a recording by their ``sample`` labels; refuse to guess.
 
     The rows of the features are brought into the order of the recording. Nothing is dropped: labels that stand on
@@ -197,12 +316,14 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
 
     Returns
     -------
-    Aligned
+    Aligned or AlignedSpaces
+        The latter for several feature spaces by name: :func:`~neuroling.evaluation.evaluate.evaluate` gives them the
+        same splits, selections and draws, and its result an axis ``model``.
 
     Raises
     ------
     TypeError
-        If an argument is not a ``DataArray`` of real numbers.
+        If an argument is not a ``DataArray`` of real numbers, or a mapping of them.
     ValueError
         If axes, labels or values do not fit; the message says which and what to do.
 
@@ -215,19 +336,53 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned:
     >>> recording = features.isel(sample=[2, 0, 1]).rename(feature="voxel")
     >>> [str(label) for label in align(features, recording).x.sample.values]
     ['saw', 'cat', 'dog']
+    >>> list(align({"one-hot": features, "first letter": features[:, :1]}, recording))
+    ['one-hot', 'first letter']
     """
+    if isinstance(features, Mapping):
+        return _align_spaces(features, recording)
     _check_array("features", features)
+    _check_sample_count("features", features)
+    y = _checked_recording(recording)
+    x, y = _matched("features", features, y)
+    return Aligned(x, y, _unit(y))
+
+
+def _align_spaces(spaces: Mapping[str, xr.DataArray], recording: xr.DataArray) -> AlignedSpaces:
+    """Match every feature space to the one recording, which takes the sample coordinates of them all."""
+    if not spaces:
+        raise ValueError("features: got no feature space; expected a mapping such as {'MiniLM': features}.")
+    wrong = [name for name in spaces if not isinstance(name, str) or not name.strip()]
+    if wrong:
+        raise TypeError(f"features: got the names {wrong}; expected text that names each feature space.")
+    y, matched = _checked_recording(recording), {}
+    for name, features in spaces.items():
+        matched[name], y = _matched(f"features[{name!r}]", features, y)
+    unit = _unit(y)
+    first = Aligned(next(iter(matched.values())), y, unit)
+    _ = first.y_mean  # once for all spaces
+    return AlignedSpaces({name: first.with_features(x) for name, x in matched.items()})
+
+
+def _checked_recording(recording: xr.DataArray) -> xr.DataArray:
     _check_array("recording", recording)
-    _check_feature_axes(features)
     _check_recording_axes(recording)
-    _check_labels(features, recording)
-    _check_values("features", features, "feature")
     _check_values("recording", _without_lacking_repeats(recording), *targets_of(recording.dims))
-    _check_variation(features, recording)
+    _check_recording_varies(recording)
     dims = ("sample", *(("repeat",) if "repeat" in recording.dims else ()), *targets_of(recording.dims))
-    y = _floats("recording", recording.transpose(*dims))
-    x = _floats("features", features.transpose("sample", "feature").sel(sample=y.indexes["sample"]))
-    return Aligned(x, _with_sample_coords(y, x), _unit(y))
+    return _floats("recording", recording.transpose(*dims))
+
+
+def _matched(name: str, features: xr.DataArray, y: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Bring features into the order of the recording, and give the recording their sample coordinates."""
+    _check_array(name, features)
+    _check_sample_count(name, features)
+    _check_feature_axes(name, features)
+    _check_labels(name, features, y)
+    _check_values(name, features, "feature")
+    _check_features_vary(name, features)
+    x = _floats(name, features.transpose("sample", "feature").sel(sample=y.indexes["sample"]))
+    return x, _with_sample_coords(y, x)
 
 
 def _check_array(name: str, array: object) -> None:
@@ -279,12 +434,12 @@ def _is_storable(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray) and np.asarray(value).dtype.kind in "fiuU"
 
 
-def _check_feature_axes(features: xr.DataArray) -> None:
+def _check_feature_axes(name: str, features: xr.DataArray) -> None:
     if "layer" in features.dims:
         layers = features.coords["layer"].values.tolist() if "layer" in features.coords else "0, 1, …"
-        raise ValueError(f"features: the axis 'layer' is left over; choose one with .sel(layer=…) among {layers}.")
+        raise ValueError(f"{name}: the axis 'layer' is left over; choose one with .sel(layer=…) among {layers}.")
     if set(features.dims) != {"sample", "feature"}:
-        raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
+        raise ValueError(f"{name}: got axes {features.dims}; expected ('sample', 'feature').")
 
 
 def _check_recording_axes(recording: xr.DataArray) -> None:
@@ -297,8 +452,8 @@ def _check_recording_axes(recording: xr.DataArray) -> None:
         )
 
 
-def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
-    for name, array in (("features", features), ("recording", recording)):
+def _check_labels(name_of_features: str, features: xr.DataArray, recording: xr.DataArray) -> None:
+    for name, array in ((name_of_features, features), ("recording", recording)):
         labels = array.indexes["sample"]
         if not labels.is_unique:
             twice = labels[labels.duplicated()].unique()
@@ -310,7 +465,7 @@ def _check_labels(features: xr.DataArray, recording: xr.DataArray) -> None:
     only_features, only_recording = ours[~ours.isin(theirs)], theirs[~theirs.isin(ours)]
     if len(only_features) or len(only_recording):
         raise ValueError(
-            f"sample labels differ: {len(only_features)} of {len(ours)} stand in the features alone (first "
+            f"sample labels differ: {len(only_features)} of {len(ours)} stand in the {name_of_features} alone (first "
             f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
             f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}"
             f"{_uneven_runs(features, recording)}Select the common ones by label on both sides with .sel(sample=…)."
@@ -416,19 +571,25 @@ def _check_small(name: str, array: xr.DataArray) -> None:
         )
 
 
-def _check_variation(features: xr.DataArray, recording: xr.DataArray) -> None:
+def _check_sample_count(name: str, features: xr.DataArray) -> None:
     if features.sizes["sample"] < 2:
-        raise ValueError("features: one sample; expected at least two.")
+        raise ValueError(f"{name}: one sample; expected at least two.")
+
+
+def _check_features_vary(name: str, features: xr.DataArray) -> None:
     if bool((features == features.isel(sample=0)).all()):
-        raise ValueError("features: every sample has the same values, so nothing can be predicted from them.")
+        raise ValueError(f"{name}: every sample has the same values, so nothing can be predicted from them.")
     still = np.flatnonzero((features == features.isel(sample=0)).all("sample").values)
     if len(still):
         warn(
             "constant-features",
-            "features",
+            name,
             f"{len(still)} of {features.sizes['feature']} are the same in all samples (first at "
             f"{still[:5].tolist()}); nothing can be learned from them.",
         )
+
+
+def _check_recording_varies(recording: xr.DataArray) -> None:
     constant = _is_constant(recording)
     count = int(constant.sum())
     if count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -56,6 +56,11 @@ class FinishedScores:
         self._refuse("this needs the features and the recording")
 
     @property
+    def spaces(self) -> Sequence[Aligned]:
+        """Refuse: there are none."""
+        self._refuse("this needs the features and the recording")
+
+    @property
     def splits(self) -> Sequence[Split]:
         """Refuse: they are not kept."""
         self._refuse("this needs the splits")
@@ -83,6 +88,15 @@ class FinishedScores:
             f"inference: {why}, but this result holds scores only (it was loaded, combined or computed from others). "
             "Pass the inference to evaluate, or test over participants with SignFlip."
         )
+
+
+@runtime_checkable
+class HasModels(Protocol):
+    """An evaluation of several models, some of which can be asked for."""
+
+    def only(self, *names: str) -> Scoring:
+        """Give the evaluation of these models alone."""
+        ...
 
 
 @dataclass(frozen=True)

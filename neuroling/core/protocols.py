@@ -136,6 +136,11 @@ class Scoring(Protocol):
         ...
 
     @property
+    def spaces(self) -> Sequence[Aligned]:
+        """Each feature space that is evaluated, with the recording; :attr:`data` is the first of them."""
+        ...
+
+    @property
     def splits(self) -> Sequence[Split]:
         """Training and test rows of every split."""
         ...

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.files import write_whole
-from neuroling.core.finished_scores import FinishedScores, ModelDifference
+from neuroling.core.finished_scores import FinishedScores, HasModels, ModelDifference
 from neuroling.core.notices import warn
 from neuroling.core.null_distribution import Alternative, Correction, NullDistribution
 from neuroling.core.provenance import Provenance
@@ -292,7 +292,8 @@ class Result:
             leaks=self.leaks,
             leakage_allowed=self.leakage_allowed,
         )
-        return result._scored_by(None if self.scoring is None else ModelDifference(self.scoring, model, other))
+        both = self.scoring.only(model, other) if isinstance(self.scoring, HasModels) else None
+        return result._scored_by(None if both is None else ModelDifference(both, model, other))
 
     def _null_of_difference(self, model: str, other: str) -> NullDistribution | None:
         if "null_draws" not in self.data or self.null.statistic != "score" or not self.null.relabelings:

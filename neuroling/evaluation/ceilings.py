@@ -176,7 +176,7 @@ class Repeats:
         n = y.sizes[self.axis]
         if n < 2:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; variance is parted over at least two.")
-        kept = [str(dim) for dim in scoring.scores.dims if dim != "split"]
+        kept = [str(dim) for dim in scoring.scores.dims if dim not in ("split", "model")]
         if set(kept) != set(scoring.data.targets) - {self.axis}:
             raise ValueError(
                 f"ceiling: Repeats parts the variance of every target over samples, but the metric keeps {kept} of "

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from neuroling.core.align import Aligned
+from neuroling.core.align import Aligned, AlignedSpaces
 from neuroling.core.protocols import Ceiling, ChecksFeatures, Inference, Predictor, Splitter, TargetSelector
 from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
 from neuroling.evaluation.held_out_counts import check_held_out
-from neuroling.evaluation.leaks import find_leaks, warn_of
+from neuroling.evaluation.leaks import Leak, find_leaks, warn_of
 from neuroling.evaluation.metrics import Metric
+from neuroling.evaluation.model_family import NAMELESS, FamilyScorer, members_of
 from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import ShufflesTime, checked_splits
 
 
 def evaluate(
-    model: Predictor,
-    data: Aligned,
+    model: Predictor | Mapping[str, Predictor],
+    data: Aligned | AlignedSpaces,
     *,
     splits: Splitter,
     metric: Metric,
@@ -33,10 +35,12 @@ def evaluate(
 
     Parameters
     ----------
-    model : Predictor
-        Anything with scikit-learn's ``fit`` and ``predict``.
-    data : Aligned
-        Features (sample, feature) and recording (sample, [repeat,] \*targets), from ``align``.
+    model : Predictor or mapping of str to Predictor
+        Anything with scikit-learn's ``fit`` and ``predict``; a mapping holds one for each feature space, or several for
+        the same features.
+    data : Aligned or AlignedSpaces
+        Features (sample, feature) and recording (sample, [repeat,] \*targets), from ``align``. Several feature spaces
+        share splits, selections and draws, and the result has an axis ``model``.
     splits : splitter
         Which samples are held out: scikit-learn's splitters or this package's. Groups stay whole, and a time axis is
         not shuffled.
@@ -57,7 +61,8 @@ def evaluate(
     Returns
     -------
     Result
-        ``score`` (split, \*kept), and ceiling and null where asked for.
+        ``score`` (split, [model,] \*kept), and ceiling and null where asked for; the ceiling, which is the recording's
+        own, has no axis ``model``.
 
     Raises
     ------
@@ -81,34 +86,65 @@ def evaluate(
     >>> result = evaluate(LinearRegression(), align(stimuli.features(x), recording), splits=KFold(4), metric=pearson)
     >>> result.score.values.round(3).tolist()
     [1.0, 1.0]
+    >>> spaces = {"all": stimuli.features(x), "first": stimuli.features(x[:, :1])}
+    >>> both = evaluate(LinearRegression(), align(spaces, recording), splits=KFold(4), metric=pearson)
+    >>> both.score.dims, bool((both.difference("all", "first").score > 0).all())
+    (('model', 'voxel'), True)
     """
-    if not isinstance(data, Aligned):
+    if not isinstance(data, Aligned | AlignedSpaces):
         raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
     if not isinstance(metric, Metric):
         raise TypeError(f"metric: got {type(metric).__name__}; expected a Metric such as pearson or two_vs_two.")
-    if isinstance(model, ChecksFeatures) and not isinstance(model, type):
-        model.check_features(data.x)
     seed, (for_ceiling, for_null) = describe_seed(rng), _generator(rng).spawn(2)
     keep_choices = bool(getattr(inference, "keep_choices", False))
     if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):
         raise TypeError(f"allow_leakage: got {allow_leakage!r}; expected the reason, in words, or None.")
-    scorer = Scorer(model, data, checked_splits(splits, data), metric, select, keep_choices)
-    check_held_out(metric, data, scorer.splits)
-    leaks = find_leaks(data, scorer.splits, model, splits)
+    scorers = _scorers(members_of(model, data), splits, metric, select, keep_choices)
+    scorer = scorers[NAMELESS] if list(scorers) == [NAMELESS] else FamilyScorer(scorers)
+    check_held_out(metric, scorer.data, scorer.splits)
+    leaks = _leaks(scorers, splits)
     warn_of(leaks, allow_leakage)
-    score = scorer.scores
     return Result.of(
-        score,
+        scorer.scores,
         metric=metric.name,
         chance=metric.chance,
         larger_is_better=metric.larger_is_better,
         ceiling=None if ceiling is None else ceiling(scorer, for_ceiling),
         null=None if inference is None else inference(scorer, for_null),
-        provenance=_provenance(scorer, splits, ceiling, inference, seed),
+        provenance=_provenance(scorers, splits, ceiling, inference, seed),
         leaks=tuple(f"{leak.code}: {leak.message}" for leak in leaks),
         leakage_allowed=allow_leakage,
-        scoring=replace(scorer, keep_choices=False),  # a copy that has computed nothing and holds the data alone
+        scoring=scorer.forgetful(),
     )
+
+
+def _scorers(
+    members: Mapping[str, tuple[Predictor, Aligned]],
+    splits: Splitter,
+    metric: Metric,
+    select: TargetSelector | None,
+    keep_choices: bool,
+) -> dict[str, Scorer]:
+    """Make a scorer for every model; what the recording says is computed once."""
+    for model, data in members.values():
+        if isinstance(model, ChecksFeatures) and not isinstance(model, type):
+            model.check_features(data.x)
+    model, data = next(iter(members.values()))
+    whole = AlignedSpaces({name: space for name, (_, space) in members.items()})
+    first = Scorer(model, data, checked_splits(splits, whole), metric, select, keep_choices)
+    return {name: first.for_model(model, data) for name, (model, data) in members.items()}
+
+
+def _leaks(scorers: Mapping[str, Scorer], splits: Splitter) -> list[Leak]:
+    """Look for leaks in every feature space; what all of them show is said once."""
+    found: dict[Leak, list[str]] = {}
+    for name, scorer in scorers.items():
+        for leak in find_leaks(scorer.data, scorer.splits, scorer.model, splits):
+            found.setdefault(leak, []).append(name)
+    return [
+        leak if len(names) == len(scorers) else replace(leak, message=f"{', '.join(names)}: {leak.message}")
+        for leak, names in found.items()
+    ]
 
 
 def _generator(rng: int | np.random.Generator) -> np.random.Generator:
@@ -122,30 +158,37 @@ def _generator(rng: int | np.random.Generator) -> np.random.Generator:
 
 
 def _provenance(
-    scorer: Scorer,
+    scorers: Mapping[str, Scorer],
     splits: Splitter,
     ceiling: Ceiling | None,
     inference: Inference | None,
     seed: str,
 ) -> Provenance:
-    data = scorer.data
+    first = next(iter(scorers.values()))
     parts = {
-        "model": scorer.model,
+        **{f"{name}.model" if len(scorers) > 1 else "model": scorer.model for name, scorer in scorers.items()},
         "splits": splits,
-        "select": scorer.select,
+        "select": first.select,
         "ceiling": ceiling,
         "inference": inference,
     }
+    if len({id(scorer.model) for scorer in scorers.values()}) == 1:
+        parts = {"model": first.model, **{key: part for key, part in parts.items() if not key.endswith("model")}}
     options = {name: " ".join(repr(part).split()) for name, part in parts.items() if part is not None}
     notes = (f"time axis shuffled on request: {splits.because}",) if isinstance(splits, ShufflesTime) else ()
-    attrs = {f"features.{key}": str(value) for key, value in data.x.attrs.items()}
-    attrs |= {f"recording.{key}": str(value) for key, value in data.y.attrs.items()}
+    data = {"recording": content_hash(first.data.y)}
+    data |= {f"recording.{key}": str(value) for key, value in first.data.y.attrs.items()}
+    for name, scorer in scorers.items():
+        prefix = f"{name}.features" if name else "features"
+        data[prefix] = content_hash(scorer.data.x)
+        data |= {f"{prefix}.{key}": str(value) for key, value in scorer.data.x.attrs.items()}
+    arrays = [first.data.y, *(scorer.data.x for scorer in scorers.values())]
     return Provenance(
-        options={**options, "metric": scorer.metric.name, "n_splits": str(len(scorer.splits))},
-        data={"features": content_hash(data.x), "recording": content_hash(data.y), **attrs},
+        options={**options, "metric": first.metric.name, "n_splits": str(len(first.splits))},
+        data=data,
         seed=seed,
-        device=str(getattr(scorer.model, "device", "cpu")),
-        synthetic=bool(data.x.attrs.get("synthetic", False) or data.y.attrs.get("synthetic", False)),
+        device=str(getattr(first.model, "device", "cpu")),
+        synthetic=any(bool(array.attrs.get("synthetic", False)) for array in arrays),
         versions=current_versions(),
         created=now(),
         notes=notes,

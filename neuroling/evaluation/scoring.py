@@ -63,10 +63,35 @@ class Scorer:
     def __post_init__(self) -> None:
         _ = self.task  # refuses what does not fit together
 
+    @property
+    def spaces(self) -> tuple[Aligned, ...]:
+        """The one feature space."""
+        return (self.data,)
+
     @cached_property
     def task(self) -> ScoringTask:
         """What is scored, without labels."""
         return ScoringTask(self.model, self.data, self.splits, self.metric, self.select, self.keep_choices)
+
+    def for_model(self, model: Predictor, data: Aligned) -> Scorer:
+        """Give the scorer of another model or feature space of the same recording, on the same splits.
+
+        Parameters
+        ----------
+        model : Predictor
+            The model.
+        data : Aligned
+            Its features, beside the same recording.
+        """
+        if model is self.model and data is self.data:
+            return self
+        other = replace(self, model=model, data=data)
+        other.__dict__["task"] = self.task.for_model(model, data)
+        return other
+
+    def forgetful(self) -> Scorer:
+        """Give a copy that has computed nothing and holds the data alone."""
+        return replace(self, keep_choices=False)
 
     @cached_property
     def strategies(self) -> tuple[Strategy, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroling.core.align import Aligned, runs_of
+from neuroling.core.align import Aligned, AlignedSpaces, runs_of, spaces_of
 from neuroling.core.notices import warn
 from neuroling.core.protocols import Rows, Split, Splitter
 from neuroling.numerics.statistics.autocorrelation import autocorrelation_reach
@@ -106,7 +106,7 @@ class ContiguousFolds:
         return f"{type(self).__name__}(n_splits={self.n_splits}, gap={self.gap}{said})"
 
     @classmethod
-    def of(cls, data: Aligned, n_splits: int = 5, *, beyond: int | None = None) -> ContiguousFolds:
+    def of(cls, data: Aligned | AlignedSpaces, n_splits: int = 5, *, beyond: int | None = None) -> ContiguousFolds:
         """Take the gap from the reach of the features and of the autocorrelation of the recording.
 
         The first is the longest delay that :func:`neuroling.delay`, :func:`neuroling.convolve` and
@@ -260,7 +260,7 @@ class ByItem:
     second: NDArray[np.generic]
 
     @classmethod
-    def of(cls, splitter: Splitter, data: Aligned) -> ByItem:
+    def of(cls, splitter: Splitter, data: Aligned | AlignedSpaces) -> ByItem:
         """Take the items from pairs that have been aligned.
 
         Parameters
@@ -337,7 +337,7 @@ class ShufflesTime:
             yield np.asarray(train), np.asarray(test)
 
 
-def checked_splits(splitter: Splitter, data: Aligned) -> list[Split]:
+def checked_splits(splitter: Splitter, data: Aligned | AlignedSpaces) -> list[Split]:
     """Run a splitter and refuse what would leak, cannot be scored or cannot be repeated.
 
     Parameters
@@ -375,7 +375,7 @@ def checked_splits(splitter: Splitter, data: Aligned) -> list[Split]:
     return splits
 
 
-def _run(splitter: Splitter, data: Aligned) -> list[Split]:
+def _run(splitter: Splitter, data: Aligned | AlignedSpaces) -> list[Split]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings(
@@ -421,7 +421,7 @@ def _check_split(number: int, split: Split, splitter: Splitter, n_samples: int) 
         raise ValueError(f"splits: split {number} has {len(both)} rows on both sides, first {both[:5].tolist()}.")
 
 
-def _check_apart(splits: list[Split], splitter: Splitter, data: Aligned) -> None:
+def _check_apart(splits: list[Split], splitter: Splitter, data: Aligned | AlignedSpaces) -> None:
     """Check that nothing which belongs together stands on both sides: groups, items, neighbours in time."""
     if isinstance(splitter, NoSplit):
         return
@@ -450,7 +450,7 @@ def _check_groups_whole(splits: list[Split], groups: NDArray[np.generic]) -> Non
             )
 
 
-def _check_items_apart(splits: list[Split], data: Aligned) -> None:
+def _check_items_apart(splits: list[Split], data: Aligned | AlignedSpaces) -> None:
     first, second = data.coordinate("first"), data.coordinate("second")
     for number, split in enumerate(splits):
         train, test = (np.union1d(first[rows], second[rows]) for rows in split)
@@ -462,25 +462,25 @@ def _check_items_apart(splits: list[Split], data: Aligned) -> None:
             )
 
 
-def longest_delay(data: Aligned) -> int:
+def longest_delay(data: Aligned | AlignedSpaces) -> int:
     """Look up how many volumes the features reach back or ahead.
 
     Parameters
     ----------
-    data : Aligned
-        With features that say so in their ``attrs``; 0 without.
+    data : Aligned or AlignedSpaces
+        With features that say so in their ``attrs``; 0 without. Of several spaces, the longest.
     """
-    return int(data.x.attrs.get("longest_delay", 0))
+    return max(int(space.x.attrs.get("longest_delay", 0)) for space in spaces_of(data))
 
 
-def _autocorrelation_reach(data: Aligned, runs: Sequence[Rows], n_lags: int) -> int:
+def _autocorrelation_reach(data: Aligned | AlignedSpaces, runs: Sequence[Rows], n_lags: int) -> int:
     """Measure over how many volumes the recording resembles itself."""
     values = data.y_mean.to_numpy().reshape(data.n_samples, -1)
     step = -(-values.shape[1] // MOST_TARGETS)
     return autocorrelation_reach([values[rows, ::step] for rows in runs], n_lags)
 
 
-def _check_delays(splits: list[Split], data: Aligned) -> None:
+def _check_delays(splits: list[Split], data: Aligned | AlignedSpaces) -> None:
     """Refuse training rows whose delayed features reach into a test stretch, or the other way round."""
     reach = longest_delay(data)
     if not reach:
@@ -503,7 +503,7 @@ def _check_delays(splits: list[Split], data: Aligned) -> None:
             )
 
 
-def _check_contiguous(splits: list[Split], data: Aligned) -> None:
+def _check_contiguous(splits: list[Split], data: Aligned | AlignedSpaces) -> None:
     runs = [rows for _, rows in runs_of(data.y)]
     run_of = np.repeat(
         np.arange(len(runs)), [len(rows) for rows in runs]

@@ -93,7 +93,7 @@ def exchange_of(data: Aligned, groups: Groups, group_by: str, rows: Rows | None 
     """
     if groups not in ("auto", "within", "whole", "across"):
         raise ValueError(f"groups: got {groups!r}; expected 'auto', 'within', 'whole' or 'across'.")
-    labels = np.asarray(data.x.indexes["sample"])
+    labels = np.asarray(data.y.indexes["sample"])
     by_label = np.argsort(labels, kind="stable")
     rows = by_label if rows is None else by_label[np.isin(by_label, rows)]
     if group_by not in data.y.coords:
@@ -193,7 +193,7 @@ def digest_of(data: Aligned, orders: Orders) -> str:
     """
     if isinstance(orders, ItemOrders):
         return _digest(data.items, orders.items)
-    labels = np.asarray(data.x.indexes["sample"])
+    labels = np.asarray(data.y.indexes["sample"])
     by_label = np.argsort(labels, kind="stable")
     rank = np.empty_like(by_label)
     rank[by_label] = np.arange(len(by_label))

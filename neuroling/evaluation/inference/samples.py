@@ -151,7 +151,7 @@ class HeldOutPermutation:
             observed if all_same(orders) else score
             for score, orders in zip(scoring.relabelled(draws), draws, strict=True)
         )
-        digest = hashlib.sha256("\x1f".join(map(str, data.x.indexes["sample"])).encode("utf-8", "surrogatepass"))
+        digest = hashlib.sha256("\x1f".join(map(str, data.y.indexes["sample"])).encode("utf-8", "surrogatepass"))
         for order in (order for orders in draws for order in orders):
             digest.update(order.astype(np.int32).tobytes())
         method = f"permutation of held-out {exchanges[0].method}"

@@ -154,7 +154,8 @@ class BlockPermutation:
             raise ValueError(
                 f"block: got {self.block}; expected at least two volumes, or Permutation for single samples."
             )
-        _check_block(self.block, scoring.data, runs)
+        for space in scoring.spaces:
+            _check_block(self.block, space, runs)
         orders = np.stack([self._order(runs, scoring.data.n_samples, rng) for _ in range(self.n_draws)])
         return _null_beside_trends(scoring, orders, f"permutation of blocks of {self.block} volumes", self, runs)
 

@@ -114,6 +114,23 @@ class ScoringTask:
         _check_looks(self.select, recording[:, self.splits[0].train])
         return [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
 
+    def for_model(self, model: Predictor, data: Aligned) -> ScoringTask:
+        """Give the task of another model or feature space of the same recording; what the recording says is shared.
+
+        Parameters
+        ----------
+        model : Predictor
+            The model.
+        data : Aligned
+            Its features, beside the same recording.
+        """
+        other = replace(self, model=model, data=data)
+        if self.select is not None:
+            _ = self.selected
+        shared = ("recording", "condition", "is_complementary", "selected")
+        other.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
+        return other
+
     def reordered(self, order: NDArray[np.intp], fixed: Array | None = None) -> ScoringTask:
         r"""Give the same task with the recording's rows in another order.
 
