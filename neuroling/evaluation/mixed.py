@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroling.numerics.statistics.mixed_model import MixedFit, RandomTerm, fit_reml
+from neuroling.numerics.statistics.mixed_fit import MixedFit
+from neuroling.numerics.statistics.mixed_model import fit_ml, fit_reml
+from neuroling.numerics.statistics.random_terms import RandomTerm
 
 Effect = str | tuple[str, ...]
 """A column, or the columns whose product is an interaction; ``"1"`` is the intercept."""
@@ -27,8 +29,8 @@ class MixedResult:
         Names of the fixed effects; an interaction is written ``a:b``.
     random : Mapping of tuple of str
         Names of the random effects of each grouping column.
-    n_levels : Mapping of int
-        Number of levels of each grouping column.
+    levels : Mapping of pandas.Index
+        Levels of each grouping column, in the order of the fit's random effects.
     n_rows : int
         Number of rows.
     """
@@ -36,7 +38,7 @@ class MixedResult:
     fit: MixedFit
     effects: tuple[str, ...]
     random: Mapping[str, tuple[str, ...]]
-    n_levels: Mapping[str, int]
+    levels: Mapping[str, pd.Index]
     n_rows: int
 
     def to_dataframe(self, level: float = 0.95) -> pd.DataFrame:
@@ -51,7 +53,7 @@ class MixedResult:
         -------
         pandas.DataFrame
             Columns estimate, standard_error, df (Satterthwaite), t, p, low, high; the index names the effects.
-            ``attrs["vanished"]`` lists :attr:`vanished`.
+            ``attrs["vanished"]`` lists :attr:`vanished`, ``attrs["singular"]`` :attr:`singular`.
         """
         low, high = self.fit.interval(level)
         columns = {
@@ -65,6 +67,7 @@ class MixedResult:
         }
         table = pd.DataFrame(columns, index=pd.Index(self.effects, name="effect"))
         table.attrs["vanished"] = list(self.vanished)
+        table.attrs["singular"] = list(self.singular)
         return table
 
     @property
@@ -72,6 +75,39 @@ class MixedResult:
         """Random effects whose variance was estimated as zero, so that the fit is that of a model without them."""
         names = [_random_names(group, effects) for group, effects in self.random.items()]
         return tuple(names[term][effect] for term, effect in self.fit.vanished)
+
+    @property
+    def singular(self) -> tuple[str, ...]:
+        """Grouping columns whose random effects have a singular covariance.
+
+        One of them vanished, or some are multiples of others: at a correlation of 1 or -1, intercept and slope of a
+        level are one random effect, and a model without the correlation or without the slope fits about as well.
+        """
+        groups = list(self.random)
+        return tuple(groups[term] for term in self.fit.singular)
+
+    @property
+    def n_levels(self) -> dict[str, int]:
+        """Number of levels of each grouping column."""
+        return {group: len(levels) for group, levels in self.levels.items()}
+
+    def random_effects(self, group: str) -> pd.DataFrame:
+        """Lay out the predictions of the random effects of one grouping column (BLUPs), one level a row.
+
+        Parameters
+        ----------
+        group : str
+            The column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column an effect, in units of the outcome; the index holds the levels.
+        """
+        if group not in self.random:
+            raise ValueError(f"group: got {group!r}; expected one of {list(self.random)}.")
+        values = self.fit.random_effects[list(self.random).index(group)]
+        return pd.DataFrame(values, index=self.levels[group], columns=pd.Index(self.random[group]))
 
     def standard_deviations(self) -> pd.Series:
         """Give the standard deviations of the random effects and of the residual, in units of the outcome."""
@@ -90,8 +126,9 @@ def mixed_model(
     random: Mapping[str, Sequence[Effect]],
     *,
     correlated: bool = False,
+    restricted: bool = True,
 ) -> MixedResult:
-    """Fit a linear mixed model with crossed random effects by REML.
+    """Fit a linear mixed model with crossed random effects.
 
     Parameters
     ----------
@@ -106,6 +143,9 @@ def mixed_model(
         Grouping column -> effects that vary by it, such as ``{"participant": ["1", "repetition"], "item": ["1"]}``.
     correlated : bool
         Whether the random effects of one level may correlate.
+    restricted : bool
+        Whether to maximise the restricted likelihood (REML); False for ML, as comparing models of different fixed
+        effects needs.
 
     Returns
     -------
@@ -135,13 +175,14 @@ def mixed_model(
     if not random:
         raise ValueError("random: empty; expected at least one grouping column, such as {'participant': ['1']}.")
     effects: list[Effect] = ["1", *(effect for effect in fixed if effect != "1")]
-    terms = [_term(table, group, varying, correlated) for group, varying in random.items()]
-    fit = fit_reml(_number(table, outcome), _columns(table, effects), terms)
+    levels = {group: _levels(table, group) for group in random}
+    terms = [_term(table, group, varying, correlated, levels[group]) for group, varying in random.items()]
+    fit = (fit_reml if restricted else fit_ml)(_number(table, outcome), _columns(table, effects), terms)
     return MixedResult(
         fit=fit,
         effects=tuple(map(_name, effects)),
         random={group: tuple(map(_name, varying)) for group, varying in random.items()},
-        n_levels={group: term.n_levels for group, term in zip(random, terms, strict=True)},
+        levels=levels,
         n_rows=len(table),
     )
 
@@ -171,22 +212,26 @@ def contrast(column: pd.Series, plus: object, minus: object) -> pd.Series:
     return 0.5 * (column == plus).astype(float) - 0.5 * (column == minus).astype(float)
 
 
-def _term(table: pd.DataFrame, group: str, varying: Sequence[Effect], correlated: bool) -> RandomTerm:
-    if isinstance(varying, str):
-        raise TypeError(f"random: {group!r} has the str {varying!r}; expected a list such as ['1'].")
-    if len(varying) == 0:
-        raise ValueError(f"random: nothing varies by {group!r}; expected a list such as ['1'].")
+def _levels(table: pd.DataFrame, group: str) -> pd.Index:
     column = _column(table, group)
     if column.isna().any():
         raise ValueError(f"{group}: {int(column.isna().sum())} rows have no level; leave them out.")
-    codes, levels = pd.factorize(column)
+    levels: pd.Index = pd.Index(column.unique(), name=group)
     if len(levels) < 2:
         raise ValueError(
             f"{group}: all {len(table)} rows belong to {levels.tolist()}; a random effect needs several levels. Leave "
             f"{group!r} out of random."
         )
-    names = _random_names(group, map(_name, varying))
-    return RandomTerm(np.asarray(codes, dtype=np.intp), _columns(table, varying), correlated, names)
+    return levels
+
+
+def _term(table: pd.DataFrame, group: str, varying: Sequence[Effect], correlated: bool, levels: pd.Index) -> RandomTerm:
+    if isinstance(varying, str):
+        raise TypeError(f"random: {group!r} has the str {varying!r}; expected a list such as ['1'].")
+    if len(varying) == 0:
+        raise ValueError(f"random: nothing varies by {group!r}; expected a list such as ['1'].")
+    codes = np.asarray(levels.get_indexer(pd.Index(table[group])), dtype=np.intp)
+    return RandomTerm(codes, _columns(table, varying), correlated, _random_names(group, map(_name, varying)))
 
 
 def _columns(table: pd.DataFrame, effects: Sequence[Effect]) -> NDArray[np.float64]:

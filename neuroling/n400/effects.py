@@ -25,7 +25,8 @@ from neuroling.n400.linking_hypotheses import LINKS, Link, semantic_activation
 from neuroling.n400.measures import fwhm_window, mean_amplitude
 from neuroling.n400.network import Network
 from neuroling.n400.simulate import simulate_links
-from neuroling.numerics.statistics.mixed_model import RandomTerm, fit_reml
+from neuroling.numerics.statistics.mixed_model import fit_reml
+from neuroling.numerics.statistics.random_terms import RandomTerm
 
 NOT_JUDGED = "not judged: participants do not read"
 """Verdict on effects of networks that do not recognise the targets of the experiment."""

@@ -68,6 +68,38 @@ def test_table_of_a_fit_within_its_bounds_names_no_vanished_effect():
     assert mixed_model(trials(), "y", ["x"], RANDOM).to_dataframe().attrs["vanished"] == []
 
 
+def test_table_names_the_grouping_whose_effects_are_multiples_of_one_another():
+    table = trials(20, 12)
+    for _, rows in table.groupby("person"):  # each person's line has a slope of minus the intercept
+        line = np.polynomial.Polynomial.fit(rows["x"], rows["y"], 1)
+        own = np.cos(rows["person"])
+        table.loc[rows.index, "y"] += own * (1 - rows["x"]) - line(rows["x"])
+    fitted = mixed_model(table, "y", ["x"], {"item": ["1"], "person": ["1", "x"]}, correlated=True)
+    assert "person" in fitted.singular
+    assert fitted.fit.ranks[1] == 1
+    assert fitted.to_dataframe().attrs["singular"] == list(fitted.singular)
+
+
+def test_random_effects_are_labelled_by_level():
+    table = trials(12, 10)
+    table["person"] = np.array(list("lkjihgfedcba"))[table["person"]]
+    effects = mixed_model(table, "y", ["x"], {"person": ["1", "x"], "item": ["1"]}).random_effects("person")
+    residual = table["y"] - np.polyval(np.polyfit(table["x"], table["y"], 1), table["x"])
+    assert list(effects.columns) == ["1", "x"]
+    assert effects["1"].corr(residual.groupby(table["person"]).mean()) > 0.9
+
+
+def test_random_effects_of_an_unknown_grouping_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"got 'noun'; expected one of \['person', 'item'\]"):
+        mixed_model(trials(), "y", ["x"], RANDOM).random_effects("noun")
+
+
+def test_ml_is_another_likelihood_than_reml():
+    reml, ml = (mixed_model(trials(), "y", ["x"], RANDOM, restricted=restricted).fit for restricted in (True, False))
+    assert (reml.restricted, ml.restricted) == (True, False)
+    assert ml.residual_sd < reml.residual_sd
+
+
 @pytest.mark.slow
 def test_item_level_predictor_under_the_null_is_called_five_percent_of_the_time():
     draws = [trials(15, 20, effect=0, seed=seed, item_level=True) for seed in range(300)]

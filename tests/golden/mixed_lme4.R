@@ -12,7 +12,11 @@ for (path in sort(list.files(given[1], pattern = "\\.csv$", full.names = TRUE)))
     if (group %in% options$slopes) sprintf("(1 + x %s %s)", bar, group) else sprintf("(1 | %s)", group))
   table <- read.csv(path)
   fit <- lmer(as.formula(paste("y ~ x +", paste(random, collapse = " + "))), table, REML = TRUE, control = control)
+  ml <- refitML(fit)
+  without <- update(ml, . ~ . - x)
+  tested <- anova(without, ml)
   said <- coef(summary(fit))
+  information <- function(fit) list(log_likelihood = as.numeric(logLik(fit)), aic = AIC(fit), bic = BIC(fit))
   spread <- as.data.frame(VarCorr(fit))
   spread <- spread[is.na(spread$var2), ]
   names <- ifelse(spread$grp == "Residual", "residual",
@@ -20,7 +24,10 @@ for (path in sort(list.files(given[1], pattern = "\\.csv$", full.names = TRUE)))
   designs[[name]] <- list(
     rows = nrow(table), sum = sum(table$y), estimates = unname(said[, "Estimate"]),
     standard_errors = unname(said[, "Std. Error"]), df = unname(said[, "df"]), criterion = REMLcrit(fit),
-    standard_deviations = setNames(as.list(spread$sdcor), names))
+    standard_deviations = setNames(as.list(spread$sdcor), names),
+    reml = information(fit), ml = c(information(ml), list(estimates = unname(fixef(ml)))),
+    ratio = list(statistic = tested$Chisq[2], df = tested$Df[2], p = tested$`Pr(>Chisq)`[2]),
+    random_effects = lapply(ranef(fit), function(levels) lapply(levels, c)))
 }
 write(toJSON(list(
   command = "python tests/reference/test_mixed_lme4.py FOLDER; Rscript tests/golden/mixed_lme4.R FOLDER FILE",

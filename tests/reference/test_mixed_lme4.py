@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 from scipy.stats import norm
 
 from neuroling.evaluation.mixed import mixed_model
+from neuroling.numerics.statistics.mixed_fit import likelihood_ratio
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mixed_lme4.json"
 
@@ -77,10 +79,12 @@ def table_of(design: Design) -> pd.DataFrame:
     return table[rng.random(len(table)) < design.kept].reset_index(drop=True)
 
 
-def fitted(name: str):
+@cache
+def fitted(name: str, *, restricted: bool = True, fixed: tuple[str, ...] = ("x",)):
     design = DESIGNS[name]
     random = {group: ["1", "x"] if group in design.slopes else ["1"] for group in ("participant", "item")}
-    return mixed_model(table_of(design), "y", ["x"], random, correlated=design.correlated)
+    table = table_of(design)
+    return mixed_model(table, "y", list(fixed), random, correlated=design.correlated, restricted=restricted)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +127,40 @@ def test_standard_deviations_are_those_of_lme4(golden, name):
 @pytest.mark.parametrize("name", DESIGNS)
 def test_degrees_of_freedom_are_those_of_lmertest(golden, name):
     np.testing.assert_allclose(fitted(name).fit.degrees_of_freedom, golden["designs"][name]["df"], rtol=0.02)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("name", DESIGNS)
+def test_likelihood_and_information_criteria_are_those_of_lme4(golden, name, restricted):
+    said, fit = golden["designs"][name]["reml" if restricted else "ml"], fitted(name, restricted=restricted).fit
+    found = {"log_likelihood": fit.log_likelihood, "aic": fit.aic, "bic": fit.bic}
+    assert found == pytest.approx({kind: said[kind] for kind in found}, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_ml_estimates_are_those_of_lme4(golden, name):
+    np.testing.assert_allclose(
+        fitted(name, restricted=False).fit.coefficients, golden["designs"][name]["ml"]["estimates"], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_likelihood_ratio_is_that_of_lme4(golden, name):
+    said = golden["designs"][name]["ratio"]
+    smaller, larger = (fitted(name, restricted=False, fixed=fixed).fit for fixed in ((), ("x",)))
+    test = likelihood_ratio(smaller, larger)
+    assert test.df == said["df"]
+    assert test.statistic == pytest.approx(said["statistic"], abs=1e-6)
+    assert test.p == pytest.approx(said["p"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_random_effects_are_those_of_lme4(golden, name):
+    result = fitted(name)
+    for group, columns in golden["designs"][name]["random_effects"].items():
+        ours = result.random_effects(group).sort_index()
+        for effect, values in columns.items():
+            np.testing.assert_allclose(ours[effect.replace("(Intercept)", "1")], values, atol=1e-5)
 
 
 if __name__ == "__main__":
