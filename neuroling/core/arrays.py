@@ -324,6 +324,50 @@ def _counted(bad: NDArray[np.bool_], what: str) -> str:
     return f"{int(bad.sum())} of {bad.size} values are {what}, {where}"
 
 
+def check_labelled(name: str, given: object, *, finite: bool = True) -> None:
+    """Refuse what is no labelled array of real numbers, is empty, or holds values that are not finite.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    given : object
+        Wanted as an ``xarray.DataArray``.
+    finite : bool
+        Whether NaN and infinity are refused.
+    """
+    if not isinstance(given, xr.DataArray):
+        raise TypeError(f"{name}: got {type(given).__name__}; expected an xarray.DataArray with labelled axes.")
+    if given.dtype.kind not in "fiub":
+        what = " (complex)" if given.dtype.kind == "c" else ""
+        raise TypeError(f"{name}: got values of type {given.dtype}{what}; expected real numbers.")
+    for dim, size in given.sizes.items():
+        if size == 0:
+            raise ValueError(f"{name}: the axis {dim!r} is empty; expected at least one entry.")
+    if finite and given.dtype.kind == "f":
+        refuse_not_finite(name, given.to_numpy())
+
+
+def check_table(name: str, given: object) -> None:
+    """Refuse what is no table, or has a column name twice, so that a name says not which column is meant.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    given : object
+        Wanted as a ``pandas.DataFrame``.
+    """
+    if not isinstance(given, pd.DataFrame):
+        raise TypeError(f"{name}: got {type(given).__name__}; expected a pandas.DataFrame.")
+    if not given.columns.is_unique:
+        twice = given.columns[given.columns.duplicated()].unique()
+        raise ValueError(
+            f"{name}: {len(twice)} column names occur more than once, first {list(twice[:NAMED])}, so a name says not "
+            "which column is meant; rename or drop the others."
+        )
+
+
 def refuse_not_finite(name: str, values: NDArray[np.floating[Any]]) -> None:
     """Refuse NaN and infinity, and say how many and where.
 

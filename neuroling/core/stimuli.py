@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from neuroling.core.arrays import plain_array, real_numbers, refuse_what_is_no_array
 from neuroling.core.notices import warn
 
 NUMERIC_COLUMNS = ("onset", "offset", "position")
@@ -163,7 +164,7 @@ class Stimuli:
         Parameters
         ----------
         values : array-like, shape (sample, feature)
-            Rows in the order of the table.
+            Real numbers, rows in the order of the table. NaN is labelled as it is; :func:`neuroling.align` refuses it.
         names : sequence of str, optional
             Feature names; ``0 … p-1`` by default.
 
@@ -171,7 +172,10 @@ class Stimuli:
         -------
         xarray.DataArray, dims (sample, feature)
         """
-        array = np.asarray(values)
+        refuse_what_is_no_array("values", values)
+        array, _ = plain_array("values", values)
+        numbers = real_numbers("values", array)
+        array = numbers if array.dtype.kind == "O" or array.dtype == np.float16 else array
         if array.ndim != 2 or len(array) != len(self):
             raise ValueError(f"values: got shape {array.shape}; expected ({len(self)}, n_features), a row a stimulus.")
         feature = np.arange(array.shape[1]) if names is None else np.asarray(list(names))

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from neuroling.core.arrays import check_labelled
 from neuroling.encoding.event_timing import rows_of_runs
 
 
@@ -49,6 +50,7 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
     >>> delayed.sel(feature="rate@1").values.tolist()
     [0.0, 1.0, 2.0, 0.0, 4.0]
     """
+    check_labelled("features", features)
     if set(features.dims) != {"sample", "feature"}:
         raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
     table = features.transpose("sample", "feature")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from neuroling.core.arrays import check_labelled
+
 
 def remove_drift(array: xr.DataArray, tr_s: float, *, cutoff_s: float = 128.0) -> xr.DataArray:
     r"""Take out everything slower than a cutoff from each run, and bring what is left to unit variance.
@@ -40,6 +42,7 @@ def remove_drift(array: xr.DataArray, tr_s: float, *, cutoff_s: float = 128.0) -
     >>> bool(np.abs(np.corrcoef(clean[:, 0], fast)[0, 1]) > 0.99)
     True
     """
+    check_labelled("array", array)
     if not 0 < tr_s < 30:
         raise ValueError(f"tr_s: got {tr_s}; expected seconds between 0 and 30 (milliseconds have to be converted).")
     if not cutoff_s > 2 * tr_s:

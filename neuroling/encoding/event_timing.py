@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from neuroling.core.arrays import check_labelled
 from neuroling.core.notices import warn
 
 LONGEST_TR = 30.0
@@ -92,6 +93,8 @@ def words_in_time(
     UserWarning
         If words are out of order (they are sorted), share an onset, begin before time zero, or reach no volume.
     """
+    if not isinstance(features, xr.DataArray) or features.dtype.kind not in "fiub":
+        check_labelled("features", features)
     if set(features.dims) != {"sample", "feature"}:
         raise ValueError(f"features: got axes {features.dims}; expected ('sample', 'feature').")
     if name not in features.coords or features.coords[name].dims != ("sample",):

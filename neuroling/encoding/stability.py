@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import read_numbers, refuse_not_finite
 from neuroling.numerics.ridge.voxel_stability import stability, stable_targets
 
 
@@ -56,12 +57,13 @@ class StableVoxels:
         ValueError
             With too few presentations, samples or voxels, or too few voxels that vary in every presentation.
         """
-        self._check(train, n_train=train.shape[1] if train.ndim == 3 else 0)
+        train = read_numbers("train", train).values
+        self._check("train", train, n_train=train.shape[1] if train.ndim == 3 else 0)
         score = stability(train)  # (voxel,)
         chosen = np.argpartition(score, -self.n_voxels)[-self.n_voxels :]
         if np.isneginf(score[chosen]).any():
             raise ValueError(
-                f"recording: only {int(np.isfinite(score).sum())} of {len(score)} voxels vary over the training "
+                f"train: only {int(np.isfinite(score).sum())} of {len(score)} voxels vary over the training "
                 f"samples in every presentation; expected at least n_voxels={self.n_voxels}."
             )
         return np.isin(np.arange(len(score)), chosen)
@@ -90,18 +92,20 @@ class StableVoxels:
         """
         if len(tests) == 0:
             raise ValueError("tests: got no folds; expected at least one.")
+        recording = read_numbers("recording", recording).values
         n_samples = recording.shape[1] if recording.ndim == 3 else 0
-        self._check(recording, n_train=n_samples - max(len(test) for test in tests))
+        self._check("recording", recording, n_train=n_samples - max(len(test) for test in tests))
         return stable_targets(recording, tests, self.n_voxels)
 
-    def _check(self, recording: NDArray[np.floating], n_train: int) -> None:
+    def _check(self, name: str, recording: NDArray[np.floating], n_train: int) -> None:
         if recording.ndim != 3:
-            raise ValueError(f"recording: got shape {recording.shape}; expected three axes, (repeat, sample, voxel).")
+            raise ValueError(f"{name}: got shape {recording.shape}; expected three axes, (repeat, sample, voxel).")
         if len(recording) < 2:
             raise ValueError(
-                f"recording: got {len(recording)} presentation; expected at least 2, because stability compares them."
+                f"{name}: got {len(recording)} presentation; expected at least 2, because stability compares them."
             )
         if n_train < 3:
-            raise ValueError(f"recording: {n_train} training samples; expected at least 3 to correlate over.")
+            raise ValueError(f"{name}: {n_train} training samples; expected at least 3 to correlate over.")
+        refuse_not_finite(name, recording)
         if self.n_voxels > recording.shape[2]:
             raise ValueError(f"n_voxels: got {self.n_voxels} for a recording of {recording.shape[2]} voxels.")

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.arrays import check_labelled
 from neuroling.core.gate import features_to_predict, in_own_units, usable_targets
 from neuroling.core.notices import without
 from neuroling.core.protocols import ChecksFeatures
@@ -177,6 +178,7 @@ def remove_trend(
     """
     if not isinstance(order, int) or isinstance(order, bool) or order < 0:
         raise ValueError(f"order: got {order!r}; expected a whole number of at least 0.")
+    check_labelled("array", array)
     dims = ("sample", *(dim for dim in array.dims if dim != "sample"))
     table = array.transpose(*dims)
     labels = _labels(table, stretches)

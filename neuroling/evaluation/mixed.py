@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import check_table
 from neuroling.numerics.statistics.mixed_fit import MixedFit
 from neuroling.numerics.statistics.mixed_model import fit_ml, fit_reml
 from neuroling.numerics.statistics.random_terms import RandomTerm
@@ -168,8 +169,7 @@ def mixed_model(
     >>> list(fitted.to_dataframe().index)
     ['1', 'x']
     """
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"table: got {type(table).__name__}; expected a pandas.DataFrame, a row an observation.")
+    check_table("table", table)
     if isinstance(fixed, str):
         raise TypeError(f"fixed: got the str {fixed!r}; expected a list of columns such as [{fixed!r}].")
     if not random:

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from neuroling.core.align import Aligned, align
+from neuroling.core.arrays import check_labelled
 from neuroling.core.bands import Bands, band_columns
 from neuroling.core.feature_bands import check_bands
 from neuroling.core.protocols import Array, Predictor, Rows, Splitter
@@ -201,6 +202,12 @@ def join_spaces(spaces: Mapping[str, xr.DataArray]) -> xr.DataArray:
     >>> join_spaces({"a": one, "b": one}).feature.values.tolist()
     ['a/x', 'b/x']
     """
+    for name, space in spaces.items():
+        check_labelled(f"spaces[{name!r}]", space, finite=False)
+        if "sample" not in space.indexes or not space.indexes["sample"].is_unique:
+            raise ValueError(
+                f"spaces[{name!r}]: the labels of 'sample' are missing or occur twice; expected unique ones."
+            )
     first = next(iter(spaces.values()))
     parts = []
     for name, space in spaces.items():

@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import real_numbers
 from neuroling.numerics.rdm import decoding
 from neuroling.numerics.rdm.noise_normalisation import absent_repeats
-from neuroling.rsa.dissimilarity import PairLabels
+from neuroling.rsa.dissimilarity import PairLabels, check_patterns
 
 Array = NDArray[np.floating[Any]]
 SATURATED = 0.95
@@ -73,7 +74,8 @@ def decoding_rdms(
     UserWarning
         If the mean accuracy somewhere is above :data:`SATURATED`.
     """
-    laid = _laid_out(recording)
+    check_patterns(recording, "channel")
+    laid = _laid_out(recording.copy(data=real_numbers("recording", recording.values)))
     n_trials = _check(laid, n_pseudo, n_draws, whiten and classifier is None)
     generator = np.random.default_rng(rng)
     each: list[Array] = []

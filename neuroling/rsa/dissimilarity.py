@@ -11,11 +11,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.arrays import real_numbers
-from neuroling.core.axes import check_axes
 from neuroling.core.pair_names import name_pairs
 from neuroling.numerics.rdm import noise_normalisation as whitening
 from neuroling.numerics.rdm.distances import pairs_of, sliding_correlation, times_first
 from neuroling.rsa import distances
+from neuroling.rsa.checks import check_numbers, refuse_extreme_units, refuse_infinite
 from neuroling.rsa.distances import Distance, as_distance
 from neuroling.rsa.noise import refuse_second_whitening
 
@@ -212,7 +212,7 @@ class Plan:
         allow_bias: bool,
     ) -> Plan:
         """Check a recording and lay it out; parameters as in :func:`rdms`."""
-        _check_recording(recording, over)
+        check_patterns(recording, over)
         n_repeats = recording.sizes.get("repeat", 1)
         distance = _chosen(distance, n_repeats)
         if recording.sizes[over] * window < 2 and distance in _ANGLES:
@@ -228,7 +228,7 @@ class Plan:
         laid = present.transpose(*others, "repeat", "sample", over, "time")
         values = laid.values.reshape(-1, *laid.shape[len(others) :])
         values = real_numbers("recording", values)
-        _refuse_extreme(values)
+        refuse_extreme_units(values)
         _check_window(window, values.shape[-1], "time" in recording.dims)
         weights = _weights(recording, values, others)
         _check_repeats(recording, distance, weights)
@@ -339,30 +339,37 @@ class Plan:
 _ANGLES = (distances.correlation, distances.cosine, distances.crossvalidated_correlation)
 
 
-def _check_recording(recording: xr.DataArray, over: str) -> None:
-    if not isinstance(recording, xr.DataArray):
-        raise TypeError(f"recording: got {type(recording).__name__}; expected an xarray.DataArray with labelled axes.")
-    if recording.dtype.kind not in "fiub":
-        raise TypeError(f"recording: got values of type {recording.dtype}; expected real numbers.")
-    check_axes("recording", recording.dims)
+def check_patterns(recording: xr.DataArray, over: str, name: str = "recording") -> None:
+    """Refuse what holds no labelled patterns of items.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, over, …)
+        Patterns.
+    over : str
+        Axis of the patterns.
+    name : str
+        What the argument is called; opens the message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no labelled array of real numbers, axes are missing, empty or not labelled, or values are infinite.
+    """
+    check_numbers(recording, name)
     for axis in ("sample", over):
         if axis not in recording.dims:
             raise ValueError(
-                f"recording: axes {recording.dims} have no {axis!r}; items lie along 'sample' and "
-                f"patterns along {over!r}."
+                f"{name}: axes {recording.dims} have no {axis!r}; items lie along 'sample' and patterns along {over!r}."
             )
     if "sample" not in recording.coords:
-        raise ValueError("recording: the axis 'sample' has no labels; attach them with .assign_coords(sample=items).")
-    for dim, size in recording.sizes.items():
-        if size == 0:
-            raise ValueError(f"recording: the axis {dim!r} is empty; expected at least one entry.")
-    _refuse_infinite("recording", recording)
+        raise ValueError(f"{name}: the axis 'sample' has no labels; attach them with .assign_coords(sample=items).")
     PairLabels.check(np.asarray(recording.coords["sample"]))
     for dim, labels in recording.indexes.items():
         if not labels.is_unique:
             twice = labels[labels.duplicated()].unique()
             raise ValueError(
-                f"recording: labels {list(twice[:5])} occur more than once along {dim!r}; expected unique ones."
+                f"{name}: labels {list(twice[:5])} occur more than once along {dim!r}; expected unique ones."
             )
 
 
@@ -387,7 +394,7 @@ def check_dissimilarities(dissimilarities: xr.DataArray) -> None:
         raise ValueError(
             f"dissimilarities: pairs {list(twice[:5])} occur more than once; average them, or keep one of each."
         )
-    _refuse_infinite("dissimilarities", dissimilarities)
+    refuse_infinite("dissimilarities", dissimilarities)
     if {"first", "second"} <= set(dissimilarities.coords):
         own = dissimilarities.coords["first"].to_numpy() == dissimilarities.coords["second"].to_numpy()
         if own.any():
@@ -395,43 +402,6 @@ def check_dissimilarities(dissimilarities: xr.DataArray) -> None:
                 f"dissimilarities: {int(own.sum())} pairs are of an item with itself, first "
                 f"{labels[own][:3].tolist()}; leave the diagonal out."
             )
-
-
-def _refuse_infinite(name: str, values: xr.DataArray) -> None:
-    if values.dtype.kind == "f" and np.isinf(largest_of(values.values)):
-        raise ValueError(
-            f"{name}: {int(np.isinf(values.values).sum())} of {values.size} values are infinite; expected "
-            "numbers, or NaN where they are missing."
-        )
-
-
-def largest_of(values: Array) -> float:
-    """Give the largest absolute value, NaN passed over, without a copy of the values.
-
-    Parameters
-    ----------
-    values : ndarray
-        Any shape, not empty.
-
-    Returns
-    -------
-    float
-        NaN if every value is.
-    """
-    return float(max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None)))
-
-
-def _refuse_extreme(values: Array) -> None:
-    """Refuse values whose squares their type does not hold; NaN is passed over."""
-    largest, kind = largest_of(values), np.finfo(values.dtype)
-    if np.isnan(largest):
-        raise ValueError("recording: every value is NaN, so there is nothing to compare.")
-    top, bottom = float(np.sqrt(kind.max)) / 1e3, float(np.sqrt(kind.smallest_normal)) * 1e3
-    if largest > top or 0 < largest < bottom:
-        raise ValueError(
-            f"recording: values reach {largest:.1e}, whose squares {values.dtype} does not hold; expected {bottom:.0e} "
-            f"to {top:.0e}. Express them in another unit, or hand over float64."
-        )
 
 
 def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:

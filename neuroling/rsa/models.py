@@ -11,10 +11,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.align import near_hint
+from neuroling.core.arrays import check_table, real_numbers
 from neuroling.core.pair_names import items_of_pairs
 from neuroling.numerics.rdm.distances import pairs_of
 from neuroling.numerics.strings import edit_distances
-from neuroling.rsa.dissimilarity import PairLabels, rdms
+from neuroling.rsa.dissimilarity import PairLabels, check_patterns, rdms
 from neuroling.rsa.distances import Distance
 
 Array = NDArray[np.floating[Any]]
@@ -45,11 +46,12 @@ def model_rdms(features: xr.DataArray, distance: Distance | str = "cosine") -> x
     >>> model_rdms(features).sizes["sample"]
     3
     """
-    if not isinstance(features, xr.DataArray) or "feature" not in features.dims:
-        raise TypeError("features: expected a DataArray (sample, [layer,] feature).")
+    _check_features(features)
     axis = next((dim for dim in ("layer", "model") if dim in features.dims), None)
     if axis is None:
-        return rdms(features, distance, over="feature", allow_bias=True).expand_dims(model=["features"], axis=1)
+        made = rdms(features, distance, over="feature", allow_bias=True).expand_dims(model=["features"], axis=1)
+        _refuse_undefined(made)
+        return made
     labels = features[axis].to_numpy()
     each = [
         rdms(features.isel({axis: place}, drop=True), distance, over="feature", allow_bias=True)
@@ -57,7 +59,33 @@ def model_rdms(features: xr.DataArray, distance: Distance | str = "cosine") -> x
     ]
     names = [f"layer {label}" if axis == "layer" else str(label) for label in labels]
     joined = xr.concat(each, "model", coords="minimal", compat="override").assign_coords(model=np.array(names))
+    _refuse_undefined(joined)
     return joined.transpose("sample", "model")
+
+
+def _check_features(features: xr.DataArray) -> None:
+    if not isinstance(features, xr.DataArray) or "feature" not in features.dims:
+        got = features.dims if isinstance(features, xr.DataArray) else type(features).__name__
+        raise TypeError(f"features: got {got}; expected a DataArray (sample, [layer,] feature).")
+    check_patterns(features, "feature", "features")
+    missing = int(np.isnan(features.to_numpy()).sum()) if features.dtype.kind == "f" else 0
+    if missing:
+        raise ValueError(
+            f"features: {missing} of {features.size} values are NaN; leave those items out, or impute the values."
+        )
+
+
+def _refuse_undefined(models: xr.DataArray) -> None:
+    """Refuse features whose angles are undefined: an item that is zero, or the same in all features."""
+    undefined = np.isnan(models.transpose("sample", "model").to_numpy()).any(axis=1)
+    if undefined.any():
+        items = [set(pair) for pair in zip(models["first"].to_numpy(), models["second"].to_numpy(), strict=True)]
+        shared = set.intersection(*(items[place] for place in np.flatnonzero(undefined)[:2]))
+        raise ValueError(
+            f"features: {int(undefined.sum())} of {len(undefined)} pairs have no {models.attrs.get('distance', '')} "
+            f"distance, because an item is zero or the same in all features (such as {sorted(shared)[:3]}); leave such "
+            "items out, or take 'euclidean'."
+        )
 
 
 def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str]) -> xr.DataArray:
@@ -90,7 +118,9 @@ def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str
     >>> confound_rdms(table, {"length": "number", "word": "spelling"}).values.tolist()
     [[2.0, 5.0], [1.0, 4.0], [1.0, 4.0]]
     """
-    check_table(table)
+    check_table("table", table)
+    if len(table) < 2:
+        raise ValueError(f"table: got {len(table)} row{'s' * (len(table) != 1)}; expected two items or more.")
     _check_columns(columns)
     kinds = dict(columns) if isinstance(columns, Mapping) else {name: _kind_of(table, name) for name in columns}
     if not kinds:
@@ -100,24 +130,6 @@ def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str
     return xr.DataArray(
         values, dims=("sample", "model"), coords={**labels.coords(), "model": list(kinds)}, name="dissimilarity"
     )
-
-
-def check_table(table: pd.DataFrame) -> None:
-    """Refuse what is no table of items, or has a column name twice.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row an item.
-    """
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"table: got {type(table).__name__}; expected a pandas.DataFrame with one row for each item.")
-    if not table.columns.is_unique:
-        twice = table.columns[table.columns.duplicated()].unique()
-        raise ValueError(
-            f"table: {len(twice)} column names occur more than once, first {list(twice[:5])}, so a name says not which "
-            "column is meant; rename or drop the others."
-        )
 
 
 def _check_columns(columns: Mapping[str, str] | Sequence[str]) -> None:
@@ -332,6 +344,10 @@ def check_models(models: xr.DataArray, name: str = "models") -> None:
     if not isinstance(models, xr.DataArray) or set(models.dims) != {"sample", "model"}:
         found = models.dims if isinstance(models, xr.DataArray) else type(models).__name__
         raise TypeError(f"{name}: got {found}; expected a DataArray (sample, model), from model_rdms or confound_rdms.")
+    if models.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: got values of type {models.dtype}; expected real numbers.")
+    if 0 in models.shape:
+        raise ValueError(f"{name}: none given (shape {models.shape}); expected at least one model of some pairs.")
     labels = [str(label) for label in models.model.to_numpy()] if "model" in models.coords else []
     if len(labels) != models.sizes["model"] or len(set(labels)) < len(labels):
         raise ValueError(f"{name}: got labels {labels} along 'model'; expected one unique name a model.")
@@ -370,7 +386,9 @@ def _column_rdm(table: pd.DataFrame, name: str, kind: str) -> Array:
         )
     first, second = pairs_of(len(column))
     if kind == "number":
-        numbers = np.asarray(column, dtype=np.float64)
+        numbers = real_numbers(f"columns: {name!r}", np.asarray(column)).astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"columns: {name!r} is infinite for {list(table.index[~np.isfinite(numbers)][:5])}.")
         rdm = np.abs(numbers[first] - numbers[second])
     elif kind == "class":
         classes = np.unique(np.asarray(column).astype(str), return_inverse=True)[1]

@@ -8,7 +8,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import real_numbers
+from neuroling.core.repeats import lacking_repeats
 from neuroling.numerics.rdm import noise_normalisation as whitening
+from neuroling.rsa.checks import check_numbers
 
 Array = NDArray[np.floating[Any]]
 
@@ -26,6 +29,7 @@ def noise_covariance(recording: xr.DataArray) -> xr.DataArray:
     xarray.DataArray, dims ([subject,] channel, feature)
         Both axes run over the channels; squared units of the recording.
     """
+    check_numbers(recording)
     if "repeat" not in recording.dims:
         raise ValueError(
             f"recording: axes {recording.dims} have no 'repeat'; noise is what differs between repeats of an item."
@@ -34,6 +38,15 @@ def noise_covariance(recording: xr.DataArray) -> xr.DataArray:
     absent = [axis for axis in wanted if axis not in recording.dims]
     if absent:
         raise ValueError(f"recording: axes {recording.dims} lack {absent}; expected {wanted}, and perhaps 'subject'.")
+    if recording.sizes["repeat"] < 2:
+        raise ValueError("recording: it has one repeat; noise is what differs between at least two repeats of an item.")
+    recording = recording.copy(data=real_numbers("recording", recording.values))
+    broken = int(np.isnan(recording.where(~lacking_repeats(recording), 0)).sum())
+    if broken:
+        raise ValueError(
+            f"recording: {broken} of {recording.size} values are NaN beside others that are not; leave out the trials "
+            "or channels that hold them. A repeat that an item lacks is NaN throughout."
+        )
     channels = _channel_labels(recording)
     coords = {"channel": channels, "feature": channels}
     if "subject" not in recording.dims:
@@ -66,6 +79,7 @@ def whiten(recording: xr.DataArray, covariance: xr.DataArray) -> xr.DataArray:
     ValueError
         If the recording was whitened before, or the channels differ.
     """
+    check_numbers(recording)
     refuse_second_whitening(recording)
     if "channel" not in recording.dims:
         raise ValueError(f"recording: axes {recording.dims} have no 'channel' to whiten over.")

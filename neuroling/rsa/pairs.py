@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from neuroling.core.align import Aligned, align
+from neuroling.core.arrays import read_numbers, refuse_not_finite
 from neuroling.rsa.dissimilarity import Noise, rdms
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import check_models, in_order_of, model_names, model_rdms
@@ -120,6 +121,8 @@ class FixedRDM(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             Not looked at.
         """
         del y
+        X = read_numbers("X", X).values
+        refuse_not_finite("X", X)
         if X.ndim != 2 or X.shape[1] != 1:
             raise ValueError(
                 f"X: got shape {X.shape}; a fixed model is one column of dissimilarities. Use x_metric of pairwise to "
@@ -139,4 +142,6 @@ class FixedRDM(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         -------
         ndarray, shape (pair,)
         """
+        X = read_numbers("X", X).values
+        refuse_not_finite("X", X)
         return np.asarray(X[:, 0])

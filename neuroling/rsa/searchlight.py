@@ -12,8 +12,9 @@ from scipy import sparse, spatial
 
 from neuroling.core.provenance import Provenance, current_versions, now
 from neuroling.core.result import Result
+from neuroling.rsa.checks import check_numbers
 from neuroling.rsa.comparators import Comparator
-from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan
+from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan, check_patterns
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import model_names
 from neuroling.rsa.similarity import (
@@ -131,7 +132,9 @@ def searchlight(
         ``score`` (split, \*targets, channel, [time,] model). Neighbouring patches share members, so scores are smooth
         over the head whatever the brain does: a topography says where information can be read, not where it lies.
     """
+    check_numbers(recording)
     _check_patches(patches, recording, axis)
+    check_patterns(recording, axis)
     light = near_one(recording).astype(dtype, copy=False)
     pairs = PairLabels.of(np.asarray(recording.coords["sample"])).sample
     comparison, ordered = prepared(pairs, models, comparator, controls)

@@ -20,8 +20,9 @@ from neuroling.core.result import Result
 from neuroling.core.sample_sizes import check_items
 from neuroling.numerics.rdm.comparison import LEAST_PAIRS, with_gaps
 from neuroling.numerics.rdm.ranks import centred_ranks
+from neuroling.rsa.checks import largest_of
 from neuroling.rsa.comparators import Comparator, as_comparator
-from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan, check_dissimilarities, largest_of
+from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan, check_dissimilarities, check_patterns
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import check_models, in_order_of, model_names
 
@@ -88,6 +89,7 @@ def similarity(
     >>> result.score.dims, result.metric
     (('time', 'model'), 'rho-a')
     """
+    check_patterns(recording, over)
     light = near_one(recording).astype(dtype, copy=False)
     plan = Plan.of(light, distance, over=over, window=window, noise=noise, allow_bias=allow_bias)
     said = {"distance": plan.distance.name, "window": str(window), "over": over, "noise": _named(noise)}
@@ -480,14 +482,24 @@ def prepared(
         if chosen.partial is None:
             raise ValueError(f"controls: {chosen.name} has no partial form; take comparator='spearman' or 'pearson'.")
         ordered = in_order_of(controls, pairs, "controls").transpose("model", "sample")
-        held = _each_near_one(ordered.values.astype(np.float64))
+        held = each_near_one(ordered.values.astype(np.float64))
         _refuse_explained(models, controls, held)
-    values = _each_near_one(models.transpose("model", "sample").values.astype(np.float64))
+    values = each_near_one(models.transpose("model", "sample").values.astype(np.float64))
     return Comparison(chosen, values, held), models
 
 
-def _each_near_one(models: Array) -> Array:
-    """Divide each model (model, pair) by a power of two next to its largest value."""
+def each_near_one(models: Array) -> Array:
+    """Divide each model by a power of two next to its largest value.
+
+    Parameters
+    ----------
+    models : ndarray, shape (model, pair)
+        Finite, none of them zero throughout.
+
+    Returns
+    -------
+    ndarray, shape (model, pair)
+    """
     largest = np.abs(models).max(axis=1, keepdims=True)
     return np.asarray(np.ldexp(models, 1 - np.frexp(largest)[1]))
 

@@ -18,10 +18,13 @@ from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
 from neuroling.rsa.dissimilarity import check_dissimilarities
 from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
-from neuroling.rsa.similarity import model_hash
+from neuroling.rsa.similarity import each_near_one, model_hash, near_one, warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
+ROUNDING = 1e-13
+"""Range of measured values, relative to the largest, up to which they are all equal but for rounding."""
+
 MOST_MODELS = 8
 """Models whose variance can be partitioned: 2^8 - 1 combinations."""
 
@@ -103,7 +106,9 @@ def regression_weights(
     y, x, ordered = _checked(dissimilarities, models, ranked, least=1)
     refuse_collinear(ordered.copy(data=x), condition_limit)
     spread = y.std(axis=0)
-    betas = _weights(x, y / np.where(spread > 0, spread, np.nan), nonnegative=False)[1:]  # (model, subject, time)
+    varies = spread > ROUNDING * np.abs(y).max(axis=0)
+    betas = _weights(x, y / np.where(varies, spread, 1.0), nonnegative=False)[1:]  # (model, subject, time)
+    betas = np.where(varies, betas, np.nan)
     names = [str(name) for name in ordered.model.values]
     scores = np.moveaxis(betas, 0, -1)[None]
     return _result(scores, dissimilarities, "standardised beta", models, names)
@@ -218,13 +223,13 @@ def _checked(
     if present.sizes["subject"] < least:
         raise ValueError("dissimilarities: one subject; weights are learned from others, so expected at least two.")
     ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
-    y: Array = present.transpose("sample", "subject", "time").values.astype(np.float64)
+    y: Array = near_one(present).transpose("sample", "subject", "time").values.astype(np.float64)
     if not np.isfinite(y).all():
         raise ValueError(
             f"dissimilarities: {int((~np.isfinite(y)).sum())} of {y.size} are NaN or infinite; exclude those items "
             "first."
         )
-    x: Array = ordered.values.astype(np.float64)
+    x: Array = each_near_one(ordered.values.astype(np.float64).T).T
     if ranked:
         y = unit_ranks(y.reshape(len(y), -1).T).T.reshape(y.shape)
         x = unit_ranks(x.T).T
@@ -257,18 +262,21 @@ def _weights(x: Array, y: Array, nonnegative: bool) -> Array:
 def _correlation(a: Array, b: Array) -> Array:
     one, other = a - a.mean(axis=0), b - b.mean(axis=0)
     length = np.sqrt((one * one).sum(axis=0) * (other * other).sum(axis=0))
+    undefined = np.ptp(b, axis=0) <= ROUNDING * np.abs(b).max(axis=0)  # measured values that are all equal
     # all weights zero predict the same for every pair: no agreement, rather than an undefined one
     scores: Array = np.divide((one * other).sum(axis=0), length, out=np.zeros_like(length), where=length > 1e-300)
-    return scores
+    return np.asarray(np.where(undefined, np.nan, scores))
 
 
 def _r2(predicted: Array, y: Array, baseline: Array) -> Array:
-    return np.asarray(1 - ((y - predicted) ** 2).sum(axis=0) / ((y - baseline) ** 2).sum(axis=0))
+    total = np.where(np.ptp(y, axis=0) > ROUNDING * np.abs(y).max(axis=0), ((y - baseline) ** 2).sum(axis=0), np.nan)
+    return np.asarray(1 - ((y - predicted) ** 2).sum(axis=0) / total)
 
 
 def _result(
     scores: Array, dissimilarities: xr.DataArray, metric: str, models: xr.DataArray, labels: list[str] | None = None
 ) -> Result:
+    warn_of_nan(scores)
     dims = ("split", "subject", "time", *(("model",) if labels else ()))
     score = xr.DataArray(scores, dims=dims)
     if labels:

@@ -90,7 +90,7 @@ class Warned:
 
     def verify(self, call: Callable[[], Any], clean: Callable[[], Any], spoiled: str) -> None:
         """Call, and hold codes and result against what is due."""
-        result, codes = _with_codes(call)
+        result, codes = _with_codes(call, self.codes)
         assert codes == set(self.codes), f"warned of {sorted(codes)}, due is {sorted(self.codes)}"
         assert self.check(result, clean()) is not False
 
@@ -103,7 +103,7 @@ class Gives:
 
     def verify(self, call: Callable[[], Any], clean: Callable[[], Any], spoiled: str) -> None:
         """Call, and hold the result against what is due."""
-        result, codes = _with_codes(call)
+        result, codes = _with_codes(call, ())
         assert not codes, f"warned of {sorted(codes)}"
         assert self.check(result, clean()) is not False
 
@@ -188,14 +188,15 @@ def _case(row: Row, entry: Entry, argument: str, due: Due) -> Case:
     return Case(row.number, row.name, entry.name, call, due, name, lambda: entry.clean)
 
 
-def _with_codes(call: Callable[[], Any]) -> tuple[Any, set[str]]:
+def _with_codes(call: Callable[[], Any], due: Sequence[str]) -> tuple[Any, set[str]]:
     """Call, and give the codes of all warnings; one without a code is none of ours and fails."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = call()
     plain = [str(warning.message) for warning in caught if not hasattr(warning.message, "code")]
     assert not plain, f"warned without a code: {plain}"
-    return result, {warning.message.code for warning in caught} - {"alpha-at-edge"}  # small grids, on purpose
+    codes = {warning.message.code for warning in caught}
+    return result, codes - ({"alpha-at-edge"} - set(due))  # small grids, on purpose
 
 
 def _check_error(error: Exception, argument: str, parts: Sequence[str]) -> None:

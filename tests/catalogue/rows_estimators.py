@@ -76,6 +76,11 @@ def predict(name: str, X):
     return FITTED[name].predict(X, **({"groups": RUNS[:n_rows]} if name in WITH_RUNS else {}))
 
 
+def bands_of_target(X):
+    """Contributions of both bands (sample, band) to the first target."""
+    return FITTED["BandedRidgeCV"].predict_bands(X)[:, :, 0].T
+
+
 def score(name: str, X, y):
     return FITTED[name].score(X, y, **({"groups": RUNS} if name in WITH_RUNS else {}))
 
@@ -94,16 +99,19 @@ def data(name: str) -> Arguments:
     return {"X": X.copy(), "y": Y.copy()} | ({"groups": RUNS.copy()} if name in WITH_RUNS else {})
 
 
-VARIANTS = ("RidgeCV, shared alpha", "BandedRidgeCV, descent")
+VARIANTS = ("RidgeCV, shared alpha", "BandedRidgeCV, descent", "KernelRidgeCV, rbf")
 """Other searches of the same classes: for rows about units alone."""
 CLASSES = [name for name in MODELS if name not in VARIANTS]
 
 FIT_ANY = [Entry(f"{name}.fit", partial(data, name), partial(fit, name), "fit") for name in MODELS]
 FIT = [entry for entry in FIT_ANY if not entry.name.startswith(VARIANTS)]
-PREDICT = [Entry(f"{name}.predict", lambda: {"X": X.copy()}, partial(predict, name), "predict") for name in CLASSES]
+PREDICT = [
+    Entry(f"{name}.predict", lambda: {"X": X.copy()}, partial(predict, name), "predict")
+    for name in ("RidgeCV", "KernelRidgeCV", "BandedRidgeCV", "RandomFeatureRidgeCV", "TRF", "Standardized")
+] + [Entry("BandedRidgeCV.predict_bands", lambda: {"X": X.copy()}, lambda X: bands_of_target(X), "predict")]
 SCORE = [
     Entry(f"{name}.score", lambda: {"X": X.copy(), "y": Y.copy()}, partial(score, name), "score")
-    for name in ("Ridge", "BandedRidgeCV", "TRF", "Standardized")
+    for name in ("BandedRidgeCV", "TRF")
 ]
 FIT_AND_SCORE = [
     Entry(f"{name}.fit and score", partial(data, name), partial(fit_and_score, name), "fit and score")
@@ -340,6 +348,13 @@ VIEWS = {
 }
 SHUFFLED = np.random.default_rng(1).permutation(N)
 
+
+def row_of_view(name: str) -> int:
+    if name == "memory map":
+        return 58
+    return 57 if "tensor" in name else 56
+
+
 ROWS_OF_ARRAYS = [
     Row(26, "NaN", ["X"], lambda v: changed(v, (3, 1), np.nan), refused("1 of 72 values are NaN", "rows (first [3])")),
     Row(26, "a row of NaN", ["X"], lambda v: changed(v, 3, np.nan), refused("4 of 72", "columns (first [0, 1, 2, 3])")),
@@ -435,7 +450,13 @@ ROWS_OF_ARRAYS = [
     ),
     *(Row(55, name, BOTH, spoil, refused("sparse")) for name, spoil in SPARSE.items()),
     *(
-        Row(56 if "tensor" not in name else 57, name, BOTH, spoil, named_now if name in NAMED else as_it_was)
+        Row(
+            {"memory map": 58}.get(name, 57 if "tensor" in name else 56),
+            name,
+            BOTH,
+            spoil,
+            named_now if name in NAMED else as_it_was,
+        )
         for name, spoil in VIEWS.items()
     ),
     Row(57, "bfloat16", BOTH, lambda v: torch.tensor(v).bfloat16(), Gives(nearly)),
@@ -815,6 +836,19 @@ POLICIES = [
     *policy(29, "a target of NaN left out", changed(Y, (slice(None), 1), np.nan)),
     *policy(30, "infinity left out", changed(Y, (3, 1), np.inf)),
 ]
+EDGE = [
+    Case(
+        117,
+        "the best alpha at the edge",
+        f"{name}.fit",
+        partial(with_options, name, X, X[:, :2] + 0.1 * Y, alphas=(1e2, 1e3)),
+        Warned("alpha-at-edge", check=lambda result, clean: result.share_at_edge_ == 1),
+        "alphas",
+    )
+    for name in SEARCHED
+    if name != "RidgeCV, shared alpha"
+]
+
 CASES = [
     *cross(ROWS_OF_ARRAYS, ALL),
     *cross(UNITS, [*FIT_ANY, *HELD_OUT, *FIT_AND_SCORE]),
@@ -828,4 +862,5 @@ CASES = [
     *OPTIONS,
     *OUT_OF_RANGE,
     *POLICIES,
+    *EDGE,
 ]
