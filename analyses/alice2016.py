@@ -21,7 +21,7 @@ from neuroling import (
     CircularShift,
     ContiguousFolds,
     DirichletSearch,
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     Result,
     RidgeCV,
     align,
@@ -186,7 +186,7 @@ def score_models(spaces: Spaces, recording: xr.DataArray, null: CircularShift, s
             align(features, recording),
             splits=FOLDS,
             metric=pearson,
-            ceiling=LeaveOneOut("subject"),
+            ceiling=LeaveOneOutCeiling("subject"),
             inference=null,
             rng=seed,
         )

@@ -24,7 +24,7 @@ from neuroling import (
     Permutation,
     Result,
     Ridge,
-    SplitHalf,
+    SplitHalfCeiling,
     StableVoxels,
     align,
     combine,
@@ -70,7 +70,7 @@ def analyse(folder: Path, verbs: Path, out: Path, n_draws: int, alpha: float, se
         features = mitchell2008.verb_features(verbs, stimuli)
         data, model = align(features, recording), Ridge(alpha)
         results[participant] = evaluate(
-            model, data, metric=two_vs_two, ceiling=SplitHalf(), inference=Permutation(n_draws), **options
+            model, data, metric=two_vs_two, ceiling=SplitHalfCeiling(), inference=Permutation(n_draws), **options
         )
         centred = align(features, _mean_image_removed(recording))
         published[participant] = evaluate(model, centred, metric=two_vs_two.uncentred(), **options)

@@ -22,7 +22,7 @@ from neuroling import (  # noqa: E402
     AlignedSpaces,
     BlockPermutation,
     ContiguousFolds,
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
     Ridge,
@@ -76,7 +76,7 @@ def cases() -> dict[str, tuple[AlignedSpaces, dict[str, Any]]]:
         ),
         "participants over time, ceiling": (
             study(120, 20, subject=12, time=60),
-            {"model": Ridge(1.0), "splits": folds, "metric": pearson, "ceiling": LeaveOneOut()},
+            {"model": Ridge(1.0), "splits": folds, "metric": pearson, "ceiling": LeaveOneOutCeiling()},
         ),
     }
 

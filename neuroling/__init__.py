@@ -35,8 +35,8 @@ _HOME = {
     "ByItem": "evaluation.splits",
     "NoSplit": "evaluation.splits",
     "ShufflesTime": "evaluation.splits",
-    "SplitHalf": "evaluation.ceilings",
-    "LeaveOneOut": "evaluation.ceilings",
+    "SplitHalfCeiling": "evaluation.ceilings",
+    "LeaveOneOutCeiling": "evaluation.ceilings",
     "Permutation": "evaluation.inference.samples",
     "HeldOutPermutation": "evaluation.inference.samples",
     "CircularShift": "evaluation.inference.time_series",
@@ -71,7 +71,7 @@ _HOME = {
     "run_by_run": "encoding.downsample",
     "Standardized": "encoding.standardize",
     "TRF": "encoding.trf",
-    "Repeats": "evaluation.ceilings",
+    "ExplainableVarianceCeiling": "evaluation.ceilings",
     "partition_variance": "evaluation.variance",
     "product_measure": "evaluation.variance",
     "load_encoder": "features.transformer.encoder",
@@ -96,12 +96,13 @@ __all__ = [
     "Clusters",
     "ContiguousFolds",
     "DirichletSearch",
+    "ExplainableVarianceCeiling",
     "FitOnce",
     "FixedRDM",
     "GradientSearch",
     "HeldOutPermutation",
     "KernelRidgeCV",
-    "LeaveOneOut",
+    "LeaveOneOutCeiling",
     "LeaveOneOutRidgeCV",
     "LeavePOut",
     "Metric",
@@ -111,7 +112,6 @@ __all__ = [
     "Permutation",
     "Provenance",
     "RandomFeatureRidgeCV",
-    "Repeats",
     "Result",
     "ResultFileError",
     "Ridge",
@@ -120,7 +120,7 @@ __all__ = [
     "ShufflesTime",
     "SignFlip",
     "Split",
-    "SplitHalf",
+    "SplitHalfCeiling",
     "StableVoxels",
     "Standardized",
     "Stimuli",
@@ -184,7 +184,7 @@ if TYPE_CHECKING:
     from neuroling.encoding.standardize import Standardized
     from neuroling.encoding.trf import TRF
     from neuroling.evaluation.bootstrap import dual_bootstrap
-    from neuroling.evaluation.ceilings import LeaveOneOut, Repeats, SplitHalf
+    from neuroling.evaluation.ceilings import ExplainableVarianceCeiling, LeaveOneOutCeiling, SplitHalfCeiling
     from neuroling.evaluation.evaluate import evaluate
     from neuroling.evaluation.heldout import held_out
     from neuroling.evaluation.inference.clusters import Clusters

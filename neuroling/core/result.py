@@ -343,7 +343,7 @@ class Result:
             if not fit:
                 raise ValueError(
                     f"ceiling: its bounds are {bounds}; a split-half of the metric {self.metric!r} rests on half of "
-                    "the data and cannot be stepped up. Use LeaveOneOut, or name the bound yourself."
+                    "the data and cannot be stepped up. Use LeaveOneOutCeiling, or name the bound yourself."
                 )
             bound = fit[0]
         if bound not in bounds:

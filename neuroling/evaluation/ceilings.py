@@ -16,7 +16,7 @@ from neuroling.core.repeats import lacking_repeats
 
 
 @dataclass(frozen=True)
-class SplitHalf:
+class SplitHalfCeiling:
     r"""Predict the mean of one half of the presentations from the mean of the other.
 
     Bounds, for halves of :math:`h` out of :math:`n` repeats, :math:`k = n / h`, and mean score :math:`r` over halves
@@ -57,7 +57,7 @@ class SplitHalf:
         """
         y = scoring.data.y
         if self.axis not in y.dims:
-            raise ValueError(f"ceiling: SplitHalf({self.axis!r}) needs that axis; the recording has {y.dims}.")
+            raise ValueError(f"ceiling: SplitHalfCeiling({self.axis!r}) needs that axis; the recording has {y.dims}.")
         n = y.sizes[self.axis]
         if n < 2:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; a split-half needs at least two.")
@@ -81,7 +81,7 @@ class SplitHalf:
 
 
 @dataclass(frozen=True)
-class LeaveOneOut:
+class LeaveOneOutCeiling:
     """Predict each participant from the others.
 
     Bounds: ``lower``, from the mean of all the others; ``upper``, from the mean of all, the participant included, which
@@ -112,7 +112,8 @@ class LeaveOneOut:
         y = scoring.data.y_mean
         if self.axis not in scoring.data.targets:
             raise ValueError(
-                f"ceiling: LeaveOneOut({self.axis!r}) needs that axis among the targets; the recording has {y.dims}."
+                f"ceiling: LeaveOneOutCeiling({self.axis!r}) needs that axis among the targets; the recording has "
+                f"{y.dims}."
             )
         n = y.sizes[self.axis]
         if n < 2:
@@ -124,7 +125,7 @@ class LeaveOneOut:
 
 
 @dataclass(frozen=True)
-class Repeats:
+class ExplainableVarianceCeiling:
     r"""Part the variance over samples into what comes back with every presentation and what does not.
 
     With :math:`n` repeats, the variance over held-out samples of their mean, :math:`V_m`, and the mean variance of
@@ -172,19 +173,25 @@ class Repeats:
         """
         y = scoring.data.y
         if self.axis not in y.dims:
-            raise ValueError(f"ceiling: Repeats({self.axis!r}) needs that axis; the recording has {y.dims}.")
+            raise ValueError(
+                f"ceiling: ExplainableVarianceCeiling({self.axis!r}) needs that axis; the recording has {y.dims}."
+            )
         n = y.sizes[self.axis]
         if n < 2:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; variance is parted over at least two.")
         kept = [str(dim) for dim in scoring.scores.dims if dim not in ("split", "model")]
         if set(kept) != set(scoring.data.targets) - {self.axis}:
             raise ValueError(
-                f"ceiling: Repeats parts the variance of every target over samples, but the metric keeps {kept} of "
-                f"{scoring.data.targets}; use SplitHalf or LeaveOneOut, which are scored like a model."
+                f"ceiling: ExplainableVarianceCeiling divides the variance of each target over samples, but the metric "
+                f"keeps {kept} of {scoring.data.targets}; use SplitHalfCeiling or LeaveOneOutCeiling, which are scored "
+                "like a model."
             )
         tests = [y.isel(sample=split.test) for split in scoring.splits]
         if min(test.sizes["sample"] for test in tests) < 3:
-            raise ValueError("ceiling: Repeats needs at least three held-out samples a split to take a variance over.")
+            raise ValueError(
+                "ceiling: ExplainableVarianceCeiling takes a variance over held-out samples; expected at least three "
+                "per split."
+            )
         if self.axis == "repeat" and bool(lacking_repeats(y).any()):
             of_mean, noise, share = (_mean(list(parts)) for parts in zip(*map(_noise_of_unequal, tests), strict=True))
             signal = of_mean - noise * share
@@ -259,7 +266,7 @@ def _halves_of_each(
         rows = (n_repeats < 2).any([dim for dim in n_repeats.dims if dim != "sample"]).values
         raise ValueError(
             f"ceiling: {int(rows.sum())} samples have one repeat, first {y.sample.values[rows][:5].tolist()}; halves "
-            "need two of each. Exclude these samples, or use LeaveOneOut over participants."
+            "need two of each. Exclude these samples, or use LeaveOneOutCeiling over participants."
         )
     sizes = n_repeats // 2
     lengthening = float((1 / sizes).mean() / (1 / n_repeats).mean())

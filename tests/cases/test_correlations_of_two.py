@@ -12,7 +12,7 @@ from neuroling import (
     LeavePOut,
     NoSplit,
     Ridge,
-    SplitHalf,
+    SplitHalfCeiling,
     align,
     cosine,
     evaluate,
@@ -47,7 +47,7 @@ def data():
 @pytest.mark.parametrize("n_held_out", [1, 2])
 def test_correlations_over_fewer_than_three_samples_are_refused(data, metric, n_held_out):
     with pytest.raises(ValueError, match=rf"metric: {metric.name} would rest on {n_held_out} held-out value"):
-        evaluate(MODEL, data, splits=LeavePOut(n_held_out), metric=metric, ceiling=SplitHalf())
+        evaluate(MODEL, data, splits=LeavePOut(n_held_out), metric=metric, ceiling=SplitHalfCeiling())
 
 
 @pytest.mark.parametrize("n_folds", [3, 4])
@@ -99,7 +99,7 @@ def test_agreement_of_three_items_is_refused_by_the_one_evaluation():
 def test_means_of_a_ceiling_say_how_many_locations_they_exclude(data):
     noise = data.y.copy(data=np.random.default_rng(1).standard_normal(data.y.shape))
     with pytest.warns(CodedWarning, match=r"ceiling: at \d+ of 20 locations the reliability is negative"):
-        result = evaluate(MODEL, align(data.x, noise), splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+        result = evaluate(MODEL, align(data.x, noise), splits=KFold(2), metric=pearson, ceiling=SplitHalfCeiling())
     undefined = int(np.isnan(result.ceiling.sel(bound="ceiling")).sum())
     assert f"undefined at {undefined} of 20" in str(result)
     with pytest.warns(

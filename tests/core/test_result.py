@@ -129,7 +129,7 @@ def test_normalized_error_counts_downwards():
 
 def test_a_half_cannot_be_divided_by_unless_named():
     result = result_of([0.3], {"half": ("voxel", [0.6])}, metric="r2")
-    with pytest.raises(ValueError, match=r"bounds are \['half'\].*LeaveOneOut"):
+    with pytest.raises(ValueError, match=r"bounds are \['half'\].*LeaveOneOutCeiling"):
         result.normalized()
     assert result.normalized("half").item() == 0.5
 

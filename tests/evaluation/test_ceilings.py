@@ -10,10 +10,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
 from neuroling import (
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     LeavePOut,
     NoSplit,
-    SplitHalf,
+    SplitHalfCeiling,
     StableVoxels,
     align,
     cosine,
@@ -23,7 +23,7 @@ from neuroling import (
     spearman,
     two_vs_two,
 )
-from neuroling.evaluation.ceilings import Repeats, spearman_brown
+from neuroling.evaluation.ceilings import ExplainableVarianceCeiling, spearman_brown
 from neuroling.evaluation.strategies.task import ScoringTask
 
 
@@ -44,14 +44,14 @@ def ceiling_of(data, ceiling, metric=pearson, splits=None, rng=0):
 def test_split_half_recovers_what_signal_and_noise_make_of_it(make_data, signal, repeats):
     """With noise of variance one, the mean of m repeats has reliability s² / (s² + 1/m)."""
     data = make_data(400, repeats=repeats, signal=signal, voxel=60)
-    found = ceiling_of(data, SplitHalf(), splits=KFold(2)).mean("voxel")
+    found = ceiling_of(data, SplitHalfCeiling(), splits=KFold(2)).mean("voxel")
     half, whole = (signal**2 / (signal**2 + 1 / m) for m in (repeats // 2, repeats))
     np.testing.assert_allclose(found, [half, whole, np.sqrt(whole)], atol=0.02)
 
 
 def test_the_ceiling_is_what_the_true_model_reaches(make_data):
     data = make_data(600, p=2, repeats=4, signal=0.5, voxel=60)
-    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalfCeiling())
     reached, ceiling = result.score.mean(), result.ceiling.sel(bound="ceiling").mean()
     np.testing.assert_allclose(reached, ceiling, atol=0.01)
     np.testing.assert_allclose(result.normalized().mean(), 1, atol=0.03)
@@ -69,7 +69,7 @@ def test_a_normalized_score_above_one_survives(make_data):
     data = make_data(12, p=2, repeats=2, signal=0.4, voxel=80)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+        result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalfCeiling())
         normalized = result.normalized()
     assert normalized.max() > 1
     assert normalized.min() < 0
@@ -77,7 +77,7 @@ def test_a_normalized_score_above_one_survives(make_data):
 
 def test_a_negative_reliability_survives_and_has_no_root(make_data):
     with pytest.warns(UserWarning, match="reliability is negative or undefined, so there is no ceiling"):
-        ceiling = ceiling_of(make_data(20, repeats=2, voxel=40), SplitHalf())
+        ceiling = ceiling_of(make_data(20, repeats=2, voxel=40), SplitHalfCeiling())
     reliability = ceiling.sel(bound="reliability")
     assert reliability.min() < 0
     np.testing.assert_array_equal(np.isnan(ceiling.sel(bound="ceiling")), reliability < 0)
@@ -85,12 +85,12 @@ def test_a_negative_reliability_survives_and_has_no_root(make_data):
 
 @pytest.mark.parametrize("metric", [r2, cosine, two_vs_two], ids=name_of)
 def test_only_correlations_are_stepped_up(make_data, metric):
-    ceiling = ceiling_of(make_data(20, repeats=2, signal=1.0), SplitHalf(), metric)
+    ceiling = ceiling_of(make_data(20, repeats=2, signal=1.0), SplitHalfCeiling(), metric)
     assert ceiling["bound"].values.tolist() == ["half"]
 
 
 def test_pairs_of_clean_recordings_are_all_told_apart(make_data):
-    ceiling = ceiling_of(make_data(8, repeats=2, signal=20.0, voxel=10), SplitHalf(), two_vs_two, LeavePOut(2))
+    ceiling = ceiling_of(make_data(8, repeats=2, signal=20.0, voxel=10), SplitHalfCeiling(), two_vs_two, LeavePOut(2))
     assert ceiling.item() == 1
 
 
@@ -107,7 +107,7 @@ def test_few_repeats_are_halved_in_every_way():
 
 def test_halvings_follow_the_seed(make_data):
     data = make_data(20, repeats=7, signal=1.0)
-    one, again, other = (ceiling_of(data, SplitHalf(n_halvings=3), rng=seed) for seed in (1, 1, 2))
+    one, again, other = (ceiling_of(data, SplitHalfCeiling(n_halvings=3), rng=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
@@ -126,7 +126,7 @@ def test_the_true_model_lies_between_the_bounds(make_data):
     bounds, truths = [], []
     for seed in range(25):
         data = participants(make_data, seed)
-        bounds.append(ceiling_of(data, LeaveOneOut(), splits=KFold(2)).mean("subject").values)
+        bounds.append(ceiling_of(data, LeaveOneOutCeiling(), splits=KFold(2)).mean("subject").values)
         halves = np.array_split(np.arange(60), 2)
         truth = [[np.corrcoef(data.x.values[r, 0], data.y.values[r, s])[0, 1] for s in range(8)] for r in halves]
         truths.append(np.mean(truth))
@@ -138,20 +138,20 @@ def test_the_true_model_lies_between_the_bounds(make_data):
 def test_bounds_close_in_on_the_truth_as_participants_join(make_data):
     gaps = []
     for n_subjects in (4, 40):
-        lower, upper = ceiling_of(participants(make_data, 0, n_subjects), LeaveOneOut()).mean("subject").values
+        lower, upper = ceiling_of(participants(make_data, 0, n_subjects), LeaveOneOutCeiling()).mean("subject").values
         gaps.append(upper - lower)
     assert gaps[1] < gaps[0] / 5
 
 
 def test_the_lower_bound_of_noise_is_about_zero_and_may_be_negative(make_data):
-    ceiling = ceiling_of(make_data(40, subject=30), LeaveOneOut(), spearman).sel(bound="lower")
+    ceiling = ceiling_of(make_data(40, subject=30), LeaveOneOutCeiling(), spearman).sel(bound="lower")
     assert ceiling.min() < 0
     assert abs(ceiling.mean()) < 0.1
 
 
 def test_others_are_the_mean_of_all_the_others(make_data):
     data = make_data(30, subject=4)
-    found = ceiling_of(data, LeaveOneOut(), splits=NoSplitFor(30)).sel(bound="lower")
+    found = ceiling_of(data, LeaveOneOutCeiling(), splits=NoSplitFor(30)).sel(bound="lower")
     y = data.y.values
     for subject in range(4):
         others = np.delete(y, subject, axis=1).mean(axis=1)
@@ -170,7 +170,7 @@ class NoSplitFor:
 
 def test_a_ceiling_without_training_samples(make_data, nothing_to_fit):
     result = evaluate(
-        nothing_to_fit, make_data(30, subject=4), splits=NoSplit(), metric=spearman, ceiling=LeaveOneOut()
+        nothing_to_fit, make_data(30, subject=4), splits=NoSplit(), metric=spearman, ceiling=LeaveOneOutCeiling()
     )
     assert result.ceiling.dims == ("bound", "subject")
 
@@ -182,7 +182,7 @@ def test_a_ceiling_without_training_samples(make_data, nothing_to_fit):
 @pytest.mark.parametrize("repeats", [2, 5])
 def test_repeats_recover_what_signal_and_noise_make_of_them(make_data, signal, repeats):
     data = make_data(400, repeats=repeats, signal=signal, voxel=60)
-    found = ceiling_of(data, Repeats()).mean("voxel")
+    found = ceiling_of(data, ExplainableVarianceCeiling()).mean("voxel")
     power = signal**2
     expected = [power / (power + 1), power / (power + 1 / repeats), np.sqrt(power / (power + 1 / repeats))]
     np.testing.assert_allclose(found, expected, atol=0.03)
@@ -207,24 +207,26 @@ def ceiling_of_everything(data):
         def predict(self, X):
             return X[:, 0]
 
-    return evaluate(Constant(), data, splits=NoSplit(), metric=pearson, ceiling=Repeats()).ceiling
+    return evaluate(Constant(), data, splits=NoSplit(), metric=pearson, ceiling=ExplainableVarianceCeiling()).ceiling
 
 
 def test_a_perfect_model_reaches_the_ceiling_of_repeats(make_data):
     data = make_data(600, p=2, repeats=4, signal=0.5, voxel=60)
-    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=Repeats())
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=ExplainableVarianceCeiling())
     np.testing.assert_allclose(result.normalized().mean(), 1, atol=0.03)
 
 
 def test_noise_has_negative_explainable_variance_half_of_the_time(make_data):
     with pytest.warns(UserWarning, match="reliability is negative"):
-        found = ceiling_of(make_data(60, repeats=3, voxel=200), Repeats()).sel(bound="explainable variance")
+        found = ceiling_of(make_data(60, repeats=3, voxel=200), ExplainableVarianceCeiling()).sel(
+            bound="explainable variance"
+        )
     assert 0.35 < float((found < 0).mean()) < 0.65
     assert abs(float(found.mean())) < 0.02
 
 
 def test_repeats_give_no_root_for_other_metrics(make_data):
-    found = ceiling_of(make_data(60, repeats=3, signal=1.0), Repeats(), metric=r2)
+    found = ceiling_of(make_data(60, repeats=3, signal=1.0), ExplainableVarianceCeiling(), metric=r2)
     assert found["bound"].values.tolist() == ["explainable variance", "reliability"]
 
 
@@ -233,13 +235,13 @@ def test_repeats_give_no_root_for_other_metrics(make_data):
     [
         ({}, pearson, "needs that axis"),
         ({"repeats": 1}, pearson, "has 1 entry"),
-        ({"repeats": 2, "signal": 1.0}, two_vs_two, "parts the variance of every target over samples"),
+        ({"repeats": 2, "signal": 1.0}, two_vs_two, "divides the variance of each target over samples"),
     ],
     ids=["no repeats", "one repeat", "pattern"],
 )
 def test_repeats_need_repeats_and_a_metric_of_targets(make_data, options, metric, message):
     with pytest.raises(ValueError, match=message):
-        ceiling_of(make_data(20, **options), Repeats(), metric=metric)
+        ceiling_of(make_data(20, **options), ExplainableVarianceCeiling(), metric=metric)
 
 
 # --- unequal numbers of repeats ---------------------------------------------------------------------------------------
@@ -261,23 +263,23 @@ def test_ceilings_of_unequal_repeats_recover_what_signal_and_noise_make_of_them(
     counts = np.random.default_rng(1).integers(2, 7, 400)
     data = with_unequal_repeats(make_data(400, repeats=6, signal=signal, voxel=150), counts)
     half, whole = (signal**2 / (signal**2 + np.mean(1 / n)) for n in (counts // 2, counts))
-    found = ceiling_of(data, SplitHalf(), splits=KFold(2)).mean("voxel")
+    found = ceiling_of(data, SplitHalfCeiling(), splits=KFold(2)).mean("voxel")
     np.testing.assert_allclose(found, [half, whole, np.sqrt(whole)], atol=0.02)
-    parted = ceiling_of(data, Repeats(), splits=KFold(2)).mean("voxel")
+    parted = ceiling_of(data, ExplainableVarianceCeiling(), splits=KFold(2)).mean("voxel")
     np.testing.assert_allclose(parted, [signal**2 / (signal**2 + 1), whole, np.sqrt(whole)], atol=0.02)
 
 
 def test_the_ceiling_of_unequal_repeats_is_what_the_true_model_reaches(make_data):
     counts = np.random.default_rng(2).integers(2, 5, 600)
     data = with_unequal_repeats(make_data(600, p=2, repeats=4, signal=0.5, voxel=60), counts)
-    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalf())
+    result = evaluate(LinearRegression(), data, splits=KFold(2), metric=pearson, ceiling=SplitHalfCeiling())
     np.testing.assert_allclose(result.score.mean(), result.ceiling.sel(bound="ceiling").mean(), atol=0.015)
 
 
 def test_samples_that_cannot_be_halved_are_named(make_data):
     data = with_unequal_repeats(make_data(20, repeats=3, voxel=2), [1] * 2 + [3] * 18)
     with pytest.raises(ValueError, match="ceiling: 2 samples have one repeat"):
-        ceiling_of(data, SplitHalf())
+        ceiling_of(data, SplitHalfCeiling())
 
 
 def test_targets_are_not_chosen_by_unequal_repeats(make_data):

@@ -8,12 +8,12 @@ import xarray as xr
 from sklearn.model_selection import KFold
 
 from neuroling import (
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
     Result,
     Ridge,
-    SplitHalf,
+    SplitHalfCeiling,
     combine,
     evaluate,
     pearson,
@@ -27,7 +27,7 @@ def one(make_data, seed=0, n=20, metric=pearson, splits=None, **options):
 
 
 def test_every_number_stands_under_its_label(make_data):
-    parts = {f"P{i}": one(make_data, i, inference=Permutation(20), ceiling=SplitHalf()) for i in range(3)}
+    parts = {f"P{i}": one(make_data, i, inference=Permutation(20), ceiling=SplitHalfCeiling()) for i in range(3)}
     joined = combine(parts, dim="subject")
     for label, part in parts.items():
         xr.testing.assert_equal(joined.score.sel(subject=label, drop=True), part.score)
@@ -101,7 +101,7 @@ def relabelled(result, **coords):
     ],
 )
 def test_what_differs_is_named(make_data, change, message):
-    result = relabelled(one(make_data, ceiling=SplitHalf()), x_mm=("voxel", [9.0, 1, 2, 3]))
+    result = relabelled(one(make_data, ceiling=SplitHalfCeiling()), x_mm=("voxel", [9.0, 1, 2, 3]))
     with pytest.raises(ValueError, match=message):
         combine({"a": result, "b": change(result)}, dim="model")
 
@@ -113,5 +113,5 @@ def test_nulls_of_different_sizes_are_named(make_data):
 
 
 def test_a_ceiling_across_participants_needs_them_as_an_axis(make_data):
-    with pytest.raises(ValueError, match=r"ceiling: LeaveOneOut\('subject'\) needs that axis among the targets"):
-        one(make_data, ceiling=LeaveOneOut())
+    with pytest.raises(ValueError, match=r"ceiling: LeaveOneOutCeiling\('subject'\) needs that axis among the targets"):
+        one(make_data, ceiling=LeaveOneOutCeiling())

@@ -17,17 +17,17 @@ from neuroling import (
     ByItem,
     CircularShift,
     ContiguousFolds,
+    ExplainableVarianceCeiling,
     HeldOutPermutation,
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     LeavePOut,
     NoSplit,
     Permutation,
-    Repeats,
     Ridge,
     RidgeCV,
     ShufflesTime,
     SignFlip,
-    SplitHalf,
+    SplitHalfCeiling,
     StableVoxels,
     Standardized,
     cosine,
@@ -54,7 +54,13 @@ METRICS = [
     two_vs_two.uncentred(),
     explained,
 ]
-CEILINGS = [SplitHalf(), SplitHalf(n_halvings=2), SplitHalf("subject"), LeaveOneOut(), Repeats()]
+CEILINGS = [
+    SplitHalfCeiling(),
+    SplitHalfCeiling(n_halvings=2),
+    SplitHalfCeiling("subject"),
+    LeaveOneOutCeiling(),
+    ExplainableVarianceCeiling(),
+]
 ONCE = ShuffleSplit(1, test_size=0.4, random_state=0)
 INFERENCES = [
     (Permutation(40), KFold(4), {}),
@@ -156,7 +162,7 @@ def check_ceiling(ceiling, make_data):
     assert result.provenance.options["ceiling"].startswith(type(ceiling).__name__)
 
 
-@pytest.mark.parametrize("ceiling", [c for c in CEILINGS if c != SplitHalf("subject")], ids=label)
+@pytest.mark.parametrize("ceiling", [c for c in CEILINGS if c != SplitHalfCeiling("subject")], ids=label)
 def test_ceiling(make_data, ceiling):
     check_ceiling(ceiling, make_data)
 

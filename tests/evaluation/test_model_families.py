@@ -17,14 +17,14 @@ from neuroling import (
     Clusters,
     ContiguousFolds,
     HeldOutPermutation,
-    LeaveOneOut,
+    LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
     Result,
     Ridge,
     RidgeCV,
     SignFlip,
-    SplitHalf,
+    SplitHalfCeiling,
     StableVoxels,
     align,
     evaluate,
@@ -47,7 +47,7 @@ def spaces_of(data, names=("all", "one", "noise")):
 
 
 CASES = {
-    "pairs": ({"n": 9, "repeats": 3, "voxel": 14}, LeavePOut(2), two_vs_two, Permutation(30), SplitHalf(), None),
+    "pairs": ({"n": 9, "repeats": 3, "voxel": 14}, LeavePOut(2), two_vs_two, Permutation(30), SplitHalfCeiling(), None),
     "pairs, stable voxels": (
         {"n": 9, "repeats": 3, "voxel": 14},
         LeavePOut(2, 20),
@@ -56,7 +56,7 @@ CASES = {
         None,
         StableVoxels(5),
     ),
-    "folds": ({"n": 30, "subject": 6, "time": 3}, KFold(3), pearson, Permutation(30), LeaveOneOut(), None),
+    "folds": ({"n": 30, "subject": 6, "time": 3}, KFold(3), pearson, Permutation(30), LeaveOneOutCeiling(), None),
     "held out": (
         {"n": 40, "voxel": 5},
         ShuffleSplit(1, test_size=0.5, random_state=0),

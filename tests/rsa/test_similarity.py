@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.stats import rankdata, spearmanr
 
-from neuroling import LeaveOneOut, NoSplit, Permutation, align, evaluate, spearman
+from neuroling import LeaveOneOutCeiling, NoSplit, Permutation, align, evaluate, spearman
 from neuroling.rsa.comparators import ALL
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.models import model_rdms, stack_models
@@ -103,7 +103,7 @@ def test_ceilings_are_close_to_those_of_leave_one_out(features, recording):
     pairs = paired(model_rdms(features, "euclidean"), rdms(recording))
     from neuroling import pearson
 
-    slow = evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=pearson, ceiling=LeaveOneOut()).ceiling
+    slow = evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=pearson, ceiling=LeaveOneOutCeiling()).ceiling
     assert float(abs(fast - slow).mean()) < 0.03  # the one weighs participants alike, the other by their spread
 
 
