@@ -14,6 +14,7 @@ from neuroling.core.align import Aligned, align
 from neuroling.core.arrays import check_labelled
 from neuroling.core.bands import Bands, band_columns
 from neuroling.core.feature_bands import check_bands
+from neuroling.core.notices import warn
 from neuroling.core.protocols import Array, Predictor, Rows, Splitter
 from neuroling.core.result import Result
 from neuroling.evaluation.evaluate import evaluate
@@ -33,7 +34,16 @@ ADDITIVE = 1e-3
 
 def _explained(truth: Array, prediction: Array) -> Array:
     """Share of the squares of the truth that is gone with the prediction, over the last axis."""
-    return np.asarray(1 - ((truth - prediction) ** 2).sum(-1) / (truth**2).sum(-1))
+    total = np.asarray((truth**2).sum(-1))
+    undefined = int((total == 0).sum())
+    if undefined:
+        warn(
+            "undefined-scores",
+            "metric",
+            f"explained variance: {undefined} of {total.size} scores are undefined (NaN), because the truth is the "
+            "training mean at every held-out value.",
+        )
+    return np.asarray(1 - ((truth - prediction) ** 2).sum(-1) / np.where(total > 0, total, np.nan))
 
 
 explained = Metric("explained variance, training-mean-centred", _explained, baseline="training mean")

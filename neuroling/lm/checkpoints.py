@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -180,7 +180,7 @@ def read_checkpoint(
                 f"checkpoint: {folder / name} is not as it was written; remove the folder {folder.name} to go on from "
                 "the checkpoint before it."
             )
-    load_model(model, str(folder / WEIGHTS))
+    _fill(model, folder)
     tensors = load_file(folder / OPTIMIZER)
     history = {name.removeprefix("history/"): curve for name, curve in tensors.items() if name.startswith("history/")}
     _put_together(optimizer, {name: one for name, one in tensors.items() if "history/" not in name}, state["groups"])
@@ -263,5 +263,38 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         A checkpoint.
     model : torch.nn.Module
         Filled in place.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, or its weights do not fit the model, such as one of another vocabulary.
     """
-    load_model(model, str(folder / WEIGHTS), device=str(next(model.parameters(), torch.empty(0)).device))
+    _fill(model, folder)
+
+
+def _fill(model: nn.Module, folder: Path) -> None:
+    """Read weights into a model, or say which of them do not fit it."""
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="pt") as file:
+            there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"checkpoint: {path} cannot be read as weights ({error}); it is no checkpoint."
+        ) from error
+    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    other = [
+        f"{name} {there[name]} there, {here[name]} here"
+        for name in sorted(there.keys() & here.keys())
+        if there[name] != here[name]
+    ]
+    if other:
+        raise CheckpointError(
+            f"checkpoint: {len(other)} weights in {path} have another shape than those of the model: "
+            f"{'; '.join(other[:3])}. Build the model with the shape and the vocabulary that it was trained with."
+        )
+    try:
+        load_model(model, str(path), device=str(next(model.parameters(), torch.empty(0)).device))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"checkpoint: the weights in {path} are not those of this model ({reason}).") from error

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from neuroling.lm.seq2seq import Decoded, Encoded, check_length
+from neuroling.lm.seq2seq import Decoded, Encoded, check_symbols
 from neuroling.lm.transformer import Shape
 from neuroling.lm.vocabulary import PAD
 
@@ -73,7 +73,7 @@ class Recurrent(nn.Module):
         -------
         Encoded
         """
-        check_length(source, self.shape.max_length)
+        check_symbols(source, self.shape.max_length, self.shape.n_symbols)
         padding = source == PAD
         packed = pack_padded_sequence(
             self.drop(self.embed(source)), (~padding).sum(1).cpu(), batch_first=True, enforce_sorted=False
@@ -98,7 +98,7 @@ class Recurrent(nn.Module):
         -------
         Decoded
         """
-        check_length(prefix, self.shape.max_length)
+        check_symbols(prefix, self.shape.max_length, self.shape.n_symbols)
         if encoded.last is None:
             raise ValueError("encoded: has no last state; expected what this model's own encode gives.")
         if attention and self.query is None:

@@ -55,8 +55,8 @@ class Seq2Seq(Protocol):
         """Predict the symbol behind every place of the prefix, (text, place)."""
 
 
-def check_length(symbols: Int[Tensor, "n t"], longest: int) -> None:
-    """Refuse sequences that are longer than the positions of a model.
+def check_symbols(symbols: Int[Tensor, "n t"], longest: int, n_symbols: int) -> None:
+    """Refuse sequences that are longer than the positions of a model, or hold symbols that it has no row for.
 
     Parameters
     ----------
@@ -64,16 +64,30 @@ def check_length(symbols: Int[Tensor, "n t"], longest: int) -> None:
         Sequences.
     longest : int
         Positions.
+    n_symbols : int
+        Symbols that the model was built for.
 
     Raises
     ------
+    TypeError
+        If they are no whole numbers.
     ValueError
-        If they are.
+        If they are too long, or a symbol is beyond the model's last one.
     """
+    if symbols.ndim != 2 or symbols.is_floating_point() or symbols.is_complex():
+        raise TypeError(
+            f"symbols: got {symbols.dtype} of shape {tuple(symbols.shape)}; expected whole numbers (text, place), from "
+            "Characters.numbers."
+        )
     if symbols.shape[1] > longest:
         raise ValueError(
             f"symbols: got sequences of {symbols.shape[1]} symbols and the model has {longest} positions; shorten them "
             "or build the model with a larger max_length."
+        )
+    if symbols.numel() and not 0 <= int(symbols.min()) <= int(symbols.max()) < n_symbols:
+        raise ValueError(
+            f"symbols: got numbers from {int(symbols.min())} to {int(symbols.max())} and the model has {n_symbols} "
+            "symbols; the vocabulary does not fit its weights. Take the characters that it was trained with."
         )
 
 

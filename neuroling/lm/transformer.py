@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from neuroling.lm.seq2seq import Decoded, Encoded, check_length
+from neuroling.lm.seq2seq import Decoded, Encoded, check_symbols
 from neuroling.lm.vocabulary import PAD
 
 
@@ -217,7 +217,7 @@ class Transformer(nn.Module):
         return Decoded(self.out(x), torch.stack(maps) if attention else None)
 
     def _embedded(self, symbols: Int[Tensor, "n t"]) -> Float[Tensor, "n t w"]:
-        check_length(symbols, self.shape.max_length)
+        check_symbols(symbols, self.shape.max_length, self.shape.n_symbols)
         positions = self.get_buffer("positions")[: symbols.shape[1]]  # (place, unit)
         embedded: Tensor = self.drop(self.embed(symbols) * math.sqrt(self.shape.width) + positions)
         return embedded  # (text, place, unit)
