@@ -172,12 +172,20 @@ def pearson_of_directions(
     return found
 
 
+class _Fixed(NamedTuple):
+    """What some targets keep in place, and what it adds to their sums."""
+
+    twice: torch.Tensor  # (sorted sample, target), doubled
+    moments: list[torch.Tensor]  # (moment, target) for every stretch
+    squares: list[torch.Tensor]  # (target,) for every stretch
+
+
 class _Tile(NamedTuple):
     """Targets that are gathered together."""
 
     where: slice  # in their block
     values: torch.Tensor  # (sample, target)
-    fixed: torch.Tensor | None  # (sorted sample, target)
+    fixed: _Fixed | None
     kept: list[torch.Tensor]  # (direction, 1, target) for every split
 
 
@@ -192,6 +200,7 @@ class _Room(NamedTuple):
     """Memory that tiles of one size use again: it stays in the cache, and nothing is asked of the system."""
 
     recorded: torch.Tensor  # (row, draw · target)
+    crossed: torch.Tensor  # (row, draw · target); empty where nothing stays in place
     sums: torch.Tensor  # (stretch, moment, draw · target)
     whole: torch.Tensor  # (moment, draw · target)
     trained: torch.Tensor  # (moment, draw · target)
@@ -252,12 +261,18 @@ class _Plan:
             _Tile(
                 tile,
                 values[:, tile].contiguous(),
-                None if in_place is None else in_place[:, tile].contiguous(),
+                None if in_place is None else self._fixed(in_place[:, tile]),
                 [one[..., tile].contiguous() for one in kept],
             )
             for tile in tiles
         ]
         return _Block(values.square(), made)
+
+    def _fixed(self, values: torch.Tensor) -> _Fixed:
+        """Prepare what targets (sorted sample, target) keep in place."""
+        parts = [values[stretch] for stretch in self.stretches.slices]
+        moments = [part @ rows for part, rows in zip(self.design, parts, strict=True)]
+        return _Fixed((2 * values).contiguous(), moments, [rows.square().sum(0) for rows in parts])
 
     def correlate(self, block: _Block, rows: torch.Tensor, tested: torch.Tensor) -> NDArray[np.float64]:
         """Correlate some targets under some draws: means over splits, (draw, target)."""
@@ -265,11 +280,11 @@ class _Plan:
         spread = (tested @ block.squares).view(-1, n_draws, n_targets)  # (split, draw, target)
         found = spread.new_empty(2, *spread.shape)  # products with the truth, and squares, of predictions
         for tile, values, fixed, kept in block.tiles:
-            room = self._room(n_draws, values.shape[1])
-            squares = self._moments(values, fixed, rows, room)
+            room = self._room(n_draws, values.shape[1], fixed is not None)
+            added = self._moments(values, fixed, rows, room)
             for number, stretches in enumerate(self.stretches.tested):
-                if squares is not None:
-                    spread[number, :, tile] = squares[stretches].sum(0)
+                if added is not None:
+                    spread[number, :, tile] += joined(added, stretches)
                 truth, share = joined(room.sums, stretches), room.share
                 trained = self.stretches.trained(number, room.sums, room.whole, room.trained)
                 multiply(self.loadings[number], trained, share.flatten(1))
@@ -286,12 +301,13 @@ class _Plan:
         means: NDArray[np.float64] = product.div_(scale.masked_fill_(scale == 0, torch.nan)).mean(0).double().numpy()
         return means
 
-    def _room(self, n_draws: int, n_targets: int) -> _Room:
+    def _room(self, n_draws: int, n_targets: int, beside: bool) -> _Room:
         if (n_draws, n_targets) not in self._rooms:
             empty, columns = self.design[0].new_empty, n_draws * n_targets
             n_moments, longest = self.design[0].shape[0], max(part.shape[1] for part in self.design)
             self._rooms[n_draws, n_targets] = _Room(
                 empty(longest, columns),
+                empty(longest if beside else 0, columns),
                 empty(len(self.design), n_moments, columns),
                 empty(n_moments, columns),
                 empty(n_moments, columns),
@@ -301,21 +317,23 @@ class _Plan:
         return self._rooms[n_draws, n_targets]
 
     def _moments(
-        self, values: torch.Tensor, fixed: torch.Tensor | None, rows: torch.Tensor, room: _Room
+        self, values: torch.Tensor, fixed: _Fixed | None, rows: torch.Tensor, room: _Room
     ) -> torch.Tensor | None:
         """Multiply reordered targets with the design, stretch by stretch: (stretch, moment, draw · target).
 
-        Beside a part that stays in place, give the sums of squares of every stretch as well: (stretch, draw, target).
+        Beside a part that stays in place, give what it adds to the sums of squares as well: (stretch, draw, target).
         """
         n_draws, n_targets = rows.shape[1], values.shape[1]
-        squares = None if fixed is None else values.new_empty(len(self.design), n_draws, n_targets)
+        added = None if fixed is None else values.new_empty(len(self.design), n_draws, n_targets)
         for number, (part, stretch, sums) in enumerate(zip(self.design, self.stretches.slices, room.sums, strict=True)):
             order, recorded = rows[stretch].view(-1), room.recorded[: part.shape[1]]
             torch.index_select(values, 0, order, out=recorded.view(order.shape[0], -1))
-            if fixed is not None and squares is not None:
-                both = recorded.view(-1, n_draws, n_targets)
-                both.add_(fixed[stretch][:, None])
-                torch.sum(both.square(), 0, out=squares[number])
             multiply(part, recorded, sums)
+            if fixed is not None and added is not None:
+                sums.view(-1, n_draws, n_targets).add_(fixed.moments[number][:, None])
+                crossed = room.crossed[: part.shape[1]].view(-1, n_draws, n_targets)
+                torch.mul(recorded.view(crossed.shape), fixed.twice[stretch][:, None], out=crossed)
+                torch.sum(crossed, 0, out=added[number])
+                added[number].add_(fixed.squares[number])
         torch.sum(room.sums, 0, out=room.whole)
-        return squares
+        return added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -137,7 +138,6 @@ def pearson_of_operators(
     times = torch.ones(test.shape, dtype=_torch_dtype(Y), device=device)
     tested = torch.zeros(orders.shape, dtype=times.dtype, device=device).scatter_add_(1, test, times)  # (draw, sample)
     found = np.empty((len(orders), Y.shape[1]), Y.dtype)
-    split_rows = [to_tensor(np.ascontiguousarray(part), device) for part in rows]
     for targets, operator in operators:
         centred = to_tensor(operator - operator.mean(axis=0), device, _torch_dtype(Y))  # (test, train)
         size = max(1, min(len(targets), PRODUCT_VALUES // (4 * len(rows[0]))))
@@ -145,7 +145,7 @@ def pearson_of_operators(
             tile = targets[start : start + size]
             values = to_tensor(np.ascontiguousarray(Y[:, tile]), device)  # (sample, tile)
             values = values - values.mean(0)
-            in_place = None if fixed is None else to_tensor(np.ascontiguousarray(fixed[:, tile]), device)
+            in_place = None if fixed is None else _beside(centred, fixed[:, tile], rows)
             if in_place is None:
                 varied = tested @ values.square() - (tested @ values).square() / test.shape[1]  # (draw, tile)
             at_once = max(1, PRODUCT_VALUES // (len(rows[0]) * len(tile)))
@@ -155,9 +155,7 @@ def pearson_of_operators(
                     product, square = _moments(centred, values, train[some], test[some])
                     scale = (square * varied[some]).sqrt()
                 else:
-                    product, square, spread = _moments_beside(
-                        centred, values, in_place, (train[some], test[some]), (split_rows[0], split_rows[1])
-                    )
+                    product, square, spread = _moments_beside(centred, values, in_place, train[some], test[some])
                     scale = (square * spread).sqrt()
                 found[some, tile] = torch.where(scale > 0, product / scale, torch.nan).cpu().numpy()
     return found
@@ -175,22 +173,34 @@ def _moments(
     return product.view(shape), predicted.square_().sum(0).view(shape)
 
 
-def _moments_beside(
+def _beside(
     operator: torch.Tensor,
-    values: torch.Tensor,
-    fixed: torch.Tensor,
-    orders: tuple[torch.Tensor, torch.Tensor],
-    rows: tuple[torch.Tensor, torch.Tensor],
+    fixed: NDArray[np.floating],
+    rows: tuple[Int[NDArray[np.integer], " train"], Int[NDArray[np.integer], " test"]],
+) -> _Beside:
+    centred = fixed - fixed.mean(axis=0)
+    train, test = (to_tensor(np.ascontiguousarray(centred[part]), operator.device) for part in rows)
+    return _Beside(test, operator @ train)
+
+
+class _Beside(NamedTuple):
+    """A part of some targets that stays in place, and what operators predict from it."""
+
+    truth: torch.Tensor  # (test, target)
+    predicted: torch.Tensor  # (test, target)
+
+
+def _moments_beside(
+    operator: torch.Tensor, values: torch.Tensor, fixed: _Beside, train: torch.Tensor, test: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sum the same beside a part (sample, target) that stays in place, and squares of centred truths as well."""
-    train, test = (
-        values.index_select(0, order.T.reshape(-1)).view(order.shape[1], len(order), -1)  # (row, draw, target)
-        + fixed.index_select(0, part)[:, None]
-        for order, part in zip(orders, rows, strict=True)
-    )
-    predicted = (operator @ train.flatten(1)).view(test.shape)
-    spread = (test - test.mean(0)).square().sum(0)
-    return (test * predicted).sum(0), predicted.square_().sum(0), spread
+    """Sum the same beside a part that stays in place, and squares of centred truths as well."""
+    shape = (test.shape[1], len(test), values.shape[1])  # (test, draw, target)
+    moved = values.index_select(0, train.T.reshape(-1)).view(train.shape[1], -1)  # (train, draw · target)
+    predicted = (operator @ moved).view(shape).add_(fixed.predicted[:, None])
+    truth = values.index_select(0, test.T.reshape(-1)).view(shape).add_(fixed.truth[:, None])
+    product, total = (truth * predicted).sum(0), truth.sum(0)
+    spread = truth.square_().sum(0).addcmul_(total, total, value=-1 / len(truth))
+    return product, predicted.square_().sum(0), spread
 
 
 def two_vs_two_of_relabelings(
