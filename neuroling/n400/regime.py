@@ -83,6 +83,9 @@ class Stage:
             raise ValueError(f"activity_limit: got {self.activity_limit}; expected 0 to 1, a mean activation.")
 
 
+TO_CRITERION = 0.9
+"""Share of the known strings that a participant recognises in every kind of trial when training may end."""
+
 STAGES = (
     Stage(),
     Stage(
@@ -143,6 +146,10 @@ class Training:
     semantic_rest_level, semantic_rest_from : float and int
         The same for semantic units, after blanks of so many ticks or more; the weight is the stage's. Units that stay
         above the threshold of the alpha function in a blank would be fatigued for good.
+    again : int
+        Rounds of the stages after the first that participants get who read, but not well: those who recognise less than
+        :data:`TO_CRITERION` of the known strings in some kind of trial, and half of them or more in every kind. As
+        people are, they are taught to criterion; all others stay as they are.
     alpha : Alpha, optional
         Alpha function that acts in a share of the epochs. Tried and not used: see ``docs/n400.md``.
     alpha_share : float
@@ -165,6 +172,7 @@ class Training:
     rest_cost: float = 0.1
     semantic_rest_level: float = 0.05
     semantic_rest_from: int = 9
+    again: int = 3
     alpha: Alpha | None = None
     alpha_share: float = 0.0
     alpha_ticks: tuple[int, int] = (8, 14)
@@ -180,6 +188,8 @@ class Training:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}: got {value}; expected 0 to 1.")
+        if self.again < 0:
+            raise ValueError(f"again: got {self.again}; expected 0 rounds or more.")
         if self.blank < 0 or not 0 <= self.blanks[0] <= self.blanks[1]:
             raise ValueError(
                 f"blank, blanks: got {self.blank} and {self.blanks}; expected 0 ticks or more, the fewest first."
@@ -245,5 +255,6 @@ ISOLATED = Training(
     spelled_from=4,
     frequency_exponent=1.0,
     rest_cost=0.0,
+    again=0,
 )
 """The earlier regime: every string alone, after 14 ticks of nothing. For comparison: it does not read in trials."""

@@ -37,14 +37,14 @@ class _AlphaGrid:
 
 
 SWEEP: Mapping[str, Sequence[float]] = {
-    "time_constants": (4.0, 6.0, 8.0, 10.0, 14.0, 20.0, np.inf),
+    "time_constants": (5.0, 6.0, 7.5, 9.0, 12.0, 16.0, np.inf),
     "thresholds": (0.05, 0.1, 0.2),
     "inhibition": (0.8, 1.0, 1.25),
 }
 """What the diagnostic of an analysis sweeps."""
 
-BLANKS = (2, 6, 10, 14, 20)
-"""Ticks between presentations that it sweeps, asynchronies of 16 to 34 ticks."""
+BLANKS = (2, 3, 4, 5, 6, 10)
+"""Ticks between presentations that it sweeps, asynchronies of 14 to 22 ticks."""
 
 
 def diagnose(

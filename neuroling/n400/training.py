@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from neuroling.n400.alpha import LAYERS, Alpha
 from neuroling.n400.dynamics import Layer, State, Tensors, arrange, project, start, step
+from neuroling.n400.experiments import experiment
 from neuroling.n400.lexicon import Lexicon
 from neuroling.n400.loss import cross_entropy, cross_entropy_of_logits, misses
 from neuroling.n400.network import Architecture, Array, Network, bank_rates, initial_weights
-from neuroling.n400.regime import Stage, Training
+from neuroling.n400.regime import TO_CRITERION, Stage, Training
 from neuroling.numerics.device import resolve_device
 
 CONSTRAINED = ("forward", "to_bank", "from_bank")
@@ -162,11 +164,85 @@ def _train_batch(
     device: str,
 ) -> tuple[dict[str, Array], Array]:
     drawn = [initial_weights(lexicon, architecture, generator) for generator in generators]
+    stacked = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    weights, losses = _run_stages(lexicon, architecture, training, stacked, stream, device)
+    return teach_again(lexicon, architecture, training, weights, stream, device), losses
+
+
+def teach_again(
+    lexicon: Lexicon,
+    architecture: Architecture,
+    training: Training,
+    weights: Mapping[str, Array],
+    stream: np.random.Generator,
+    device: str,
+) -> dict[str, Array]:
+    """Give participants who read, but not well, further rounds of the stages after the first.
+
+    Parameters
+    ----------
+    lexicon, architecture, training, device
+        As in :func:`train`.
+    weights : mapping of ndarray, shape (participant, …)
+        After all stages.
+    stream : numpy.random.Generator
+        Source of what the rounds show.
+
+    Returns
+    -------
+    dict of ndarray
+        Weights; those of all other participants as they were.
+    """
+    taught = dict(weights)
+    later = replace(training, stages=training.stages[1:] or training.stages)
+    for _ in range(training.again):
+        lowest = lowest_share(Network(lexicon, architecture, taught, training))
+        rows = np.flatnonzero((lowest < TO_CRITERION) & (lowest >= 0.5))
+        if len(rows) == 0:
+            break
+        some = {name: values[rows] for name, values in taught.items()}
+        better, _ = _run_stages(lexicon, architecture, later, some, stream, device)
+        for name, values in better.items():
+            taught[name] = taught[name].copy()
+            taught[name][rows] = values
+    return taught
+
+
+def lowest_share(network: Network) -> NDArray[np.float64]:
+    """Say how many known strings participants recognise alone, after another one, repeated at once and after another.
+
+    Parameters
+    ----------
+    network : Network
+        Who reads.
+
+    Returns
+    -------
+    ndarray, shape (participant,)
+        Share at the last tick, in the kind of trial that is worst.
+    """
+    from neuroling.n400.reading import last_tick, reading_table  # it simulates, and so needs trained networks
+
+    known = [str(string) for string in network.lexicon.known]
+    rows = [(string, "", "alone") for string in known]
+    for string, other in zip(known, known[1:] + known[:1], strict=True):
+        if string != other:
+            rows += [(string, other, "new"), (string, string, "repeated"), (string, f"{string} {other}", "repeated")]
+    table = last_tick(reading_table(network, experiment(network.lexicon, rows, name="practice"), alpha=None))
+    return table.groupby("participant")["recognised"].min().to_numpy()
+
+
+def _run_stages(
+    lexicon: Lexicon,
+    architecture: Architecture,
+    training: Training,
+    begin: Mapping[str, Array],
+    stream: np.random.Generator,
+    device: str,
+) -> tuple[dict[str, Array], Array]:
+    """Train from given weights; give those at the end, and the losses (epoch, participant)."""
     where = resolve_device(device)
-    weights = {
-        name: torch.as_tensor(np.stack([one[name] for one in drawn]), dtype=torch.float32, device=where)
-        for name in drawn[0]
-    }
+    weights = {name: torch.tensor(values, dtype=torch.float32, device=where) for name, values in begin.items()}
     for values in weights.values():
         values.requires_grad_()
     lesson = make_lesson(lexicon, training, weights["semantics.bias"])

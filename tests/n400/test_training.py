@@ -18,7 +18,7 @@ from neuroling.n400.lexicon import make_lexicon
 from neuroling.n400.network import Architecture, Network, bank_rates
 from neuroling.n400.reading import last_tick
 from neuroling.n400.regime import ISOLATED, STAGES, Stage, Training
-from neuroling.n400.training import loss_of_epoch, make_lesson, schedule, train
+from neuroling.n400.training import loss_of_epoch, make_lesson, schedule, teach_again, train
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plain import epoch_losses
@@ -109,7 +109,25 @@ def test_stream_reads_new_and_repeated_targets_alike_and_the_earlier_regime_does
     assert differences["stream"] < 0.03 < 0.06 < differences["isolated"]
 
 
+def test_only_participants_who_read_but_not_well_are_taught_again(precise, monkeypatch):
+    shares = np.array([[0.95, 0.92], [0.95, 0.7], [0.95, 0.3]])  # (participant, kind of trial)
+    asked = []
+
+    def read(network):
+        asked.append(network.n_participants)
+        return shares.min(axis=1) if len(asked) == 1 else np.ones(network.n_participants)
+
+    monkeypatch.setattr("neuroling.n400.training.lowest_share", read)
+    before = {name: values.astype(np.float32) for name, values in precise.weights.items()}
+    training = Training(stages=(Stage(epochs=1), Stage(epochs=2)))
+    after = teach_again(precise.lexicon, precise.architecture, training, before, np.random.default_rng(0), "cpu")
+    same = [np.array_equal(after["hidden.forward"][n], before["hidden.forward"][n]) for n in range(3)]
+    assert same == [True, False, True]
+    assert asked == [3, 3]
+
+
 BAD = {
+    "negative rounds": (lambda: Training(again=-1), "0 rounds or more"),
     "no epoch": (lambda: Stage(epochs=0), "epochs of 1 or more"),
     "no epoch of all": (lambda: Training().with_epochs(0), "epochs of 1 or more"),
     "no stage": (lambda: Training(stages=()), "at least one"),
