@@ -186,6 +186,12 @@ def _from_tensor(name: str, given: Any) -> NDArray[Any]:
     tensor: torch.Tensor = given.detach()
     if tensor.is_complex():
         raise _complex(name, str(tensor.dtype))
+    if tensor.dtype == torch.bfloat16:
+        warn(
+            "half-precision",
+            name,
+            f"got bfloat16, which holds two digits; {tensor.numel()} values are widened to float32.",
+        )
     try:
         wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
         return np.asarray(wide.cpu().numpy())
@@ -419,6 +425,65 @@ def refuse_extreme(name: str, values: NDArray[np.floating[Any]]) -> None:
             f"{name}: no value is larger than {largest:.1e}, and their squares would vanish; expected at least "
             f"{bottom:.0e}. Express them in a smaller unit."
         )
+
+
+def largest_of(values: NDArray[np.floating[Any]]) -> float:
+    """Give the largest absolute value, NaN passed over, without a copy of the values.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any shape, not empty.
+
+    Returns
+    -------
+    float
+        NaN if every value is.
+    """
+    return float(max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None)))
+
+
+def near_one(values: xr.DataArray) -> xr.DataArray:
+    """Divide values in extreme units by one power of two, which changes no agreement and loses nothing.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        Patterns or dissimilarities, of which agreement takes no unit; NaN is passed over.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same array where its unit is not extreme.
+    """
+    if not isinstance(values, xr.DataArray) or values.dtype.kind != "f" or values.size == 0:
+        return values  # refused or converted by those who check
+    largest = largest_of(values.to_numpy())
+    power = int(np.frexp(largest)[1]) - 1
+    if not np.isfinite(largest) or largest == 0 or abs(power) <= MODERATE:
+        return values
+    wide = values.to_numpy().astype(np.float64, copy=False)
+    return values.copy(data=np.ldexp(wide, -power).astype(values.dtype))
+
+
+MODERATE = 20
+"""Power of two up to which a unit is not extreme: sums of fourth powers stay within float32. A heuristic."""
+
+
+def each_near_one(models: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Divide each model by a power of two next to its largest value.
+
+    Parameters
+    ----------
+    models : ndarray, shape (model, pair)
+        Finite, none of them zero throughout.
+
+    Returns
+    -------
+    ndarray, shape (model, pair)
+    """
+    largest = np.abs(models).max(axis=1, keepdims=True)
+    return np.asarray(np.ldexp(models, 1 - np.frexp(largest)[1]))
 
 
 def refuse_other_labels(names: tuple[str, str], labels: tuple[pd.Index | None, pd.Index | None], n_rows: int) -> None:

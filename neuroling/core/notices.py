@@ -17,6 +17,7 @@ CODES: dict[str, str] = {
     "events-out-of-order": "words out of the order of time, which were sorted",
     "events-outside-run": "words that reach no volume of their run",
     "events-simultaneous": "words that begin at the same time, whose features add up",
+    "features-shrunk": "features so small beside all regularization strengths that predictions are the mean",
     "few-items": "a comparison of dissimilarities that rests on very few items",
     "few-samples": "a score that rests on very few held-out samples",
     "gap-capped": "a gap between folds that is shorter than the autocorrelation of the recording reaches",

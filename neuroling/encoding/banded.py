@@ -16,7 +16,7 @@ from neuroling.core.feature_bands import check_bands
 from neuroling.core.gate import features_to_predict, in_own_units
 from neuroling.encoding.band_search import BandSearch, DirichletSearch
 from neuroling.encoding.ridge import Linear
-from neuroling.encoding.validation import ALPHAS, CrossValidated, of_usable, spread, warn_at_edge
+from neuroling.encoding.validation import ALPHAS, CrossValidated, of_usable, spread, warn_at_edge, warn_if_shrunk
 from neuroling.numerics.device import resolve_device
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.banded import Bands, fit_bands
@@ -144,6 +144,7 @@ class BandedRidgeCV(CrossValidated, Linear):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
+        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()))
         found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
         coef, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near, found.kept)
         self.feature_means_ = features.mean(0, dtype=np.float64)

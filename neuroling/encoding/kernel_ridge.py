@@ -21,6 +21,7 @@ from neuroling.encoding.validation import (
     one_step_in,
     spread,
     warn_at_edge,
+    warn_if_shrunk,
 )
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import TILE_TARGETS, Targets
@@ -135,6 +136,7 @@ class KernelRidgeCV(CrossValidated):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, device, limits)
         design = Design.of_kernel(kernel, to_tensor(features, device))
+        warn_if_shrunk(alphas, design.trace())
         scores, kept = cv_fit(design, targets, folds, alphas)
         chosen = best_penalties(alphas, scores)
         dual, mean = fit_dual(design, targets, chosen, (alphas, kept))

@@ -12,7 +12,7 @@ from sklearn.model_selection import LeaveOneOut
 
 from neuroling.core.gate import check_training_sets, features_and_targets, in_own_units, usable_targets
 from neuroling.encoding.ridge import RidgeCV, is_partition
-from neuroling.encoding.validation import ALPHAS, Splits
+from neuroling.encoding.validation import ALPHAS, Splits, warn_if_shrunk
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.nested_leave_two_out import PenaltyTooSmallError, nested_pairs
@@ -91,6 +91,7 @@ class LeaveOneOutRidgeCV(RidgeCV):
         alphas = self._checked_alphas()
         features, targets, n_axes, _, _ = features_and_targets(self, X, y, purpose="held_out")
         check_training_sets(splits)
+        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()))
         scaled, units = in_own_units(targets, usable_targets(targets).largest)
         for predicted in self._from_triples(features, scaled, splits, alphas) or self._refits(features, scaled, splits):
             found = units.back(predicted)

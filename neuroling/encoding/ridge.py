@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from neuroling.core.arrays import read_numbers
 from neuroling.core.gate import (
+    check_features,
     check_training_sets,
     features_and_targets,
     features_to_predict,
@@ -29,6 +31,7 @@ from neuroling.encoding.validation import (
     one_step_in,
     spread,
     warn_at_edge,
+    warn_if_shrunk,
 )
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
@@ -194,6 +197,8 @@ class Ridge(Linear):
             If some training set is not the complement of its test set.
         """
         alpha = self._checked_alpha()
+        X = read_numbers("X", X).values
+        check_features(X, varied=True)
         for number, (train, test) in enumerate(splits):
             if not is_partition(train, test, len(X)):
                 raise ValueError(
@@ -325,6 +330,7 @@ class RidgeCV(CrossValidated, Linear):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, resolve_device(self.device), limits)
         design = Design.linear(to_tensor(features, targets.device))
+        warn_if_shrunk(alphas, design.trace())
         wide = design.gram is not None
         scores, kept = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
         chosen = self._choose(alphas, scores)  # (usable target,)

@@ -27,7 +27,7 @@ from neuroling.core.gate import (
 )
 from neuroling.core.notices import warn
 from neuroling.encoding.event_timing import rows_of_runs
-from neuroling.encoding.validation import checked_alphas, one_step_in, warn_at_edge
+from neuroling.encoding.validation import checked_alphas, one_step_in, warn_at_edge, warn_if_shrunk
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.products import multiply
 from neuroling.numerics.ridge.lagged import (
@@ -313,6 +313,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         device = resolve_device(self.device)
         lagged = lay_out(features - features.mean(axis=0), runs, (first, last), device)
         Y = to_tensor(targets - targets.mean(axis=0), device, torch.float64)
+        warn_if_shrunk(self._checked_alphas(), float(lagged.n_lags * len(features) * features.var(axis=0).sum()))
         total = moments(lagged, Y, np.arange(len(features)))
         labels, means = np.asarray(groups), (features.mean(axis=0), targets.mean(axis=0))
         return _Design(lagged, Y, labels, total, *means, units, checked.n_axes)

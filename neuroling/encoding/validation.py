@@ -35,6 +35,10 @@ EDGE_GAIN = 0.01
 EDGE_SHARE = 0.01
 """Share of targets at an edge with that gain, above which it is said; a heuristic."""
 
+SHRUNK = 0.01
+"""Sum of squares of the features, as a share of the smallest alpha, below which no direction keeps 1 % of its
+weight."""
+
 UNKNOWN_SHARE = 0.5
 """The same where the gain of the last step is not known; a heuristic."""
 
@@ -208,6 +212,26 @@ def warn_at_edge(
         f"for {int(rising.sum())} of {len(chosen)} targets the smallest or largest of the {len(alphas)} alphas {how} "
         f"({', '.join(sides)}); try a wider range.",
     )
+
+
+def warn_if_shrunk(alphas: NDArray[np.float64], trace: float) -> None:
+    """Warn where even the smallest regularization strength shrinks all features to nothing.
+
+    Parameters
+    ----------
+    alphas : ndarray, shape (alpha,)
+        What is tried.
+    trace : float
+        Sum of squares of the centred features, or trace of the centred Gram matrix.
+    """
+    if trace < SHRUNK * alphas.min():
+        warn(
+            "features-shrunk",
+            "X",
+            f"the sum of squares of the centred features, {trace:.2g}, is less than {SHRUNK:.0%} of the smallest "
+            f"alpha, {alphas.min():g}, so that predictions are the mean of the targets; scale the features up, or try "
+            "smaller alphas.",
+        )
 
 
 def one_step_in(

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
+from neuroling.core.arrays import each_near_one, near_one
 from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.notices import warn
 from neuroling.core.sample_sizes import LEAST_ITEMS
@@ -298,5 +299,5 @@ def _checked(
     n_items = n_items_of(present.sizes["sample"])
     if n_items < LEAST_ITEMS:
         raise ValueError(f"dissimilarities: {n_items} items; expected at least {LEAST_ITEMS} to resample.")
-    laid = present.transpose("subject", "time", "sample")
-    return laid.values, models.transpose("model", "sample").values, laid
+    laid = near_one(present).transpose("subject", "time", "sample")
+    return laid.values, each_near_one(models.transpose("model", "sample").values.astype(np.float64)), laid

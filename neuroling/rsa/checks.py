@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.core.arrays import check_labelled
+from neuroling.core.arrays import check_labelled, largest_of
 from neuroling.core.axes import check_axes
 
 Array = NDArray[np.floating[Any]]
@@ -44,22 +44,6 @@ def refuse_infinite(name: str, values: xr.DataArray) -> None:
             f"{name}: {int(np.isinf(values.values).sum())} of {values.size} values are infinite; expected "
             "numbers, or NaN where they are missing."
         )
-
-
-def largest_of(values: Array) -> float:
-    """Give the largest absolute value, NaN passed over, without a copy of the values.
-
-    Parameters
-    ----------
-    values : ndarray
-        Any shape, not empty.
-
-    Returns
-    -------
-    float
-        NaN if every value is.
-    """
-    return float(max(np.fmax.reduce(values, axis=None), -np.fmin.reduce(values, axis=None)))
 
 
 def refuse_extreme_units(values: Array) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from neuroling.core.arrays import real_numbers
+from neuroling.core.arrays import near_one, real_numbers
 from neuroling.numerics.rdm import decoding
 from neuroling.numerics.rdm.noise_normalisation import absent_repeats
 from neuroling.rsa.dissimilarity import PairLabels, check_patterns
@@ -75,7 +75,7 @@ def decoding_rdms(
         If the mean accuracy somewhere is above :data:`SATURATED`.
     """
     check_patterns(recording, "channel")
-    laid = _laid_out(recording.copy(data=real_numbers("recording", recording.values)))
+    laid = _laid_out(near_one(recording.copy(data=real_numbers("recording", recording.values))))
     n_trials = _check(laid, n_pseudo, n_draws, whiten and classifier is None)
     generator = np.random.default_rng(rng)
     each: list[Array] = []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neuroling.core.arrays import real_numbers
 from neuroling.core.repeats import lacking_repeats
 from neuroling.numerics.rdm import noise_normalisation as whitening
-from neuroling.rsa.checks import check_numbers
+from neuroling.rsa.checks import check_numbers, refuse_extreme_units
 
 Array = NDArray[np.floating[Any]]
 
@@ -41,6 +41,7 @@ def noise_covariance(recording: xr.DataArray) -> xr.DataArray:
     if recording.sizes["repeat"] < 2:
         raise ValueError("recording: it has one repeat; noise is what differs between at least two repeats of an item.")
     recording = recording.copy(data=real_numbers("recording", recording.values))
+    refuse_extreme_units(recording.values)
     broken = int(np.isnan(recording.where(~lacking_repeats(recording), 0)).sum())
     if broken:
         raise ValueError(

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse, spatial
 
+from neuroling.core.arrays import near_one
 from neuroling.core.provenance import Provenance, current_versions, now
 from neuroling.core.result import Result
 from neuroling.rsa.checks import check_numbers
@@ -21,7 +22,6 @@ from neuroling.rsa.similarity import (
     Gaps,
     metric_name,
     model_hash,
-    near_one,
     prepared,
     recording_hash,
     scan,

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import DTypeLike, NDArray
 
+from neuroling.core.arrays import each_near_one, near_one
 from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.notices import warn
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
@@ -20,7 +21,6 @@ from neuroling.core.result import Result
 from neuroling.core.sample_sizes import check_items
 from neuroling.numerics.rdm.comparison import LEAST_PAIRS, with_gaps
 from neuroling.numerics.rdm.ranks import centred_ranks
-from neuroling.rsa.checks import largest_of
 from neuroling.rsa.comparators import Comparator, as_comparator
 from neuroling.rsa.dissimilarity import BLOCK_BYTES, Noise, PairLabels, Plan, check_dissimilarities, check_patterns
 from neuroling.rsa.distances import Distance
@@ -126,33 +126,6 @@ def rdm_similarity(
     held = Held.of(near_one(dissimilarities).astype(dtype, copy=False))
     labels = np.asarray(dissimilarities.coords["sample"])
     return _compare(held, labels, models, comparator, controls, ceiling, dissimilarities, {})
-
-
-def near_one(values: xr.DataArray) -> xr.DataArray:
-    """Divide values in extreme units by one power of two, which changes no agreement and loses nothing.
-
-    Parameters
-    ----------
-    values : xarray.DataArray
-        Patterns or dissimilarities, of which agreement takes no unit; NaN is passed over.
-
-    Returns
-    -------
-    xarray.DataArray
-        The same array where its unit is not extreme.
-    """
-    if not isinstance(values, xr.DataArray) or values.dtype.kind != "f" or values.size == 0:
-        return values  # refused or converted by those who check
-    largest = largest_of(values.values)
-    power = int(np.frexp(largest)[1]) - 1
-    if not np.isfinite(largest) or largest == 0 or abs(power) <= MODERATE:
-        return values
-    wide = values.values if values.dtype == np.float64 else values.values.astype(np.float64)
-    return values.copy(data=np.ldexp(wide, -power).astype(values.dtype))
-
-
-MODERATE = 20
-"""Power of two up to which a unit is not extreme: sums of fourth powers stay within float32. A heuristic."""
 
 
 class Source(Protocol):
@@ -486,22 +459,6 @@ def prepared(
         _refuse_explained(models, controls, held)
     values = each_near_one(models.transpose("model", "sample").values.astype(np.float64))
     return Comparison(chosen, values, held), models
-
-
-def each_near_one(models: Array) -> Array:
-    """Divide each model by a power of two next to its largest value.
-
-    Parameters
-    ----------
-    models : ndarray, shape (model, pair)
-        Finite, none of them zero throughout.
-
-    Returns
-    -------
-    ndarray, shape (model, pair)
-    """
-    largest = np.abs(models).max(axis=1, keepdims=True)
-    return np.asarray(np.ldexp(models, 1 - np.frexp(largest)[1]))
 
 
 def _n_items(models: xr.DataArray) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from neuroling.core.arrays import each_near_one, near_one
 from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
@@ -18,7 +19,7 @@ from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
 from neuroling.rsa.dissimilarity import check_dissimilarities
 from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
-from neuroling.rsa.similarity import each_near_one, model_hash, near_one, warn_of_nan
+from neuroling.rsa.similarity import model_hash, warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]

@@ -110,9 +110,16 @@ class ScoringTask:
         y = self.data.y.values if "repeat" in self.data.y.dims else self.data.y.values[:, None]
         recording = np.moveaxis(y.reshape(*y.shape[:2], -1), 1, 0)  # (repeat, sample, target)
         if isinstance(self.select, SelectsFolds) and self.is_complementary:
-            return list(self.select.select_folds(recording, [split.test for split in self.splits]))
-        _check_looks(self.select, recording[:, self.splits[0].train])
-        return [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
+            chosen = list(self.select.select_folds(recording, [split.test for split in self.splits]))
+        else:
+            _check_looks(self.select, recording[:, self.splits[0].train])
+            chosen = [np.flatnonzero(_checked_mask(self.select, recording[:, split.train])) for split in self.splits]
+        if self.metric.is_pattern and min(map(len, chosen)) < self.metric.least:
+            raise ValueError(
+                f"select: {self.select!r} chose {min(map(len, chosen))} target in some training set, and a pattern for "
+                f"{self.metric.name} takes at least {self.metric.least} values; choose more."
+            )
+        return chosen
 
     def for_model(self, model: Predictor, data: Aligned) -> ScoringTask:
         """Give the task of another model or feature space of the same recording; what the recording says is shared.
