@@ -26,6 +26,10 @@ Rows = NDArray[np.intp]
 ROUNDING = 1e-13
 """Range of measured values, relative to the largest, up to which they are all equal but for rounding."""
 
+LEAST_PARTED = 3
+"""Fewest items of a fold whose variance is divided: three pairs do not force an R² counted from the training mean, as
+they nearly force a correlation."""
+
 MOST_MODELS = 8
 """Models whose variance can be partitioned: 2^8 - 1 combinations."""
 
@@ -157,7 +161,7 @@ def variance_partition(
         raise ValueError(f"models: got {len(names)}; partitioning takes 2 to {MOST_MODELS}.")
     sets = [frozenset(some) for size in range(1, len(names) + 1) for some in combinations(range(len(names)), size)]
     scores = []
-    for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng)):
+    for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng), least=LEAST_PARTED):
         others = _others(y[train])
         explained: dict[frozenset[int], Array] = {frozenset(): np.zeros(y.shape[1:])}
         for some in sets:
@@ -171,7 +175,9 @@ def variance_partition(
     return _result(np.stack(scores), dissimilarities, "held-out R², partitioned", models, labels)
 
 
-def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
+def item_folds(
+    n_pairs: int, n_folds: int, rng: np.random.Generator, *, least: int = LEAST_ITEMS
+) -> Iterator[tuple[Rows, Rows]]:
     """Split items, and with them their pairs; pairs that straddle the two sides are dropped.
 
     Parameters
@@ -179,9 +185,11 @@ def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator
     n_pairs : int
         All pairs of some items.
     n_folds : int
-        At least two, with four items or more in each.
+        At least two.
     rng : numpy.random.Generator
         Assigns items to folds.
+    least : int
+        Fewest items of a fold: four where their pairs are correlated.
 
     Yields
     ------
@@ -189,10 +197,9 @@ def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator
         Numbers of pairs.
     """
     n_items = n_items_of(n_pairs)
-    if n_folds < 2 or n_items // n_folds < LEAST_ITEMS:
+    if n_folds < 2 or n_items // n_folds < least:
         raise ValueError(
-            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with {LEAST_ITEMS} items or more in "
-            "each, whose pairs are enough to correlate."
+            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with {least} items or more in each."
         )
     fold = rng.permutation(np.arange(n_items) % n_folds)
     first, second = pairs_of(n_items)
