@@ -89,6 +89,27 @@ class LinearGivenChoices(Protocol):
 
 
 @runtime_checkable
+class ChoosesByForms(Protocol):
+    """A model that chooses options (penalties, weights of bands) per target by inner errors quadratic in the target.
+
+    Which option each of many versions of a recording chooses then follows without a fit; predictions are an operator of
+    the option times training rows.
+    """
+
+    def count_options(self) -> tuple[int, int]:
+        """Count the options: all of them, and those whose forms come together; 0 where there are no forms."""
+        ...
+
+    def choice_forms(self, X_train: Array, groups: NDArray[np.generic] | None) -> Iterator[Array] | None:
+        """Give the forms (option, train, train) of the inner errors, some options at a time; None if there are none."""
+        ...
+
+    def option_operators(self, X_train: Array, X_test: Array) -> Iterator[Array]:
+        """Give the operators (option, test, train) in the same order and pieces; rows sum to one."""
+        ...
+
+
+@runtime_checkable
 class LinearHoldsOut(Protocol):
     """A predictor whose held-out predictions are linear in the targets, by operators that no target enters.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +20,8 @@ from neuroling.encoding.validation import ALPHAS, CrossValidated, of_usable, spr
 from neuroling.numerics.device import resolve_device
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.banded import Bands, fit_bands
-from neuroling.numerics.ridge.decomposition import predict_ridge
+from neuroling.numerics.ridge.choice_forms import error_forms
+from neuroling.numerics.ridge.decomposition import predict_ridge, prediction_operators
 
 AT_ONCE = 256
 """Targets whose weights are widened to float64 at a time; a heuristic."""
@@ -158,6 +159,63 @@ class BandedRidgeCV(CrossValidated, Linear):
         self._store_search(found, usable, n_axes, alphas)
         warn_at_edge(alphas, found.alphas, np.nanmax(found.scores, 0, initial=-np.inf))
         return self
+
+    def count_options(self) -> tuple[int, int]:
+        """Count weightings times regularization strengths, and the latter; none where the search is not random."""
+        search = self.search or DirichletSearch()
+        return (search.n_weightings * len(self.alphas) if isinstance(search, DirichletSearch) else 0), len(self.alphas)
+
+    def choice_forms(
+        self, X_train: NDArray[np.floating], groups: NDArray[np.generic] | None
+    ) -> Iterator[NDArray[np.float64]] | None:
+        """Give the inner errors as quadratic forms of a target, where weights are searched at random, on the CPU.
+
+        Parameters
+        ----------
+        X_train : ndarray, shape (sample, feature)
+            Features of all spaces side by side.
+        groups : ndarray or None, shape (sample,)
+            Handed to ``folds.split``.
+
+        Returns
+        -------
+        iterator of ndarray of shape (alpha, sample, sample), or None
+            One piece for every weighting.
+        """
+        folds = self._folds_without_targets(X_train, groups)
+        if folds is None or self.count_options()[0] == 0 or resolve_device(self.device).type != "cpu":
+            return None
+        alphas = self._checked_alphas()
+        return (error_forms(X_train * root, folds, alphas) for root in self._roots(X_train.shape[1]))
+
+    def option_operators(
+        self, X_train: NDArray[np.floating], X_test: NDArray[np.floating]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Give the operators from training to test rows, those of one weighting after the other.
+
+        Parameters
+        ----------
+        X_train, X_test : ndarray, shapes (train, feature) and (test, feature)
+            Features.
+
+        Yields
+        ------
+        ndarray, shape (alpha, test, train)
+        """
+        alphas = self._checked_alphas()
+        for root in self._roots(X_train.shape[1]):
+            yield prediction_operators(X_train * root, X_test * root, alphas)
+
+    def _roots(self, n_features: int) -> Iterator[NDArray[np.float64]]:
+        """Roots of the weights of all features (feature,), for every weighting."""
+        spaces = band_columns(self.bands, n_features)
+        search = self.search or DirichletSearch()
+        assert isinstance(search, DirichletSearch)  # noqa: S101 - there are no options otherwise
+        for weighting in search.weightings(len(spaces)):
+            root = np.empty(n_features)
+            for weight, columns in zip(weighting, spaces.values(), strict=True):
+                root[columns] = np.sqrt(weight)
+            yield root
 
     def _store_search(self, found: Any, usable: NDArray[np.bool_], n_axes: int, alphas: NDArray[np.float64]) -> None:
         with np.errstate(divide="ignore"):

@@ -36,12 +36,14 @@ from neuroling.encoding.validation import (
 from neuroling.numerics.device import resolve_device, to_tensor
 from neuroling.numerics.memory import Targets
 from neuroling.numerics.ridge.alpha_search import cv_fit
+from neuroling.numerics.ridge.choice_forms import error_forms
 from neuroling.numerics.ridge.decomposition import (
     GRAM_LIMIT,
     apply_operators,
     fit_ridge,
     predict_ridge,
     prediction_operator,
+    prediction_operators,
     residual_maker,
 )
 from neuroling.numerics.ridge.gram import Design
@@ -402,6 +404,46 @@ class RidgeCV(CrossValidated, Linear):
         check_is_fitted(self)
         chosen = np.broadcast_to(self.alpha_, np.atleast_1d(self.intercept_).shape)
         return parts_of_penalties(chosen, X_train, X_test)
+
+    def count_options(self) -> tuple[int, int]:
+        """Count the regularization strengths, whose forms come together."""
+        return len(self.alphas), len(self.alphas)
+
+    def choice_forms(self, X_train: NDArray[np.floating], groups: NDArray[np.generic] | None) -> Iterator[Any] | None:
+        """Give the inner errors as quadratic forms of a target, where each chooses by itself, on the CPU.
+
+        Parameters
+        ----------
+        X_train : ndarray, shape (sample, feature)
+            Features.
+        groups : ndarray or None, shape (sample,)
+            Handed to ``folds.split``.
+
+        Returns
+        -------
+        iterator of ndarray of shape (alpha, sample, sample), or None
+            One piece, for :attr:`alphas` in their order.
+        """
+        if not self.alpha_per_target or resolve_device(self.device).type != "cpu":
+            return None
+        folds = self._folds_without_targets(X_train, groups)
+        return None if folds is None else iter([error_forms(X_train, folds, self._checked_alphas())])
+
+    def option_operators(
+        self, X_train: NDArray[np.floating], X_test: NDArray[np.floating]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Give the operators from training to test rows, one per regularization strength.
+
+        Parameters
+        ----------
+        X_train, X_test : ndarray, shapes (train, feature) and (test, feature)
+            Features.
+
+        Yields
+        ------
+        ndarray, shape (alpha, test, train)
+        """
+        yield prediction_operators(X_train, X_test, self._checked_alphas())
 
     def _choose(self, alphas: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Penalty of every target by its scores: (alpha, target) -> (target,)."""

@@ -113,7 +113,7 @@ class CrossValidated(ManyTargets):
         return Limits(self.batch_targets, self.max_memory, bool(self.targets_on_device))
 
     def _inner_folds(
-        self, X: NDArray[np.floating], y: NDArray[np.floating], groups: NDArray[np.generic] | None
+        self, X: NDArray[np.floating], y: NDArray[np.floating] | None, groups: NDArray[np.generic] | None
     ) -> Splits:
         splitter = KFold(min(5, len(X))) if self.folds is None else self.folds
         if not hasattr(splitter, "split"):
@@ -128,6 +128,19 @@ class CrossValidated(ManyTargets):
         for number, (train, test) in enumerate(folds):
             _check_fold(number, train, test, len(X))
         return folds
+
+    def _folds_without_targets(
+        self, X: NDArray[np.floating], groups: NDArray[np.generic] | None
+    ) -> list[tuple[NDArray[np.integer], NDArray[np.integer]]] | None:
+        """Inner folds of a splitter that looks at no targets and draws none at random; None of any other."""
+        splitter = KFold(min(5, len(X))) if self.folds is None else self.folds
+        random = getattr(splitter, "shuffle", False) and getattr(splitter, "random_state", 0) is None
+        if random or not hasattr(splitter, "split"):
+            return None
+        try:
+            return list(self._inner_folds(X, None, groups))
+        except ValueError:  # it asks for targets, or something is wrong that a fit will tell
+            return None
 
     def _checked_alphas(self) -> NDArray[np.float64]:
         return checked_alphas(self.alphas)

@@ -17,6 +17,7 @@ from neuroling.evaluation.strategies.exchanged_items import ExchangedItems
 from neuroling.evaluation.strategies.gram import GramMatrices
 from neuroling.evaluation.strategies.operators import FittedOperators
 from neuroling.evaluation.strategies.relabelled import CorrelatedColumns, MatchedPatterns
+from neuroling.evaluation.strategies.rotated import RotatedRecordings
 from neuroling.evaluation.strategies.stacked_targets import StackedTargets
 from neuroling.evaluation.strategies.strategy import Strategy
 from neuroling.evaluation.strategies.task import ScoringTask
@@ -27,6 +28,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     ExchangedItems,
     MatchedPatterns,
     CorrelatedColumns,
+    RotatedRecordings,
     StackedTargets,
     DirectScoring,
 )
