@@ -142,18 +142,31 @@ def plain_array(name: str, given: object) -> tuple[NDArray[Any], pd.Index | None
         Labels of the rows.
     """
     if isinstance(given, pd.DataFrame | pd.Series):
-        return _from_pandas(name, given), given.index
+        return _from_pandas(name, given), row_labels(given)
     if isinstance(given, xr.DataArray):
         if "sample" in given.dims and given.dims[0] != "sample":
             raise ValueError(
                 f"{name}: got axes {given.dims}; expected samples along the first. Use .transpose('sample', …)."
             )
-        return np.asarray(given.to_numpy()), given.indexes.get("sample")
+        return np.asarray(given.to_numpy()), row_labels(given)
     if callable(getattr(given, "detach", None)) and type(given).__module__.partition(".")[0] == "torch":
         return _from_tensor(name, given), None
     if isinstance(given, np.ma.MaskedArray):
         return _unmasked(name, given), None
     return _from_sequence(name, given), None
+
+
+def row_labels(given: object) -> pd.Index | None:
+    """Give the labels of the rows of a data frame, series or labelled array; None of anything else.
+
+    Parameters
+    ----------
+    given : object
+        An argument.
+    """
+    if isinstance(given, pd.DataFrame | pd.Series):
+        return given.index
+    return given.indexes.get("sample") if isinstance(given, xr.DataArray) else None
 
 
 def _from_pandas(name: str, given: pd.DataFrame | pd.Series) -> NDArray[Any]:

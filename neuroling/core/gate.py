@@ -29,7 +29,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from neuroling.core.arrays import read_numbers, refuse_extreme, refuse_not_finite, refuse_other_labels
+from neuroling.core.arrays import (
+    read_numbers,
+    refuse_extreme,
+    refuse_not_finite,
+    refuse_other_labels,
+    row_labels,
+)
 from neuroling.core.notices import warn
 
 Array = NDArray[np.floating[Any]]
@@ -239,6 +245,10 @@ def remember_features(model: BaseEstimator, X: ArrayLike, features: Array, *, re
             f"X has {features.shape[1]} features, but {type(model).__name__} is expecting {known} features as input "
             f"(X: shape {features.shape}).{turned}"
         )
+    if not hasattr(X, "columns") and not hasattr(model, "feature_names_in_"):  # no names to be compared
+        if reset:
+            model.n_features_in_ = features.shape[1]
+        return
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -274,8 +284,7 @@ def read_groups(groups: ArrayLike, n_samples: int, rows: pd.Index | None) -> NDA
             f"groups: {int(missing.sum())} of {n_samples} labels are missing, first in rows "
             f"{np.flatnonzero(missing)[:NAMED].tolist()}; expected the run, story or list of every sample."
         )
-    if isinstance(groups, pd.Series):
-        refuse_other_labels(("X", "groups"), (rows, groups.index), n_samples)
+    refuse_other_labels(("X", "groups"), (rows, row_labels(groups)), n_samples)
     return labels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ CODES: dict[str, str] = {
 }
 """Every code, and what it says."""
 
-PACKAGE = str(Path(__file__).parent.parent)
+PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class CodedWarning(UserWarning):

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
-from neuroling.core.arrays import refuse_not_finite
+from neuroling.core.arrays import refuse_not_finite, row_labels
 from neuroling.core.bands import band_columns
 from neuroling.core.feature_bands import check_bands
 from neuroling.core.gate import (
@@ -229,7 +229,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         """
         check_is_fitted(self)
         features = features_to_predict(self, X).astype(np.float64)
-        runs = _runs(groups, len(features))
+        runs = _runs(groups, len(features), X)
         lagged = lay_out(features - self.x_mean_, runs, self._checked_lags(), resolve_device(self.device))
         return self._predicted(lagged, np.arange(len(features)))
 
@@ -278,7 +278,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         checked = features_and_targets(self, X, y, purpose="score")
         recorded, _ = _recording(checked.targets)
         predicted = np.asarray(self.predict(X, groups)).reshape(len(recorded), -1)
-        runs = _runs(groups, len(recorded))
+        runs = _runs(groups, len(recorded), X)
         rows = lay_out(checked.features.astype(np.float64), runs, self._checked_lags(), torch.device("cpu")).complete
         scale = np.maximum(np.abs(predicted).max(axis=0), np.finfo(np.float64).tiny)
         sides = [side[rows] - side[rows].mean(axis=0) for side in (predicted / scale, recorded)]
@@ -301,7 +301,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         targets, units = _recording(checked.targets)
         self._checked_alphas()
         self._band_of_columns(features.shape[1])
-        runs = _runs(groups, len(features))
+        runs = _runs(groups, len(features), X)
         first, last = self._checked_lags()
         longest = max(abs(first), abs(last))
         shortest = min(runs, key=len)
@@ -517,14 +517,14 @@ def _check_gap(train: Rows, test: Rows, groups: NDArray[np.generic], gap: int, n
             )
 
 
-def _runs(groups: ArrayLike | None, n: int) -> list[Rows]:
+def _runs(groups: ArrayLike | None, n: int, X: ArrayLike) -> list[Rows]:
     """Rows of every run, each one stretch."""
     if groups is None:
         raise ValueError(
             "groups: none given, and without the runs a lag would reach from one into the next; pass the run, story or "
             f"epoch of every row, or np.zeros({n}) if all is one."
         )
-    return [rows for _, rows in rows_of_runs("groups", read_groups(groups, n, None))]
+    return [rows for _, rows in rows_of_runs("groups", read_groups(groups, n, row_labels(X)))]
 
 
 def _recording(targets: Array) -> tuple[Array, Units]:

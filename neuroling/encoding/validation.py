@@ -83,9 +83,21 @@ class ManyTargets(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             raise ValueError("y: no target varies and has a prediction, so there is nothing to score.")
         units = np.ldexp(np.ones(int(scored.sum())), np.frexp(largest[scored])[1] - 1)  # exact
         sides = [np.asarray(side[:, scored], dtype=np.float64) / units for side in (targets, predicted)]
-        weights = None if sample_weight is None else read_numbers("sample_weight", sample_weight).values
+        weights = None if sample_weight is None else _weights(sample_weight, len(targets))
         with np.errstate(over="ignore"):  # predictions in quite another unit than the targets: minus infinity
             return float(r2_score(*sides, sample_weight=weights))
+
+
+def _weights(sample_weight: ArrayLike, n_samples: int) -> NDArray[np.floating]:
+    """Weights of samples: (sample,), finite, none negative, not all zero."""
+    weights, _ = read_numbers("sample_weight", sample_weight)
+    wrong = weights.shape != (n_samples,) or not np.isfinite(weights).all() or weights.min() < 0
+    if wrong or not weights.any():
+        raise ValueError(
+            f"sample_weight: got shape {weights.shape}; expected {n_samples} finite numbers of at least 0, and some "
+            "above 0."
+        )
+    return weights
 
 
 class CrossValidated(ManyTargets):

@@ -710,6 +710,36 @@ GROUPS = (
 )
 
 
+WEIGHTS = [
+    Case(
+        row,
+        f"sample weights {what}",
+        "Ridge.score",
+        partial(lambda weights: FITTED["Ridge"].score(X, Y, sample_weight=weights), weights),
+        Refused("sample_weight"),
+        "sample_weight",
+    )
+    for row, what, weights in (
+        (36, "too few", np.ones(N - 1)),
+        (26, "NaN", np.full(N, np.nan)),
+        (51, "below zero", -np.ones(N)),
+        (34, "all zero", np.zeros(N)),
+        (44, "of two axes", np.ones((N, 1))),
+        (47, "in text", ["1"] * N),
+    )
+] + [
+    Case(
+        54,
+        "runs in another order",
+        "TRF.predict",
+        lambda: FITTED_TO_FRAMES.predict(frame(X), pd.Series(RUNS, index=ROWS).iloc[SHUFFLED]),
+        Refused("X, groups", "in another order"),
+        "groups",
+    )
+]
+FITTED_TO_FRAMES = clone(MODELS["TRF"]).fit(frame(X), Y, RUNS)
+
+
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
@@ -877,6 +907,7 @@ CASES = [
     *TRUTH,
     *FEATURE_ORDER,
     *GROUPS,
+    *WEIGHTS,
     *OPTIONS,
     *OUT_OF_RANGE,
     *POLICIES,
