@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 HANDS_ON: dict[str, object] = {
     "ignore_unknown_options": True,
     "allow_extra_args": True,
@@ -37,7 +39,7 @@ def run(
     """
     scripts = find()
     if name is None or name == "--help":
-        typer.echo(_listing(scripts), err=name is None)
+        say(_listing(scripts), err=name is None)
         raise typer.Exit(2 if name is None else 0)
     if name not in scripts:
         close = difflib.get_close_matches(name, scripts, n=1)
@@ -59,7 +61,7 @@ def _say_needs(name: str, arguments: list[str]) -> None:
 
     with TemporaryDirectory() as place:
         needs = measure(["run", name, *arguments, "--out", str(Path(place) / "unit.nc")])  # the last --out counts
-    typer.echo(needs.to_json())
+    say(needs.to_json())
 
 
 def folder() -> Path:

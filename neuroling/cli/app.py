@@ -27,7 +27,7 @@ from neuroling.cli import (
     rsa,
     units,
 )
-from neuroling.cli.command import Command
+from neuroling.cli.command import Command, printable, say
 
 FAILURES = (ValueError, OSError, EOFError, ModuleNotFoundError)
 """Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
@@ -48,14 +48,14 @@ class Root(TyperGroup):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, typer.Abort) as stop:
-            typer.echo("neuroling: interrupted", err=True)
+            say("neuroling: interrupted", err=True)
             raise typer.Exit(130) from stop
         except BrokenPipeError:
             raise  # the reader of our output has left, which typer handles
         except FAILURES as failure:
             if ctx.params["debug"]:
                 raise
-            typer.echo(f"neuroling: {_one_line(failure)}", err=True)
+            say(f"neuroling: {_one_line(failure)}", err=True)
             raise typer.Exit(1) from failure
 
 
@@ -92,7 +92,7 @@ def _show_version(asked: bool) -> None:
     if asked:
         from neuroling import __version__
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -117,7 +117,7 @@ def _warn_in_a_line(ctx: typer.Context) -> None:
 
     def only_said(message: Warning | str, category: type[Warning], *where: Any) -> str:
         if issubclass(category, UserWarning):
-            return f"neuroling: warning: {' '.join(str(message).split())}\n"
+            return f"neuroling: warning: {printable(' '.join(str(message).split()))}\n"
         return before(message, category, *where)
 
     warnings.formatwarning = only_said  # type: ignore[assignment]  # the rest of the place is passed on as it comes
@@ -144,4 +144,4 @@ def _one_line(failure: BaseException) -> str:
     said = str(failure)
     if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
         said = f"{failure.filename}: {failure.strerror}"  # without the system's number
-    return " ".join(said.split()) or type(failure).__name__
+    return printable(" ".join(said.split())) or type(failure).__name__

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neuroling.cli.command import Command
+from neuroling.cli.command import Command, say
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder given as cache= to extract.")]
 
@@ -38,8 +38,8 @@ def list_all(folder: Folder) -> None:
 
     found = entries(folder)
     for entry in found:
-        typer.echo(f"{entry.path.name[:12]}  {_size(entry.n_bytes):>9}  {entry.used:%Y-%m-%d %H:%M}  {entry.summary}")
-    typer.echo(f"{len(found)} entries, {_size(sum(entry.n_bytes for entry in found))}")
+        say(f"{entry.path.name[:12]}  {_size(entry.n_bytes):>9}  {entry.used:%Y-%m-%d %H:%M}  {entry.summary}")
+    say(f"{len(found)} entries, {_size(sum(entry.n_bytes for entry in found))}")
 
 
 def verify(folder: Folder) -> None:
@@ -55,8 +55,8 @@ def verify(folder: Folder) -> None:
     found = entries(folder)
     bad = [(entry, what) for entry in found if (what := damage(entry.path))]
     for entry, what in bad:
-        typer.echo(f"{entry.path.name}: {what}")
-    typer.echo(f"{len(found) - len(bad)} of {len(found)} entries are whole")
+        say(f"{entry.path.name}: {what}")
+    say(f"{len(found) - len(bad)} of {len(found)} entries are whole")
     if bad:
         raise typer.Exit(1)
 
@@ -94,11 +94,11 @@ def prune(
     going = to_prune(folder, older_than_days=older_than, most_bytes=_bytes(larger_than), damaged=damaged)
     paths = [entry.path for entry in going] + leavings(folder)
     for path in paths:
-        typer.echo(f"{'removed' if yes else 'would remove'}  {path.name}")
+        say(f"{'removed' if yes else 'would remove'}  {path.name}")
         if yes:
             path.unlink(missing_ok=True)
     size = _size(sum(entry.n_bytes for entry in going))
-    typer.echo(f"{len(paths)} files, {size}" + ("" if yes else "; add --yes to remove them"))
+    say(f"{len(paths)} files, {size}" + ("" if yes else "; add --yes to remove them"))
 
 
 def _bytes(gigabytes: float | None) -> int | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroling.cli.command import Command
+from neuroling.cli.command import Command, say
 
 if TYPE_CHECKING:
     from neuroling.data.cards import Card
@@ -37,7 +37,7 @@ def list_all() -> None:
     name_width = max(map(len, known))
     for name, card in known.items():
         here, _ = at_hand(name)
-        typer.echo(f"{name:<{name_width}}  {here:<8}  {_size(card):>9}  {card.access:<7}  {card.title}")
+        say(f"{name:<{name_width}}  {here:<8}  {_size(card):>9}  {card.access:<7}  {card.title}")
 
 
 def show(name: Name) -> None:
@@ -67,10 +67,10 @@ def show(name: Name) -> None:
         "at hand": f"{here}: {where}",
     }
     for key, value in lines.items():
-        typer.echo(f"{key + ':':<10} {value}")
+        say(f"{key + ':':<10} {value}")
     notes = root() / name / "README.md"
     if notes.is_file():
-        typer.echo("\n" + notes.read_text(encoding="utf-8").strip())
+        say("\n" + notes.read_text(encoding="utf-8").strip())
 
 
 def fetch(name: Name) -> None:
@@ -83,7 +83,7 @@ def fetch(name: Name) -> None:
     """
     from neuroling.data import fetch as fetching
 
-    typer.echo(str(fetching.fetch(name)))
+    say(str(fetching.fetch(name)))
 
 
 def verify(name: Name) -> None:
@@ -98,11 +98,11 @@ def verify(name: Name) -> None:
 
     findings = fetching.verify(name)
     for finding in findings:
-        typer.echo(finding)
+        say(finding)
     if findings:
-        typer.echo(f"neuroling: {name}: {len(findings)} findings", err=True)
+        say(f"neuroling: {name}: {len(findings)} findings", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{name}: every file is as its card says.")
+    say(f"{name}: every file is as its card says.")
 
 
 def at_hand(name: str) -> tuple[str, str]:

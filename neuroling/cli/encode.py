@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
@@ -103,7 +105,7 @@ def encode(
         metric=pearson,
         inference=_inference(null, draws, keep_draws),
     )
-    typer.echo("\n".join(map(str, paths)))
+    say("\n".join(map(str, paths)))
 
 
 def read_samples(path: Path) -> pd.DataFrame:
@@ -216,7 +218,7 @@ def _say_needs(ctx: typer.Context, tile: Tile, source: TargetSource) -> None:
             return arguments_again(ctx, **changes)
 
         needs = extrapolate(part, whole, bytes_each=source.n_samples * FLOAT_BYTES)
-    typer.echo(needs.to_json())
+    say(needs.to_json())
 
 
 def _splitter(folds: str, gap: int) -> Splitter:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -125,11 +127,11 @@ def extract(
             cache=cache,
             out=out,
         )
-    typer.echo(f"{place}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
+    say(f"{place}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
     for key in ("encoder", "revision", "weights_sha256", "device", "dtype", "batching", "torch", "transformers"):
-        typer.echo(f"  {key}: {features.attrs[key]}")
+        say(f"  {key}: {features.attrs[key]}")
     if "deviation_from_float32" in features.attrs:
-        typer.echo(f"  deviation from float32: {features.attrs['deviation_from_float32']}")
+        say(f"  deviation from float32: {features.attrs['deviation_from_float32']}")
     features.close()
 
 
@@ -150,7 +152,7 @@ def _say_needs(ctx: typer.Context, shard: str | None) -> None:
             return arguments_again(ctx, progress=False, **changes)
 
         needs = extrapolate(part, whole)
-    typer.echo(needs.to_json())
+    say(needs.to_json())
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     from neuroling.lm.corpora import Corpus
     from neuroling.lm.tasks import Task
@@ -95,7 +97,7 @@ def pretrain(
         folder=out,
         device=device,
     )
-    typer.echo(f"{last_model(out)}: loss {curves['tokens'][0]:.3f} at step 1, {curves['tokens'][-1]:.3f} at {steps}")
+    say(f"{last_model(out)}: loss {curves['tokens'][0]:.3f} at step 1, {curves['tokens'][-1]:.3f} at {steps}")
 
 
 def read_corpus(path: Path, *, clean: bool = False) -> Corpus:
@@ -219,7 +221,7 @@ def finetune(
     told = {"layout": layout, "train": len(learnt), "test": len(tested), "model": model, "untrained": untrained}
     told |= {"frozen": frozen, "siamese": siamese, **recipe.described()}
     write_whole(out / "scores.json", json.dumps(told | {"scores": scores}, indent=1).encode())
-    typer.echo(f"{len(tested):,} test texts: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+    say(f"{len(tested):,} test texts: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
 
 def read_tasks(layout: str, *paths: Path) -> list[Task]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -138,4 +140,4 @@ def _say_needs(ctx: typer.Context, participants: int) -> None:
             return arguments_again(ctx, participants=n, out=Path(folder) / f"{n}.nc", dry_run=False)
 
         needs = extrapolate(part, participants)
-    typer.echo(needs.to_json())
+    say(needs.to_json())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import Result
@@ -38,11 +40,11 @@ def show(
 
     result = Result.load(path)
     if table:
-        typer.echo(result.to_dataframe().to_csv(sep="\t", index=False).rstrip())
+        say(result.to_dataframe().to_csv(sep="\t", index=False).rstrip())
     else:
-        typer.echo(f"{result.summary()}\n  axes: {_axes(result)}")
+        say(f"{result.summary()}\n  axes: {_axes(result)}")
     if provenance:
-        typer.echo("\n" + _record(result.provenance))
+        say("\n" + _record(result.provenance))
 
 
 def compare(
@@ -65,13 +67,13 @@ def compare(
     a, b = Result.load(first), Result.load(second)
     difference, rows = difference_of(a, b), side_by_side(a, b)
     if table:
-        typer.echo(rows.to_csv(sep="\t", index=False).rstrip())
+        say(rows.to_csv(sep="\t", index=False).rstrip())
         return
-    typer.echo(f"A: {first}\nB: {second}\n{summary(a, b, difference)}")
+    say(f"A: {first}\nB: {second}\n{summary(a, b, difference)}")
     if len(rows) <= MOST_ROWS:
-        typer.echo(rows.to_string(index=False, float_format="{:.4f}".format))
-    typer.echo(paired_test(a, b, difference))
-    typer.echo("\n".join(["differs:", *(f"  {line}" for line in differences(a, b))]))
+        say(rows.to_string(index=False, float_format="{:.4f}".format))
+    say(paired_test(a, b, difference))
+    say("\n".join(["differs:", *(f"  {line}" for line in differences(a, b))]))
 
 
 def _axes(result: Result) -> str:

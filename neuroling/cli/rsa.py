@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -131,4 +133,4 @@ def _say_needs(ctx: typer.Context, recording: Path) -> None:
             return arguments_again(ctx, first_times=n, out=Path(folder) / f"{n}.nc", dry_run=False)
 
         needs = extrapolate(part, sizes["time"])
-    typer.echo(needs.to_json())
+    say(needs.to_json())

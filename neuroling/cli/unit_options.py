@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -204,7 +206,7 @@ def finish(result: Result, out: Path, record: Provenance) -> None:
     from neuroling.core.units import save_unit, stamp
 
     save_unit(stamp(result, record.unit, record.configuration), out)
-    typer.echo(f"{out}\n{result.summary()}")
+    say(f"{out}\n{result.summary()}")
 
 
 def arguments_again(ctx: typer.Context, **changes: object) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroling.cli.command import say
+
 if TYPE_CHECKING:
     from neuroling.core.result import Result
 
@@ -34,6 +36,9 @@ def gather(
     from neuroling.core.result import Result
     from neuroling.evaluation.study_files import gather as join
 
+    twice = sorted({str(path) for path in files if [other.resolve() for other in files].count(path.resolve()) > 1})
+    if twice:
+        raise ValueError(f"files: {twice[0]} is given more than once; expected each unit once.")
     whole = _without_tiles({str(path): Result.load(path) for path in files})
     alone = next(iter(whole.values()))
     result = alone if len(whole) == 1 and not alone.provenance.unit else join(whole)
@@ -42,7 +47,7 @@ def gather(
         from neuroling.core.files import write_whole
 
         write_whole(table, result.to_dataframe().to_csv(index=False, lineterminator="\n").encode("utf-8"))
-    typer.echo(f"{out}: {len(files)} units\n{result.summary()}")
+    say(f"{out}: {len(files)} units\n{result.summary()}")
 
 
 def _without_tiles(results: dict[str, Result]) -> dict[str, Result]:
@@ -78,7 +83,7 @@ def join(
     from neuroling.features.storage.shards import join_shards
 
     features = join_shards(shards, out)
-    typer.echo(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
+    say(f"{out}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
     features.close()
 
 
@@ -109,13 +114,13 @@ def check(
             Result.load(path)
         except ResultFileError as error:
             n_bad += 1
-            typer.echo(f"{path}: {error}")
+            say(f"{path}: {error}")
     if files:
-        typer.echo(f"{len(files) - n_bad} of {len(files)} files are whole")
+        say(f"{len(files) - n_bad} of {len(files)} files are whole")
     if sweep is not None:
         gone = list(leftovers(sweep, older_than * HOUR_S))
         for path in gone:
             path.unlink()
-        typer.echo(f"{len(gone)} partial files removed from {sweep}")
+        say(f"{len(gone)} partial files removed from {sweep}")
     if n_bad:
         raise typer.Exit(1)

@@ -15,6 +15,12 @@ MOST_MEMBERS = 100_000
 MOST_BYTES = 50_000_000_000
 """Most bytes that an archive may have once unpacked."""
 
+MOST_RATIO = 300
+"""Most times that an archive may grow when it is unpacked: texts and images grow tenfold, bombs a thousandfold."""
+
+SMALL_BYTES = 100_000_000
+"""Bytes up to which an unpacked archive may have grown by any factor."""
+
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar or zip archive; nothing is written unless all of it is sound.
@@ -30,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
     ------
     CorruptData
         If it is neither tar nor zip, is damaged, has links, devices or members that would land outside of the folder,
-        or is larger than :data:`MOST_BYTES` or :data:`MOST_MEMBERS`.
+        is larger than :data:`MOST_BYTES` or :data:`MOST_MEMBERS`, or grows more than :data:`MOST_RATIO` times.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as staging:
@@ -63,5 +69,10 @@ def _check_members(archive: Path, members: list[tuple[str, int, bool]]) -> None:
         if not plain or ".." in parts or parts[0] == "" or ":" in parts[0]:
             raise CorruptData(archive, f"member {name!r} is a link, a device, or points outside", "plain files inside")
     size = sum(size for _, size, _ in members)
+    packed = archive.stat().st_size
+    if size > SMALL_BYTES and size > MOST_RATIO * packed:
+        raise CorruptData(
+            archive, f"{packed} bytes that unpack to {size}", f"at most {MOST_RATIO} times as many, as data do"
+        )
     if len(members) > MOST_MEMBERS or size > MOST_BYTES:
         raise CorruptData(archive, f"{len(members)} members, {size} bytes", f"at most {MOST_MEMBERS} and {MOST_BYTES}")

@@ -26,6 +26,7 @@ from neuroling.core.provenance import current_versions, now
 WEIGHTS = "model.safetensors"
 OPTIMIZER = Path("training") / "optimizer.safetensors"
 STATE = Path("training") / "state.json"
+SEAL = "state_sha256"
 
 Describe = Callable[[Path], None]
 """Adds files to the folder of a checkpoint."""
@@ -91,6 +92,7 @@ def write_checkpoint(
             "versions": current_versions(),
             "created": now(),
         }
+        state[SEAL] = _state_digest(state)
         (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
         _flush(partial)
         shutil.rmtree(final, ignore_errors=True)
@@ -192,7 +194,25 @@ def _read_state(folder: Path) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"checkpoint: {folder / STATE} cannot be read ({error}); it is no checkpoint.") from error
+    if not isinstance(state, dict) or state.get(SEAL) != _state_digest(state):
+        raise CheckpointError(
+            f"checkpoint: {folder / STATE} is not as it was written (step, configuration or optimizer); remove the "
+            f"folder {folder.name} to go on from the checkpoint before it."
+        )
+    named = folder.name.removeprefix("step-")
+    if named.isdecimal() and int(named) != state["step"]:
+        raise CheckpointError(
+            f"checkpoint: the folder {folder.name} holds step {state['step']}; it was renamed or copied. Give it its "
+            "own name again, or remove it."
+        )
     return state
+
+
+def _state_digest(state: Mapping[str, object]) -> str:
+    """Hash everything in a state but its own seal, as it reads after a round trip through JSON."""
+    content = {name: value for name, value in state.items() if name != SEAL}
+    text = json.dumps(json.loads(json.dumps(content)), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _taken_apart(optimizer: Optimizer) -> tuple[dict[str, Tensor], list[dict[str, object]]]:

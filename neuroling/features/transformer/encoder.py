@@ -318,8 +318,41 @@ def _download(name: str, revision: str) -> Path:
     return Path(folder)
 
 
+SINGLE_WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def _weights_files(folder: Path) -> list[Path]:
+    """List the files that transformers will load: one, or those that the index names; none may lie elsewhere."""
+    if (folder / SINGLE_WEIGHTS).is_file():
+        return [folder / SINGLE_WEIGHTS]
+    if not (folder / WEIGHTS_INDEX).is_file():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        index = json.loads((folder / WEIGHTS_INDEX).read_text(encoding="utf-8"))
+        names = sorted({str(name) for name in index["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"name: {folder / WEIGHTS_INDEX} cannot be read ({type(error).__name__}: {error}); expected the index that "
+            "model.save_pretrained writes. Fetch the model again."
+        ) from error
+    outside = [name for name in names if name != Path(name).name or name in ("", ".", "..")]
+    if outside:
+        raise ValueError(
+            f"name: {folder / WEIGHTS_INDEX} names weights outside its folder, first {outside[0]!r}; expected names of "
+            "files beside it. Do not use this model."
+        )
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"name: {len(missing)} of {len(names)} shards of weights are missing in {str(folder)!r}, first "
+            f"{missing[0]!r}; fetch the model again."
+        )
+    return [folder / name for name in names]
+
+
 def _weights_sha256(folder: Path) -> str:
-    files = sorted(folder.glob("*.safetensors"))
+    """Hash the weights that are loaded, and no others."""
+    files = _weights_files(folder)
     if not (folder / "config.json").is_file() or not files:
         raise FileNotFoundError(
             f"name: the folder {str(folder)!r} has {'no' if not files else len(files)} *.safetensors and "
