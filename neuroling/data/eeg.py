@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neuroling.core.times import Window, rows_in_window, same_times
 from neuroling.data.amplitudes import MICROVOLT, check_scale, units_as_text, units_of, warn_of_extreme_trials
-from neuroling.data.errors import CorruptData, require_file
+from neuroling.data.errors import reading, require_file
 from neuroling.data.participants import join_subjects as join_subjects
 from neuroling.data.trials import Folds, carried, check_finite, item_labels, lay_out, rows_of
 from neuroling.data.trials import from_arrays as from_arrays
@@ -55,12 +55,10 @@ def read_epochs(path: Path) -> BaseEpochs:
     import mne
 
     require_file(path, "MNE epochs")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # how MNE calls pandas is no concern of the caller
-            return mne.read_epochs(path, verbose="error")
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise CorruptData(path, f"MNE cannot read it ({type(error).__name__}: {error})", "MNE epochs") from error
+    with reading(path, "MNE epochs", reader="MNE"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # how MNE calls pandas is no concern of the caller
+        epochs: BaseEpochs = mne.read_epochs(path, verbose="error")
+    return epochs
 
 
 def from_epochs(

@@ -45,6 +45,8 @@ class reading:  # noqa: N801 - a context manager that reads as a sentence: with 
         The file that is read inside the block.
     expected : str
         What it should be, as a noun phrase.
+    reader : str, optional
+        Package that reads it, named in the message.
 
     Examples
     --------
@@ -55,9 +57,10 @@ class reading:  # noqa: N801 - a context manager that reads as a sentence: with 
     end-of-stream marker was reached); expected a complete NIfTI file.
     """
 
-    def __init__(self, path: Path | str, expected: str) -> None:
+    def __init__(self, path: Path | str, expected: str, *, reader: str = "") -> None:
         self.path = Path(path)
         self.expected = expected
+        self.reader = reader
 
     def __enter__(self) -> reading:
         return self
@@ -70,7 +73,8 @@ class reading:  # noqa: N801 - a context manager that reads as a sentence: with 
         if isinstance(error, OSError) and error.errno is not None:
             return
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH].rstrip(": ")
-        raise CorruptData(self.path, f"cannot be read ({reason})", self.expected) from error
+        failed = f"{self.reader} cannot read it" if self.reader else "cannot be read"
+        raise CorruptData(self.path, f"{failed} ({reason})", self.expected) from error
 
 
 def require_file(path: Path, what: str) -> Path:

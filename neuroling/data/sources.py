@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -116,7 +117,9 @@ class ArraySource:
         xarray.DataArray, dims (sample, target axis)
             float32 or float64; whole numbers become float32 where it holds them.
         """
-        values = as_float(np.asarray(self.values[:, targets]))
+        where = str((self.attrs or {}).get("source", ""))
+        with reading(where, "a complete array") if where else nullcontext():  # a damaged chunk shows when it is read
+            values = as_float(np.asarray(self.values[:, targets]))
         names = self.targets or {self.axis: np.arange(self.n_targets)}
         coords: dict[str, Any] = {name: ("sample", np.asarray(labels)) for name, labels in self.samples.items()}
         attrs = dict(self.attrs or {})

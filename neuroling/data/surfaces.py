@@ -211,15 +211,26 @@ def open_cifti(path: Path | str, samples: pd.DataFrame) -> ArraySource:
     brain = _brain_axis(path, image)
     _check_rows(path, image)
     sides = {structure: side for side, structure in CIFTI_STRUCTURES.items()}
-    structure = np.asarray(brain.name, dtype=str)
+    with reading(path, "a dense CIFTI file"):  # axes parse their indices when they are asked for them
+        structure = np.asarray(brain.name, dtype=str)
+        number = np.where(brain.volume_mask, -1, brain.vertex).astype(np.int64)
+        counts = {
+            f"n_{side}": int(brain.nvertices[name])
+            for side, name in CIFTI_STRUCTURES.items()
+            if name in brain.nvertices
+        }
+    hemisphere = np.array([sides.get(name, "") for name in structure.tolist()])
+    for side in HEMISPHERES:
+        beyond = number[hemisphere == side].max(initial=-1)
+        if beyond >= counts.get(f"n_{side}", np.inf):
+            raise CorruptData(
+                path, f"vertex {beyond} of the {side} cortex", f"vertices below {counts[f'n_{side}']}, as it states"
+            )
     targets = {
         "vertex": np.arange(len(brain)),
         "structure": structure,
-        "hemisphere": np.array([sides.get(name, "") for name in structure.tolist()]),
-        "number": np.where(brain.volume_mask, -1, brain.vertex).astype(np.int64),
-    }
-    counts = {
-        f"n_{side}": int(brain.nvertices[name]) for side, name in CIFTI_STRUCTURES.items() if name in brain.nvertices
+        "hemisphere": hemisphere,
+        "number": number,
     }
     attrs = {"space": f"CIFTI, {', '.join(f'{key} {count}' for key, count in counts.items())}", **counts}
     values: Any = image.dataobj
@@ -410,7 +421,8 @@ def _check_rows(path: Path, image: Cifti2Image) -> None:
     from nibabel.cifti2.cifti2_axes import ScalarAxis, SeriesAxis
 
     header: Any = image.header
-    rows = header.get_axis(0)
+    with reading(path, "a dense CIFTI file"):
+        rows = header.get_axis(0)
     kind = type(rows)
     if not issubclass(kind, SeriesAxis | ScalarAxis):
         kinds = {"LabelAxis": "labels, as a dlabel file has", "BrainModelAxis": "connections, as a dconn file has"}

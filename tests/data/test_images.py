@@ -19,7 +19,7 @@ from neuroling.data.errors import CorruptData, DataNotFound
 from neuroling.data.fmri import mni_grid, to_image
 from neuroling.data.images import load_image, xform_codes
 from neuroling.data.maskers import masked
-from neuroling.data.sources import RunsSource, grid_of_mask, open_nifti, open_npy
+from neuroling.data.sources import RunsSource, grid_of_mask, open_nifti, open_npy, open_zarr
 from neuroling.data.surfaces import on_surface, open_cifti, read_gifti
 
 SHAPE, N = (4, 5, 3), 6
@@ -445,3 +445,22 @@ def test_names_of_the_left_hemisphere_are_read(tmp_path, name):
 @pytest.mark.parametrize(("space", "n"), [("fsaverage5", 10242), ("fsaverage", 163842), ("fsLR", 32492)])
 def test_meshes_of_their_size_are_read(space, n):
     assert on_surface(np.zeros((1, n)), {"sample": np.array(["a"])}, {"right": n}, space=space).sizes["vertex"] == n
+
+
+def test_vertices_beyond_their_mesh_are_damage(tmp_path):
+    path = saved(tmp_path / "x.dtseries.nii", cifti(SeriesAxis(0, 2, 2)))
+    content = path.read_bytes().replace(b'SurfaceNumberOfVertices="9"', b'SurfaceNumberOfVertices="3"')
+    path.write_bytes(content)
+    with pytest.raises(CorruptData, match=r"vertex 6 of the left cortex; expected vertices below 3|cannot be read"):
+        open_cifti(path, table(2))
+
+
+def test_a_damaged_chunk_of_zarr_is_named_when_it_is_read(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    stored = zarr.create_array(str(tmp_path / "y.zarr"), shape=(6, 4), chunks=(6, 4), dtype="float64")
+    stored[:] = np.random.default_rng(0).standard_normal((6, 4))
+    (chunk,) = [path for path in (tmp_path / "y.zarr").rglob("*") if path.is_file() and path.name != "zarr.json"]
+    chunk.write_bytes(chunk.read_bytes()[:20])
+    source = open_zarr(tmp_path / "y.zarr", table())
+    with pytest.raises(CorruptData, match=r"y\.zarr: cannot be read"):
+        source.read(slice(0, 4))
