@@ -197,10 +197,10 @@ def test_a_killed_write_leaves_the_old_one(old):
 
 
 def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
-    def refuse(self, *_):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(OSError, match=r"cannot write the result \(Read-only file system\).*result\.nc"):
         example().save(tmp_path / "result.nc")
 
