@@ -5,8 +5,8 @@ STAMP := $(VENV)/.installed
 
 .PHONY: run test test-all cases check docs bench clean
 
-run: $(STAMP)  ## install what is missing and run the main job; the report is written to results/neurosynth
-	$(BIN)/neuroling run neurosynth --out results/neurosynth
+run: $(STAMP)  ## install what is missing and run the tour on real data; the page is written to results/tour
+	$(BIN)/neuroling tour --out results/tour
 
 test: check  ## static checks and the fast tests
 	$(BIN)/python -m pytest -n 2

@@ -53,6 +53,17 @@ def run(
         raise typer.Exit(status)
 
 
+def tour(ctx: typer.Context) -> None:
+    """Run encoding, RSA, single trials and the simulator on real data that come with the package, in two minutes.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Holds the options of ``analyses/tour.py``; `tour --help` shows them.
+    """
+    run(ctx, "tour")
+
+
 def _say_needs(name: str, arguments: list[str]) -> None:
     """Make the call once, its output thrown away: nobody but the script knows what part of it grows."""
     from tempfile import TemporaryDirectory

@@ -70,6 +70,7 @@ def build() -> typer.Typer:
         cls=Root, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
     )
     app.callback()(options)
+    app.command("tour", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.tour)
     app.command("run", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.run)
     app.add_typer(datasets.build(), name="datasets")
     app.command("extract", cls=Command)(extract.extract)
