@@ -101,6 +101,15 @@ def test_any_word_of_a_text_file_is_read(tmp_path: Path, word: str, header: bool
     np.testing.assert_allclose(vectors.vector("cow"), [7.5, 8.5, 9.5])
 
 
+@pytest.mark.parametrize("word", ["Apollo 11", "Boeing 747 400", "Formula 1", "7 eleven 24"])
+@pytest.mark.parametrize("header", ["3 3\n", ""])
+def test_a_number_in_a_name_is_no_feature(tmp_path: Path, word: str, header: str) -> None:
+    text = f"{header}cat 1.5 2.5 3.5\n{word} 0.1 -0.2 3e-1\ndog 4.5 5.5 6.5\n"
+    vectors = load_vectors(save(tmp_path / "v.vec", text))
+    assert list(vectors.rows) == ["cat", word, "dog"]
+    np.testing.assert_allclose(vectors.vector(word), [0.1, -0.2, 0.3], rtol=1e-6)
+
+
 @pytest.mark.parametrize("behind", [b"", b"\n"])
 @pytest.mark.parametrize("width", [2, 5, 50])
 @pytest.mark.parametrize(
@@ -148,6 +157,8 @@ def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path, flip: bool) ->
         ("2 2\nthe 1 2\ncat 3 4\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         (b"2 3\nthe 1 2 3\ncat 1 2 3\ndog 1 2 3\n", "promises 2 words and holds 3"),
         (b"3 3\nthe 1 2 3\n", "promises 3 words and holds 1"),
+        (b"the 1_0 2.5\ncat 1.5 2.5\n", "line 1: '1_0' is no number; expected a word and 2 numbers"),
+        (b"<!DOCTYPE html>\n<html>\n", "Is it a file of word vectors, and whole"),
         (b"2 3\nthe 1 2 3\ncat 1 2 3 4.5\n", "line 3 has more than a word and 3 numbers"),
         (b"the 1.5 2 3\ncat 1 2.5 3 4\ndog 1 2 3.5\n", "line 2 has more than a word and 3 numbers"),
         (binary({"the": [1.0, 2.0], "cat": [3.0, 4.0]}, n_words=1), "holds 12 bytes behind the 1 words"),
@@ -165,6 +176,11 @@ def test_what_is_no_file_of_vectors_is_refused_with_a_sentence(tmp_path: Path, c
 def test_a_file_that_is_not_there_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is not there; expected a file of word vectors"):
         load_vectors(tmp_path / "v.vec")
+
+
+def test_a_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=r"is a folder; expected a file of word vectors. Name the file in it"):
+        load_vectors(tmp_path)
 
 
 def test_words_that_stand_twice_are_warned_of(tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ class _Wanted:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file, unpacking it where it is packed with gzip, and say in a sentence what is wrong with that."""
+    if path.is_dir():
+        raise IsADirectoryError(f"path: {path} is a folder; expected a file of word vectors. Name the file in it.")
     if not path.is_file():
         raise FileNotFoundError(f"path: {path} is not there; expected a file of word vectors.")
     with path.open("rb") as plain:
@@ -301,19 +303,28 @@ def _divide(path: Path, number: int, raw: bytes, width: int) -> tuple[str, list[
 
 
 def _is_too_long(parts: list[str], begin: int) -> bool:
-    """Whether a line is a word and too many numbers, and not a name that holds blanks and numbers (10 000)."""
+    """Whether a line is a word and too many numbers, and not a name that holds blanks and numbers (10 000, Apollo 11).
+
+    A whole number behind a word is part of its name where the features of the line are written otherwise (0.1, 2e-3).
+    """
     inside = parts[1:begin]
     if not inside or not all(map(NUMBER.fullmatch, inside)):
         return False
-    return not (parts[0].isdecimal() and all(part.isdecimal() for part in inside))
+    named = parts[0].isdecimal() or not any(part.isdecimal() for part in parts[begin:])
+    return not (named and all(part.isdecimal() for part in inside))
 
 
 def _numbers(path: Path, number: int, word: str, numbers: list[str]) -> NDArray[np.float32]:
     try:
+        if any("_" in text for text in numbers):  # NumPy reads 1_0 as ten
+            raise ValueError(f"{next(text for text in numbers if '_' in text)!r} is no number")
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
             vector = np.array(numbers, dtype=np.float32)
     except ValueError as error:
-        raise ValueError(f"path: {path} line {number}: {error}; expected a word and {len(numbers)} numbers.") from error
+        raise ValueError(
+            f"path: {path} line {number}: {error}; expected a word and {len(numbers)} numbers with single "
+            "blanks between them. Is it a file of word vectors, and whole? Download it again."
+        ) from error
     if not np.isfinite(vector).all():
         raise ValueError(
             f"path: {path} line {number}: the vector of {word!r} is not finite; download the file again, or take the "
