@@ -69,6 +69,23 @@ def test_frequencies_of_other_languages_are_those_of_wordfreq(word: str, languag
     assert zipf_frequency(texts(word), language).item() == wordfreq.zipf_frequency(word.strip("“,”"), language)
 
 
+@pytest.mark.parametrize(
+    ("word", "listed", "language"),
+    [
+        ("L’HOMME", "l'homme", "fr"),
+        ("qu’il", "qu'il", "fr"),
+        ("Aujourd’hui", "aujourd'hui", "fr"),
+        ("ĲS", "ijs", "nl"),
+        ("ﬂeur", "fleur", "fr"),
+    ],
+)
+def test_frequencies_do_not_hang_on_apostrophes_and_ligatures(word: str, listed: str, language: str) -> None:
+    wordfreq = pytest.importorskip("wordfreq", exc_type=ImportError)
+    frequency = zipf_frequency(texts(word), language)
+    assert frequency.item() == wordfreq.zipf_frequency(listed, language) > 3
+    assert frequency.attrs["n_missing"] == 0
+
+
 @pytest.mark.parametrize(("word", "entry", "language"), SPELLINGS)
 def test_a_table_of_frequencies_is_read_in_any_case(word: str, entry: str, language: str | None) -> None:
     assert log_frequency(texts(word), {entry: 100.0, "other": 1.0}, language=language).item() == 2

@@ -87,7 +87,8 @@ def control_table(
 def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
     """Look up the frequency of words in the package wordfreq.
 
-    Case is folded by wordfreq as the language does it, and punctuation around words is ignored. Japanese, Korean and
+    Case is folded by wordfreq as the language does it, and punctuation around words is ignored. A word that is not in
+    the lists is looked up again with straight apostrophes and without ligatures (qu’il, ĳs). Japanese, Korean and
     Chinese words are looked up as they are given, since wordfreq would divide them again with
     MeCab or jieba, and guess from the parts. Its lists hold morphemes as MeCab's dictionaries ipadic (``"ja"``) and
     mecab-ko-dic (``"ko"``) divide text, and words in simplified characters as jieba does (``"zh"``): a compound or a
@@ -123,10 +124,21 @@ def zipf_frequency(words: Stimuli, language: str) -> xr.DataArray:
         listed = wordfreq.get_frequency_dict(language)
         values = np.array([_listed_zipf(trimmed(text), listed) for text in words.texts])
     else:
-        values = np.array([wordfreq.zipf_frequency(trimmed(text), language) for text in words.texts])
+        values = np.array(
+            [
+                next((zipf for form in _spellings(text) if (zipf := wordfreq.zipf_frequency(form, language))), 0.0)
+                for text in words.texts
+            ]
+        )
     return words.features(values[:, None], ["log_frequency"]).assign_attrs(
         source=f"wordfreq {version('wordfreq')}, {language}", n_missing=int((values == 0).sum())
     )
+
+
+def _spellings(text: str) -> list[str]:
+    """Give a word as it stands, and with straight apostrophes and without ligatures: wordfreq's lists have these."""
+    plain = trimmed(text)
+    return list(dict.fromkeys([plain, unicodedata.normalize("NFKC", plain).replace("\u2019", "'")]))
 
 
 def _listed_zipf(word: str, listed: Mapping[str, float]) -> float:
