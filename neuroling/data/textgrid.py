@@ -8,6 +8,7 @@ and the spellings of other programs, are one format.
 from __future__ import annotations
 
 import re
+import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from neuroling.core.characters import refuse_other_types
+from neuroling.core.characters import refuse_controls, refuse_other_types
 from neuroling.data.errors import CorruptData, require_file
 
 TOKEN = re.compile(
@@ -51,15 +52,15 @@ class _Tier:
     entries: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def read_intervals(path: Path, tier: str, *, occurrence: int | None = None) -> pd.DataFrame:
+def read_intervals(path: Path | str, tier: str, *, occurrence: int | None = None) -> pd.DataFrame:
     """Read one interval tier of a TextGrid in Praat's long or short text format.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         UTF-8, or UTF-16 as Praat writes it. The header may be missing.
     tier : str
-        Name of the tier.
+        Name of the tier, its accents composed or not.
     occurrence : int, optional
         Which one, where several interval tiers have this name: 1 for the first. Without it that is an error.
 
@@ -76,7 +77,8 @@ def read_intervals(path: Path, tier: str, *, occurrence: int | None = None) -> p
     ValueError
         If several tiers have the name and none was chosen.
     """
-    text = _decoded(path, require_file(path, "a TextGrid").read_bytes())
+    path = require_file(path, "a TextGrid")
+    text = _decoded(path, path.read_bytes())
     if not text.lower().lstrip().startswith(BEGINNINGS) and not re.match(r"\s*[-+]?\.?\d", text):
         raise CorruptData(path, f"it begins with {text[:24]!r}", "a TextGrid in one of Praat's text formats")
     named = _named(path, _tiers(path, text), tier, occurrence)
@@ -84,28 +86,44 @@ def read_intervals(path: Path, tier: str, *, occurrence: int | None = None) -> p
     return intervals.assign(text=intervals["text"].str.strip(), **_times(path, intervals))
 
 
-def write_intervals(path: Path, tier: str, intervals: pd.DataFrame) -> None:
+def write_intervals(path: Path | str, tier: str, intervals: pd.DataFrame) -> None:
     """Write one interval tier as a TextGrid in Praat's long text format.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         File to be written.
     tier : str
         Name of the tier.
     intervals : pandas.DataFrame
-        Columns ``onset`` and ``offset`` in seconds, ``text``; each interval begins where the last one ended.
+        Columns ``onset`` and ``offset`` in seconds, ``text``, in order of time; no interval begins before the last one
+        ended.
 
     Raises
     ------
     TypeError
         If a text is no ``str``.
     ValueError
-        If there is no interval.
+        If there is no interval, a column is missing, a text holds control characters, or the times are none that
+        :func:`read_intervals` reads.
     """
     if not len(intervals):
         raise ValueError("intervals: got none; expected at least one.")
+    missing = [name for name in ("onset", "offset", "text") if name not in intervals]
+    if missing:
+        raise ValueError(
+            f"intervals: no column {', '.join(missing)} (columns: {', '.join(map(str, intervals.columns))}); expected "
+            "onset and offset in seconds, and text."
+        )
     refuse_other_types("text", intervals["text"].tolist())
+    refuse_controls("text", intervals["text"].tolist())
+    row, _ = _out_of_order(intervals)
+    if row is not None:
+        raise ValueError(
+            f"intervals: row {row} (from 0) runs from {intervals['onset'].iloc[row]} to "
+            f"{intervals['offset'].iloc[row]}; expected seconds in order of time, each interval ending after it began "
+            "and before the next begins. Sort the table by onset, and part intervals that overlap."
+        )
     first, last = float(intervals["onset"].iloc[0]), float(intervals["offset"].iloc[-1])
     lines = [
         f'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = {first}\nxmax = {last}\ntiers? <exists>',
@@ -115,7 +133,7 @@ def write_intervals(path: Path, tier: str, intervals: pd.DataFrame) -> None:
     for number, (onset, offset, text) in enumerate(intervals[["onset", "offset", "text"]].to_numpy(), start=1):
         lines.append(f"        intervals [{number}]:\n            xmin = {onset}\n            xmax = {offset}")
         lines.append(f"            text = {_quoted(text)}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def _quoted(text: str) -> str:
@@ -188,7 +206,8 @@ def _count(path: Path, number: str, what: str) -> int:
 def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) -> _Tier:
     """Find the interval tier of a name."""
     intervals = [tier for tier in tiers if tier.kind == "IntervalTier"]
-    found = [tier for tier in intervals if tier.name == name]
+    wanted = unicodedata.normalize("NFC", name)
+    found = [tier for tier in intervals if unicodedata.normalize("NFC", tier.name) == wanted]
     if not found:
         raise CorruptData(path, f"interval tiers {[tier.name for tier in intervals]}", f"one called {name!r}")
     if occurrence is None and len(found) > 1:
@@ -202,16 +221,21 @@ def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) ->
 
 
 def _times(path: Path, intervals: pd.DataFrame) -> dict[str, pd.Series]:
-    times = {name: pd.to_numeric(intervals[name], errors="coerce").astype(np.float64) for name in ("onset", "offset")}
-    onset, offset = times["onset"].to_numpy(), times["offset"].to_numpy()
-    backwards = np.zeros(len(onset), dtype=bool)
-    backwards[:-1] = (onset[1:] < offset[:-1] - OVERLAP) | (onset[1:] <= onset[:-1])
-    bad = np.flatnonzero(~(offset > onset) | ~np.isfinite(onset + offset) | backwards)
-    if len(bad):
-        row = int(bad[0])
+    row, times = _out_of_order(intervals)
+    if row is not None:
         raise CorruptData(
             path,
             f"interval {row + 1} runs from {intervals['onset'][row]} to {intervals['offset'][row]}",
             "times in order",
         )
     return times
+
+
+def _out_of_order(intervals: pd.DataFrame) -> tuple[int | None, dict[str, pd.Series]]:
+    """Find the first interval that is none, or does not end before the next one begins; and give all times."""
+    times = {name: pd.to_numeric(intervals[name], errors="coerce").astype(np.float64) for name in ("onset", "offset")}
+    onset, offset = times["onset"].to_numpy(), times["offset"].to_numpy()
+    backwards = np.zeros(len(onset), dtype=bool)
+    backwards[:-1] = (onset[1:] < offset[:-1] - OVERLAP) | (onset[1:] <= onset[:-1])
+    bad = np.flatnonzero(~(offset > onset) | ~np.isfinite(onset + offset) | backwards)
+    return (int(bad[0]) if len(bad) else None), times

@@ -165,3 +165,39 @@ def test_a_latin_1_textgrid_is_refused_with_its_byte(tmp_path: Path) -> None:
 
 def test_an_empty_tier_has_no_rows(tmp_path: Path) -> None:
     assert rows(save(tmp_path / "a.TextGrid", grid(tier(1, "words"), tier(2, "phones", *TWO)))) == []
+
+
+def table(onset: list[float], offset: list[float], text: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"onset": onset, "offset": offset, "text": text})
+
+
+@pytest.mark.parametrize(
+    ("intervals", "message"),
+    [
+        (table([1, 0], [2, 1], ["a", "b"]), r"row 0 \(from 0\) runs from 1 to 2; .* Sort the table by onset"),
+        (table([0, 1], [1.5, 2], ["a", "b"]), r"row 0 \(from 0\) runs from 0.* to 1.5; .* part intervals that overlap"),
+        (table([0, 1], [1, float("nan")], ["a", "b"]), "row 1 .* runs from 1 to nan"),
+        (table([0, 1], [1, 1], ["a", "b"]), "row 1 .* runs from 1 to 1;"),
+        (table([0, 1], [1, 0.5], ["a", "b"]), "row 1 .* runs from 1 to 0.5;"),
+        (table([0], [1], ["a"]).drop(columns="offset"), r"no column offset \(columns: onset, text\)"),
+        (table([0], [1], ["a\ud800"]), "text: 1 texts hold lone surrogates"),
+        (table([0], [1], ["a\0"]), "text: 1 texts hold control characters"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(tmp_path: Path, intervals: pd.DataFrame, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_intervals(tmp_path / "a.TextGrid", "words", intervals)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tier_is_found_however_its_accents_are_stored(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.TextGrid", grid(tier(1, "cafe\u0301", *TWO)))
+    assert rows(path, "caf\u00e9") == READ
+
+
+def test_a_path_may_be_a_str(tmp_path: Path) -> None:
+    name = str(tmp_path / "a.TextGrid")
+    write_intervals(name, "words", table([0, 1], [1, 2], ["a", "b"]))
+    assert list(read_intervals(name, "words")["text"]) == ["a", "b"]
+    with pytest.raises(FileNotFoundError, match=r"is a folder; expected a TextGrid\. Name the file in it"):
+        read_intervals(str(tmp_path), "words")
