@@ -81,12 +81,12 @@ class BidsFile:
     extension: str = ""
 
     @classmethod
-    def parse(cls, path: Path) -> BidsFile:
+    def parse(cls, path: Path | str) -> BidsFile:
         """Read a name.
 
         Parameters
         ----------
-        path : pathlib.Path
+        path : path
             A file whose name follows BIDS.
 
         Raises
@@ -94,6 +94,7 @@ class BidsFile:
         ValueError
             If it does not.
         """
+        path = Path(path)
         stem, dot, rest = path.name.partition(".")
         *pairs, suffix = stem.split("_")
         entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)

@@ -35,12 +35,12 @@ MARKS = ("BAD", "EDGE")
 """Beginnings of the annotations that part a continuous recording."""
 
 
-def read_epochs(path: Path) -> BaseEpochs:
+def read_epochs(path: Path | str) -> BaseEpochs:
     """Read a file of MNE epochs.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         Ending in ``-epo.fif``.
 
     Returns
@@ -54,7 +54,7 @@ def read_epochs(path: Path) -> BaseEpochs:
     """
     import mne
 
-    require_file(path, "MNE epochs")
+    path = require_file(path, "MNE epochs")
     with reading(path, "MNE epochs", reader="MNE"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # how MNE calls pandas is no concern of the caller
         epochs: BaseEpochs = mne.read_epochs(path, verbose="error")

@@ -18,7 +18,7 @@ class CorruptData(ValueError):  # noqa: N818 - reads as what happened: corrupt d
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         The file.
     seen : str
         What is in it; opens the sentence after the path.
@@ -26,9 +26,9 @@ class CorruptData(ValueError):  # noqa: N818 - reads as what happened: corrupt d
         What should be.
     """
 
-    def __init__(self, path: Path, seen: str, expected: str) -> None:
+    def __init__(self, path: Path | str, seen: str, expected: str) -> None:
         super().__init__(f"{path}: {seen}; expected {expected}.")
-        self.path = path
+        self.path = Path(path)
 
 
 class reading:  # noqa: N801 - a context manager that reads as a sentence: with reading(path, ...)
@@ -77,12 +77,12 @@ class reading:  # noqa: N801 - a context manager that reads as a sentence: with 
         raise CorruptData(self.path, f"{failed} ({reason})", self.expected) from error
 
 
-def require_file(path: Path, what: str) -> Path:
+def require_file(path: Path | str, what: str) -> Path:
     """Give the path back if a file is there.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         File that must exist.
     what : str
         What the file holds; stands in the message.
@@ -96,6 +96,9 @@ def require_file(path: Path, what: str) -> Path:
     DataNotFound
         If there is no such file.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise DataNotFound(f"{path}: is a folder; expected {what}. Name the file in it.")
     if not path.is_file():
         beside = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else "no such folder"
         raise DataNotFound(f"{path}: no such file; expected {what}. Beside it: {beside[:8] or 'an empty folder'}.")

@@ -28,12 +28,12 @@ PROBLEM = "problem:"
 """Opens the key under which the child reports a variable that is no plain array."""
 
 
-def read_mat(path: Path, variables: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_mat(path: Path | str, variables: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Read variables of a MATLAB file (up to version 7) as plain arrays.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         The file.
     variables : sequence of str
         Variables that must be in it.
@@ -50,7 +50,7 @@ def read_mat(path: Path, variables: Sequence[str]) -> dict[str, NDArray[Any]]:
     DataNotFound, CorruptData
         If the file is absent, cannot be read, or lacks a variable.
     """
-    require_file(path, "a MATLAB file")
+    path = require_file(path, "a MATLAB file")
     with tempfile.TemporaryDirectory() as folder:
         flat = Path(folder) / "flat.npz"
         _run_child(path, variables, flat)

@@ -261,12 +261,12 @@ class NiftiSource:
         return as_float(np.stack(list(volumes)))
 
 
-def open_npy(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> ArraySource:
+def open_npy(path: Path | str, samples: pd.DataFrame, *, axis: str = "voxel") -> ArraySource:
     """Open a matrix in numpy's own format without reading it.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         ``.npy`` file of shape (sample, target).
     samples : pandas.DataFrame
         A row a sample; see :func:`sample_coords`.
@@ -284,7 +284,7 @@ def open_npy(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Array
     ValueError
         If it does not fit the table.
     """
-    path = require_file(Path(path), "an array saved by numpy.save")
+    path = require_file(path, "an array saved by numpy.save")
     try:
         with reading(path, "an array saved by numpy.save"):
             values = np.lib.format.open_memmap(path, mode="r")
@@ -295,7 +295,7 @@ def open_npy(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Array
     return ArraySource(values, sample_coords(samples), axis=axis, attrs={"source": str(path.name)})
 
 
-def open_zarr(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> ArraySource:
+def open_zarr(path: Path | str, samples: pd.DataFrame, *, axis: str = "voxel") -> ArraySource:
     """Open a zarr array without reading it; needs the package ``zarr``.
 
     Missing chunks read as zeros, so an array whose writer was killed looks whole; such targets are constant, and are
@@ -303,7 +303,7 @@ def open_zarr(path: Path, samples: pd.DataFrame, *, axis: str = "voxel") -> Arra
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         Directory of one array of shape (sample, target).
     samples : pandas.DataFrame
         A row a sample; see :func:`sample_coords`.

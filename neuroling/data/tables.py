@@ -24,12 +24,12 @@ LARGEST_TABLE = 2_000_000_000
 """Most bytes that a table may have once unpacked: ten thousand times the largest one at hand, so no gzip bomb."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path | str) -> str:
     """Read a UTF-8 text file, unpacked if its name ends in ``.gz``.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         The file.
 
     Returns
@@ -44,7 +44,8 @@ def read_text(path: Path) -> str:
     CorruptData
         If it is truncated or damaged (gzip) or not UTF-8; the message gives the byte offset.
     """
-    content = require_file(path, "a text file").read_bytes()
+    path = require_file(path, "a text file")
+    content = path.read_bytes()
     if path.suffix == ".gz":
         content = _unpacked(path, content)
     try:
@@ -93,12 +94,12 @@ def read_table(
     return table.assign(**{name: _finite(path, table[name]) for name in numbers})
 
 
-def read_numbers(path: Path, shape: tuple[int | None, int | None]) -> np.ndarray:
+def read_numbers(path: Path | str, shape: tuple[int | None, int | None]) -> np.ndarray:
     """Read a file of finite numbers between blanks.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         A text file, one row a line.
     shape : tuple of (int or None)
         Rows and columns that must be there; None leaves the number open.

@@ -149,7 +149,7 @@ def read_checkpoint(
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : path
         A checkpoint.
     model : torch.nn.Module
         Filled in place.
@@ -274,12 +274,12 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def load_weights(folder: Path, model: nn.Module) -> None:
+def load_weights(folder: Path | str, model: nn.Module) -> None:
     """Read the weights of a checkpoint alone.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : path
         A checkpoint.
     model : torch.nn.Module
         Filled in place.
@@ -289,7 +289,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     CheckpointError
         If the file cannot be read, or its weights do not fit the model, such as one of another vocabulary.
     """
-    _fill(model, folder)
+    _fill(model, Path(folder))
 
 
 def _fill(model: nn.Module, folder: Path) -> None:

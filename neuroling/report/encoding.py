@@ -64,14 +64,14 @@ class EncodingStudy:
         return any(result.provenance.synthetic for result in self.accuracy.values())
 
 
-def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
+def write_encoding_report(study: EncodingStudy, folder: Path | str) -> Path:
     """Write the report, its pictures and the maps of an encoding study.
 
     Parameters
     ----------
     study : EncodingStudy
         What to show.
-    folder : Path
+    folder : path
         Gets ``report.html``, a NIfTI map ``correlation_MODEL.nii.gz`` a model, and the pictures as PNG files.
 
     Returns
@@ -79,6 +79,7 @@ def write_encoding_report(study: EncodingStudy, folder: Path) -> Path:
     Path
         The report.
     """
+    folder = Path(folder)
     images = {name: study.to_image(result.score) for name, result in study.voxels.items()}
     pictures = _pictures(study, images)
     for name, figure in pictures.items():

@@ -121,14 +121,14 @@ def clusters(image: SpatialImage, least_r: float, least_size: int) -> pd.DataFra
     return pd.DataFrame(rows, columns=columns).sort_values("voxels", ascending=False, ignore_index=True)
 
 
-def write_matching_report(study: MatchingStudy, folder: Path) -> Path:
+def write_matching_report(study: MatchingStudy, folder: Path | str) -> Path:
     """Write the report of a leave-two-out study, its pictures, and a NIfTI map a participant.
 
     Parameters
     ----------
     study : MatchingStudy
         What to show.
-    folder : Path
+    folder : path
         Gets ``report.html``, pictures and ``correlation_PARTICIPANT.nii.gz``.
 
     Returns
@@ -136,6 +136,7 @@ def write_matching_report(study: MatchingStudy, folder: Path) -> Path:
     Path
         The report.
     """
+    folder = Path(folder)
     record = study.result.provenance
     for participant, image in study.images.items():
         image.to_filename(folder / f"correlation_{participant}.nii.gz")

@@ -37,8 +37,9 @@ class Exhibit:
     shown: Sequence[str] = field(default=())
     digits: int = 3
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path | str) -> Path:
         """Write the file, in one step."""
+        folder = Path(folder)
         if isinstance(self.content, bytes):
             path, content = folder / f"{self.name}.png", self.content
         else:

@@ -87,14 +87,14 @@ def region_table(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_region_report(study: RegionStudy, folder: Path) -> Path:
+def write_region_report(study: RegionStudy, folder: Path | str) -> Path:
     """Write the report of a study over regions, and its pictures.
 
     Parameters
     ----------
     study : RegionStudy
         What to show.
-    folder : Path
+    folder : path
         Gets ``report.html`` and the pictures as PNG files.
 
     Returns
@@ -102,6 +102,7 @@ def write_region_report(study: RegionStudy, folder: Path) -> Path:
     Path
         The report.
     """
+    folder = Path(folder)
     nulls = group_nulls(study.result)
     pictures = _pictures(study.result, nulls)
     for name, figure in pictures.items():

@@ -117,7 +117,7 @@ def load(folder: Path | str | None = None, split: Literal["dev", "test"] = "dev"
     )
 
 
-def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
+def read_treebank(path: Path | str, name: str, synthetic: bool = False) -> Treebank:
     """Read any treebank in CoNLL-U.
 
     Parameters
@@ -143,6 +143,7 @@ def read_treebank(path: Path, name: str, synthetic: bool = False) -> Treebank:
     UserWarning
         If words and spaces give other sentences than the comments ``# text =`` do.
     """
+    path = Path(path)
     sentences = read_conllu(path)
     _warn_of_other_texts(path, sentences)
     labels = [f"{name}/{number:04d}" for number in range(1, len(sentences) + 1)]
@@ -208,7 +209,7 @@ def join(*parts: Treebank, longest: int | None = None) -> Treebank:
     return Treebank(Stimuli(sentences[kept]), Stimuli(words[short]), heads)
 
 
-def read_conllu(path: Path) -> list[Sentence]:
+def read_conllu(path: Path | str) -> list[Sentence]:
     """Read the sentences of a CoNLL-U file, and refuse what is no tree.
 
     Parameters
@@ -226,6 +227,7 @@ def read_conllu(path: Path) -> list[Sentence]:
         For a line without ten columns, words that do not count up from 1, heads outside the sentence, several roots
         or none, a cycle, or a label that occurs twice.
     """
+    path = Path(path)
     blocks = [block for block in _blocks(read_text(path)) if not _is_comment(block)]
     found = [_parsed(path, number, block) for number, block in enumerate(blocks, start=1)]
     if not found:

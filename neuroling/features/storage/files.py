@@ -188,12 +188,12 @@ def _check_room(partial: Path, value_bytes: int) -> None:
         )
 
 
-def open_layers(path: Path) -> xr.DataArray:
+def open_layers(path: Path | str) -> xr.DataArray:
     """Open features from disk; values are read when they are used.
 
     Parameters
     ----------
-    path : Path
+    path : path
         Written by :func:`write_layers`.
 
     Returns

@@ -91,12 +91,12 @@ def check_seal(path: Path, features: xr.DataArray) -> None:
         )
 
 
-def open_sealed(path: Path) -> xr.DataArray:
+def open_sealed(path: Path | str) -> xr.DataArray:
     """Open features from a file and check the seal on their labels.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         NetCDF file with one array.
 
     Returns
@@ -109,6 +109,7 @@ def open_sealed(path: Path) -> xr.DataArray:
     FeaturesFileError
         If the file is damaged, or holds something else; the message names it.
     """
+    path = Path(path)
     try:
         features = xr.open_dataarray(path, engine="h5netcdf")
         check_seal(path, features)
