@@ -128,6 +128,12 @@ def test_a_comment_that_says_otherwise_is_warned_of(tmp_path: Path) -> None:
         assert read_treebank(path, "x").sentences.texts == ["Go on"]
 
 
+@pytest.mark.parametrize("stated", ["cafe\u0301 noir", "caf\u00e9\u00a0noir", "caf\u00e9  noir"], ids=ascii)
+def test_a_comment_in_another_unicode_form_says_the_same(tmp_path: Path, stated: str) -> None:
+    path = save(tmp_path / "a.conllu", [f"# text = {stated}", word(1, "caf\u00e9"), word(2, "noir")])
+    assert read_treebank(path, "x").sentences.texts == ["caf\u00e9 noir"]  # warnings are errors
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0c"], ids=repr)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
 def test_forms_and_comments_may_hold_what_is_no_line_end(tmp_path: Path, mark: str, end: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -171,13 +172,17 @@ def read_treebank(path: Path | str, name: str, synthetic: bool = False) -> Treeb
 
 
 def _warn_of_other_texts(path: Path, sentences: Sequence[Sentence]) -> None:
-    other = [one for one in sentences if one.stated is not None and one.stated.split() != one.text.split()]
+    other = [one for one in sentences if one.stated is not None and _composed(one.stated) != _composed(one.text)]
     if other:
         warnings.warn(
             f"{path}: {len(other)} of {len(sentences)} sentences read otherwise in their comment '# text' than in "
             f"their words, which are taken (first {other[0].sent_id!r}: {other[0].stated!r}, words {other[0].text!r}).",
             stacklevel=3,
         )
+
+
+def _composed(text: str) -> list[str]:
+    return unicodedata.normalize("NFC", text).split()
 
 
 def join(*parts: Treebank, longest: int | None = None) -> Treebank:
