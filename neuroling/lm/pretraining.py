@@ -249,8 +249,9 @@ def draw_batch(
     """Make the sequences of a batch: ``[CLS] first [SEP] second [SEP]``.
 
     A first sentence that is the last of its document stands alone, and nothing is asked about its second; nor is it
-    where the corpus has no sentence that does not follow. Second sentences are cut to what still fits. A sentence that
-    does not follow is never the first one itself, nor one that reads as the next does.
+    where the corpus has no sentence that does not follow, or the first sentence leaves no token for a second. Second
+    sentences are cut to what still fits. A sentence that does not follow is never the first one itself, nor one that,
+    once cut, reads as the next does.
 
     Parameters
     ----------
@@ -297,7 +298,7 @@ def _seconds(
     for place, first in enumerate(rows.tolist()):
         is_last = first + 1 == len(tokens) or tokens.document[first + 1] != tokens.document[first]
         swap, other = rng.random() < 0.5, int(rng.integers(len(tokens)))
-        if is_last:
+        if is_last or not _n_left(tokens, first):
             seconds.append(None)
             continue
         unrelated = _unrelated(tokens, first, other, rng) if plan.next_sentence else None
@@ -323,7 +324,13 @@ def _is_unrelated(tokens: Tokens, first: int, other: int) -> bool:
         elsewhere = bool(tokens.document[other] != tokens.document[first])
     else:
         elsewhere = other not in (first, first + 1)
-    return elsewhere and not np.array_equal(tokens.ids[other], tokens.ids[first + 1])
+    n_left = _n_left(tokens, first)
+    return elsewhere and not np.array_equal(tokens.ids[other][:n_left], tokens.ids[first + 1][:n_left])
+
+
+def _n_left(tokens: Tokens, first: int) -> int:
+    """Count the tokens that a second sentence may have beside a first one and three special tokens."""
+    return max(tokens.max_length - 3 - len(tokens.ids[first]), 0)
 
 
 def _sequence(tokens: Tokens, first: int, second: int | None) -> tuple[ndarray, ndarray, ndarray]:
@@ -331,10 +338,10 @@ def _sequence(tokens: Tokens, first: int, second: int | None) -> tuple[ndarray, 
     _, start, separator, _ = tokens.special
     parts = [([start], [-1]), (tokens.ids[first], tokens.words[first]), ([separator], [-1])]
     length = 2 + len(tokens.ids[first])
-    room = tokens.max_length - length - 1
-    if second is not None and room > 0:
+    if second is not None:
+        n_left = _n_left(tokens, first)
         behind = tokens.words[first][-1] + 1  # words of the pair are numbered on
-        parts += [(tokens.ids[second][:room], tokens.words[second][:room] + behind), ([separator], [-1])]
+        parts += [(tokens.ids[second][:n_left], tokens.words[second][:n_left] + behind), ([separator], [-1])]
     ids, words = (np.concatenate([part[kind] for part in parts]) for kind in (0, 1))
     return ids, words, (np.arange(len(ids)) >= length).astype(np.int64)
 

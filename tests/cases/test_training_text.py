@@ -64,6 +64,24 @@ def test_a_sentence_that_reads_as_the_next_one_is_no_other(tokenizer, documents:
     assert labelled_pairs(tokens, 50) == []
 
 
+def test_a_first_sentence_that_leaves_no_token_for_a_second_is_not_asked_about(tokenizer) -> None:
+    tokens = tokenize(Corpus.of([SENTENCES[:6], SENTENCES[6:]]), tokenizer, max_length=16)
+    longest = max(map(len, tokens.ids))
+    full = tokenize(Corpus.of([SENTENCES[:6], SENTENCES[6:]]), tokenizer, max_length=longest + 3)
+    batch = draw_batch(full, Pretraining(), np.arange(len(full)), np.random.default_rng(0))
+    alone = np.array([len(ids) == longest for ids in full.ids])
+    assert alone.any()
+    assert (batch["follows"].numpy()[alone] == NOT_ASKED).all()
+    assert (batch["token_type_ids"].numpy()[alone] == 0).all()
+
+
+def test_sentences_that_read_alike_once_cut_are_not_told_apart(tokenizer) -> None:
+    documents = [["the old cat sat", "the small dog ran"], ["the green ship sat"]]
+    length = len(tokenizer("the old cat sat", add_special_tokens=False)["input_ids"])
+    tokens = tokenize(Corpus.of(documents), tokenizer, max_length=length + 4)  # one token of a second sentence: the
+    assert labelled_pairs(tokens, 50) == []
+
+
 def test_in_a_dominant_document_others_still_come_from_elsewhere(tokenizer) -> None:
     tokens = tokenize(Corpus.of([SENTENCES * 20, ["a green ship sat", "a small dog ran"]]), tokenizer, max_length=32)
     first = np.zeros(40, dtype=np.int64)
