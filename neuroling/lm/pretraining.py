@@ -296,9 +296,8 @@ def _seconds(
     seconds: list[int | None] = []
     follows = np.full(len(rows), NOT_ASKED)
     for place, first in enumerate(rows.tolist()):
-        is_last = first + 1 == len(tokens) or tokens.document[first + 1] != tokens.document[first]
         swap, other = rng.random() < 0.5, int(rng.integers(len(tokens)))
-        if is_last or not _n_left(tokens, first):
+        if not _has_next(tokens, first):
             seconds.append(None)
             continue
         unrelated = _unrelated(tokens, first, other, rng) if plan.next_sentence else None
@@ -326,6 +325,16 @@ def _is_unrelated(tokens: Tokens, first: int, other: int) -> bool:
         elsewhere = other not in (first, first + 1)
     n_left = _n_left(tokens, first)
     return elsewhere and not np.array_equal(tokens.ids[other][:n_left], tokens.ids[first + 1][:n_left])
+
+
+def _has_next(tokens: Tokens, first: int) -> bool:
+    """Whether another sentence of the document follows, and the sequence has room for it."""
+    is_last = first + 1 == len(tokens) or tokens.document[first + 1] != tokens.document[first]
+    return not is_last and _n_left(tokens, first) > 0
+
+
+def _is_asked_about(tokens: Tokens, first: int) -> bool:
+    return _has_next(tokens, first) and any(_is_unrelated(tokens, first, other) for other in range(len(tokens)))
 
 
 def _n_left(tokens: Tokens, first: int) -> int:
@@ -433,11 +442,23 @@ def pretrain(
     Returns
     -------
     tuple of transformers.BertForPreTraining and dict of numpy.ndarray
-        The model in evaluation mode, and curves by step: ``tokens``, ``follows`` (nats), ``learning_rate``.
+        The model in evaluation mode, and curves by step: ``tokens``, ``follows`` (nats; NaN at steps that ask nothing
+        about second sentences), ``learning_rate``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`tokenize`, and if next sentences are asked for and the corpus has none to ask about.
     """
     from transformers import BertForPreTraining
 
     tokens = tokenize(corpus, tokenizer, max_length=max_length, long=long)
+    if plan.next_sentence and not any(_is_asked_about(tokens, first) for first in range(len(tokens))):
+        raise ValueError(
+            f"plan: asks for next sentences, but none of the corpus's {len(tokens)} sentences has one that can be told "
+            f"from others ({len(corpus.documents)} documents). Put the sentences of a document in one, a blank line "
+            "after the last, or teach without: next_sentence=False."
+        )
     if plan.next_sentence and len(corpus.documents) == 1:
         logger.warning(
             "The corpus is a single document: sentences that do not follow are drawn from it too. Blank lines between "

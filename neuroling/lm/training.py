@@ -213,13 +213,13 @@ def _step(
     us: Team,
     place: torch.device,
 ) -> dict[str, float]:
-    """Take one step; give its losses."""
+    """Take one step; give its losses, NaN for what the batch asks nothing about."""
     rate = recipe.learning_rate * recipe.schedule(step, recipe.warmup_steps, recipe.steps)
     batch = draw(rows_of_step(step, n_examples, recipe), np.random.default_rng([recipe.seed, 1, step]))
     counts = objective.counts(batch)
     model.train()
     optimizer.zero_grad(set_to_none=True)
-    losses = dict.fromkeys(counts, torch.zeros((), device=place))
+    losses = {name: torch.zeros((), device=place) for name, count in counts.items() if count}
     for part in range(recipe.accumulate):
         rows = {name: one.to(place) for name, one in us.share(batch, part, recipe.accumulate).items()}
         if not len(next(iter(rows.values()))):
@@ -228,6 +228,8 @@ def _step(
         with torch.autocast(place.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             sums = objective.sums(model, rows)
         parts = {name: total / counts[name] for name, total in sums.items() if counts[name]}
+        if not parts:
+            continue
         torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         losses = {name: value + parts[name].detach() if name in parts else value for name, value in losses.items()}
     us.add_up(model)
@@ -238,7 +240,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    return found | {"learning_rate": rate}
+    return {**dict.fromkeys(counts, np.nan), **found, "learning_rate": rate}
 
 
 def rows_of_step(step: int, n_examples: int, recipe: Recipe) -> NDArray[np.int64]:

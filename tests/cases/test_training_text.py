@@ -10,8 +10,9 @@ from neuroling.lm import sentence_vectors
 from neuroling.lm.corpora import Corpus
 from neuroling.lm.finetuning import encode_task
 from neuroling.lm.masking import NOT_ASKED
-from neuroling.lm.pretraining import Pretraining, Tokens, _seconds, draw_batch, tokenize
+from neuroling.lm.pretraining import Pretraining, Size, Tokens, _seconds, draw_batch, pretrain, tokenize
 from neuroling.lm.tasks import Sentences, Spans, Tagged
+from neuroling.lm.training import Recipe
 from neuroling.lm.wordpiece import train_wordpiece
 
 SENTENCES = [
@@ -20,6 +21,9 @@ SENTENCES = [
     for b in ("cat", "dog", "ship")
     for c in ("sat", "ran")
 ]  # fmt: skip
+
+
+RECIPE = Recipe(steps=7, batch_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,25 @@ def test_sentences_that_read_alike_once_cut_are_not_told_apart(tokenizer) -> Non
     length = len(tokenizer("the old cat sat", add_special_tokens=False)["input_ids"])
     tokens = tokenize(Corpus.of(documents), tokenizer, max_length=length + 4)  # one token of a second sentence: the
     assert labelled_pairs(tokens, 50) == []
+
+
+@pytest.mark.parametrize("documents", [[[one] for one in SENTENCES], [["the cat sat"] * 4], [SENTENCES[:2]]])
+def test_next_sentences_that_cannot_be_asked_for_are_refused(tokenizer, documents: list[list[str]]) -> None:
+    """The curve said 0 nats at every step, as of a model that is always right."""
+    with pytest.raises(ValueError, match=r"plan: asks for next sentences, but none of .* next_sentence=False"):
+        pretrain(Corpus.of(documents), tokenizer, Pretraining(), RECIPE, size=Size(1, 8, 1), max_length=32)
+
+
+def test_a_step_that_asks_nothing_has_no_loss(tokenizer) -> None:
+    corpus = Corpus.of([["the cat sat"], ["the old dog ran", "a ship sat"], *([one] for one in SENTENCES[:11])])
+    plans = (Pretraining(next_sentence=False), Pretraining())
+    alone, both = (
+        pretrain(corpus, tokenizer, plan, RECIPE, size=Size(1, 8, 1), max_length=32, device="cpu")[1]["follows"]
+        for plan in plans
+    )
+    assert np.isnan(alone).all()
+    assert np.isnan(both).sum() == 6  # one of the 14 sentences is asked about, in batches of two
+    assert (both[~np.isnan(both)] > 0.1).all()
 
 
 def test_in_a_dominant_document_others_still_come_from_elsewhere(tokenizer) -> None:
