@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -32,6 +32,8 @@ POOLS: dict[str, tuple[str, ...]] = {
     "word": ("mean", "first", "last", "max"),
     "sentence": ("mean", "first", "last", "max", "weighted", "cls", "model"),
 }
+
+JSON = TypeVar("JSON", dict[str, Any], list[Any])
 
 POOLING_MODES = {
     "cls": "cls",
@@ -296,7 +298,9 @@ def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
     path = None if encoder.folder is None else encoder.folder / "modules.json"
     if path is None or encoder.folder is None or not path.is_file():
         raise ValueError(f"pool: {encoder.name} has no modules.json, which says how to pool; use another pool.")
-    modules = json.loads(path.read_text(encoding="utf-8"))
+    modules = _json(path, list)
+    if not all(isinstance(module, dict) and {"type", "path"} <= module.keys() for module in modules):
+        raise ValueError(f"pool: {path} lists {modules!r:.80}; expected modules with type and path. Save it again.")
     kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
     strange = [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]
     if strange or kinds.count("Pooling") != 1:
@@ -305,7 +309,7 @@ def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
             "sentence-transformers for this model."
         )
     folder = encoder.folder / str(modules[kinds.index("Pooling")]["path"])
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _json(folder / "config.json", dict)
     wanted = _pooling_modes(config)
     if len(wanted) != 1 or wanted[0] not in POOLING_MODES:
         raise ValueError(
@@ -330,7 +334,22 @@ def _pooling_modes(config: dict[str, Any]) -> list[str]:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return _json(path, dict) if path.is_file() else {}
+
+
+def _json(path: Path, kind: type[JSON]) -> JSON:
+    """Read one of the files of a model by sentence-transformers."""
+    if not path.is_file():
+        raise ValueError(f"pool: {path} is not there; the model's modules.json names its folder. Save the model again.")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"pool: {path} is no JSON ({error}); download or save the model again.") from error
+    if not isinstance(found, kind):
+        raise ValueError(  # noqa: TRY004 - the file is wrong, not the type of an argument
+            f"pool: {path} holds a {type(found).__name__}; expected a {kind.__name__}. Save the model again."
+        )
+    return found
 
 
 def _refuse_other_texts(encoder: Encoder, wishes: dict[str, Any], recipe: str) -> None:

@@ -75,6 +75,29 @@ def test_what_other_versions_write_is_read(
 
 
 @pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("1_Pooling/config.json", '"mean"', "holds a str; expected a dict"),
+        ("1_Pooling/config.json", "{", "is no JSON"),
+        ("1_Pooling/config.json", None, "is not there"),
+        ("modules.json", "[", "is no JSON"),
+        ("modules.json", "{}", "holds a dict; expected a list"),
+        ("modules.json", "[1]", r"lists \[1\]; expected modules with type and path"),
+    ],
+)
+def test_damaged_files_of_a_model_are_named(
+    minilm: Encoder, tmp_path: Path, file: str, content: str | None, message: str
+) -> None:
+    encoder = with_pooling(minilm, tmp_path, {"pooling_mode": "mean"})
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_text(content)
+    with pytest.raises(ValueError, match=f"pool: .*{file} {message}"):
+        resolve_pool(encoder, "model", False)
+
+
+@pytest.mark.parametrize(
     ("config", "named"),
     [
         ({"pooling_mode": ["mean", "max"]}, "pools by mean and max"),
