@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
@@ -29,6 +30,9 @@ Unusable = Literal["refuse", "score as NaN"]
 
 TILE = "tile"
 """Label of a tile among those of its unit of work."""
+
+PRODUCTS = "matrix products"
+"""Key of the libraries of matrix products among the versions of a provenance."""
 
 COPIES = 8
 """How often the values of a tile stand in memory while it is evaluated; a heuristic that a slow test holds."""
@@ -166,6 +170,7 @@ def evaluate_tiles(
     configuration = _configuration(model, seed, unusable, options)
     of_all = {"features of all tiles": content_hash(features), "targets of all tiles": str(source.n_targets)}
     paths, told = [], False
+    products: set[str] = set()
     for tile in tiles:
         path = folder / tile.file_name
         paths.append(path)
@@ -177,8 +182,10 @@ def evaluate_tiles(
             configuration=shared,
             data={**of_all, "recording of the tile": content_hash(recording)},
         )
-        if _is_done(path, expected):
+        earlier = _earlier(path, expected)
+        if earlier is not None:
             logger.info("Tile %s is there already: %s", tile, path)
+            products.add(earlier.versions.get(PRODUCTS, ""))
             continue
         n_parts = len(_stretches(*_size(recording), memory_bytes))
         if n_parts > 1 and not told:
@@ -188,6 +195,16 @@ def evaluate_tiles(
         record = replace(result.provenance, data={**result.provenance.data, **expected.data})
         stamp(Result(result.data, record), own, shared).save(path)
         logger.info("Tile %s is done: %s", tile, path)
+        products.add(record.versions.get(PRODUCTS, ""))
+    if len(products - {""}) > 1:
+        warnings.warn(
+            f"tiles: those in {folder} were made with different libraries of matrix products "
+            f"({' | '.join(sorted(products - {''}))}), so that scores may differ from those of an uninterrupted run in "
+            "their last bits. Set NEUROLING_PRODUCTS to one library, remove the tiles and make them again where that "
+            "matters.",
+            UserWarning,
+            stacklevel=2,
+        )
     return paths
 
 
@@ -295,17 +312,17 @@ def _parts(value: object) -> list[tuple[str, object]]:
     return sorted((key, part) for key, part in vars(value).items() if not key.startswith("_"))
 
 
-def _is_done(path: Path, expected: Provenance) -> bool:
-    """Whether the file of a tile can be used as it is; ValueError if it belongs to something else."""
+def _earlier(path: Path, expected: Provenance) -> Provenance | None:
+    """Give the record of a tile whose file can be used as it is; ValueError if it belongs to something else."""
     if not path.exists():
-        return False
+        return None
     try:
         found = Result.load(path).provenance
     except ResultFileError as error:
         logger.warning("Making a tile again: %s", error)
-        return False
+        return None
     check_same_unit(path, expected, found)
-    return True
+    return found
 
 
 def _of_all(result: Result) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 from neuroling.core.provenance import current_versions
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.storage.cache import remember
-from neuroling.features.storage.files import write_layers
+from neuroling.features.storage.files import Compute, write_layers
 from neuroling.features.transformer.devices import resolve_encoders
 from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.transformer.hidden_states import Reading, embed
+from neuroling.features.transformer.job_record import begin_job
+from neuroling.features.transformer.prepacked_weights import ProductRoute
 from neuroling.features.transformer.tokenizer_fit import warn_of_other_language
 from neuroling.features.words.alignment import Missing, Passage, Shared, tokenise
 from neuroling.features.words.context import Context, Overlapping, Rolling, Whole
@@ -139,7 +142,8 @@ def extract(
         together with ``out``, whose file is found again by itself.
     out : Path, optional
         NetCDF file to write to while computing, for what does not fit into memory; the result then reads from it. A
-        run that was interrupted goes on where it stopped.
+        run that was interrupted goes on where it stopped, with products made as they were begun, and ends with the
+        same bits; its attribute ``products`` says how.
 
     Returns
     -------
@@ -192,7 +196,9 @@ def extract(
     description = {"step": "extract", **options, "layers": chosen, **plan.key, **(encoder.identity() if kept else {})}
     template = _labelled(stimuli, encoder, chosen, plan).assign_attrs(attrs)
 
-    def compute(readings: list[Reading], n_rows: int, show: bool) -> NDArray[np.float32]:
+    def compute(
+        readings: list[Reading], n_rows: int, show: bool, route: ProductRoute | None = None
+    ) -> NDArray[np.float32]:
         return embed(
             encoders,
             readings,
@@ -202,10 +208,15 @@ def extract(
             normalise=normalise,
             batch_tokens=batch_tokens,
             progress=show,
+            route=route,
         )
 
+    def begin(earlier: str | None) -> tuple[str, Compute]:
+        record, route = begin_job(encoders, plan.readings, batch_tokens, earlier, stacklevel=7)
+        return record, partial(compute, route=route)
+
     if out is not None:
-        return write_layers(Path(out), template, description, plan.readings, compute, progress=progress)
+        return write_layers(Path(out), template, description, plan.readings, begin, progress=progress)
     values = remember(cache, description, lambda: compute(plan.readings, len(stimuli), progress))
     return template.copy(data=values)
 

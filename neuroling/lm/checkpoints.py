@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from neuroling.core.provenance import current_versions, now
+from neuroling.numerics.rounding_conditions import rounding_conditions
 
 WEIGHTS = "model.safetensors"
 OPTIMIZER = Path("training") / "optimizer.safetensors"
@@ -90,6 +92,7 @@ def write_checkpoint(
             "torch_random": "restarted at every step from the seed, the step and the rank",
             "sha256": {str(name): file_sha256(partial / name) for name in (Path(WEIGHTS), OPTIMIZER)},
             "versions": current_versions(),
+            "conditions": rounding_conditions(),
             "created": now(),
         }
         state[SEAL] = _state_digest(state)
@@ -182,11 +185,28 @@ def read_checkpoint(
                 f"checkpoint: {folder / name} is not as it was written; remove the folder {folder.name} to go on from "
                 "the checkpoint before it."
             )
+    _warn_of_other_conditions(folder, state)
     _fill(model, folder)
     tensors = load_file(folder / OPTIMIZER)
     history = {name.removeprefix("history/"): curve for name, curve in tensors.items() if name.startswith("history/")}
     _put_together(optimizer, {name: one for name, one in tensors.items() if "history/" not in name}, state["groups"])
     return int(state["step"]), history
+
+
+def _warn_of_other_conditions(folder: Path, state: Mapping[str, Any]) -> None:
+    """Say that a run goes on under conditions that round otherwise than those under which it was begun."""
+    then = {**state.get("conditions", {}), "torch": state["versions"].get("torch")}
+    here = {**rounding_conditions(), "torch": current_versions().get("torch")}
+    changed = [
+        f"{name} {then[name]!r} then, {here[name]!r} now" for name in here if then.get(name, here[name]) != here[name]
+    ]
+    if changed:
+        warnings.warn(
+            f"checkpoint: {folder} was written under other conditions ({'; '.join(changed)}), so that weights may "
+            "differ from those of an uninterrupted run, beginning with their last bits.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from neuroling.numerics.library_choice import DEFAULT, SIZES, Measurement, Setup, Task, asked, choice_of
+from neuroling.numerics.rounding_conditions import rounding_conditions
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
@@ -445,14 +445,10 @@ def setup(threads: int) -> Setup:
     threads : int
         Threads that torch uses.
     """
-    try:
-        name = str(torch.cpu.get_capabilities()["cpu_name"])
-    except (AttributeError, KeyError, RuntimeError):
-        name = platform.processor() or platform.machine()
     versions = {"torch": torch.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
     environment = {variable: os.environ[variable] for variable in ENVIRONMENT if variable in os.environ}
     more = {"measured as": "1", "other threads": "1" if _others_are_single_threaded() else "several"}
-    return Setup(f"{name} {torch.backends.cpu.get_cpu_capability()}", threads, {**versions, **environment, **more})
+    return Setup(rounding_conditions()["processor"], threads, {**versions, **environment, **more})
 
 
 def measure(threads: int) -> Measurement:

@@ -331,3 +331,12 @@ def wait_for_another(folder, n_before, process):
     while len(list(folder.glob("tile-*.nc"))) <= n_before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     time.sleep((os.getpid() + n_before * 7) % 11 / 1000)
+
+
+def test_tiles_made_by_other_libraries_of_products_are_told_apart(features, source, tmp_path, monkeypatch):
+    (first,) = tiled(features, source, tmp_path, tiles=[Tile(1, 3)])
+    there = Result.load(first)
+    versions = {**there.provenance.versions, "matrix products": "multiply float64 another"}
+    Result(there.data, replace(there.provenance, versions=versions)).save(first)
+    with pytest.warns(UserWarning, match="different libraries of matrix products .*another"):
+        tiled(features, source, tmp_path, tiles=Tile.all(3))

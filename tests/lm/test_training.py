@@ -340,3 +340,10 @@ def test_label_smoothing_is_the_cross_entropy_with_a_spread_target(smoothing):
     torch_own = torch.nn.CrossEntropyLoss(ignore_index=0, label_smoothing=smoothing)
     assert found == pytest.approx(float(each.mean()), abs=1e-6)
     assert found == pytest.approx(float(torch_own(logits.flatten(0, 1), batch["target"].flatten())), abs=1e-6)
+
+
+def test_a_run_that_goes_on_under_other_conditions_says_so(problem, tmp_path, monkeypatch):
+    run(problem, RECIPE, folder=tmp_path)
+    monkeypatch.setattr(files, "rounding_conditions", lambda: {"processor": "another", "threads": "1"})
+    with pytest.warns(UserWarning, match="other conditions .processor .* 'another' now"):
+        run(problem, RECIPE, folder=tmp_path)

@@ -31,6 +31,14 @@ LABEL_BYTES = 2**20
 """Room for labels and HDF5's own tables beside the values, which with checksums take 2 % more at most; generous."""
 
 Compute = Callable[[list[Reading], int, bool], NDArray[np.float32]]
+"""Takes readings, a number of rows and whether to show progress; gives values (row, layer, feature)."""
+
+Begin = Callable[[str | None], tuple[str, Compute]]
+"""Takes the record of an interrupted job, or None, and gives the record of this job and how it computes. A job whose
+record differs from that of the interrupted one does not go on from it."""
+
+RECORD = "products"
+"""Attribute with the record of a job: what the last bits of its values depend on."""
 
 
 def write_layers(
@@ -38,7 +46,7 @@ def write_layers(
     template: xr.DataArray,
     description: Mapping[str, object],
     readings: list[Reading],
-    compute: Compute,
+    begin: Begin,
     *,
     progress: bool = False,
     block_bytes: int = BLOCK_BYTES,
@@ -60,8 +68,9 @@ def write_layers(
         What the values depend on.
     readings : list of Reading
         What is to be read, in the order of rows.
-    compute : callable
-        Takes readings, a number of rows and whether to show progress; gives values (row, layer, feature).
+    begin : callable
+        Takes the record of the job that was interrupted, None where there is none; gives the record of this job and
+        the function that computes a block from readings, a number of rows and whether to show progress.
     progress : bool
         Show a progress bar.
     block_bytes : int
@@ -82,19 +91,20 @@ def write_layers(
         If the folder cannot be written to, or there is not room enough.
     """
     _check_types(template)
-    template = sealed(template.assign_attrs(content_key=content_key(description)))
+    template = template.assign_attrs(content_key=content_key(description))
     row_bytes = 4 * template.sizes["layer"] * template.sizes["feature"]
     try:
         if path.exists():
             _check_features(path, template)
         else:
-            _write(path, template, list(_blocks(readings, max(1, block_bytes // row_bytes))), compute, progress)
+            _write(path, template, list(_blocks(readings, max(1, block_bytes // row_bytes))), begin, progress)
         found = open_layers(path)
     except BlockingIOError as error:
         raise BlockingIOError(
             f"out: another job is at work on {path}; wait until it has ended, or choose another name."
         ) from error
-    found.attrs.update(template.attrs)  # columns that are not written may be others than when the file was made
+    # columns that are not written may be others than when the file was made
+    found.attrs.update(sealed(template.assign_attrs({RECORD: found.attrs.get(RECORD, "unknown")})).attrs)
     return found
 
 
@@ -144,13 +154,13 @@ def _check_labels(path: Path, template: xr.DataArray) -> None:
         )
 
 
-def _write(path: Path, template: xr.DataArray, blocks: list[list[Reading]], compute: Compute, progress: bool) -> None:
+def _write(path: Path, template: xr.DataArray, blocks: list[list[Reading]], begin: Begin, progress: bool) -> None:
     """Compute what is missing of a file, and give it its name."""
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     _check_room(partial, 4 * template.size)
     with _alone(_notes_of(partial)):
-        _fill(partial, template, blocks, compute, progress)
+        _fill(partial, template, blocks, begin, progress)
         with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
@@ -223,11 +233,14 @@ def _blocks(readings: list[Reading], most_rows: int) -> Iterator[list[Reading]]:
         yield block
 
 
-def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], compute: Compute, progress: bool) -> None:
+def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], begin: Begin, progress: bool) -> None:
     import h5netcdf
     from tqdm.auto import tqdm
 
-    done = _whole_blocks(partial, str(template.attrs["content_key"]))
+    done, earlier = _whole_blocks(partial, str(template.attrs["content_key"]))
+    record, compute = begin(earlier)
+    done = done if record == earlier else 0
+    template = sealed(template.assign_attrs({RECORD: record}))
     if done == 0:
         _notes_of(partial).write_bytes(b"")
         write_labels(partial, template)
@@ -294,22 +307,23 @@ def add_values(file: h5netcdf.File, template: xr.DataArray) -> None:
         values.attrs["coordinates"] = " ".join(extra)
 
 
-def _whole_blocks(partial: Path, key: str) -> int:
-    """Count the leading blocks of an interrupted file that are as they were written."""
+def _whole_blocks(partial: Path, key: str) -> tuple[int, str | None]:
+    """Count the leading blocks of an interrupted file that are as they were written, and read its job's record."""
     import h5netcdf
 
     if not partial.exists():
-        return 0
+        return 0, None
     try:
         with h5netcdf.File(partial, "r") as file:
             values = file.variables["features"]
             if values.attrs["content_key"] != key:
-                return 0
-            return sum(1 for _ in takewhile(lambda note: _is_whole(values, note), _noted(partial)))
+                return 0, None
+            done = sum(1 for _ in takewhile(lambda note: _is_whole(values, note), _noted(partial)))
+            return (done, str(values.attrs[RECORD])) if done else (0, None)
     except BlockingIOError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError):
-        return 0
+        return 0, None
 
 
 def _is_whole(values: h5netcdf.Variable, note: str) -> bool:

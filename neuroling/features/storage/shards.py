@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from neuroling.features.storage.cache import content_key
-from neuroling.features.storage.files import BLOCK_BYTES, add_values, open_layers, write_labels
+from neuroling.features.storage.files import BLOCK_BYTES, RECORD, add_values, open_layers, write_labels
 from neuroling.features.storage.seal import SEAL, sealed
 
-OF_A_SHARD = frozenset({"stimuli", "content_key", "n_truncated", "device", SEAL})
+OF_A_SHARD = frozenset({"stimuli", "content_key", "n_truncated", "device", SEAL, RECORD})
 """Attributes in which the parts of one table of stimuli may differ."""
 
 

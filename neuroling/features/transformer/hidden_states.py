@@ -19,7 +19,7 @@ from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.transformer.forward import Batching, pack_inputs, states_of
 from neuroling.features.transformer.out_of_memory import in_halves
 from neuroling.features.transformer.packed_attention import Layout, packed
-from neuroling.features.transformer.prepacked_weights import NEARLY
+from neuroling.features.transformer.prepacked_weights import NEARLY, ProductRoute
 
 Pool = Literal["mean", "first", "last", "max", "weighted"]
 Keep = Callable[[torch.Tensor], torch.Tensor]
@@ -206,7 +206,11 @@ def filled_tokens(encoder: Encoder, batch_tokens: int | None) -> int:
 
 
 def serving(
-    encoder: Encoder, model: torch.nn.Module, lengths: Sequence[int], batch_tokens: int | None = None
+    encoder: Encoder,
+    model: torch.nn.Module,
+    lengths: Sequence[int],
+    batch_tokens: int | None = None,
+    route: ProductRoute | None = None,
 ) -> AbstractContextManager[int]:
     """Let a model use weights laid out beforehand for the time of a job, where they pay.
 
@@ -220,6 +224,8 @@ def serving(
         Tokens of the sequences of the job.
     batch_tokens : int, optional
         Tokens in a pack, where somebody asked for a number.
+    route : ProductRoute, optional
+        From :func:`plan_route`, where the job is a piece of a longer one.
 
     Returns
     -------
@@ -228,7 +234,29 @@ def serving(
     """
     if encoder.compiled:
         return nullcontext(0)
-    return encoder.prepacked.serving(model, lengths, filled_tokens(encoder, batch_tokens))
+    return encoder.prepacked.serving(model, lengths, filled_tokens(encoder, batch_tokens), route)
+
+
+def plan_route(
+    encoders: Sequence[Encoder], readings: Sequence[Reading], batch_tokens: int | None = None
+) -> ProductRoute:
+    """Choose how a job makes its products, from all that it will read and nothing that was read before.
+
+    Parameters
+    ----------
+    encoders : sequence of Encoder
+        One, or copies of one that share the work.
+    readings : sequence of Reading
+        Those of the whole job.
+    batch_tokens : int, optional
+        Tokens in a pack, where somebody asked for a number.
+    """
+    encoder = encoders[0]
+    if encoder.compiled:
+        return ProductRoute()
+    distinct = {reading.ids.tobytes(): len(reading.ids) for reading in readings}
+    lengths = sorted(distinct.values(), reverse=True)[:: len(encoders)]
+    return encoder.prepacked.plan_route(encoder.model, lengths, filled_tokens(encoder, batch_tokens))
 
 
 def hidden_states(
@@ -394,6 +422,7 @@ def embed(
     normalise: bool = False,
     batch_tokens: int | None = None,
     progress: bool = False,
+    route: ProductRoute | None = None,
 ) -> NDArray[np.float32]:
     """Read, pool and collect: equal sequences are read once, and pooled vectors alone leave the device.
 
@@ -415,6 +444,8 @@ def embed(
         Tokens in a pack.
     progress : bool
         Show a progress bar.
+    route : ProductRoute, optional
+        How products are made; by default as the tokens read so far suggest.
 
     Returns
     -------
@@ -452,7 +483,7 @@ def embed(
             return write
 
         lengths = [len(sequence) for sequence in own]
-        with serving(encoder, encoder.model, lengths, batch_tokens) as filled:
+        with serving(encoder, encoder.model, lengths, batch_tokens, route) as filled:
             for planned in _planned(encoder, lengths, batch_tokens, progress and encoder is encoders[0], filled):
                 for _ in _run(encoder, own, planned, lengths, layers, using=using, filled=filled):
                     pass

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from transformers.pytorch_utils import Conv1D
@@ -45,6 +46,8 @@ class Library:
 
     Attributes
     ----------
+    name : str
+        As records name it.
     lay_out : callable
         Of a weight, shape (output, input), and the number of rows of the products to come.
     multiply : callable
@@ -56,6 +59,7 @@ class Library:
         Whether products of any number of rows may use what was laid out for one.
     """
 
+    name: str
     lay_out: Callable[[torch.Tensor, int], torch.Tensor]
     multiply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, int], torch.Tensor]
     least_tokens: int
@@ -67,6 +71,21 @@ def fitting_library() -> Library | None:
     if torch.backends.mkl.is_available() and "Intel" in _processor():  # type: ignore[no-untyped-call]
         return MKL
     return ONEDNN if torch.backends.mkldnn.is_available() else None  # type: ignore[no-untyped-call]
+
+
+class ProductRoute(NamedTuple):
+    """How the products of a job are made, from its first pack to its last.
+
+    Attributes
+    ----------
+    library : str
+        Name of the library that lays weights out; ``"plain"`` where none does.
+    rows : int
+        Rows that weights are laid out for; 0 where they are not.
+    """
+
+    library: str = "plain"
+    rows: int = 0
 
 
 @dataclass
@@ -87,13 +106,35 @@ class Prepacked:
     tokens: int = 0
     read: int = 0
     _laid_out: dict[int, tuple[torch.Tensor, Seen, torch.Tensor]] = field(default_factory=dict, repr=False)
+    _laid_out_by: str = field(default="", repr=False)
 
     def __reduce__(self) -> tuple[type[Prepacked], tuple[()]]:
         """Make a copy without weights: those laid out belong to one model, and torch cannot copy them."""
         return Prepacked, ()
 
+    def plan_route(self, model: torch.nn.Module, lengths: Sequence[int], tokens: int) -> ProductRoute:
+        """Choose how a job that may be interrupted makes its products, whatever was read before it.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            Its linear maps are looked through.
+        lengths : sequence of int
+            Tokens of all sequences of the job.
+        tokens : int
+            As for :meth:`serving`.
+        """
+        library = self.library
+        if library is None:
+            return ProductRoute()
+        rows, useful, worth = _demand(library, lengths, tokens)
+        ready = worth and useful >= library.least_tokens and self._lay_out(model, library, rows)
+        return ProductRoute(library.name, rows) if ready else ProductRoute()
+
     @contextmanager
-    def serving(self, model: torch.nn.Module, lengths: Sequence[int], tokens: int) -> Iterator[int]:
+    def serving(
+        self, model: torch.nn.Module, lengths: Sequence[int], tokens: int, route: ProductRoute | None = None
+    ) -> Iterator[int]:
         """Let a model use such weights for the time of a job, if they pay.
 
         Parameters
@@ -104,25 +145,36 @@ class Prepacked:
             Tokens of the sequences of the job.
         tokens : int
             Tokens of a full pack, 0 where packs cannot be filled. Counts only if products need a given number of rows.
+        route : ProductRoute, optional
+            What was chosen at the start of a longer job; by default the tokens read so far choose.
 
         Yields
         ------
         int
             Tokens to which packs are to be filled; 0 where they may have any number.
+
+        Raises
+        ------
+        ValueError
+            If a route was chosen that this machine cannot take.
         """
-        library = self.library
+        library = self.library if route is None else self._library_of(route)
         if library is None:
             yield 0
             return
-        if library.any_rows:
-            rows, useful = ROWS, sum(lengths)
-            worth = useful >= LEAST_JOB
-        else:
-            rows, useful = tokens, sum(length for length in lengths if length <= tokens) // max(tokens, 1) * tokens
-            worth = useful > 0
+        rows, useful, worth = _demand(library, lengths, tokens)
         self.read += useful
-        enough = self.tokens == rows or self.read >= library.least_tokens
-        ready = worth and enough and self._lay_out(model, library, rows)
+        if route is None:
+            enough = self.tokens == rows or self.read >= library.least_tokens
+            ready = worth and enough and self._lay_out(model, library, rows)
+        else:
+            rows, ready = route.rows, self._lay_out(model, library, route.rows, whatever_is_free=True)
+            if not ready:
+                raise ValueError(
+                    f"out: was begun with weights laid out by {route.library} for products of {route.rows} rows, which "
+                    "cannot be done here, so that the last bits would differ. Go on where it was begun, or remove the "
+                    "partial file and begin again."
+                )
         patched = _maps(model, library) if ready else []
         for one in patched:
             one.forward = partial(self._product, one, library)  # type: ignore[method-assign]
@@ -132,17 +184,24 @@ class Prepacked:
             for one in patched:
                 vars(one).pop("forward", None)
 
-    def _lay_out(self, model: torch.nn.Module, library: Library, tokens: int) -> bool:
+    def _library_of(self, route: ProductRoute) -> Library | None:
+        """Give the library of a route; None for plain products."""
+        libraries = [MKL, ONEDNN] if self.library is None else [self.library, MKL, ONEDNN]
+        return next((library for library in libraries if library.name == route.library), None)
+
+    def _lay_out(
+        self, model: torch.nn.Module, library: Library, tokens: int, *, whatever_is_free: bool = False
+    ) -> bool:
         """Lay out all weights anew that are not as they were; False where that cannot be."""
         maps = _maps(model, library)
-        if tokens != self.tokens:
+        if tokens != self.tokens or library.name != self._laid_out_by:
             self._laid_out.clear()
         if not maps or not all(one.weight.device.type == "cpu" and one.weight.dtype == torch.float32 for one in maps):
             return False
         new = [one for one in maps if id(one) not in self._laid_out]
-        if new and not _can(library, new, tokens):
+        if new and not _can(library, new, tokens, whatever_is_free):
             return False
-        self.tokens = tokens
+        self.tokens, self._laid_out_by = tokens, library.name
         for one in maps:
             weight = one.weight.detach()
             known, seen = self._laid_out.get(id(one)), _seen(weight)
@@ -178,9 +237,19 @@ def _outputs_first(one: Map) -> torch.Tensor:
     return weight.t().contiguous() if isinstance(one, Conv1D) else weight
 
 
-def _can(library: Library, maps: Sequence[Map], tokens: int) -> bool:
+def _demand(library: Library, lengths: Sequence[int], tokens: int) -> tuple[int, int, bool]:
+    """Give the rows that weights are laid out for, the tokens that may use them, and whether they pay."""
+    if library.any_rows:
+        useful = sum(lengths)
+        return ROWS, useful, useful >= LEAST_JOB
+    useful = sum(length for length in lengths if length <= tokens) // max(tokens, 1) * tokens
+    return tokens, useful, useful > 0
+
+
+def _can(library: Library, maps: Sequence[Map], tokens: int, whatever_is_free: bool) -> bool:
     """Whether there is memory, and torch has the functions and they give the numbers of a plain product."""
-    if sum(one.weight.nbytes for one in maps) > SHARE * free_bytes(torch.device("cpu")):
+    needed = sum(one.weight.nbytes for one in maps)
+    if not whatever_is_free and needed > SHARE * free_bytes(torch.device("cpu")):
         return False
     one = maps[0]
     weight = _outputs_first(one)
@@ -245,10 +314,10 @@ def _onednn_multiply(
     return found
 
 
-MKL = Library(_mkl_lay_out, _mkl_multiply, least_tokens=13_000, any_rows=False)
+MKL = Library("mkl", _mkl_lay_out, _mkl_multiply, least_tokens=13_000, any_rows=False)
 """BERT-base's weights are laid out in 0.8 seconds, and its packs then take 0.06 seconds less a thousand tokens."""
 
-ONEDNN = Library(_onednn_lay_out, _onednn_multiply, least_tokens=3_000, any_rows=True)
+ONEDNN = Library("onednn", _onednn_lay_out, _onednn_multiply, least_tokens=3_000, any_rows=True)
 """On one core of an AMD EPYC: 1.3 seconds, and 0.45 seconds less a thousand tokens."""
 
 ROWS = 1024
