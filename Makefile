@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all cases check docs bench clean
+.PHONY: run test test-all cases check docs bench-quick clean
 
 run: $(READY)  ## install what is missing and run the tour on real data; the page is written to results/tour
 	$(BIN)/neuroling tour --out results/tour
@@ -23,6 +23,9 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-quick: $(STAMP)  ## one small case of each benchmark; fails where one is slower than it was on this processor
+	$(BIN)/python benchmarks/quick.py
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
