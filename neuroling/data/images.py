@@ -186,7 +186,8 @@ def volumes_of(image: SpatialImage, name: str) -> SpatialImage:
     shape = tuple(image.shape)
     long = [size for size in shape[3:] if size != 1]
     if len(shape) < 4 or len(long) > 1:
-        hint = " It is a single volume: a recording has one volume a sample." if len(shape) == 3 else ""
+        single = " It is a single volume; put those of all samples into one image with nilearn.image.concat_imgs."
+        hint = single if len(shape) == 3 else ""
         raise ValueError(f"{name}: got shape {shape}; expected four axes, (x, y, z, sample).{hint}")
     if len(shape) == 4:
         return image

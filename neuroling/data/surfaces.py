@@ -45,10 +45,19 @@ MESH_SIZES: dict[str, tuple[int, ...]] = {
     "fsaverage6": (40962,),
     "fsaverage7": (163842,),
     "fsaverage": (642, 2562, 10242, 40962, 163842),
+    "fsaveragesym": (163842,),
     "fslr": (32492, 59292, 163842, 4002, 7842),
+    "fslr4k": (4002,),
+    "fslr8k": (7842,),
+    "fslr32k": (32492,),
+    "fslr59k": (59292,),
+    "fslr164k": (163842,),
 }
 """Vertices per hemisphere of meshes that are known by name: icosahedra of FreeSurfer (10 · 4^k + 2), and fs_LR at 32,
 59, 164, 4 and 8 thousand."""
+
+DENSITY = re.compile(r"(?:den)?(\d+k)")
+"""How names say the density of fs_LR, in front or behind: ``fs_LR_32k``, ``32k_fs_LR``, ``fsLR_den-32k``."""
 
 
 def read_gifti(files: Mapping[str, Path | str], samples: pd.DataFrame, *, space: str) -> xr.DataArray:
@@ -77,6 +86,11 @@ def read_gifti(files: Mapping[str, Path | str], samples: pd.DataFrame, *, space:
         another number of samples, or another number of vertices than the mesh named ``space`` has.
     """
     coords = sample_coords(samples)
+    if len({Path(path).resolve() for path in files.values()}) < len(files):
+        raise ValueError(
+            f"files: {files['left']} is given as the left hemisphere and as the right one; expected a file for each. "
+            "Name one hemisphere alone if there is no other."
+        )
     parts = {side: _gifti_values(side, Path(files[side]), len(coords["sample"])) for side in _ordered(files)}
     for side, values in parts.items():
         if len(values) != len(coords["sample"]):
@@ -308,13 +322,19 @@ def _ordered(given: Mapping[str, object]) -> list[str]:
 
 def _check_mesh(space: str, counts: Mapping[str, int]) -> None:
     """Refuse a number of vertices that the named mesh does not have."""
-    sizes = MESH_SIZES.get(space.lower().replace("_", ""))
-    wrong = {side: n for side, n in counts.items() if sizes is not None and n not in sizes}
-    if sizes is not None and wrong:
+    plain = re.sub(r"[\W_]", "", space.lower())  # FreeSurfer and Workbench spell names in several ways
+    density = DENSITY.search(plain)
+    sizes = MESH_SIZES.get(DENSITY.sub("", plain) + density[1] if density else plain)
+    if sizes is None:
+        return
+    wrong = {side: n for side, n in counts.items() if n not in sizes}
+    if not wrong and len(set(counts.values())) > 1:
+        wrong = dict(counts)
+    if wrong:
         told = ", ".join(f"{n} in the {side} hemisphere" for side, n in wrong.items())
         raise ValueError(
-            f"space: got {space!r} with {told}; expected {' or '.join(map(str, sizes))} vertices per hemisphere. Are "
-            "the files on another mesh?"
+            f"space: got {space!r} with {told}; expected {' or '.join(map(str, sizes))} vertices per hemisphere, "
+            "the same number in both. Are the files on another mesh?"
         )
 
 
