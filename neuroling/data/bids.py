@@ -50,6 +50,10 @@ KEY = re.compile(r"[0-9A-Za-z]+")
 LONGEST_TR_S = 30.0
 """Repetition time in seconds above which it is taken to be in milliseconds; real ones lie between 0.3 and 15."""
 
+SHORTEST_TR_S = 0.02
+"""Repetition time in seconds below which it is taken to have been divided by 1000 once too often; the fastest images
+of a whole slice take about 0.05."""
+
 NESTED = frozenset({"derivatives", "sourcedata"})
 """Folders of a data set that hold other data sets."""
 
@@ -194,17 +198,24 @@ class BidsFile:
         """Time from one volume to the next in seconds, from the JSON files that apply."""
         return self._repetition_time(self.metadata().get("RepetitionTime"))
 
-    def _repetition_time(self, stated: object) -> float:
+    def _repetition_time(self, stated: object, *, by_hand: bool = False) -> float:
+        said = "repetition_time_s: got" if by_hand else f"{self.path.name}: RepetitionTime is"
+        where = "" if by_hand else " in the JSON file"
         is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
         if is_number and LONGEST_TR_S < stated < np.inf:  # type: ignore[operator]  # a number, as has been seen
             raise ValueError(
-                f"{self.path.name}: RepetitionTime is {stated!r}; expected seconds, at most {LONGEST_TR_S:g}. It looks "
-                "like milliseconds: divide by 1000 in the JSON file."
+                f"{said} {stated!r}; expected seconds, at most {LONGEST_TR_S:g}. It looks like milliseconds: divide by "
+                f"1000{where}."
+            )
+        if is_number and 0 < stated < SHORTEST_TR_S:  # type: ignore[operator]
+            raise ValueError(
+                f"{said} {stated!r}; expected seconds, at least {SHORTEST_TR_S:g}. It looks as if seconds had been "
+                f"divided by 1000: correct it{where}."
             )
         if not is_number or not 0 < stated < np.inf:  # type: ignore[operator]
             looked = ", ".join(str(path) for path in self.sidecars()) or "no JSON file applies to it"
             raise ValueError(
-                f"{self.path.name}: RepetitionTime is {stated!r}; expected seconds above 0 (looked in: {looked})."
+                f"{said} {stated!r}; expected seconds above 0{'' if by_hand else f' (looked in: {looked})'}."
             )
         return float(stated)  # type: ignore[arg-type]
 
@@ -234,10 +245,22 @@ class BidsFile:
         times = np.array(timing if isinstance(timing, list) else [np.nan], dtype=object)
         numbers = [value for value in times if isinstance(value, int | float) and not isinstance(value, bool)]
         onsets = np.array(numbers, dtype=np.float64)
-        if len(onsets) != n_volumes or not np.isfinite(onsets).all() or (np.diff(onsets) <= 0).any():
+        if len(onsets) != n_volumes or len(times) != n_volumes:
             raise ValueError(
                 f"{self.path.name}: VolumeTiming has {len(times)} entries, {len(numbers)} of them numbers, for "
                 f"{n_volumes} volumes; expected increasing seconds, one for each."
+            )
+        steps = np.diff(onsets, prepend=-np.inf if onsets[0] >= 0 else np.nan)
+        wrong = np.flatnonzero(~(np.isfinite(onsets) & (steps > 0)))
+        if len(wrong):
+            raise ValueError(
+                f"{self.path.name}: VolumeTiming gives {onsets[wrong[0]]:g} for volume {wrong[0]} (from 0); expected "
+                "increasing seconds from 0 on, as BIDS has it. Correct it in the JSON file."
+            )
+        if n_volumes > 1 and steps[1:].min() > LONGEST_TR_S:
+            raise ValueError(
+                f"{self.path.name}: VolumeTiming has at least {steps[1:].min():g} between volumes; expected seconds. "
+                "It looks like milliseconds: divide by 1000 in the JSON file."
             )
         return onsets
 
@@ -360,7 +383,7 @@ def _onsets(file: BidsFile, n_volumes: int, repetition_time_s: float | None) -> 
             return file.onsets_s(n_volumes)
         except ValueError as error:
             raise ValueError(f"{error} Pass repetition_time_s= if you know it.") from error
-    by_hand = file._repetition_time(repetition_time_s)
+    by_hand = file._repetition_time(repetition_time_s, by_hand=True)
     stated = file.metadata().get("RepetitionTime")
     if stated is not None and not np.isclose(file._repetition_time(stated), by_hand, rtol=1e-6):
         raise ValueError(
@@ -428,6 +451,9 @@ def file_name(entities: Mapping[str, str], suffix: str, extension: str) -> str:
     >>> file_name({"stat": "pearson", "sub": "01", "task": "story"}, "statmap", ".nii.gz")
     'sub-01_task-story_stat-pearson_statmap.nii.gz'
     """
+    other = [f"{key}={label!r}" for key, label in entities.items() if not isinstance(label, str)]
+    if other:
+        raise TypeError(f"entities: {other} are no str; expected labels as they are to be read, such as run='01'.")
     wrong = [f"{key}-{label}" for key, label in entities.items() if not LABEL.fullmatch(label)]
     if wrong:
         raise ValueError(
