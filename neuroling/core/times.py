@@ -13,6 +13,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from neuroling.core.arrays import read_numbers
+
 Window = tuple[float, float]
 """First and last second, both included."""
 
@@ -66,7 +68,7 @@ def checked_times(times: ArrayLike, argument: str = "time") -> NDArray[np.float6
     ValueError
         If there are none, some are NaN or infinite, or they do not grow.
     """
-    checked = np.asarray(times, dtype=np.float64)
+    checked = read_numbers(argument, times).values.astype(np.float64)
     if checked.ndim != 1 or len(checked) == 0 or not np.isfinite(checked).all() or not (np.diff(checked) > 0).all():
         raise ValueError(
             f"{argument}: got shape {checked.shape}, first {checked.ravel()[:4].tolist()}; expected finite seconds, "

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from neuroling.core.arrays import read_numbers
 from neuroling.core.axes import volume_labels
 from neuroling.encoding.event_timing import ROUNDING, checked_frames, feature_coords, words_in_time
 from neuroling.numerics.lanczos import lanczos_weights
@@ -178,7 +179,10 @@ def run_by_run(
         )
     parts = []
     for name, times in runs.items():
-        part = spread(words.isel(sample=np.flatnonzero(names == name)), np.asarray(times, dtype=np.float64))
+        part = spread(
+            words.isel(sample=np.flatnonzero(names == name)),
+            read_numbers("frame_times", times).values.astype(np.float64),
+        )
         size = part.sizes["sample"]
         labels = np.array(volume_labels(name, size))
         parts.append(

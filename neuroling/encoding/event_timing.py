@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from neuroling.core.arrays import check_labelled
+from neuroling.core.arrays import check_labelled, read_numbers
 from neuroling.core.notices import warn
 
 LONGEST_TR = 30.0
@@ -35,7 +35,7 @@ def checked_frames(frame_times: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray, shape (volume,)
     """
-    frames = np.asarray(frame_times, dtype=np.float64)
+    frames = read_numbers("frame_times", frame_times).values.astype(np.float64)
     if frames.ndim != 1 or len(frames) < 2:
         raise ValueError(f"frame_times: got shape {frames.shape}; expected the times of at least two volumes.")
     if not np.isfinite(frames).all():
@@ -102,7 +102,7 @@ def words_in_time(
     table = features.transpose("sample", "feature")
     if not table.sizes["sample"] or not table.sizes["feature"]:
         raise ValueError(f"features: got shape {table.shape}; expected at least one word and one feature.")
-    onsets = np.asarray(table.coords[name], dtype=np.float64)
+    onsets = read_numbers(name, table.coords[name]).values.astype(np.float64)
     words = _labels(table)
     bad = ~np.isfinite(onsets)
     if bad.any():

@@ -204,3 +204,17 @@ def test_a_gap_shorter_than_the_response_is_refused():
     with pytest.raises(ValueError, match="reach over 10 volumes, but split 0 leaves a gap of 9"):
         evaluate(Ridge(), data, splits=ContiguousFolds(4, gap=9), metric=pearson)
     assert np.isfinite(evaluate(Ridge(), data, splits=ContiguousFolds.of(data, 4), metric=pearson).score).all()
+
+
+@pytest.mark.parametrize("onset", [["0.5", "1.5"], np.array(["0.5", "1.5"]), np.array([0.5, None], dtype=object)])
+def test_times_that_are_no_numbers_are_refused_by_their_name(onset):
+    features = words([0.5, 1.5]).assign_coords(onset=("sample", onset))
+    for spread in (convolve, to_volumes):
+        with pytest.raises((TypeError, ValueError), match="onset: "):
+            spread(features, FRAMES)
+
+
+def test_frame_times_that_are_text_are_refused():
+    for spread in (convolve, to_volumes):
+        with pytest.raises(TypeError, match="frame_times: "):
+            spread(words([0.5, 1.5]), [str(time) for time in FRAMES])
