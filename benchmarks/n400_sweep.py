@@ -4,8 +4,10 @@
         [--out FILE] [--cache FOLDER]
 
 Every network is trained, asked whether it reads, and measured in the repetition experiment with and without the alpha
-function (T = 7.5, all layers). Rows are appended to a CSV file as they come, and networks that have a row are passed
-over, so that a sweep can be stopped and taken up again. ``results/n400_sweep.csv`` holds what has been run.
+function (T = 7.5, all layers). Lexicons are those of ``train_networks(rng=0)``; a seed is one of initial weights and of
+the stream, so that every seed learns the same lexicons. Rows are appended to a CSV file as they come, and networks that
+have a row are passed over, so that a sweep can be stopped and taken up again. ``results/n400_sweep.csv`` holds what has
+been run.
 """
 
 from __future__ import annotations
@@ -128,7 +130,8 @@ def main() -> None:
                 (network,) = train_networks(
                     numbers=[lexicon],
                     participants=options.participants,
-                    rng=seed,
+                    rng=0,
+                    training_seed=seed,
                     cache=options.cache,
                     device="cpu",
                     **VARIANTS[variant](),  # type: ignore[arg-type]  # settings of train_networks

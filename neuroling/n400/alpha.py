@@ -20,6 +20,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import lambertw
 
+from neuroling.n400.validation import check_number
+
 Mode = Literal["scale", "clip"]
 Reset = Literal["inactive", "recovered", "never"]
 LAYERS = ("orthography", "hidden", "semantics")
@@ -103,17 +105,23 @@ class Alpha:
     reset: Reset = "inactive"
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.time_constant) and self.time_constant > 0):
+        if not check_number("time_constant", self.time_constant, "a positive number of ticks") > 0:
             raise ValueError(f"time_constant: got {self.time_constant}; expected a positive number of ticks.")
-        if not 0 < self.threshold < 1:
+        if not 0 < check_number("threshold", self.threshold, "a number between 0 and 1") < 1:
             raise ValueError(
                 f"threshold: got {self.threshold}; activations lie between 0 and 1, so expected a number in between."
             )
-        if self.scale is not None and not (np.isfinite(self.scale) and self.scale > 0):
+        if self.scale is not None and not check_number("scale", self.scale, "a positive number per tick, or None") > 0:
             raise ValueError(f"scale: got {self.scale}; expected a positive number per tick, or None for e / T.")
+        if not isinstance(self.layers, tuple):
+            raise TypeError(
+                f"layers: got {self.layers!r}; expected a tuple of some of {LAYERS}, such as {LAYERS[-1:]}."
+            )
         unknown = [layer for layer in self.layers if layer not in LAYERS]
-        if unknown or not self.layers:
-            raise ValueError(f"layers: got {self.layers}; expected some of {LAYERS}. Pass alpha=None for none at all.")
+        if unknown or not self.layers or len(set(self.layers)) < len(self.layers):
+            raise ValueError(
+                f"layers: got {self.layers}; expected some of {LAYERS}, each once. Pass alpha=None for none at all."
+            )
         if self.mode not in ("scale", "clip"):
             raise ValueError(f"mode: got {self.mode!r}; expected 'scale' or 'clip'.")
         if self.reset not in ("inactive", "recovered", "never"):

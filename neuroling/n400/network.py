@@ -15,6 +15,7 @@ from neuroling.n400.alpha import LAYERS, Alpha
 from neuroling.n400.dynamics import Layer, arrange
 from neuroling.n400.lexicon import Lexicon
 from neuroling.n400.regime import Training
+from neuroling.n400.validation import check_number, check_whole
 from neuroling.numerics.device import resolve_device, to_tensor
 
 if TYPE_CHECKING:
@@ -65,25 +66,27 @@ class Architecture:
     bias: float = -2.0
 
     def __post_init__(self) -> None:
-        if min(self.orthography, self.hidden) < 1:
-            raise ValueError(f"orthography, hidden: got {self.orthography} and {self.hidden}; expected 1 unit or more.")
+        for name in ("orthography", "hidden"):
+            check_whole(name, getattr(self, name), 1, "units")
+        for name in ("fast", "slow", "rates"):
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or len(values) != len(LAYERS):
+                raise ValueError(f"{name}: got {values!r}; expected a tuple of one number for each of {LAYERS}.")
         for name in ("fast", "slow"):
-            sizes = getattr(self, name)
-            if len(sizes) != len(LAYERS) or min(sizes) < 0:
-                raise ValueError(f"{name}: got {sizes}; expected a number of units, 0 or more, for each of {LAYERS}.")
+            for place, size in enumerate(getattr(self, name)):
+                check_whole(f"{name}[{place}]", size, 0, "units")
         for name in ("forward_range", "to_bank_range", "from_bank_range", "bias"):
-            value = getattr(self, name)
-            if not np.isfinite(value) or (value < 0 and name != "bias"):
-                raise ValueError(f"{name}: got {value}; expected a finite number, and a range of 0 or more.")
-        if len(self.rates) != len(LAYERS):
-            raise ValueError(f"rates: got {self.rates}; expected one number for each of {LAYERS}.")
+            expected = "a finite number" if name == "bias" else "a finite number of 0 or more"
+            if check_number(name, getattr(self, name), expected) < 0 and name != "bias":
+                raise ValueError(f"{name}: got {getattr(self, name)}; expected {expected}.")
         named = {f"rates[{place}]": value for place, value in enumerate(self.rates)}
+        expected = (
+            "a number more than 0 and at most 1, the share of the way gone in a tick (the time constant is one over "
+            "it, in ticks)"
+        )
         for name, value in {**named, "fast_rate": self.fast_rate, "slow_rate": self.slow_rate}.items():
-            if not 0 < value <= 1:
-                raise ValueError(
-                    f"{name}: got {value}; expected more than 0 and at most 1, the share of the way gone in a tick "
-                    "(the time constant is one over it, in ticks)."
-                )
+            if not 0 < check_number(name, value, expected) <= 1:
+                raise ValueError(f"{name}: got {value}; expected {expected}.")
 
     @property
     def banks(self) -> tuple[int, ...]:

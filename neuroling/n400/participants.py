@@ -33,6 +33,7 @@ def train_networks(
     participants: int,
     rng: int,
     numbers: Sequence[int] | None = None,
+    training_seed: int | None = None,
     letters: Letters = "two-of-five",
     epochs: int | None = None,
     training: Training | None = None,
@@ -51,6 +52,9 @@ def train_networks(
         Seed; lexicon number n does not depend on how many there are.
     numbers : sequence of int, optional
         Numbers of the lexicons, by default 0 to ``lexicons - 1``.
+    training_seed : int, optional
+        Seed of initial weights and of the stream instead of ``rng``, which then draws the lexicons alone: the same
+        lexicons, learned anew by others.
     letters : {"two-of-five", "one-hot"}
         Code of the letters.
     epochs : int, optional
@@ -83,6 +87,10 @@ def train_networks(
     networks = []
     for number in range(lexicons) if numbers is None else numbers:
         of_lexicon, of_weights = np.random.default_rng([rng, number]).spawn(2)
+        seeds = [rng, number]
+        if training_seed is not None and training_seed != rng:
+            of_weights = np.random.default_rng([training_seed, number]).spawn(2)[1]
+            seeds.append(training_seed)
         codes = one_hot() if letters == "one-hot" else None
         lexicon = make_lexicon(rng=of_lexicon, codes=codes, richness=richness)
         make = partial(
@@ -94,7 +102,7 @@ def train_networks(
             training=training,
             device=device,
         )
-        network = cached(cache, describe(lexicon, architecture, training, participants, [rng, number]), make)
+        network = cached(cache, describe(lexicon, architecture, training, participants, seeds), make)
         least = float(network.accuracy(device=device).min())
         LOG.info("Lexicon %d: %d participants, all read %.0f %% of it or more.", number, participants, 100 * least)
         networks.append(network)

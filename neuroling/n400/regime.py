@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuroling.n400.alpha import Alpha
+from neuroling.n400.validation import check_number, check_span, check_whole
 
 
 def _check_not_negative(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name}: got {value}; expected a finite {name} of 0 or more.")
+    expected = f"a finite {name} of 0 or more"
+    if check_number(name, value, expected) < 0:
+        raise ValueError(f"{name}: got {value}; expected {expected}.")
 
 
 @dataclass(frozen=True)
@@ -62,24 +64,19 @@ class Stage:
     semantic_rest_cost: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not self.learning_rate > 0:
-            raise ValueError(
-                f"stage: got {self.epochs} epochs and a learning_rate of {self.learning_rate}; expected epochs of 1 or "
-                "more and a positive learning_rate."
-            )
-        least, most = self.shown
-        if not 1 <= least <= most:
-            raise ValueError(f"shown: got {self.shown}; expected fewest and most ticks, 1 or more, the fewest first.")
-        if not 0 <= self.error_from < least:
-            raise ValueError(
-                f"error_from: got {self.error_from}; expected 0 to {least - 1}, before the shortest string is gone "
-                f"(shown: {self.shown})."
-            )
-        if self.misses_from < 0:
-            raise ValueError(f"misses_from: got {self.misses_from}; expected 0 or more ticks.")
+        check_whole("epochs", self.epochs, 1, "passes over the strings")
+        if check_number("learning_rate", self.learning_rate, "a positive learning_rate") <= 0:
+            raise ValueError(f"learning_rate: got {self.learning_rate}; expected a positive learning_rate.")
+        least, _ = check_span("shown", self.shown, 1)
+        for name in ("error_from", "misses_from"):
+            if not check_whole(name, getattr(self, name), 0, "ticks") < least:
+                raise ValueError(
+                    f"{name}: got {getattr(self, name)}; expected 0 to {least - 1}, before the shortest string is gone "
+                    f"(shown: {self.shown})."
+                )
         for name in ("misses", "activity_cost", "semantic_rest_cost"):
             _check_not_negative(name, getattr(self, name))
-        if not 0 <= self.activity_limit <= 1:
+        if not 0 <= check_number("activity_limit", self.activity_limit) <= 1:
             raise ValueError(f"activity_limit: got {self.activity_limit}; expected 0 to 1, a mean activation.")
 
 
@@ -178,22 +175,21 @@ class Training:
     alpha_ticks: tuple[int, int] = (8, 14)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stages, tuple) or not all(isinstance(stage, Stage) for stage in self.stages):
+            raise TypeError(f"stages: got {self.stages!r}; expected a tuple of Stage.")
         if not self.stages:
             raise ValueError("stages: empty; expected at least one.")
-        if not 0 <= self.decay < 1:
+        if not 0 <= check_number("decay", self.decay) < 1:
             raise ValueError(f"decay: got {self.decay}; expected 0 <= decay < 1, the share lost each epoch.")
         for name in ("autoencoding", "frequency_exponent", "rest_cost"):
             _check_not_negative(name, getattr(self, name))
         for name in ("repeated", "restarts", "rest_level", "semantic_rest_level", "alpha_share"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if not 0 <= check_number(name, value, "0 to 1") <= 1:
                 raise ValueError(f"{name}: got {value}; expected 0 to 1.")
-        if self.again < 0:
-            raise ValueError(f"again: got {self.again}; expected 0 rounds or more.")
-        if self.blank < 0 or not 0 <= self.blanks[0] <= self.blanks[1]:
-            raise ValueError(
-                f"blank, blanks: got {self.blank} and {self.blanks}; expected 0 ticks or more, the fewest first."
-            )
+        for name, what in (("again", "rounds"), ("blank", "ticks"), ("semantic_rest_from", "ticks")):
+            check_whole(name, getattr(self, name), 0, what)
+        check_span("blanks", self.blanks, 0)
         if self.alpha_share > 0 and self.alpha is None:
             raise ValueError(f"alpha_share: got {self.alpha_share} without an alpha function; give alpha too.")
         for stage in self.stages:
@@ -205,11 +201,11 @@ class Training:
                 f"shown: strings are on for {stage.shown[0]} ticks or more and blanks last up to {self.blanks[1]}; in "
                 "a stream, expected strings that are on for as long as the longest blank or longer."
             )
-        if not 0 <= self.spelled_from < stage.shown[0]:
+        if not check_whole("spelled_from", self.spelled_from, 0, "ticks") < stage.shown[0]:
             raise ValueError(
                 f"spelled_from: got {self.spelled_from}; expected 0 to {stage.shown[0] - 1}, before a string is gone."
             )
-        first, last = self.alpha_ticks
+        first, last = check_span("alpha_ticks", self.alpha_ticks, 0)
         if self.alpha_share > 0 and not 0 <= first < min(last, stage.shown[0]):
             raise ValueError(
                 f"alpha_ticks: got {self.alpha_ticks}; expected a span that begins before a string is gone "
@@ -238,8 +234,7 @@ class Training:
         >>> [stage.epochs for stage in Training().with_epochs(175).stages]
         [110, 30, 35]
         """
-        if epochs < 1:
-            raise ValueError(f"epochs: got {epochs}; expected epochs of 1 or more.")
+        check_whole("epochs", epochs, 1, "passes over the strings")
         ends = np.cumsum([stage.epochs for stage in self.stages]) * epochs / self.epochs
         lengths = np.diff(np.round(ends).astype(int), prepend=0)
         pairs = zip(self.stages, lengths, strict=True)

@@ -112,6 +112,7 @@ BAD = {
     "a negative scale": ({"time_constant": 6, "scale": -1}, "positive number per tick"),
     "a scale that peaks below threshold": ({"time_constant": 6, "scale": 0.01}, "no unit could rise"),
     "an unknown layer": ({"time_constant": 6, "layers": ("semantic",)}, "expected some of"),
+    "a layer twice": ({"time_constant": 6, "layers": ("hidden", "hidden")}, "each once"),
     "no layer": ({"time_constant": 6, "layers": ()}, "alpha=None"),
     "an unknown mode": ({"time_constant": 6, "mode": "cut"}, "'scale' or 'clip'"),
     "an unknown reset": ({"time_constant": 6, "reset": "rearm"}, "'inactive', 'recovered' or 'never'"),
@@ -123,3 +124,19 @@ def test_bad_parameter_is_answered_by_a_sentence(case):
     arguments, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         Alpha(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layers": "semantics"}, r"layers: got 'semantics'; expected a tuple of some of .*such as \('semantics',\)"),
+        ({"layers": ["semantics"]}, "expected a tuple of some of"),
+        ({"layers": None}, "layers: got None"),
+        ({"time_constant": "6"}, "time_constant: got '6'; expected a positive number of ticks"),
+        ({"time_constant": True}, "time_constant: got True"),
+        ({"threshold": None}, "threshold: got None; expected a number between 0 and 1"),
+    ],
+)
+def test_parameter_of_another_type_is_answered_by_a_sentence(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        Alpha(**{"time_constant": 6, **arguments})

@@ -129,12 +129,15 @@ def test_one_context_serves_many_trials(network):
 
 
 BAD = {
-    "no hidden unit": (lambda: Architecture(hidden=0), "1 unit or more"),
+    "no hidden unit": (lambda: Architecture(hidden=0), "hidden of 1 or more, a whole number of units"),
     "banks for two layers": (lambda: Architecture(fast=(4, 10)), "for each of"),
     "a negative bank": (lambda: Architecture(slow=(4, -1, 10)), "0 or more"),
-    "a rate of zero": (lambda: Architecture(rates=(0.6, 0, 0.2)), r"rates\[1\]: got 0; expected more than 0"),
+    "a rate of zero": (lambda: Architecture(rates=(0.6, 0, 0.2)), r"rates\[1\]: got 0; expected a number more than 0"),
     "a NaN rate": (lambda: Architecture(rates=(0.6, float("nan"), 0.2)), r"rates\[1\]"),
     "rates of two layers": (lambda: Architecture(rates=(0.6, 0.2)), "one number for each of"),
+    "one rate for all": (lambda: Architecture(rates=0.5), "rates: got 0.5; expected a tuple of one number for each of"),
+    "an infinite rate": (lambda: Architecture(fast_rate=float("inf")), "more than 0 and at most 1"),
+    "a negative rate": (lambda: Architecture(rates=(-0.1, 0.6, 0.2)), r"rates\[0\]: got -0.1"),
     "a rate above one": (lambda: Architecture(slow_rate=1.5), "more than 0 and at most 1"),
     "a NaN range of weights": (lambda: Architecture(forward_range=float("nan")), "finite number"),
     "a negative range of weights": (lambda: Architecture(to_bank_range=-1), "0 or more"),
@@ -147,6 +150,12 @@ def test_bad_parameter_is_answered_by_a_sentence(case):
     build, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("rates", [("fast", 0.6, 0.2), (None, 0.6, 0.2), (True, 0.6, 0.2)])
+def test_rate_that_is_no_number_is_answered_by_a_sentence(rates):
+    with pytest.raises(TypeError, match=r"rates\[0\]: got .*; expected a number more than 0 and at most 1"):
+        Architecture(rates=rates)
 
 
 @pytest.mark.parametrize("sizes", [{"participants": 0}, {"participants": 1, "batch": 0}])

@@ -67,7 +67,9 @@ def test_trained_once_is_read_the_second_time(tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.weights["hidden.forward"], second.weights["hidden.forward"])
 
 
-@pytest.mark.parametrize("change", [{"participants": 1}, {"rng": 1}, {"epochs": 3}, {"richness": (3, 6)}])
+@pytest.mark.parametrize(
+    "change", [{"participants": 1}, {"rng": 1}, {"training_seed": 1}, {"epochs": 3}, {"richness": (3, 6)}]
+)
 def test_whatever_makes_a_network_changes_its_key(tmp_path, change):
     options = {"lexicons": 1, "participants": 2, "rng": 0, "epochs": 2, "device": "cpu", "cache": tmp_path}
     train_networks(**options)
@@ -80,6 +82,15 @@ def test_network_of_another_version_is_refused(path):
     save_file(tensors, path, {"format": "neuroling-n400-network-0", "made": json.dumps({})})
     with pytest.raises(ValueError, match=r"of the version 'neuroling-n400-network-0'.*train it anew"):
         load_network(path)
+
+
+def test_cached_network_of_another_version_is_refused_and_its_file_named(tmp_path):
+    options = {"lexicons": 1, "participants": 2, "rng": 0, "epochs": 2, "device": "cpu", "cache": tmp_path}
+    train_networks(**options)
+    (file,) = tmp_path.glob("*.safetensors")
+    save_file(load_file(file), file, {"format": "neuroling-n400-network-0", "made": json.dumps({})})
+    with pytest.raises(ValueError, match=rf"{file.name}.* is of the version 'neuroling-n400-network-0'.*train it anew"):
+        train_networks(**options)
 
 
 def test_damaged_file_is_refused(path):

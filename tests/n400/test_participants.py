@@ -30,6 +30,15 @@ def test_equal_seeds_agree_and_different_ones_do_not():
     assert list(one.lexicon.items) != list(other.lexicon.items)
 
 
+def test_seeds_of_training_teach_the_same_lexicon_to_others():
+    options = {"lexicons": 1, "participants": 1, "rng": 0, "epochs": 1, "device": "cpu"}
+    usual, same, one, again, other = (train_networks(**options, training_seed=seed)[0] for seed in (None, 0, 1, 1, 2))
+    assert list(one.lexicon.items) == list(other.lexicon.items) == list(usual.lexicon.items)
+    np.testing.assert_array_equal(usual.weights["hidden.forward"], same.weights["hidden.forward"])
+    np.testing.assert_array_equal(one.weights["hidden.forward"], again.weights["hidden.forward"])
+    assert len({network.weights["hidden.forward"].tobytes() for network in (usual, one, other)}) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"), [({"lexicons": 0}, "lexicons"), ({"letters": "braille"}, "two-of-five")]
 )

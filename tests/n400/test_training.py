@@ -127,15 +127,17 @@ def test_only_participants_who_read_but_not_well_are_taught_again(precise, monke
 
 
 BAD = {
-    "negative rounds": (lambda: Training(again=-1), "0 rounds or more"),
+    "negative rounds": (lambda: Training(again=-1), "again of 0 or more, a whole number of rounds"),
     "no epoch": (lambda: Stage(epochs=0), "epochs of 1 or more"),
     "no epoch of all": (lambda: Training().with_epochs(0), "epochs of 1 or more"),
     "no stage": (lambda: Training(stages=()), "at least one"),
+    "misses after the string": (lambda: Stage(misses_from=14), "misses_from: got 14; expected 0 to 13"),
+    "an infinite learning rate": (lambda: Stage(learning_rate=float("inf")), "positive learning_rate"),
     "a negative learning rate": (lambda: Stage(learning_rate=-1), "positive learning_rate"),
     "a NaN learning rate": (lambda: Stage(learning_rate=float("nan")), "positive learning_rate"),
     "a NaN weight of the letters": (lambda: Training(autoencoding=float("nan")), "autoencoding of 0 or more"),
     "negative misses": (lambda: Stage(misses=-1), "misses of 0 or more"),
-    "a negative blank": (lambda: Training(blank=-1), "0 ticks or more"),
+    "a negative blank": (lambda: Training(blank=-1), "blank of 0 or more, a whole number of ticks"),
     "blanks the longest first": (lambda: Training(blanks=(9, 3)), "fewest first"),
     "strings shorter than blanks": (lambda: Training(blanks=(3, 15)), "as long as the longest blank"),
     "strings of no tick": (lambda: Stage(shown=(0, 3)), "1 or more"),
@@ -154,4 +156,22 @@ BAD = {
 def test_bad_training_is_answered_by_a_sentence(case):
     build, message = BAD[case]
     with pytest.raises(ValueError, match=message):
+        build()
+
+
+WRONG_TYPES = {
+    "one number of ticks of blanks": (lambda: Training(blanks=5), "blanks: got 5; expected two whole numbers"),
+    "a single entry of blanks": (lambda: Training(blanks=(3,)), "expected two whole numbers"),
+    "half a tick": (lambda: Training(blanks=(3.5, 14)), "expected two whole numbers"),
+    "half a round": (lambda: Training(again=1.5), "a whole number of rounds"),
+    "half an epoch": (lambda: Stage(epochs=1.5), "a whole number of passes"),
+    "a stage alone": (lambda: Training(stages=Stage()), "expected a tuple of Stage"),
+    "a share as text": (lambda: Training(repeated="0.2"), "repeated: got '0.2'; expected 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_TYPES, ids=lambda name: name.replace(" ", "_"))
+def test_training_of_another_type_is_answered_by_a_sentence(case):
+    build, message = WRONG_TYPES[case]
+    with pytest.raises(TypeError, match=message):
         build()
