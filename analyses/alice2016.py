@@ -20,7 +20,6 @@ from neuroling import (
     BandedRidgeCV,
     CircularShift,
     ContiguousFolds,
-    DirichletSearch,
     LeaveOneOutCeiling,
     Result,
     RidgeCV,
@@ -31,20 +30,13 @@ from neuroling import (
     load_encoder,
     partition_variance,
     pearson,
+    surprisal,
 )
-from neuroling.core.units import save_unit, stamp
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016, ud_english_ewt
-from neuroling.encoding.controls import smoothed_identity
-from neuroling.encoding.drift import remove_drift
-from neuroling.evaluation.variance import Partition, columns_of, join_spaces
-from neuroling.features.lexical.ngram import fit_ngram
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import embed_words_in_context, word_length, word_rate
-from neuroling.features.surprisal import surprisal
-from neuroling.report.controls import ControlSet
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.regions import RegionStudy, region_table, write_region_report
+from neuroling.data import alice2016, real_or_twin, ud_english_ewt
+from neuroling.encoding import DirichletSearch, remove_drift, smoothed_identity
+from neuroling.evaluation import Partition, columns_of, join_spaces, save_unit, stamp
+from neuroling.features import concatenate, embed_words_in_context, fit_ngram, word_length, word_rate
+from neuroling.report import ControlSet, RegionStudy, compare_with_expected, region_table, write_region_report
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response

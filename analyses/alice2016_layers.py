@@ -15,31 +15,28 @@ import xarray as xr
 from neuroling import (
     BandedRidgeCV,
     ContiguousFolds,
-    DirichletSearch,
     Result,
     SignFlip,
     align,
+    combine,
     convolve,
     evaluate,
+    extract,
     load_encoder,
 )
-from neuroling.core.finished_scores import FinishedScores
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016
-from neuroling.encoding.controls import volume_controls
-from neuroling.encoding.drift import remove_drift
-from neuroling.evaluation.joining import combine
-from neuroling.evaluation.variance import Partition, columns_of, explained, join_spaces
-from neuroling.features.extract import extract
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import word_length, word_rate
-from neuroling.features.transformer.encoder import Encoder
-from neuroling.features.words.context import Rolling
-from neuroling.report.controls import controls_of_layers
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, plot_points
-from neuroling.report.html import Section
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling.data import alice2016, real_or_twin
+from neuroling.encoding import DirichletSearch, remove_drift, volume_controls
+from neuroling.evaluation import FinishedScores, Partition, columns_of, explained, join_spaces
+from neuroling.features import Encoder, Rolling, concatenate, word_length, word_rate
+from neuroling.report import (
+    Exhibit,
+    Section,
+    axes_to_png,
+    compare_with_expected,
+    controls_of_layers,
+    plot_points,
+    write_exhibits,
+)
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response

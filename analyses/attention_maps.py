@@ -20,27 +20,27 @@ import typer
 import xarray as xr
 from transformers import PreTrainedModel
 
-from neuroling import ContiguousFolds, RidgeCV, Stimuli, align, convolve, evaluate, load_encoder, pearson
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016
-from neuroling.data.loaders import ud_english_ewt as ewt
-from neuroling.encoding.controls import volume_controls
-from neuroling.encoding.drift import remove_drift
-from neuroling.features.extract import extract
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import word_length, word_rate
-from neuroling.features.transformer.attention import attention
-from neuroling.features.transformer.encoder import Encoder
-from neuroling.features.words.context import Overlapping
-from neuroling.probing.ablation import without_heads
-from neuroling.probing.attention import PATTERNS, attention_rollout, dependency_accuracy, summarise_heads
-from neuroling.report.attention_page import AttentionText, write_attention_page
-from neuroling.report.controls import controls_of_layers
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, figure_to_png, plot_models
-from neuroling.report.html import Block
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.report.probing import draw_heads, plot_attention, plot_head_table
+from neuroling import ContiguousFolds, RidgeCV, Stimuli, align, convolve, evaluate, extract, load_encoder, pearson
+from neuroling.data import alice2016, real_or_twin
+from neuroling.data import ud_english_ewt as ewt
+from neuroling.encoding import remove_drift, volume_controls
+from neuroling.features import Encoder, Overlapping, attention, concatenate, word_length, word_rate
+from neuroling.probing import PATTERNS, attention_rollout, dependency_accuracy, summarise_heads, without_heads
+from neuroling.report import (
+    AttentionText,
+    Block,
+    Exhibit,
+    axes_to_png,
+    compare_with_expected,
+    controls_of_layers,
+    draw_heads,
+    figure_to_png,
+    plot_attention,
+    plot_head_table,
+    plot_models,
+    write_attention_page,
+    write_exhibits,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "attention_maps.json"
 ALPHAS = np.logspace(-2, 6, 17)

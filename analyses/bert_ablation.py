@@ -20,23 +20,37 @@ import pandas as pd
 import typer
 from transformers import BertForPreTraining
 
-from neuroling.core.provenance import current_versions, now
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import neurosynth, ud_english_ewt
-from neuroling.data.loaders.ud_english_ewt import Treebank
-from neuroling.data.tables import read_table
-from neuroling.lm import schedules
-from neuroling.lm.corpora import Corpus, find_overlap, refuse_overlap
-from neuroling.lm.finetuning import finetune, score
-from neuroling.lm.masking import Masking
-from neuroling.lm.pretraining import Pretraining, Size, assess, last_model, pretrain, tokenize, unigram_loss
-from neuroling.lm.tasks import Tagged
-from neuroling.lm.training import Recipe
-from neuroling.lm.wordpiece import train_wordpiece
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png
-from neuroling.report.html import Figure, Section, Table, Text, write_report
-from neuroling.report.lm import plot_ablation
+from neuroling.data import Treebank, neurosynth, read_table, real_or_twin, ud_english_ewt
+from neuroling.evaluation import current_versions, now
+from neuroling.lm import (
+    Corpus,
+    Masking,
+    Pretraining,
+    Recipe,
+    Size,
+    Tagged,
+    assess,
+    find_overlap,
+    finetune,
+    last_model,
+    pretrain,
+    refuse_overlap,
+    schedules,
+    score,
+    tokenize,
+    train_wordpiece,
+    unigram_loss,
+)
+from neuroling.report import (
+    Figure,
+    Section,
+    Table,
+    Text,
+    axes_to_png,
+    compare_with_expected,
+    plot_ablation,
+    write_report,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,36 +21,49 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 from transformers import BertForPreTraining, PreTrainedTokenizerFast
 
-from neuroling import BandedRidgeCV, ContiguousFolds, Stimuli, align, convolve, evaluate, load_encoder, pearson
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016, neurosynth, nieuwland2018
-from neuroling.data.loaders import ud_english_ewt as ewt
-from neuroling.data.tables import read_table
-from neuroling.encoding.band_search import DirichletSearch
-from neuroling.encoding.controls import volume_controls
-from neuroling.encoding.drift import remove_drift
-from neuroling.evaluation.variance import columns_of
-from neuroling.features.extract import extract
-from neuroling.features.lexical.ngram import fit_ngram
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import word_length, word_rate
-from neuroling.features.surprisal import surprisal
-from neuroling.features.transformer.language_models import load_language_model
-from neuroling.features.words.context import Overlapping
-from neuroling.features.words.words import words_at
-from neuroling.lm import schedules
-from neuroling.lm.checkpoints import checkpoints
-from neuroling.lm.corpora import Corpus, find_overlap, refuse_overlap
-from neuroling.lm.masking import Masking
-from neuroling.lm.pretraining import Pretraining, Size, assess, pretrain, tokenize, unigram_loss
-from neuroling.lm.training import Recipe
-from neuroling.lm.wordpiece import train_wordpiece
-from neuroling.report.controls import controls_of_layers
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import figure_to_png
-from neuroling.report.html import Block
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.report.probing import draw_training
+from neuroling import (
+    BandedRidgeCV,
+    ContiguousFolds,
+    Stimuli,
+    align,
+    convolve,
+    evaluate,
+    extract,
+    load_encoder,
+    load_language_model,
+    pearson,
+    surprisal,
+)
+from neuroling.data import alice2016, neurosynth, nieuwland2018, read_table, real_or_twin
+from neuroling.data import ud_english_ewt as ewt
+from neuroling.encoding import DirichletSearch, remove_drift, volume_controls
+from neuroling.evaluation import columns_of
+from neuroling.features import Overlapping, concatenate, fit_ngram, word_length, word_rate, words_at
+from neuroling.lm import (
+    Corpus,
+    Masking,
+    Pretraining,
+    Recipe,
+    Size,
+    assess,
+    checkpoints,
+    find_overlap,
+    pretrain,
+    refuse_overlap,
+    schedules,
+    tokenize,
+    train_wordpiece,
+    unigram_loss,
+)
+from neuroling.report import (
+    Block,
+    Exhibit,
+    compare_with_expected,
+    controls_of_layers,
+    draw_training,
+    figure_to_png,
+    write_exhibits,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "checkpoints.json"
 ALPHAS = np.logspace(-2, 6, 17)

@@ -20,20 +20,40 @@ import pandas as pd
 import torch
 import typer
 
-from neuroling.core.provenance import current_versions, now
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import hyakunin_isshu
-from neuroling.lm import schedules
-from neuroling.lm.decoding import beam, greedy
-from neuroling.lm.recurrent import Recurrent
-from neuroling.lm.seq2seq import NextSymbol, decoder_input, encode_pairs, recall, teacher_forced
-from neuroling.lm.training import Recipe, seeded, train
-from neuroling.lm.transformer import Shape, Transformer
-from neuroling.lm.vocabulary import Characters
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, figure_to_png
-from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
-from neuroling.report.lm import plot_attention, plot_errors, plot_frequencies, plot_recall
+from neuroling.data import hyakunin_isshu, real_or_twin
+from neuroling.evaluation import current_versions, now
+from neuroling.lm import (
+    Characters,
+    NextSymbol,
+    Recipe,
+    Recurrent,
+    Shape,
+    Transformer,
+    beam,
+    decoder_input,
+    encode_pairs,
+    greedy,
+    recall,
+    schedules,
+    seeded,
+    teacher_forced,
+    train,
+)
+from neuroling.report import (
+    Callout,
+    Figure,
+    Section,
+    Table,
+    Text,
+    axes_to_png,
+    compare_with_expected,
+    figure_to_png,
+    plot_errors,
+    plot_frequencies,
+    plot_recall,
+    plot_symbol_attention,
+    write_report,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "chihaya.json"
 PUBLISHED = (0.01, 0.54, 0.76, 0.97, 1.00, 1.00)
@@ -211,8 +231,9 @@ def recall_section(
             prefix = decoder_input(one["target"])[:, : len(verses[1][poem]) + 1]
             with torch.no_grad():
                 maps = model.decode(model.encode(one["source"]), prefix, attention=True).attention[-1, 0].numpy()
-            picture = plot_attention(maps[:, :, : len(verses[0][poem])], verses[0][poem], verses[1][poem], title=name)
-            caption = f"Attention to the upper verse of poem {poem + 1}, {verses[0][poem]}, saying {verses[1][poem]}."
+            upper, lower = (verse[poem] for verse in verses)
+            picture = plot_symbol_attention(maps[:, :, : len(upper)], upper, lower, title=name)
+            caption = f"Attention to the upper verse of poem {poem + 1}, {upper}, saying {lower}."
             blocks.append(
                 Figure(figure_to_png(picture, synthetic=synthetic), caption, "Maps of attention, one a head.")
             )

@@ -12,20 +12,19 @@ from typing import Annotated
 
 import typer
 
-from neuroling import Result, SignFlip
-from neuroling.data.loaders import karapetian2023
-from neuroling.evaluation.latency import peak_latency
-from neuroling.report import rsa as figures
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, figure_to_png, plot_curve
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.rsa.decode import decoding_rdms
-from neuroling.rsa.dissimilarity import rdms
-from neuroling.rsa.generalize import temporal_generalization
-from neuroling.rsa.models import model_rdms, stack_models
-from neuroling.rsa.presets import KARAPETIAN_2023
-from neuroling.rsa.searchlight import neighbours_within, searchlight
-from neuroling.rsa.similarity import similarity
+from neuroling import Result, SignFlip, model_rdms, report, searchlight
+from neuroling.data import karapetian2023
+from neuroling.evaluation import peak_latency
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, figure_to_png, plot_curve, write_exhibits
+from neuroling.rsa import (
+    KARAPETIAN_2023,
+    decoding_rdms,
+    neighbours_within,
+    rdms,
+    similarity,
+    stack_models,
+    temporal_generalization,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "karapetian2023.json"
 WINDOW = (0.0, 0.4)  # s; where peaks are looked for, fixed beforehand
@@ -61,7 +60,7 @@ def main(
     result = result.test(SignFlip(n_draws=2000), seed)
     difference = result.difference("recurrent", "feed-forward").test(SignFlip(n_draws=2000, clusters="mass"), seed)
     latency = {n: peak_latency(result.score.sel(model=n), window=WINDOW, rng=seed) for n in features}
-    positions = figures.montage_positions(recording.channel.to_numpy())
+    positions = report.montage_positions(recording.channel.to_numpy())
     light = searchlight(recording, models, neighbours_within(positions, RADIUS), **KARAPETIAN_2023.similarity)
     distances = rdms(recording, "crossnobis", noise="training folds")
     mean = distances.mean("subject", keep_attrs=True)
@@ -71,20 +70,20 @@ def main(
     times = [0.0, 0.12, 0.18, 0.24]
     pictures = {
         "decoding": axes_to_png(plot_curve(accuracy.mean("sample"), chance=0.5, label="accuracy"), synthetic=True),
-        "rsa": axes_to_png(figures.plot_models_over_time(result, correct="fdr")),
+        "rsa": axes_to_png(report.plot_models_over_time(result, correct="fdr")),
         "difference": axes_to_png(
             plot_curve(difference.score, significant=clear, label=difference.metric), synthetic=True
         ),
-        "mds": axes_to_png(figures.plot_mds(at_peak, groups, named=False)),
-        "strip": figure_to_png(figures.plot_rdm_strip(mean, times, order=order)),
-        "generalization": axes_to_png(figures.plot_generalization(temporal_generalization(distances))),
+        "mds": axes_to_png(report.plot_mds(at_peak, groups, named=False)),
+        "strip": figure_to_png(report.plot_rdm_strip(mean, times, order=order)),
+        "generalization": axes_to_png(report.plot_generalization(temporal_generalization(distances))),
         "topography": figure_to_png(
-            figures.plot_topographies(
+            report.plot_topographies(
                 light.score.mean("subject").sel(model="recurrent"), times, label=light.metric, synthetic=True
             )
         ),
     }
-    (out / "rdm.gif").write_bytes(figures.animate_rdm(mean, order=order))
+    (out / "rdm.gif").write_bytes(report.animate_rdm(mean, order=order))
     lines = [f"decoding peaks at {1000 * peak:.0f} ms", *(f"{n} peaks at {found} s" for n, found in latency.items())]
     lines += [f"recurrent less feed-forward: {latency['recurrent'].less(latency['feed-forward'])} s"]
     lines += [f"clusters of the difference: {int(clear.sum())} times at p < 0.05"]

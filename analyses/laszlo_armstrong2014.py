@@ -14,23 +14,49 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from neuroling.n400.alpha import LAYERS, Alpha
-from neuroling.n400.effects import PHENOMENA, Hypothesis, effect_table, first_window
-from neuroling.n400.experiments import repetition
-from neuroling.n400.linking_hypotheses import semantic_activation
-from neuroling.n400.network import Network
-from neuroling.n400.participants import Letters, train_networks
-from neuroling.n400.published import against_published, fit_to_published, item_orders
-from neuroling.n400.reading import reading_of_lexicons, reading_warning
-from neuroling.n400.repetition_summary import band_table, pool_lexicons, shape_table, window_caption
-from neuroling.n400.sensitivity import BLANKS, SWEEP, as_text, diagnose
-from neuroling.n400.sensitivity import sensitivity as swept
-from neuroling.n400.simulate import simulate, simulate_units
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, figure_to_png
-from neuroling.report.n400 import film_of_units, plot_four_panels, plot_sensitivity, plot_sweep, plot_units
-from neuroling.report.n400_reading import plot_against_published, plot_reading
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling.n400 import (
+    BLANKS,
+    LAYERS,
+    PHENOMENA,
+    SWEEP,
+    Alpha,
+    Hypothesis,
+    Letters,
+    Network,
+    against_published,
+    as_text,
+    band_table,
+    diagnose,
+    effect_table,
+    first_window,
+    fit_to_published,
+    item_orders,
+    pool_lexicons,
+    reading_of_lexicons,
+    reading_warning,
+    repetition,
+    semantic_activation,
+    shape_table,
+    simulate,
+    simulate_units,
+    train_networks,
+    window_caption,
+)
+from neuroling.n400 import sensitivity as swept
+from neuroling.report import (
+    Exhibit,
+    axes_to_png,
+    compare_with_expected,
+    figure_to_png,
+    film_of_units,
+    plot_against_published,
+    plot_four_panels,
+    plot_reading,
+    plot_sensitivity,
+    plot_sweep,
+    plot_units,
+    write_exhibits,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "laszlo_armstrong2014.json"
 EFFECTS = "Crossed mixed models over items, participants and lexicons; relative to the mean amplitude, 95 % intervals."

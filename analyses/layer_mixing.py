@@ -17,24 +17,20 @@ import typer
 import xarray as xr
 from sklearn.model_selection import PredefinedSplit
 
-from neuroling import FitOnce, Result, align, combine, evaluate, load_encoder, spearman
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import ud_english_ewt as ewt
-from neuroling.evaluation.metrics import Metric
-from neuroling.features.extract import extract
-from neuroling.probing.mixing import (
+from neuroling import Metric, Result, align, combine, evaluate, extract, load_encoder, spearman
+from neuroling.data import real_or_twin
+from neuroling.data import ud_english_ewt as ewt
+from neuroling.evaluation import FitOnce
+from neuroling.probing import (
     LayerMixProbe,
     centre_of_gravity,
     control_labels,
     expected_layer,
     stack_layers,
     with_heads,
+    word_depths,
 )
-from neuroling.probing.pairs import word_depths
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.report.probing import plot_by_layer, plot_mixture
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_by_layer, plot_mixture, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "layer_mixing.json"
 TASKS = ("part of speech", "relation", "depth")

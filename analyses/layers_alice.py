@@ -23,7 +23,6 @@ from neuroling import (
     ContiguousFolds,
     Result,
     RidgeCV,
-    Rolling,
     SignFlip,
     align,
     combine,
@@ -33,17 +32,11 @@ from neuroling import (
     load_encoder,
     pearson,
 )
-from neuroling.core.finished_scores import FinishedScores
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016
-from neuroling.encoding.controls import volume_controls
-from neuroling.encoding.drift import remove_drift
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import word_length, word_rate
-from neuroling.features.transformer.encoder import Encoder
-from neuroling.report.controls import controls_of_layers
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling.data import alice2016, real_or_twin
+from neuroling.encoding import remove_drift, volume_controls
+from neuroling.evaluation import FinishedScores
+from neuroling.features import Encoder, Rolling, concatenate, word_length, word_rate
+from neuroling.report import Exhibit, compare_with_expected, controls_of_layers, write_exhibits
 
 ALPHAS = np.logspace(-2, 6, 17)  # every feature space has a total variance of one
 GAP = 10  # volumes of 2 s: as long as the haemodynamic response

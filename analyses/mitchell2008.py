@@ -20,23 +20,20 @@ import xarray as xr
 
 from neuroling import (
     LeavePOut,
-    NullDistribution,
     Permutation,
     Result,
     Ridge,
     SplitHalfCeiling,
-    StableVoxels,
     align,
     combine,
     evaluate,
     pearson,
     two_vs_two,
 )
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.fmri import to_image
-from neuroling.data.loaders import mitchell2008
-from neuroling.report.controls import ControlSet
-from neuroling.report.matching import MatchingStudy, write_matching_report
+from neuroling.data import mitchell2008, real_or_twin, to_image
+from neuroling.encoding import StableVoxels
+from neuroling.evaluation import NullDistribution
+from neuroling.report import ControlSet, MatchingStudy, write_matching_report
 
 LEAST_R, LEAST_SIZE = 0.28, 10  # figure 3 of the paper
 ONE_BY_ONE = "nouns are shown one by one, in another order each time"

@@ -15,23 +15,28 @@ import typer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
-from neuroling import Permutation, Result, Stimuli, align, combine, embed_sentences, evaluate, pearson
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import nieuwland2018, ud_english_ewt, vanvliet2018
-from neuroling.evaluation.mixed import mixed_model
-from neuroling.features.lexical.controls import zipf_frequency
-from neuroling.features.lexical.ngram import NGram, fit_ngram
-from neuroling.features.surprisal import surprisal
-from neuroling.n400.alpha import LAYERS, Alpha
-from neuroling.n400.effects import Effect, effect_table, hypotheses
-from neuroling.n400.participants import Letters, train_networks
-from neuroling.n400.reading import reading_of_lexicons, reading_warning
-from neuroling.n400.sensitivity import as_text, diagnose
-from neuroling.n400.sentences import SENTENCE_PHENOMENA, sentence_effects, sentence_probes, word_probes
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png
-from neuroling.report.n400 import plot_effect_table
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling import Permutation, Result, Stimuli, align, combine, embed_sentences, evaluate, pearson, surprisal
+from neuroling.data import nieuwland2018, real_or_twin, ud_english_ewt, vanvliet2018
+from neuroling.evaluation import mixed_model
+from neuroling.features import NGram, fit_ngram, zipf_frequency
+from neuroling.n400 import (
+    LAYERS,
+    SENTENCE_PHENOMENA,
+    Alpha,
+    Effect,
+    Letters,
+    as_text,
+    diagnose,
+    effect_table,
+    hypotheses,
+    reading_of_lexicons,
+    reading_warning,
+    sentence_effects,
+    sentence_probes,
+    train_networks,
+    word_probes,
+)
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_effect_table, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
 SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "recognised", "lowest", "verdict"]

@@ -29,22 +29,26 @@ from neuroling import (
     pearson,
     spearman,
 )
-from neuroling.core.times import in_window
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import vanvliet2018, vanvliet_wordpairs
-from neuroling.n400.alpha import LAYERS, Alpha
-from neuroling.n400.cue_target import cue_target_matrices, teach_spellings, tree_features
-from neuroling.n400.experiments import semantic_priming
-from neuroling.n400.fit import AlphaResponse, SimulatedERP, simulated_features
-from neuroling.n400.network import Network
-from neuroling.n400.participants import train_networks
-from neuroling.n400.sensitivity import as_text, diagnose
-from neuroling.n400.simulate import simulate
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png
-from neuroling.report.n400 import plot_fit
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.rsa.pairs import FixedRDM
+from neuroling.data import real_or_twin, vanvliet2018, vanvliet_wordpairs
+from neuroling.evaluation import in_window
+from neuroling.n400 import (
+    LAYERS,
+    Alpha,
+    AlphaResponse,
+    Network,
+    SimulatedERP,
+    as_text,
+    cue_target_matrices,
+    diagnose,
+    semantic_priming,
+    simulate,
+    simulated_features,
+    teach_spellings,
+    train_networks,
+    tree_features,
+)
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_fit, write_exhibits
+from neuroling.rsa import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_people.json"
 CHANNELS = ["Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4"]  # centro-parietal, as in wordpairs_eeg

@@ -20,31 +20,23 @@ from sklearn.model_selection import PredefinedSplit
 
 from neuroling import (
     BandedRidgeCV,
-    DirichletSearch,
-    FitOnce,
-    HeldOutPermutation,
     Result,
     RidgeCV,
     Stimuli,
     align,
     combine,
+    embed_sentences,
     evaluate,
+    load_encoder,
     partition_variance,
     pearson,
     two_vs_two,
 )
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.fmri import to_image
-from neuroling.data.loaders import neurosynth
-from neuroling.encoding.count_maps import EqualMass
-from neuroling.evaluation.variance import Partition, join_spaces
-from neuroling.features.lexical.controls import zipf_frequency
-from neuroling.features.lexical.tfidf import concatenate, tfidf_svd
-from neuroling.features.sentence import embed_sentences
-from neuroling.features.transformer.encoder import load_encoder
-from neuroling.report.controls import ControlSet
-from neuroling.report.encoding import EncodingStudy, write_encoding_report
-from neuroling.report.expected import compare_with_expected
+from neuroling.data import neurosynth, real_or_twin, to_image
+from neuroling.encoding import DirichletSearch, EqualMass
+from neuroling.evaluation import FitOnce, HeldOutPermutation, Partition, join_spaces
+from neuroling.features import concatenate, tfidf_svd, zipf_frequency
+from neuroling.report import ControlSet, EncodingStudy, compare_with_expected, write_encoding_report
 
 ALPHAS = np.logspace(-1, 4, 11)  # every feature space has a total variance of one over the training articles
 N_COMPONENTS = 300

@@ -20,19 +20,11 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from neuroling import Provenance, Result, Stimuli, load_encoder
-from neuroling.core.provenance import content_hash, current_versions, now
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import nieuwland2018
-from neuroling.evaluation.mixed import mixed_model
-from neuroling.features.extract import extract
-from neuroling.features.lexical.controls import zipf_frequency
-from neuroling.features.lexical.ngram import fit_ngram
-from neuroling.features.surprisal import surprisal
-from neuroling.features.transformer.language_models import load_language_model
-from neuroling.features.words.words import words_at
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling import Result, Stimuli, extract, load_encoder, load_language_model, surprisal
+from neuroling.data import nieuwland2018, real_or_twin
+from neuroling.evaluation import Provenance, content_hash, current_versions, mixed_model, now
+from neuroling.features import fit_ngram, words_at, zipf_frequency
+from neuroling.report import Exhibit, compare_with_expected, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "nieuwland2018.json"
 

@@ -23,14 +23,11 @@ from scipy.stats import spearmanr
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import silhouette_score
 
-from neuroling import Provenance, Result, Stimuli, embed_sentences, load_encoder
-from neuroling.core.provenance import current_versions, now
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import jsts_ja
-from neuroling.features.transformer.encoder import Encoder
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import figure_to_png
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling import Result, Stimuli, embed_sentences, load_encoder
+from neuroling.data import jsts_ja, real_or_twin
+from neuroling.evaluation import Provenance, current_versions, now
+from neuroling.features import Encoder
+from neuroling.report import Exhibit, compare_with_expected, figure_to_png, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "sbert_captions.json"
 

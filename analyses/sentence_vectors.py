@@ -16,19 +16,21 @@ import typer
 import xarray as xr
 from scipy.stats import spearmanr
 
-from neuroling import Provenance, Result, embed_sentences, load_encoder
-from neuroling.core.provenance import current_versions, now
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import jsts_ja
-from neuroling.features.transformer.encoder import Encoder
-from neuroling.lm import schedules
-from neuroling.lm.checkpoints import latest_checkpoint
-from neuroling.lm.corpora import find_overlap
-from neuroling.lm.sentence_vectors import Contrastive, RatedPairs, Siamese, train_sentence_vectors
-from neuroling.lm.training import Recipe
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, plot_models
-from neuroling.report.output_folder import Exhibit, write_exhibits
+from neuroling import Result, embed_sentences, load_encoder
+from neuroling.data import jsts_ja, real_or_twin
+from neuroling.evaluation import Provenance, current_versions, now
+from neuroling.features import Encoder
+from neuroling.lm import (
+    Contrastive,
+    RatedPairs,
+    Recipe,
+    Siamese,
+    find_overlap,
+    latest_checkpoint,
+    schedules,
+    train_sentence_vectors,
+)
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_models, write_exhibits
 
 EXPECTED = Path(__file__).parent / "expected" / "sentence_vectors.json"
 DEFAULTS = {"n_pairs": 1500, "batch_size": 16, "seed": 0}

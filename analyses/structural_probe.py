@@ -16,33 +16,42 @@ import typer
 import xarray as xr
 from sklearn.model_selection import PredefinedSplit
 
-from neuroling import Result, combine, evaluate, load_encoder
-from neuroling.core.align import Aligned
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import ud_english_ewt as ewt
-from neuroling.evaluation.metrics import Metric
-from neuroling.features.extract import extract
-from neuroling.probing import pairs
-from neuroling.probing.structural import StructuralProbe
-from neuroling.probing.trees import edges_of, random_heads, spanning_tree, tree_distances
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.report.probing import plot_by_layer, plot_parse
-from neuroling.rsa.pairs import FixedRDM
+from neuroling import Aligned, Metric, Result, combine, evaluate, extract, load_encoder
+from neuroling.data import real_or_twin
+from neuroling.data import ud_english_ewt as ewt
+from neuroling.probing import (
+    StructuralProbe,
+    WithinSentences,
+    depth_spearman,
+    distance_spearman,
+    edges_of,
+    random_heads,
+    root_found,
+    sentence_spans,
+    spanning_tree,
+    tree_distances,
+    uuas,
+    word_depths,
+    word_pairs,
+)
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_by_layer, plot_parse, write_exhibits
+from neuroling.rsa import FixedRDM
 
 LONGEST = 50  # words; published averages end there
 EXPECTED = Path(__file__).parent / "expected" / "structural_probe.json"
 SCORES = {
-    "UUAS": (pairs.word_pairs, partial(pairs.WithinSentences.of, statistic=pairs.uuas, punctuation=False)),
+    "UUAS": (word_pairs, partial(WithinSentences.of, statistic=uuas, punctuation=False)),
     "distance Spearman": (
-        pairs.word_pairs,
-        partial(pairs.WithinSentences.of, statistic=pairs.distance_spearman, by_length=True),
+        word_pairs,
+        partial(WithinSentences.of, statistic=distance_spearman, by_length=True),
     ),
-    "root found": (pairs.word_depths, partial(pairs.WithinSentences.of, statistic=pairs.root_found, punctuation=False)),
+    "root found": (
+        word_depths,
+        partial(WithinSentences.of, statistic=root_found, punctuation=False),
+    ),
     "depth Spearman": (
-        pairs.word_depths,
-        partial(pairs.WithinSentences.of, statistic=pairs.depth_spearman, by_length=True),
+        word_depths,
+        partial(WithinSentences.of, statistic=depth_spearman, by_length=True),
     ),
 }
 
@@ -88,7 +97,7 @@ def main(
         found |= {f"{m}, best {score}": float(result.score.sel(model=m).max()) for m in result.score.model.values}
     best = int(np.argmax(results["UUAS"].score.sel(model="MiniLM").values))
     states = extract(bank.words, "minilm", layers=best, unit="word", shared="both", cache=out / "cache")
-    drawn = draw_parses(states.isel(layer=0), bank, probe_of(pairs.word_pairs, rank, n_epochs, seed))
+    drawn = draw_parses(states.isel(layer=0), bank, probe_of(word_pairs, rank, n_epochs, seed))
     caption = "Sentence that the probe was not trained on: given arcs above, those of the spanning tree below."
     sections["Trees"] = [Exhibit(f"parse_{n}", picture, caption) for n, picture in enumerate(drawn, start=1)]
     options = {"rank": rank, "n_epochs": n_epochs, "seed": seed, "layer of trees": best}
@@ -106,7 +115,7 @@ def halves(data: Aligned) -> tuple[PredefinedSplit, np.ndarray]:
 
 def score_layer(vectors: xr.DataArray, heads: xr.DataArray, rank: int, n_epochs: int, seed: int) -> dict[str, Result]:
     """Score distance and depth probes on one layer."""
-    kinds = {kind: kind(vectors, heads) for kind in (pairs.word_pairs, pairs.word_depths)}
+    kinds = {kind: kind(vectors, heads) for kind in (word_pairs, word_depths)}
     results = {}
     for name, (kind, layout) in SCORES.items():
         splits, rows = halves(kinds[kind])
@@ -117,7 +126,7 @@ def score_layer(vectors: xr.DataArray, heads: xr.DataArray, rank: int, n_epochs:
 
 def probe_of(kind: object, rank: int, n_epochs: int, seed: int) -> StructuralProbe:
     """Depths have fewer samples, so the probe passes through them more often."""
-    times = 1 if kind is pairs.word_pairs else 4
+    times = 1 if kind is word_pairs else 4
     return StructuralProbe(rank, n_epochs=times * n_epochs, learning_rate=2e-3, seed=seed)
 
 
@@ -126,11 +135,11 @@ def baseline(heads: xr.DataArray, name: str, seed: int) -> dict[str, float]:
     place = xr.DataArray(
         heads.position.values[:, None].astype(float), dims=("sample", "feature"), coords={"sample": heads.sample}
     )
-    data = pairs.word_pairs(place, heads)
+    data = word_pairs(place, heads)
     guess = np.abs(data.x.values)
     if name == "random tree":
         rng = np.random.default_rng(seed)
-        sizes = [stop - start for start, stop in pairs.sentence_spans(heads)]
+        sizes = [stop - start for start, stop in sentence_spans(heads)]
         trees = [tree_distances(random_heads(size, rng)) for size in sizes]
         guess = np.concatenate([tree[np.triu_indices(len(tree), 1)] for tree in trees])[:, None].astype(float)
     data = Aligned(data.x.copy(data=guess), data.y, "item")
@@ -144,10 +153,10 @@ def baseline(heads: xr.DataArray, name: str, seed: int) -> dict[str, float]:
 
 def draw_parses(vectors: xr.DataArray, bank: ewt.Treebank, probe: StructuralProbe) -> Iterator[bytes]:
     """Draw three sentences of 8 to 13 words that the probe was not trained on, the first that there are."""
-    data = pairs.word_pairs(vectors, bank.heads)
+    data = word_pairs(vectors, bank.heads)
     train, _ = next(halves(data)[0].split())
     probe.fit(data.x.values[train], data.y.values[train], data.groups()[train])
-    spans = [span for span in pairs.sentence_spans(bank.heads) if 8 <= span[1] - span[0] <= 13]
+    spans = [span for span in sentence_spans(bank.heads) if 8 <= span[1] - span[0] <= 13]
     unseen = [span for span in spans if str(bank.heads.group.values[span[0]]).startswith("test")]
     for start, stop in unseen[:3]:
         mine = data.coordinate("group") == bank.heads.group.values[start]

@@ -25,32 +25,22 @@ from neuroling import (
     SignFlip,
     Stimuli,
     align,
+    confound_rdms,
     convolve,
     embed_sentences,
     evaluate,
-    fit_ngram,
     load_encoder,
+    model_rdms,
     pearson,
     surprisal,
 )
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import alice2016, nieuwland2018, vanvliet2018
-from neuroling.encoding.drift import remove_drift
-from neuroling.evaluation.mixed import mixed_model
-from neuroling.evaluation.variance import join_spaces
-from neuroling.features.lexical.tfidf import concatenate
-from neuroling.features.story import embed_words_in_context, word_length, word_rate
-from neuroling.n400.alpha import Alpha
-from neuroling.n400.effects import first_window
-from neuroling.n400.experiments import repetition
-from neuroling.n400.measures import mean_amplitude
-from neuroling.n400.networks import trained_network
-from neuroling.n400.simulate import simulate
-from neuroling.report.figures import SERIES, axes_to_png, new_axes, plot_points
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.rsa.dissimilarity import label_pairs
-from neuroling.rsa.models import confound_rdms, in_order_of, model_rdms, stack_models
-from neuroling.rsa.similarity import rdm_similarity
+from neuroling.data import alice2016, nieuwland2018, real_or_twin, vanvliet2018
+from neuroling.encoding import remove_drift
+from neuroling.evaluation import join_spaces, mixed_model
+from neuroling.features import concatenate, embed_words_in_context, fit_ngram, word_length, word_rate
+from neuroling.n400 import Alpha, first_window, mean_amplitude, repetition, simulate, trained_network
+from neuroling.report import SERIES, Exhibit, axes_to_png, new_axes, plot_points, write_exhibits
+from neuroling.rsa import in_order_of, label_pairs, rdm_similarity, stack_models
 
 GAP = 10  # volumes of 2 s between training and test
 STRIDE = 20  # words taken from one reading, so that each story is read in seconds

@@ -14,21 +14,32 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from neuroling import NoSplit, Permutation, Result, SignFlip, Stimuli, embed_sentences, evaluate, spearman
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.fetch import locate
-from neuroling.data.loaders import vanvliet2018
-from neuroling.data.tables import read_table
-from neuroling.evaluation.bootstrap import dual_bootstrap
-from neuroling.report import rsa as figures
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, plot_points
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.rsa.dissimilarity import label_pairs
-from neuroling.rsa.models import collinearity, confound_rdms, in_order_of, model_rdms, stack_models
-from neuroling.rsa.pairs import FixedRDM, paired
-from neuroling.rsa.similarity import rdm_similarity
-from neuroling.rsa.weights import variance_partition
+from neuroling import (
+    NoSplit,
+    Permutation,
+    Result,
+    SignFlip,
+    Stimuli,
+    confound_rdms,
+    embed_sentences,
+    evaluate,
+    model_rdms,
+    report,
+    spearman,
+)
+from neuroling.data import locate, read_table, real_or_twin, vanvliet2018
+from neuroling.evaluation import dual_bootstrap
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_points, write_exhibits
+from neuroling.rsa import (
+    FixedRDM,
+    collinearity,
+    in_order_of,
+    label_pairs,
+    paired,
+    rdm_similarity,
+    stack_models,
+    variance_partition,
+)
 
 EXPECTED = Path(__file__).parent / "expected" / "vanvliet2018.json"
 SCORES = "Spearman correlations: group mean (items exchanged), mean of people (signs flipped), 95 % dual bootstrap."
@@ -79,7 +90,7 @@ def main(
     print("\n".join(lines))
     (out / "summary.txt").write_text("\n".join(lines), encoding="utf-8")
     mean = n400.mean("subject", keep_attrs=True)
-    picture = figures.plot_mds(mean - float(mean.min()), vanvliet2018.NOUNS)
+    picture = report.plot_mds(mean - float(mean.min()), vanvliet2018.NOUNS)
     points = plot_points(result.score, along="model", label="Spearman, each person")
     shares = parts.to_dataframe("held-out R2").reset_index()[["model", "held-out R2"]]
     sections: dict[str, list[Exhibit | str]] = {
@@ -90,7 +101,7 @@ def main(
         ],
         "What models share": [
             Exhibit("partition", shares, "Held-out variance of the N400 by category, MiniLM, and both."),
-            Exhibit("collinearity", axes_to_png(figures.plot_collinearity(models)), "Correlations between models."),
+            Exhibit("collinearity", axes_to_png(report.plot_collinearity(models)), "Correlations between models."),
         ],
         "Map": [Exhibit("mds", axes_to_png(picture, synthetic=synthetic), "Nouns, as far apart as the mean N400.")],
     }

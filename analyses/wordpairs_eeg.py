@@ -18,18 +18,11 @@ from scipy.stats import pearsonr, ttest_ind
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from neuroling import Permutation, Result, Stimuli, align, embed_sentences, evaluate, pearson
-from neuroling.core.times import in_window
-from neuroling.data.at_hand import real_or_twin
-from neuroling.data.loaders import vanvliet_wordpairs
-from neuroling.evaluation.splits import NoSplit
-from neuroling.report.expected import compare_with_expected
-from neuroling.report.figures import axes_to_png, plot_curve
-from neuroling.report.output_folder import Exhibit, write_exhibits
-from neuroling.rsa.dissimilarity import rdms
-from neuroling.rsa.models import confound_rdms
-from neuroling.rsa.pairs import FixedRDM, paired
-from neuroling.rsa.similarity import similarity
+from neuroling import NoSplit, Permutation, Result, Stimuli, align, confound_rdms, embed_sentences, evaluate, pearson
+from neuroling.data import real_or_twin, vanvliet_wordpairs
+from neuroling.evaluation import in_window
+from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_curve, write_exhibits
+from neuroling.rsa import FixedRDM, paired, rdms, similarity
 
 EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")

@@ -26,7 +26,6 @@ from neuroling import (  # noqa: E402
     BlockPermutation,
     CircularShift,
     ContiguousFolds,
-    FitOnce,
     Ridge,
     RidgeCV,
     Stimuli,
@@ -34,6 +33,7 @@ from neuroling import (  # noqa: E402
     evaluate,
     pearson,
 )
+from neuroling.evaluation import FitOnce  # noqa: E402
 
 FOLDS = ContiguousFolds(5)
 MODEL = RidgeCV(np.logspace(0, 5, 20).tolist(), folds=FOLDS, device="cpu")

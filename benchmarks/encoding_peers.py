@@ -29,8 +29,8 @@ from himalaya.ridge import RidgeCV as HimalayaRidgeCV
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from neuroling.encoding import BandedRidgeCV, DirichletSearch, KernelRidgeCV, LeaveOneOutRidgeCV, RidgeCV
-from neuroling.numerics.ridge.leave_two_out import all_pairs
+from neuroling import BandedRidgeCV, KernelRidgeCV, RidgeCV
+from neuroling.encoding import DirichletSearch, LeaveOneOutRidgeCV
 
 Array = NDArray[np.float32]
 FOLDS = KFold(5)
@@ -230,7 +230,7 @@ def _fit_shape(X: Array, Y: Array, alphas: Array, n_rounds: int) -> tuple[dict[s
 
 
 def run_nested(n_voxels: int) -> tuple[dict[str, object], list[Bar]]:
-    pairs = all_pairs(60)
+    pairs = np.stack(np.triu_indices(60, k=1), axis=1)
     splits = [(np.setdiff1d(np.arange(60), pair), pair) for pair in pairs]
     alphas = np.logspace(-2, 4, 10)
     figures: dict[str, object] = {}

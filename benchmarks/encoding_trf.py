@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import LeaveOneGroupOut
 
 from neuroling import TRF
-from neuroling.encoding.trf import lags_between
+from neuroling.encoding import lags_between
 
 RATE_HZ, START_S, STOP_S, EPOCHS = 128.0, -0.1, 0.5, 10
 ALPHAS = np.logspace(-2, 6, 13)

@@ -19,7 +19,6 @@ pin_to_one_thread()
 import numpy as np  # noqa: E402
 
 from neuroling import (  # noqa: E402
-    AlignedSpaces,
     BlockPermutation,
     ContiguousFolds,
     LeaveOneOutCeiling,
@@ -33,6 +32,7 @@ from neuroling import (  # noqa: E402
     pearson,
     two_vs_two,
 )
+from neuroling.evaluation import AlignedSpaces  # noqa: E402
 
 MOST = 1.1
 """Times the separate calls that one call may cost."""

@@ -30,12 +30,10 @@ from common import Bar, Case, as_json, interleaved, machine, pin_to_one_thread, 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
-from neuroling.features.transformer.encoder import Encoder, load_encoder
+from neuroling import Stimuli, extract, load_encoder, split_words
+from neuroling.features import Encoder
 from neuroling.features.transformer.hidden_states import default_tokens, fill_packs, filled_tokens, plan_packs, serving
 from neuroling.features.transformer.prepacked_weights import NEARLY
-from neuroling.features.words.words import split_words
 
 SHAPES = {"base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}
 LEAST = {"base": (1.5, 0.90), "minilm": (1.9, None)}

@@ -23,10 +23,8 @@ from pydoc_data.topics import topics
 import numpy as np
 from common import Bar, as_json, machine, pin_to_one_thread, table
 
-from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
-from neuroling.features.transformer.encoder import Encoder, load_encoder
-from neuroling.features.words.words import split_words
+from neuroling import Stimuli, extract, load_encoder, split_words
+from neuroling.features import Encoder
 
 LEAST_SPEEDUP = 25.0
 

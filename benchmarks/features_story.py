@@ -22,10 +22,8 @@ from common import Bar, Case, as_json, interleaved, machine, pin_to_one_thread, 
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
-from neuroling.features.transformer.encoder import Encoder, load_encoder
-from neuroling.features.words.context import Overlapping
+from neuroling import Stimuli, extract, load_encoder
+from neuroling.features import Encoder, Overlapping
 
 LEFT = 256
 LEAST_SPEEDUP = 100.0

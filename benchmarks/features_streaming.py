@@ -26,9 +26,7 @@ from common import Bar, as_json, machine, pin_to_one_thread
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
-from neuroling.features.transformer.encoder import load_encoder
+from neuroling import Stimuli, extract, load_encoder
 
 SENTENCE = 25
 """Words of a sentence."""

@@ -17,13 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from neuroling.n400.alpha import Alpha
-from neuroling.n400.experiments import repetition
-from neuroling.n400.lexicon import make_lexicon
-from neuroling.n400.network import Network
-from neuroling.n400.regime import Training
-from neuroling.n400.simulate import simulate
-from neuroling.n400.training import train
+from neuroling.n400 import Alpha, Network, Training, make_lexicon, repetition, simulate, train
 
 BAR = 1 / 3
 MOST_MEMORY = 2.0  # GiB: one for activations, which simulate() is bound to by default, and one for all the rest

@@ -22,15 +22,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neuroling.n400.alpha import Alpha
-from neuroling.n400.effects import first_window
-from neuroling.n400.experiments import repetition
-from neuroling.n400.measures import mean_amplitude, rebound
-from neuroling.n400.network import Architecture, Network
-from neuroling.n400.participants import train_networks
-from neuroling.n400.reading import alone, best_tick, last_tick, reading_summary
-from neuroling.n400.regime import ISOLATED, STAGES, Training
-from neuroling.n400.simulate import simulate
+from neuroling.n400 import (
+    ISOLATED,
+    STAGES,
+    Alpha,
+    Architecture,
+    Network,
+    Training,
+    alone,
+    best_tick,
+    first_window,
+    last_tick,
+    mean_amplitude,
+    reading_summary,
+    rebound,
+    repetition,
+    simulate,
+    train_networks,
+)
 
 ALPHA = Alpha(7.5)
 OUT = Path(__file__).parent / "results" / "n400_sweep.csv"

@@ -21,16 +21,10 @@ import xarray as xr
 from common import pin_to_one_thread
 from scipy.spatial.distance import pdist, squareform
 
-from neuroling.evaluation.bootstrap import dual_bootstrap
-from neuroling.evaluation.evaluate import evaluate
-from neuroling.evaluation.inference.samples import Permutation
-from neuroling.evaluation.metrics import spearman
-from neuroling.evaluation.splits import NoSplit
+from neuroling import NoSplit, Permutation, evaluate, spearman
+from neuroling.evaluation import dual_bootstrap
 from neuroling.numerics.rdm.distances import crossnobis, times_first
-from neuroling.rsa.decode import decoding_rdms
-from neuroling.rsa.dissimilarity import PairLabels, rdms
-from neuroling.rsa.pairs import FixedRDM, paired
-from neuroling.rsa.similarity import similarity
+from neuroling.rsa import FixedRDM, PairLabels, decoding_rdms, paired, rdms, similarity
 
 Timed = tuple[float, Any]
 

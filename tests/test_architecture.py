@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
-import inspect
 import json
 import pkgutil
 import re
@@ -28,7 +26,6 @@ MODULES = sorted(
     if not module.name.startswith(("neuroling._cards", "neuroling._analyses"))
 )
 CARDS = sorted(path.parent.name for path in (ROOT / "datasets").glob("*/card.toml"))
-PUBLIC = [name for name in neuroling.__all__ if name != "__version__"]
 LEGACY_RANDOM = re.compile(r"\bnp\.random\.(?!default_rng\b|Generator\b|SeedSequence\b|BitGenerator\b)\w+")
 UNSAFE = re.compile(
     r"\b(?:import|from) (?:pickle|cloudpickle|dill|shelve)\b|read_pickle|to_pickle|trust_remote_code=(?!False)"
@@ -71,27 +68,6 @@ def test_importing_a_module_logs_and_prints_nothing():
     code = "import importlib\n" + "".join(f"importlib.import_module({name!r})\n" for name in MODULES)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_lazy_names_and_names_for_type_checkers_agree():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    guarded = next(node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
-    imported = {
-        alias.name: str(node.module).removeprefix("neuroling.")
-        for node in guarded.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert imported == neuroling._HOME
-
-
-def test_every_public_name_can_be_had():
-    assert [name for name in PUBLIC if not hasattr(neuroling, name)] == []
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(AttributeError, match="evaluate"):
-        _ = neuroling.evalute
 
 
 # --- where things live --------------------------------------------------------------------------------------------
@@ -250,39 +226,6 @@ def test_versions_agree():
 
 
 # --- docstrings ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_is_documented(name):
-    """Numpydoc: a docstring with a summary, its parameters described, none unknown and none out of order."""
-    numpydoc = pytest.importorskip("numpydoc.validate")
-    thing = getattr(neuroling, name)
-    if not callable(thing):
-        pytest.skip("a value; its module describes it")
-    found = numpydoc.validate(f"{thing.__module__}.{thing.__qualname__}")["errors"]
-    serious = {"GL08", "SS01", "SS03", "PR01", "PR02", "PR03", "PR06", "PR07", "YD01"}
-    errors = [error for error in found if error[0] in serious]
-    assert [error for error in errors if not (error[0] == "PR01" and _fields_are_described(thing))] == []
-
-
-def _fields_are_described(thing: type) -> bool:
-    """Whether a class that is its fields names them all: under Attributes, or for a tuple in its summary."""
-    text = inspect.getdoc(thing) or ""
-    if dataclasses.is_dataclass(thing):
-        names = [field.name for field in dataclasses.fields(thing) if not field.name.startswith("_")]
-        return all(re.search(rf"^(\w+, )*{name}(, \w+)* :", text, re.MULTILINE) for name in names)
-    return all(re.search(rf"\b{name}", text) for name in getattr(thing, "_fields", ["no field at all"]))
-
-
-@pytest.mark.parametrize("name", [name for name in PUBLIC if inspect.isclass(getattr(neuroling, name))])
-def test_every_public_method_has_a_docstring(name):
-    members = inspect.getmembers(getattr(neuroling, name))
-    ours = [
-        (key, member)
-        for key, member in members
-        if not key.startswith("_") and getattr(inspect.unwrap(member), "__module__", "").startswith("neuroling")
-    ]
-    assert [key for key, member in ours if not inspect.getdoc(member)] == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_relative)

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from scipy import ndimage
 
-from neuroling.numerics.statistics.latencies import onset_interval, onset_times
+from neuroling.evaluation import onset_interval, onset_times
 
 TIMES = np.arange(-0.2, 0.8, 0.005)
 INSIDE = (TIMES > -1e-9) & (TIMES < 0.6 + 1e-9)

@@ -15,10 +15,8 @@ from scipy.signal import lfilter
 from sklearn.linear_model import RidgeCV as SklearnRidgeCV
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit
 
-from neuroling import ByItem, ContiguousFolds, LeavePOut, Ridge, align
-from neuroling.core.align import Aligned
-from neuroling.core.protocols import Split
-from neuroling.evaluation.leaks import find_leaks
+from neuroling import Aligned, ByItem, ContiguousFolds, LeavePOut, Ridge, align
+from neuroling.evaluation import Split, find_leaks
 
 Design = tuple[Aligned, object, object]
 SHUFFLED = KFold(5, shuffle=True, random_state=0)

@@ -26,6 +26,7 @@ LONGEST_STEP = 0.5
 """Seconds between samples above which times are taken to be milliseconds: no EEG has two samples a second."""
 
 
+# More than eight parameters: the labels of each axis of a recording, and what is known of its trials.
 def from_arrays(
     trials: ArrayLike,
     labels: ArrayLike,

@@ -1,21 +1,5 @@
 """Estimators that predict recordings from features."""
 
-from neuroling.encoding.band_search import DirichletSearch, GradientSearch
-from neuroling.encoding.banded import BandedRidgeCV
-from neuroling.encoding.kernel_ridge import KernelRidgeCV
-from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV
-from neuroling.encoding.random_features import RandomFeatureRidgeCV
-from neuroling.encoding.ridge import Ridge, RidgeCV
-from neuroling.encoding.stability import StableVoxels
+from neuroling.lazy_names import lazy_names
 
-__all__ = [
-    "BandedRidgeCV",
-    "DirichletSearch",
-    "GradientSearch",
-    "KernelRidgeCV",
-    "LeaveOneOutRidgeCV",
-    "RandomFeatureRidgeCV",
-    "Ridge",
-    "RidgeCV",
-    "StableVoxels",
-]
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

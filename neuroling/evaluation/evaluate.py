@@ -19,6 +19,7 @@ from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import ShufflesTime, checked_splits
 
 
+# More than eight parameters: each is one decision of a study that its methods section reports.
 def evaluate(
     model: Predictor | Mapping[str, Predictor],
     data: Aligned | AlignedSpaces,

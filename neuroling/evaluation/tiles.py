@@ -110,6 +110,7 @@ class Tile:
         return f"{self.number}/{self.of}"
 
 
+# More than eight parameters: those of `evaluate`, and the tiles and files.
 def evaluate_tiles(
     model: Predictor,
     features: xr.DataArray,

@@ -80,6 +80,7 @@ class Plan:
     left_tokens: NDArray[np.intp] | None = None
 
 
+# More than eight parameters: those of texts, of words, of the encoder, and of where the result is kept.
 def extract(
     stimuli: Stimuli,
     encoder: Encoder | Sequence[Encoder] | str | Path = "minilm",

@@ -15,6 +15,7 @@ from neuroling.features.transformer.encoder import Encoder
 Pool = Literal["mean", "cls"]
 
 
+# More than eight parameters: those of the encoder, of pooling, and of where the result is kept.
 def embed_sentences(
     stimuli: Stimuli,
     encoder: Encoder | str | Path = "minilm",

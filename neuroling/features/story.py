@@ -152,6 +152,7 @@ def _entries(keys: Sequence[str], table: Mapping[str, float], language: str | No
     return listed
 
 
+# More than eight parameters: those of words, of the encoder, and of where the result is kept.
 def embed_words_in_context(
     words: Stimuli,
     encoder: Encoder | str | Path = "minilm",

@@ -271,6 +271,7 @@ class Finetuned(NamedTuple):
     curves: dict[str, NDArray[np.float64]]
 
 
+# More than eight parameters: model, task, data and recipe, and where checkpoints are kept.
 def finetune(
     base: Path,
     task: Task,

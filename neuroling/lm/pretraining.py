@@ -30,7 +30,22 @@ logger = logging.getLogger(__name__)
 
 
 class Size(NamedTuple):
-    """Layers, units of a layer and attention heads; the feed-forward layers have four times as many units."""
+    """Size of a BERT model; the feed-forward layers have four times as many units as the others.
+
+    Attributes
+    ----------
+    layers : int
+        Number of Transformer layers.
+    width : int
+        Units per layer.
+    heads : int
+        Attention heads per layer.
+
+    Examples
+    --------
+    >>> Size(layers=2, width=128, heads=2).width
+    128
+    """
 
     layers: int
     width: int
@@ -396,6 +411,7 @@ class PretrainingLoss:
         return losses
 
 
+# More than eight parameters: model, texts, tokenizer and recipe, and where checkpoints are kept.
 def pretrain(
     corpus: Corpus,
     tokenizer: PreTrainedTokenizerFast,

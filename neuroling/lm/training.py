@@ -109,6 +109,7 @@ class Recipe:
         return fields | {"schedule": self.schedule.__name__}
 
 
+# More than eight parameters: one training loop for all objectives, with its callbacks and files.
 def train(
     model: nn.Module,
     draw: Draw,

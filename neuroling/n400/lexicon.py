@@ -194,6 +194,7 @@ def count_neighbours(strings: Sequence[str] | pd.Index, known: Sequence[str] | p
     return np.asarray(((one[:, None] != other).sum(axis=2) == 1).sum(axis=1))  # (string, known, slot) -> (string,)
 
 
+# More than eight parameters: each is one property of the published lexicon.
 def make_lexicon(
     *,
     rng: int | np.random.Generator,

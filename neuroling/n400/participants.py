@@ -27,6 +27,7 @@ RICHNESS = (3, 5)
 """Fewest and most features of a meaning: settled activation of the published model is near 0.06, three of 50 units."""
 
 
+# More than eight parameters: lexicon, architecture, training, participants and where networks are kept.
 def train_networks(
     *,
     lexicons: int = 1,

@@ -109,6 +109,7 @@ def as_text(table: pd.DataFrame, effect: str = "repetition") -> str:
     return "\n".join(lines)
 
 
+# More than eight parameters: each is one setting of the published experiment.
 def sensitivity(
     networks: Network | Sequence[Network],
     *,

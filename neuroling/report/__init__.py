@@ -1,1 +1,5 @@
 """Figures, tables and the self-contained HTML report."""
+
+from neuroling.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

@@ -155,10 +155,12 @@ def write_report(
     ----------
     path : str or Path
         File to be written, ``.html``; it is replaced in one step, so that a reader never meets half a report.
-    title, subtitle : str
-        Heading, and a sentence below it.
+    title : str
+        Heading.
     sections : sequence of Section
         Content. Tables and figures are numbered through.
+    subtitle : str
+        A sentence below the heading.
     provenance : mapping, optional
         Names to values (nested mappings are flattened with dots), shown folded at the end.
     synthetic : bool

@@ -197,7 +197,7 @@ def plot_frequencies(counts: Mapping[str, int], *, accuracy: Mapping[str, float]
     return ax
 
 
-def plot_attention(maps: NDArray[np.float64], source: str, target: str, *, title: str = "") -> Figure:
+def plot_symbol_attention(maps: NDArray[np.float64], source: str, target: str, *, title: str = "") -> Figure:
     """Draw where every head looks in the source while it says the target.
 
     Parameters

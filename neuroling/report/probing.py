@@ -352,10 +352,12 @@ def draw_training(
 
     Parameters
     ----------
-    table, score, controls, label
+    table, score, controls
         As for :func:`plot_by_step`.
     frequent : float, optional
-        Perplexity of guessing by frequency: an upright line, left of which nothing is learnt but that.
+        Perplexity of guessing by frequency: a vertical line, left of which nothing but that is learned.
+    label : str
+        As for :func:`plot_by_step`.
 
     Returns
     -------

@@ -94,6 +94,7 @@ def neighbours_from(adjacency: sparse.spmatrix | sparse.sparray, names: Sequence
     return patches
 
 
+# More than eight parameters: those of the patches, of the dissimilarities and of their comparison.
 def searchlight(
     recording: xr.DataArray,
     models: xr.DataArray,

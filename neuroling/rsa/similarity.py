@@ -29,6 +29,7 @@ from neuroling.rsa.models import check_models, in_order_of, model_names
 Array = NDArray[np.floating[Any]]
 
 
+# More than eight parameters: each is one decision of a study that its methods section reports.
 def similarity(
     recording: xr.DataArray,
     models: xr.DataArray,

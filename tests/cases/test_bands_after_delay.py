@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import (
-    BandedRidgeCV,
-    ContiguousFolds,
-    DirichletSearch,
-    align,
-    bands_of,
-    delay,
-    evaluate,
-    pearson,
-    product_measure,
-)
+from neuroling import BandedRidgeCV, ContiguousFolds, align, delay, evaluate, pearson
+from neuroling.encoding import DirichletSearch, bands_of
+from neuroling.evaluation import product_measure
 
 N = 600
 BY_POSITION = {"rate": [0], "meaning": slice(1, None)}

@@ -8,7 +8,6 @@ import xarray as xr
 from sklearn.model_selection import KFold
 
 from neuroling import (
-    FixedRDM,
     LeavePOut,
     NoSplit,
     Ridge,
@@ -19,11 +18,11 @@ from neuroling import (
     model_rdms,
     pearson,
     r2,
-    similarity,
     spearman,
 )
 from neuroling.core.notices import CodedWarning
 from neuroling.evaluation.metrics import Metric
+from neuroling.rsa import FixedRDM, similarity
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.pairs import paired
 

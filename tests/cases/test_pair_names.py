@@ -11,9 +11,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroling import align, model_rdms, rdms, similarity
+from neuroling import align, model_rdms
 from neuroling.core.pair_names import items_of_pairs, name_pairs
 from neuroling.probing.pairs import word_pairs
+from neuroling.rsa import rdms, similarity
 from neuroling.rsa.dissimilarity import label_pairs
 from neuroling.rsa.models import stack_models
 from neuroling.rsa.pairs import paired

@@ -10,12 +10,13 @@ import xarray as xr
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from neuroling import Provenance, Result
+from neuroling import Result
 from neuroling.cli.app import build
 from neuroling.cli.command import printable
 from neuroling.core.units import stamp
 from neuroling.data import archives
 from neuroling.data.errors import CorruptData
+from neuroling.evaluation import Provenance
 from neuroling.features.transformer.encoder import _weights_files, _weights_sha256
 from neuroling.lm.checkpoints import STATE, CheckpointError, read_checkpoint, write_checkpoint
 

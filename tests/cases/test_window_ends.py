@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import Result, align, combine, peak_latency, to_volumes
+from neuroling import Result, align, combine
 from neuroling.cli.comparison import difference_of, side_by_side
+from neuroling.encoding import to_volumes
+from neuroling.evaluation import peak_latency
 from neuroling.n400.measures import fractional_latency, mean_amplitude, peak
 
 

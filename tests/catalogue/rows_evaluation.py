@@ -15,7 +15,6 @@ from neuroling import (
     BlockPermutation,
     CircularShift,
     ExplainableVarianceCeiling,
-    HeldOutPermutation,
     LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
@@ -23,7 +22,6 @@ from neuroling import (
     Ridge,
     SignFlip,
     SplitHalfCeiling,
-    StableVoxels,
     Stimuli,
     align,
     cosine,
@@ -31,16 +29,17 @@ from neuroling import (
     pairwise,
     partition_variance,
     pearson,
-    product_measure,
     r2,
     spearman,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels
 from neuroling.encoding.count_maps import EqualMass
 from neuroling.encoding.delays import delay
 from neuroling.encoding.drift import remove_drift
 from neuroling.encoding.hrf import convolve
 from neuroling.encoding.standardize import remove_trend
+from neuroling.evaluation import HeldOutPermutation, product_measure
 from neuroling.evaluation.mixed import mixed_model
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, alpha_wave
 from neuroling.rsa.pairs import FixedRDM

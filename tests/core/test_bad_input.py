@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from neuroling import NullDistribution, Result, ResultFileError, Stimuli, align
+from neuroling import Result, Stimuli, align
 from neuroling.core.align import Aligned
 from neuroling.core.result import _seal
+from neuroling.evaluation import NullDistribution, ResultFileError
 
 WORDS = [f"w{i}" for i in range(6)]
 RNG = np.random.default_rng(0)

@@ -10,8 +10,9 @@ import xarray as xr
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
-from neuroling import TRF, BandedRidgeCV, Standardized, align, bands_of, evaluate, pearson, r2
+from neuroling import TRF, BandedRidgeCV, align, evaluate, pearson, r2
 from neuroling.core.feature_bands import check_bands
+from neuroling.encoding import Standardized, bands_of
 from neuroling.evaluation.variance import join_spaces
 from neuroling.features.lexical.tfidf import concatenate
 

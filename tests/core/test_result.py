@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from neuroling import NullDistribution, Provenance, Result
+from neuroling import Result
 from neuroling.core.provenance import content_hash, describe_seed
+from neuroling.evaluation import NullDistribution, Provenance
 
 
 def null_of(observed, draws, **options):

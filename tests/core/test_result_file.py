@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import NullDistribution, Provenance, Result, ResultFileError
+from neuroling import Result
+from neuroling.evaluation import NullDistribution, Provenance, ResultFileError
 
 
 def example(seed: int = 0) -> Result:

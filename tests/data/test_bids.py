@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import Provenance, align, run_by_run, to_volumes
+from neuroling import align
 from neuroling.data.bids import BidsFile, file_name, find_files, volume_table, write_derivative
 from neuroling.data.sources import open_nifti
+from neuroling.encoding import run_by_run, to_volumes
+from neuroling.evaluation import Provenance
 
 ASKED = {"suffix": "bold", "sub": "01", "task": "story", "space": "MNI", "desc": "preproc"}
 RUNS = (1, 2, 10)

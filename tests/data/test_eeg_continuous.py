@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import TRF, align, evaluate, pearson, to_volumes
+from neuroling import TRF, align, evaluate, pearson
 from neuroling.data import eeg
+from neuroling.encoding import to_volumes
 
 RATE = 100.0
 

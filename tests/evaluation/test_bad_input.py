@@ -14,7 +14,6 @@ from neuroling import (
     ByItem,
     CircularShift,
     ContiguousFolds,
-    HeldOutPermutation,
     LeaveOneOutCeiling,
     LeavePOut,
     Metric,
@@ -22,7 +21,6 @@ from neuroling import (
     Permutation,
     Result,
     Ridge,
-    ShufflesTime,
     SignFlip,
     SplitHalfCeiling,
     combine,
@@ -32,6 +30,7 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.core.finished_scores import FinishedScores
+from neuroling.evaluation import HeldOutPermutation, ShufflesTime
 from neuroling.evaluation.metrics import apply
 
 MODEL = Ridge(device="cpu")

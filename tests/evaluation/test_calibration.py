@@ -19,7 +19,6 @@ from neuroling import (
     BlockPermutation,
     CircularShift,
     ContiguousFolds,
-    HeldOutPermutation,
     LeavePOut,
     NoSplit,
     Permutation,
@@ -32,6 +31,7 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.core.finished_scores import FinishedScores
+from neuroling.evaluation import HeldOutPermutation
 
 LOW, HIGH = 0.03, 0.07
 MODEL = Ridge(1.0, device="cpu")

@@ -14,7 +14,6 @@ from neuroling import (
     LeavePOut,
     NoSplit,
     SplitHalfCeiling,
-    StableVoxels,
     align,
     cosine,
     evaluate,
@@ -23,6 +22,7 @@ from neuroling import (
     spearman,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels
 from neuroling.evaluation.ceilings import ExplainableVarianceCeiling, spearman_brown
 from neuroling.evaluation.strategies.task import ScoringTask
 

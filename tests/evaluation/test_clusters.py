@@ -10,18 +10,9 @@ import xarray as xr
 from scipy import ndimage, sparse
 from sklearn.model_selection import KFold
 
-from neuroling import (
-    BlockPermutation,
-    Clusters,
-    ContiguousFolds,
-    NullDistribution,
-    Permutation,
-    Ridge,
-    SignFlip,
-    evaluate,
-    pearson,
-)
+from neuroling import BlockPermutation, Clusters, ContiguousFolds, Permutation, Ridge, SignFlip, evaluate, pearson
 from neuroling.core.finished_scores import FinishedScores
+from neuroling.evaluation import NullDistribution
 from neuroling.evaluation.inference.clusters import with_clusters
 from neuroling.numerics.statistics.clusters import mesh_adjacency, volume_adjacency
 

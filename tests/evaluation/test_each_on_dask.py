@@ -6,7 +6,8 @@ import joblib
 import numpy as np
 import pytest
 
-from neuroling import ContiguousFolds, Permutation, Ridge, Stimuli, align, evaluate_each, pearson
+from neuroling import ContiguousFolds, Permutation, Ridge, Stimuli, align, pearson
+from neuroling.evaluation import evaluate_each
 
 distributed = pytest.importorskip("distributed")
 

@@ -18,18 +18,14 @@ from neuroling import (
     CircularShift,
     ContiguousFolds,
     ExplainableVarianceCeiling,
-    HeldOutPermutation,
     LeaveOneOutCeiling,
     LeavePOut,
     NoSplit,
     Permutation,
     Ridge,
     RidgeCV,
-    ShufflesTime,
     SignFlip,
     SplitHalfCeiling,
-    StableVoxels,
-    Standardized,
     cosine,
     evaluate,
     pearson,
@@ -37,6 +33,8 @@ from neuroling import (
     spearman,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels, Standardized
+from neuroling.evaluation import HeldOutPermutation, ShufflesTime
 from neuroling.evaluation.metrics import apply
 from neuroling.evaluation.splits import checked_splits
 from neuroling.evaluation.variance import explained

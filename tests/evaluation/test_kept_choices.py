@@ -13,7 +13,6 @@ from neuroling import (
     BlockPermutation,
     CircularShift,
     ContiguousFolds,
-    FitOnce,
     Permutation,
     Ridge,
     RidgeCV,
@@ -22,6 +21,7 @@ from neuroling import (
     r2,
     two_vs_two,
 )
+from neuroling.evaluation import FitOnce
 from neuroling.evaluation.heldout import fit_split
 from neuroling.numerics.permutation.from_principal_directions import pearson_of_directions
 from neuroling.numerics.permutation.scores import pearson_of_operators

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import KFold
 
-from neuroling import ContiguousFolds, LeaveOneOutRidgeCV, Result, Ridge, ShufflesTime, evaluate, pearson
+from neuroling import ContiguousFolds, Result, Ridge, evaluate, pearson
+from neuroling.encoding import LeaveOneOutRidgeCV
+from neuroling.evaluation import ShufflesTime
 from neuroling.evaluation.leaks import LeakageWarning
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "calibration" / "leaks.py"

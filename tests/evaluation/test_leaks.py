@@ -15,12 +15,12 @@ from neuroling import (
     NoSplit,
     Permutation,
     Ridge,
-    ShufflesTime,
-    StableVoxels,
     evaluate,
     pearson,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels
+from neuroling.evaluation import ShufflesTime
 
 SHUFFLED = KFold(3, shuffle=True, random_state=0)
 

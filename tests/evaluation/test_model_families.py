@@ -11,12 +11,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 
 from neuroling import (
-    AlignedSpaces,
     BlockPermutation,
     CircularShift,
     Clusters,
     ContiguousFolds,
-    HeldOutPermutation,
     LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
@@ -25,13 +23,13 @@ from neuroling import (
     RidgeCV,
     SignFlip,
     SplitHalfCeiling,
-    StableVoxels,
     align,
     evaluate,
-    evaluate_each,
     pearson,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels
+from neuroling.evaluation import AlignedSpaces, HeldOutPermutation, evaluate_each
 
 RIDGE = Ridge(1.0, device="cpu")
 

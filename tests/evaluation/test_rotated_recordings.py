@@ -6,20 +6,8 @@ import numpy as np
 import pytest
 from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedKFold
 
-from neuroling import (
-    Aligned,
-    BandedRidgeCV,
-    CircularShift,
-    ContiguousFolds,
-    DirichletSearch,
-    GradientSearch,
-    LeaveOneOutRidgeCV,
-    RidgeCV,
-    evaluate,
-    pearson,
-    r2,
-    spearman,
-)
+from neuroling import Aligned, BandedRidgeCV, CircularShift, ContiguousFolds, RidgeCV, evaluate, pearson, r2, spearman
+from neuroling.encoding import DirichletSearch, GradientSearch, LeaveOneOutRidgeCV
 from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import checked_splits
 from neuroling.evaluation.strategies.rotated import RotatedRecordings

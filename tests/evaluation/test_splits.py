@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit, TimeSeriesSplit
 
-from neuroling import ByItem, ContiguousFolds, LeavePOut, NoSplit, Ridge, ShufflesTime, align, evaluate, pearson
+from neuroling import ByItem, ContiguousFolds, LeavePOut, NoSplit, Ridge, align, evaluate, pearson
 from neuroling.encoding.controls import smoothed_identity
+from neuroling.evaluation import ShufflesTime
 from neuroling.evaluation.splits import checked_splits
 
 

@@ -17,15 +17,15 @@ from neuroling import (
     Permutation,
     Ridge,
     RidgeCV,
-    StableVoxels,
     cosine,
     evaluate,
-    held_out,
     pearson,
     r2,
     spearman,
     two_vs_two,
 )
+from neuroling.encoding import StableVoxels
+from neuroling.evaluation import held_out
 from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import checked_splits
 from neuroling.evaluation.strategies.direct import DirectScoring

@@ -16,11 +16,8 @@ from neuroling import (
     CircularShift,
     Clusters,
     ContiguousFolds,
-    FixedRDM,
-    HeldOutPermutation,
     Metric,
     NoSplit,
-    NullDistribution,
     Permutation,
     Ridge,
     SignFlip,
@@ -29,8 +26,10 @@ from neuroling import (
     spearman,
 )
 from neuroling.core.finished_scores import FinishedScores
+from neuroling.evaluation import HeldOutPermutation, NullDistribution
 from neuroling.evaluation.latency import peak_p_value
 from neuroling.numerics.statistics.sign_flips import flipped_t
+from neuroling.rsa import FixedRDM
 
 SCALES = st.integers(-15, 15).map(lambda power: 10.0**power)
 COVARIANCE = Metric("covariance", lambda truth, prediction: (truth * prediction).mean(-1))

@@ -7,9 +7,10 @@ import pytest
 import xarray as xr
 from sklearn.model_selection import KFold, LeaveOneGroupOut
 
-from neuroling import ContiguousFolds, Ridge, RidgeCV, ShufflesTime, align, convolve, delay, evaluate, pearson
+from neuroling import ContiguousFolds, Ridge, RidgeCV, align, convolve, delay, evaluate, pearson
 from neuroling.encoding.controls import smoothed_identity, volume_controls, volume_position
 from neuroling.encoding.drift import remove_drift
+from neuroling.evaluation import ShufflesTime
 
 ALPHAS = np.logspace(-1, 4, 6)
 

@@ -11,17 +11,19 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
-from neuroling.lm import checkpoints as files
 from neuroling.lm import schedules
 from neuroling.lm.checkpoints import CheckpointError, checkpoints, latest_checkpoint
 from neuroling.lm.distributed import Team
 from neuroling.lm.seq2seq import NextSymbol
 from neuroling.lm.training import Diverged, Recipe, rows_of_step, train
+
+files = import_module("neuroling.lm.checkpoints")
 
 RECIPE = Recipe(steps=12, batch_size=4, learning_rate=0.01, save_every=4)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from neuroling.n400 import sensitivity as module
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.published import against_published, item_orders
 from neuroling.n400.sensitivity import as_text, diagnose, sensitivity
 from neuroling.n400.simulate import simulate
+
+module = import_module("neuroling.n400.sensitivity")
 
 SHORT = Timing(shown=6, blank=4, target=12, before=1)
 

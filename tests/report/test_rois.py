@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import NullDistribution, Result
+from neuroling import Result
+from neuroling.evaluation import NullDistribution
 from neuroling.report.rois import roi_table
 
 LABELS = [10, 11, 12, 13, 14]

@@ -26,6 +26,7 @@ POWER_ITERATIONS = 4
 """Passes that sharpen the random directions; with 4 the leading subspace of word counts is stable to about 1e-3."""
 
 
+# More than eight parameters: options of two steps, tf-idf and singular value decomposition, that fit on the same texts.
 def tfidf_svd(
     stimuli: Stimuli,
     *,

@@ -1,0 +1,56 @@
+"""Public names of neuroling, one line each, read by type checkers and by neuroling/lazy_names.py."""
+
+__version__: str
+
+from neuroling import data as data
+from neuroling import encoding as encoding
+from neuroling import evaluation as evaluation
+from neuroling import features as features
+from neuroling import lm as lm
+from neuroling import n400 as n400
+from neuroling import probing as probing
+from neuroling import report as report
+from neuroling import rsa as rsa
+from neuroling import workflow as workflow
+from neuroling.core.align import Aligned as Aligned
+from neuroling.core.align import align as align
+from neuroling.core.result import Result as Result
+from neuroling.core.stimuli import Stimuli as Stimuli
+from neuroling.encoding.banded import BandedRidgeCV as BandedRidgeCV
+from neuroling.encoding.delays import delay as delay
+from neuroling.encoding.hrf import convolve as convolve
+from neuroling.encoding.kernel_ridge import KernelRidgeCV as KernelRidgeCV
+from neuroling.encoding.ridge import Ridge as Ridge
+from neuroling.encoding.ridge import RidgeCV as RidgeCV
+from neuroling.encoding.trf import TRF as TRF
+from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as ExplainableVarianceCeiling
+from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
+from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
+from neuroling.evaluation.evaluate import evaluate as evaluate
+from neuroling.evaluation.inference.clusters import Clusters as Clusters
+from neuroling.evaluation.inference.participants import SignFlip as SignFlip
+from neuroling.evaluation.inference.samples import Permutation as Permutation
+from neuroling.evaluation.inference.time_series import BlockPermutation as BlockPermutation
+from neuroling.evaluation.inference.time_series import CircularShift as CircularShift
+from neuroling.evaluation.joining import combine as combine
+from neuroling.evaluation.metrics import Metric as Metric
+from neuroling.evaluation.metrics import cosine as cosine
+from neuroling.evaluation.metrics import pearson as pearson
+from neuroling.evaluation.metrics import r2 as r2
+from neuroling.evaluation.metrics import spearman as spearman
+from neuroling.evaluation.metrics import two_vs_two as two_vs_two
+from neuroling.evaluation.splits import ByItem as ByItem
+from neuroling.evaluation.splits import ContiguousFolds as ContiguousFolds
+from neuroling.evaluation.splits import LeavePOut as LeavePOut
+from neuroling.evaluation.splits import NoSplit as NoSplit
+from neuroling.evaluation.variance import partition_variance as partition_variance
+from neuroling.features.extract import extract as extract
+from neuroling.features.sentence import embed_sentences as embed_sentences
+from neuroling.features.surprisal import surprisal as surprisal
+from neuroling.features.transformer.encoder import load_encoder as load_encoder
+from neuroling.features.transformer.language_models import load_language_model as load_language_model
+from neuroling.features.words.words import split_words as split_words
+from neuroling.rsa.models import confound_rdms as confound_rdms
+from neuroling.rsa.models import model_rdms as model_rdms
+from neuroling.rsa.pairs import pairwise as pairwise
+from neuroling.rsa.searchlight import searchlight as searchlight
