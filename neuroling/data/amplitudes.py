@@ -40,6 +40,15 @@ recording by up to some mV; magnetometers by about a picotesla. A mix-up of unit
 EXTREME_MICROVOLT = 500.0
 """Peak-to-peak amplitude that no brain and hardly an eye blink (100 to 400 µV) has; trials above it are warned of."""
 
+SPELLINGS = {
+    "μV": "µV",  # the Greek letter, to which the micro sign is normalised
+    **dict.fromkeys(("uv", "μv", "microvolt", "microvolts"), "µV"),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), "mV"),
+    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), "nV"),
+    **dict.fromkeys(("v", "volt", "volts"), "V"),
+}
+"""Ways to write units of voltage."""
+
 MOST_SAMPLES = 100_000
 """Samples from which a standard deviation is judged; a recording may hold millions."""
 
@@ -94,8 +103,7 @@ def unit_name(unit: str) -> str:
     name = unicodedata.normalize("NFKC", str(unit)).strip()
     if not name:
         raise ValueError("unit: got an empty one; expected the unit of the values, such as 'µV' or 'V'.")
-    spelled = {"uV": "µV", "μV": "µV", "microvolt": "µV", "volt": "V", "millivolt": "mV"}
-    return spelled.get(name, name)
+    return SPELLINGS.get(name, SPELLINGS.get(name.lower(), name))
 
 
 def units_as_text(units: Sequence[str]) -> str:

@@ -14,8 +14,13 @@ from numpy.typing import NDArray
 
 from neuroling.core.align import near_pairs
 from neuroling.core.times import same_times, sample_step, with_shared_times
+from neuroling.data.amplitudes import unit_name
 
 logger = logging.getLogger(__name__)
+
+SCALES_APART = 300.0
+"""Factor by which the spread of one participant differs from the median of all if its unit is another one: people
+differ by less than ten, a mix-up of units is a factor of a thousand or more."""
 
 COUNTS = ("n_trials", "n_rejected", "n_averaged")
 """Coordinates that count trials; each participant has their own."""
@@ -51,7 +56,8 @@ def join_subjects(
     Raises
     ------
     TypeError, ValueError
-        If items, channels, times, axes or units differ; the message names a participant and what differs.
+        If items, channels, times, axes or units differ, or somebody's values are hundreds of times larger or smaller
+        than the others', as in another unit; the message names a participant and what differs.
 
     Warns
     -----
@@ -74,6 +80,7 @@ def join_subjects(
     matched = with_shared_times(_with_matched_channels(recordings, channels))
     _check_times(matched)
     _check_units(matched)
+    _check_scales(matched)
     ordered = {
         name: _with_items(_with_repeats(recording, matched), items).transpose(*first.dims)
         for name, recording in matched.items()
@@ -214,9 +221,41 @@ def _check_units(recordings: Mapping[str, xr.DataArray]) -> None:
 def _units_of(recording: xr.DataArray) -> dict[str, str]:
     """Give the unit of each channel, or of everything under the name ""."""
     if "unit" in recording.coords and recording.coords["unit"].dims == ("channel",):
-        units = recording.coords["unit"].to_numpy().astype(str).tolist()
+        units = [_spelled(unit) for unit in recording.coords["unit"].to_numpy().tolist()]
         return dict(zip(map(str, recording.indexes["channel"]), units, strict=True))
-    return {"": str(recording.attrs.get("units", ""))}
+    return {"": _spelled(recording.attrs.get("units", ""))}
+
+
+def _spelled(unit: object) -> str:
+    return unit_name(str(unit)) if str(unit).strip() else ""
+
+
+def _check_scales(recordings: Mapping[str, xr.DataArray]) -> None:
+    """Refuse participants whose values are those of another unit, whatever unit they name."""
+    spreads = {name: _typical_spread(recording) for name, recording in recordings.items()}
+    known = [spread for spread in spreads.values() if spread > 0]
+    usual = float(np.median(known)) if known else 0.0
+    for name, spread in spreads.items():
+        ratio = spread / usual if spread > 0 else 1.0
+        if not 1 / SCALES_APART < ratio < SCALES_APART:
+            factor = 10.0 ** round(abs(np.log10(ratio)))
+            raise ValueError(
+                f"recordings: {name!r} varies by {spread:.3g}, and the median of all participants by {usual:.3g}, "
+                f"about {factor:,.0f} times {'less' if ratio > 1 else 'more'}: their units seem to differ. Bring all "
+                "to one unit."
+            )
+
+
+def _typical_spread(recording: xr.DataArray) -> float:
+    """Give the standard deviation over samples at the median location, of some along each axis; 0 if not known."""
+    if recording.dtype.kind not in "fiu" or recording.sizes["sample"] < 2:
+        return 0.0
+    steps = {dim: slice(None, None, max(1, size // 16)) for dim, size in recording.sizes.items() if dim != "sample"}
+    values = recording.isel(steps).transpose("sample", ...).to_numpy().reshape(recording.sizes["sample"], -1)
+    values = np.where(np.isfinite(values), values, np.nan)
+    deviations = np.nanstd(values[:, np.isfinite(values).sum(axis=0) > 1], axis=0)
+    varying = deviations[deviations > 0]
+    return float(np.median(varying)) if len(varying) else 0.0
 
 
 def _with_repeats(recording: xr.DataArray, recordings: Mapping[str, xr.DataArray]) -> xr.DataArray:
