@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +15,11 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from neuroling.core.align import WHOLE
 from neuroling.core.times import SAMPLE_SHARE, checked_times, sample_step
 from neuroling.data.amplitudes import VOLTAGES, check_scale, peak_to_peak, unit_name, warn_of_extreme_trials
+
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+"""Labels that are numbers, and are one label however many zeros they have."""
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +226,8 @@ def item_labels(column: pd.Series, argument: str) -> NDArray[np.str_]:
     Raises
     ------
     ValueError
-        If trials have no label, or one number is spelled in two ways.
+        If trials have no label, or one label is spelled in two ways: a number (1, 1.0, 01), blanks around it, or the
+        form in which accents are stored. Labels that differ in case are different.
 
     Examples
     --------
@@ -235,13 +241,16 @@ def item_labels(column: pd.Series, argument: str) -> NDArray[np.str_]:
             f"{argument}: {len(absent)} of {len(labels)} trials have no item (missing or blank), first trials "
             f"{absent[:5]}; exclude these trials, or give them their label."
         )
-    known = set(labels)
-    twice = sorted(label for label in known if (whole := WHOLE.fullmatch(label)) and whole.group(1) in known)
+    spellings: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        spellings.setdefault(_as_meant(label), []).append(label)
+    twice = [spelled[:2] for spelled in spellings.values() if len(spelled) > 1]
     if twice:
-        shorter = WHOLE.sub(r"\1", twice[0])
+        what = "numbers" if NUMBER.fullmatch(twice[0][0].strip()) else "labels"
+        first, other = map(ascii, twice[0])
         raise ValueError(
-            f"{argument}: {len(twice)} numbers are spelled in two ways, first {twice[0]!r} and {shorter!r}; they would "
-            "become two items. Spell each in one way."
+            f"{argument}: {len(twice)} {what} are spelled in two ways, first {other} and {first}; they would become "
+            "two items. Spell each in one way."
         )
     return np.array(labels, dtype=str)
 
@@ -293,6 +302,12 @@ def _is_missing(value: object) -> bool:
         or value is pd.NaT
         or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
     )
+
+
+def _as_meant(label: str) -> str:
+    """Give what a label stands for, whatever its blanks, the form of its accents and the zeros of a number."""
+    plain = " ".join(unicodedata.normalize("NFC", label).split())
+    return format(Decimal(plain).normalize(), "f") if NUMBER.fullmatch(plain) else plain
 
 
 def _label_of(value: object) -> str:
