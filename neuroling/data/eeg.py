@@ -31,7 +31,10 @@ Picks = str | Sequence[str]
 RENAMED = re.compile(r"(.+)-(\d+)")
 """Names that MNE gives to channels of one name: ``Cz-0``, ``Cz-1``."""
 
-MARKS = ("BAD", "EDGE")
+BAD = "BAD"
+"""Beginning of the annotations whose samples MNE leaves out."""
+
+MARKS = (BAD, "EDGE")
 """Beginnings of the annotations that part a continuous recording."""
 
 
@@ -226,6 +229,11 @@ def from_evokeds(evokeds: Mapping[str, Evoked], *, picks: Picks = "eeg") -> xr.D
     TypeError, ValueError
         If there are none, they are no evoked responses, or their channels, times, references or values do not fit.
     """
+    if not isinstance(evokeds, Mapping):
+        raise TypeError(
+            f"evokeds: got {type(evokeds).__name__}; expected a mapping from items to their responses, such as "
+            "{'cat': evoked, …}."
+        )
     if not evokeds:
         raise ValueError("evokeds: none given; expected a mapping such as {'cat': evoked, …}.")
     names = {}
@@ -511,10 +519,10 @@ def from_raw(
 ) -> xr.DataArray:
     """Lay a continuous recording out by samples in time, as time-resolved encoding takes it.
 
-    Stretches that MNE's annotations mark as bad (``"BAD…"``, ``"EDGE…"``) are left out, the same samples as MNE leaves
-    out, and what lies on either side of one becomes a run of its own, because no lag may reach across. A mark without
-    a duration, such as where recordings were joined, parts runs and costs no sample. ``attrs["bad_s"]`` says how much
-    was left out.
+    Stretches that MNE's annotations mark as bad (``"BAD…"``) are left out, the same samples as MNE leaves out, and what
+    lies on either side of one becomes a run of its own, because no lag may reach across. A mark without a duration, or
+    of an edge (``"EDGE…"``), such as where recordings were joined, parts runs and costs no sample. ``attrs["bad_s"]``
+    says how much was left out.
 
     Parameters
     ----------
@@ -563,7 +571,8 @@ def _good_samples(raw: BaseRaw) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         if str(mark["description"]).upper().startswith(MARKS):
             start = mark["onset"] - raw.first_time
             first, stop = raw.time_as_index([start, start + mark["duration"]], use_rounding=True)
-            good[max(first, 0) : max(stop, 0)] = False
+            if str(mark["description"]).upper().startswith(BAD):
+                good[max(first, 0) : max(stop, 0)] = False
             starts.append(int(first))
     return good, np.array(starts, dtype=np.intp)
 

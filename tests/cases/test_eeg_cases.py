@@ -75,6 +75,29 @@ def test_units_of_channels_are_compared_before_participants_are_joined():
     np.testing.assert_array_equal(join_subjects({"a": known, "b": known}).sel(subject="b"), known)
 
 
+@pytest.mark.parametrize("spelling", ["uV", "\u03bcV", "\u00b5V", "microvolts", "UV"])
+def test_one_unit_in_another_spelling_is_one_unit(spelling):
+    known = from_epochs(subject("eog"), item="word")
+    units = [spelling] * known.sizes["channel"]
+    other = known.assign_coords(unit=("channel", units)).assign_attrs(units=spelling)
+    assert join_subjects({"a": known, "b": other}).sizes["subject"] == 2
+
+
+@pytest.mark.parametrize(("factor", "direction"), [(1e-6, "more"), (1e-3, "more"), (1e6, "less")])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_participant_in_another_unit_is_refused_whatever_the_label_says(factor, direction, named):
+    known = from_epochs(subject("eog"), item="word")
+    known = known if named else known.drop_vars("unit").drop_attrs()
+    people = {"a": known, "b": 3 * known, "c": factor * known}
+    with pytest.raises(ValueError, match=rf"recordings: 'c' varies by .* times {direction}: their units"):
+        join_subjects({name: one.assign_attrs(known.attrs) for name, one in people.items()})
+
+
+def test_a_list_of_evoked_responses_is_refused_with_a_sentence():
+    with pytest.raises(TypeError, match=r"evokeds: got list; expected a mapping from items to their responses"):
+        from_evokeds([subject("eog").average()])
+
+
 def test_evoked_responses_and_raw_say_their_unit():
     epochs = subject("eog")
     assert from_evokeds({"a": epochs["word == 'a'"].average()}).attrs["units"] == "µV"
@@ -152,6 +175,14 @@ def test_bad_stretches_at_random_are_those_of_mne():
             )
             assert differences(raw) == set()
             assert differences(raw.copy().crop(raw.times[100], raw.times[800])) == set()
+
+
+@pytest.mark.parametrize("description", ["BAD", "bad_x", "EDGE boundary", "BAD boundary", "BAD_ACQ_SKIP", "note"])
+def test_marks_of_any_kind_cost_the_samples_that_they_cost_in_mne(description):
+    raw = ramp(100.0).set_annotations(mne.Annotations([1.0], [0.5], [description]))
+    assert differences(raw) == set()
+    parts = set(from_raw(raw).group.to_numpy().tolist())
+    assert len(parts) == (1 if description == "note" else 2)
 
 
 def test_recordings_that_were_joined_are_two_runs_and_lose_no_sample():
@@ -355,6 +386,26 @@ def test_a_number_that_is_spelled_in_two_ways_is_refused():
     text = from_epochs(with_table(w=["1.0", "2.0", "3.0", "4.0"]), item="w")
     with pytest.raises(ValueError, match=r"spelled differently in others, first \[\('1', '1.0'\)"):
         join_subjects({"a": whole, "b": text}, missing="nan")
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["01", "1", "2", "3"], "numbers are spelled in two ways, first '1' and '01'"),
+        (["2.50", "2.5", "1", "3"], "numbers are spelled in two ways"),
+        (["a", "a ", "b", "c"], "labels are spelled in two ways, first 'a ' and 'a'"),
+        (["New  York", "New York", "b", "c"], "labels are spelled in two ways"),
+        (["caf\u00e9", "cafe\u0301", "b", "c"], r"labels are spelled in two ways, first 'caf\\xe9' and 'cafe\\u0301'"),
+    ],
+)
+def test_one_item_in_two_spellings_is_not_two_items(labels, shown):
+    with pytest.raises(ValueError, match=f"item: 1 {shown}"):
+        from_epochs(with_table(w=labels), item="w")
+
+
+@pytest.mark.parametrize("labels", [["1e3", "1000", "2", "3"], ["A", "a", "b", "c"], ["1", "-1", "10", "0.1"]])
+def test_labels_that_differ_are_different_items(labels):
+    assert from_epochs(with_table(w=labels), item="w").sizes["sample"] == 4
 
 
 def test_items_that_differ_in_case_and_stand_in_one_participant_are_two_items():
