@@ -31,11 +31,12 @@ SI_UNITS = {
 IN_MICROVOLT = frozenset({"eeg", "eog", "ecg", "emg", "bio", "seeg", "ecog", "dbs"})
 """MNE's channel types that are voltages."""
 
-PLAUSIBLE = {"µV": (1e-3, 5e3), "T": (1e-17, 1e-8), "T/m": (1e-16, 1e-7)}
+PLAUSIBLE = {"µV": (0.03, 5e3), "T": (1e-17, 1e-8), "T/m": (1e-16, 1e-7)}
 """Standard deviations that the median channel of a recording can have.
 
 EEG varies by 5 to 100 µV, averages of a thousand trials by a tenth of a microvolt, and slow drift of an unfiltered
-recording by up to some mV; magnetometers by about a picotesla. A mix-up of units is a factor of 1,000 or a million."""
+recording by up to some mV; magnetometers by about a picotesla. A mix-up of units is a factor of 1,000 or a million:
+millivolts taken for microvolts give 0.005 to 0.1, of which the limit finds all but the largest."""
 
 EXTREME_MICROVOLT = 500.0
 """Peak-to-peak amplitude that no brain and hardly an eye blink (100 to 400 µV) has; trials above it are warned of."""

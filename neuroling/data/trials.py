@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from neuroling.core.arrays import read_numbers
 from neuroling.core.times import SAMPLE_SHARE, checked_times, sample_step
 from neuroling.data.amplitudes import VOLTAGES, check_scale, peak_to_peak, unit_name, warn_of_extreme_trials
 
@@ -247,7 +248,7 @@ def item_labels(column: pd.Series, argument: str) -> NDArray[np.str_]:
     twice = [spelled[:2] for spelled in spellings.values() if len(spelled) > 1]
     if twice:
         what = "numbers" if NUMBER.fullmatch(twice[0][0].strip()) else "labels"
-        first, other = map(ascii, twice[0])
+        first, other = (ascii(str(label)) for label in twice[0])
         raise ValueError(
             f"{argument}: {len(twice)} {what} are spelled in two ways, first {other} and {first}; they would become "
             "two items. Spell each in one way."
@@ -334,11 +335,7 @@ def _check_folds(folds: int, rows: Rows) -> None:
 
 
 def _checked_trials(trials: ArrayLike, times: ArrayLike | None, channels: Sequence[str]) -> Array:
-    if np.ma.isMaskedArray(trials) and np.ma.is_masked(trials):
-        raise ValueError("trials: some values are masked; exclude those trials, or fill them.")
-    values = np.asarray(trials)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"trials: got values of type {values.dtype}; expected real numbers.")
+    values, _ = read_numbers("trials", trials)
     names = [str(name) for name in channels]
     twice = sorted({name for name in names if names.count(name) > 1})
     if isinstance(channels, str) or twice:
@@ -356,7 +353,6 @@ def _checked_trials(trials: ArrayLike, times: ArrayLike | None, channels: Sequen
         )
     if len(values) == 0:
         raise ValueError("trials: none given; expected at least one.")
-    values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
     check_finite("trials", values.reshape(*values.shape, 1) if times is None else values, names)
     return values[..., None] if times is None else values
 
@@ -408,7 +404,10 @@ def _table_of(
     labels: ArrayLike, columns: pd.DataFrame | Mapping[str, ArrayLike] | None, n_trials: int
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Give the columns that travel along and the labels, both one row per trial, with indices that agree."""
-    column = labels.reset_index(drop=True) if isinstance(labels, pd.Series) else pd.Series(list(np.asarray(labels)))
+    if isinstance(labels, pd.Series):
+        column = labels.reset_index(drop=True)
+    else:  # an array would make text of a list with numbers and text
+        column = pd.Series(list(labels) if isinstance(labels, list | tuple) else list(np.asarray(labels)), dtype=object)
     if np.ndim(labels) != 1 or len(column) != n_trials:
         raise ValueError(f"labels: got shape {np.shape(labels)} for {n_trials} trials; expected one item for each.")
     if columns is None:

@@ -6,6 +6,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 
 from neuroling.data.eeg import from_arrays, from_epochs, join_subjects
@@ -186,9 +187,9 @@ def test_what_does_not_fit_gets_a_sentence(change, message):
         from_arrays(**given)
 
 
-@pytest.mark.parametrize("values", [trials() + 1j, trials().astype(str), trials().astype(object)])
+@pytest.mark.parametrize("values", [trials() + 1j, trials().astype(str), np.full((6, 3, 40), "a", object)])
 def test_values_that_are_no_real_numbers_are_refused(values):
-    with pytest.raises(TypeError, match="expected real numbers"):
+    with pytest.raises((TypeError, ValueError), match=r"trials: got .* expected real numbers"):
         from_arrays(values, LABELS, TIMES, CHANNELS, unit="µV")
 
 
@@ -206,3 +207,30 @@ def test_participants_from_arrays_and_from_mne_are_joined():
     assert "n_rejected" not in joined.coords
     with pytest.raises(ValueError, match=r"'b' does not count its trials \(n_averaged\)"):
         join_subjects({"a": made(), "b": made().drop_vars("n_averaged")})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda values: values.tolist(),
+        lambda values: values.astype(object),
+        lambda values: torch.tensor(values, requires_grad=True),
+        lambda values: xr.DataArray(values, dims=("trial", "channel", "time")),
+        lambda values: values.astype(">f8"),
+        lambda values: np.asfortranarray(values),
+    ],
+)
+def test_trials_are_read_as_every_array_is(given):
+    found = from_arrays(given(trials()), LABELS, TIMES, CHANNELS, unit="µV")
+    np.testing.assert_array_equal(found, made())
+
+
+def test_a_list_of_numbers_and_text_names_items():
+    found = from_arrays(trials(), [1, 1.0, "1", 2, 2.0, 1], TIMES, CHANNELS, unit="µV")
+    assert found.sample.to_numpy().tolist() == ["1", "2"]
+    assert found.n_trials.to_numpy().tolist() == [4, 2]
+
+
+def test_millivolts_that_are_called_microvolts_are_refused():
+    with pytest.raises(ValueError, match=r"trials: .* 1,000 times too small, .* multiply them by 1000"):
+        from_arrays(1e-3 * trials(), LABELS, TIMES, CHANNELS, unit="µV")
