@@ -49,7 +49,7 @@ from neuroling.report import (
     axes_to_png,
     compare_with_expected,
     plot_ablation,
-    write_report,
+    write_page,
 )
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def write(out: Path, table: pd.DataFrame, texts: Texts, options: dict[str, int])
     )
     sections.append(Section("Means over seeds", [Text(notes), Table(means, "Step 0 has random weights.", digits=3)]))
     sections.append(Section("All runs", [Table(table, "Nothing is left out.", digits=4)]))
-    write_report(
+    write_page(
         out / "report.html",
         title="A small BERT, taken apart",
         sections=sections,

@@ -52,7 +52,7 @@ from neuroling.report import (
     plot_frequencies,
     plot_recall,
     plot_symbol_attention,
-    write_report,
+    write_page,
 )
 
 EXPECTED = Path(__file__).parent / "expected" / "chihaya.json"
@@ -105,7 +105,7 @@ def main(
         artefact_section(curves, poems.synthetic),
         recall_section(runs, curves, finals, pairs, (upper, lower), characters, poems.synthetic),
     ]
-    write_report(
+    write_page(
         out / "report.html",
         title="Chihayafuru: a Transformer and one hundred poems",
         subtitle="From the upper to the lower verse of the Ogura Hyakunin Isshu, character by character.",

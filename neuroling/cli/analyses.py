@@ -26,18 +26,22 @@ DRY_RUN = "--dry-run"
 
 
 def run(
-    ctx: typer.Context, name: Annotated[str | None, typer.Argument(metavar="NAME [OPTIONS OF THE SCRIPT]")] = None
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME|SCRIPT.py [OPTIONS OF THE SCRIPT]")] = None,
 ) -> None:
-    """Run a published analysis; `run NAME --help` shows the options of its script, `--dry-run` measures the call.
+    """Run an analysis; `run NAME --help` shows the options of its script, `--dry-run` measures the call.
 
     Parameters
     ----------
     ctx : typer.Context
         Holds what follows the name.
     name : str, optional
-        Name of a script in ``analyses/``; without one the scripts are listed.
+        Name of a script in ``analyses/``, or the path of a script of your own, as ``neuroling new`` writes one; without
+        it the scripts are listed.
     """
     scripts = find()
+    if name is not None and name.endswith(".py"):
+        scripts = {name: _own_script(name)}
     if name is None or name == "--help":
         say(_listing(scripts), err=name is None)
         raise typer.Exit(2 if name is None else 0)
@@ -51,6 +55,16 @@ def run(
     status = _execute(name, load(name, scripts[name]), list(ctx.args))
     if isinstance(status, int) and status:
         raise typer.Exit(status)
+
+
+def _own_script(name: str) -> Path:
+    """Find a script by its path."""
+    path = Path(name)
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"{name} is not there; expected the path of a script, or the name of an analysis.", param_hint="NAME"
+        )
+    return path.resolve()
 
 
 def tour(ctx: typer.Context) -> None:
@@ -117,7 +131,7 @@ def load(name: str, path: Path) -> ModuleType:
     Parameters
     ----------
     name : str
-        Name of the analysis.
+        Name of the analysis, or the path of a script of one's own.
     path : pathlib.Path
         The script.
 
@@ -130,7 +144,7 @@ def load(name: str, path: Path) -> ModuleType:
     ValueError
         If it has no function ``main``.
     """
-    full_name = f"neuroling.analyses.{name}"  # below "neuroling", so that its log is shown
+    full_name = f"neuroling.analyses.{Path(name).stem}"  # below "neuroling", so that its log is shown
     spec = importlib.util.spec_from_file_location(full_name, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path}: not a Python script.")
@@ -173,7 +187,7 @@ def _listing(scripts: dict[str, Path]) -> str:
         return "No analyses are installed."
     width = max(map(len, scripts))
     lines = [f"  {name:<{width}}  {_described(path)}" for name, path in scripts.items()]
-    usage = "Usage: neuroling run NAME [OPTIONS OF THE SCRIPT] [--dry-run]"
+    usage = "Usage: neuroling run NAME|SCRIPT.py [OPTIONS OF THE SCRIPT] [--dry-run]"
     dry_run = "With --dry-run the call is made once, its result thrown away, and its memory and time printed as JSON."
     return "\n".join([usage, "", dry_run, "", "Analyses:", *lines])
 

@@ -23,6 +23,7 @@ from neuroling.cli import (
     extract,
     finetune,
     n400,
+    new,
     results,
     rsa,
     units,
@@ -72,6 +73,7 @@ def build() -> typer.Typer:
     app.callback()(options)
     app.command("tour", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.tour)
     app.command("run", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.run)
+    app.command("new", cls=Command)(new.new)
     app.add_typer(datasets.build(), name="datasets")
     app.command("extract", cls=Command)(extract.extract)
     app.command("encode", cls=Command)(encode.encode)

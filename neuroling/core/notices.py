@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "missing-pairs": "dissimilarities that are missing (NaN) and are excluded pair by pair",
     "position-ambiguous": "images whose header does not say, or says twice, where the voxels lie",
     "resampled-atlas": "an atlas that was resampled to the grid of the images",
+    "rows-without-word": "rows of a table of words that hold no word, which were left out",
     "run-shorter-than-response": "a run that is shorter than the haemodynamic response",
     "undefined-scores": "scores that are undefined (NaN) because truth or prediction is constant",
     "unnamed-features": "features that were named at fit and are not now, or the other way round",

@@ -290,6 +290,16 @@ def find_files(
     ------
     ValueError
         If nothing fits, or several files fit one run; the message says by which entities they differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuroling.data.study_samples.fmri import write_story
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_story(Path(folder), n_runs=2, n_volumes=20)
+    ...     runs = find_files(f"{folder}/derivatives/fmriprep", suffix="bold", sub="01", desc="preproc")
+    >>> [run.entities["run"] for run in runs]
+    ['1', '2']
     """
     root = Path(root)
     if not root.is_dir():
@@ -345,7 +355,7 @@ def volume_table(
     _check_runs(files, lengths)
     parts = []
     for file, n_volumes in zip(files, lengths, strict=True):
-        name = _run_name(file)
+        name = run_name(file)
         part = pd.DataFrame({"sample": volume_labels(name, n_volumes), "group": name})
         part["time_index"] = range(n_volumes)
         part["onset"] = _onsets(file, n_volumes, repetition_time_s)
@@ -364,17 +374,35 @@ def _check_runs(files: Sequence[BidsFile], lengths: Sequence[int]) -> None:
         raise ValueError(f"lengths: got {wrong[:4]}; expected whole numbers of volumes above 0.")
     names: dict[str, BidsFile] = {}
     for file in files:
-        other = names.setdefault(_run_name(file), file)
+        other = names.setdefault(run_name(file), file)
         if other is not file:
             raise ValueError(
-                f"files: {other.path.name} and {file.path.name} are both run {_run_name(file)!r}, and their volumes "
+                f"files: {other.path.name} and {file.path.name} are both run {run_name(file)!r}, and their volumes "
                 "could not be told apart; expected the runs of one participant, each once."
             )
 
 
-def _run_name(file: BidsFile) -> str:
+def run_name(file: BidsFile, *, unnamed: str | None = None) -> str:
+    """Name the run that a file belongs to, by the entities that tell runs apart.
+
+    Parameters
+    ----------
+    file : BidsFile
+        An image, events or confounds: what belongs to one run has one name.
+    unnamed : str, optional
+        What a file without any of these entities is called; the stem of its name by default.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> run_name(BidsFile.parse(Path("sub-01_task-story_run-1_space-T1w_desc-preproc_bold.nii.gz")))
+    'task-story_run-1'
+    """
     found = "_".join(f"{key}-{file.entities[key]}" for key in RUN_ENTITIES if key in file.entities)
-    return found or file.path.name.partition(".")[0]
+    return found or (file.path.name.partition(".")[0] if unnamed is None else unnamed)
 
 
 def _onsets(file: BidsFile, n_volumes: int, repetition_time_s: float | None) -> NDArray[np.float64]:

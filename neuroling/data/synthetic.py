@@ -31,6 +31,21 @@ def is_synthetic(folder: Path) -> bool:
     return (folder / MARK).is_file()
 
 
+def lies_in_synthetic(path: Path) -> bool:
+    """Say whether a file lies in a folder that is marked as synthetic, or below one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File or folder.
+
+    Returns
+    -------
+    bool
+    """
+    return any(is_synthetic(folder) for folder in (path, *path.absolute().parents))
+
+
 def truth_of(folder: Path) -> dict[str, Any]:
     """Read what was planted in a twin.
 

@@ -91,7 +91,7 @@ def read_table(
     missing = [name for name in columns if name not in table]
     if missing:
         raise CorruptData(path, f"columns {list(table.columns)[:12]}, so {missing} are missing", f"{list(columns)}")
-    return table.assign(**{name: _finite(path, table[name]) for name in numbers})
+    return table.assign(**{name: finite_column(path, table[name]) for name in numbers})
 
 
 def read_numbers(path: Path | str, shape: tuple[int | None, int | None]) -> np.ndarray:
@@ -155,7 +155,9 @@ def read_stimuli(path: Path | str, *, text: str = "text", label: str | None = No
     columns = [text] if label is None else [text, label]
     table = read_table(path, columns)
     numbers = {
-        name: _finite(path, table[name]) for name in ("onset", "offset", "position") if name in table and name != label
+        name: finite_column(path, table[name])
+        for name in ("onset", "offset", "position")
+        if name in table and name != label
     }
     table = table.assign(**numbers)
     table.index = pd.Index(table[text if label is None else label].astype(object), name="sample")
@@ -207,7 +209,25 @@ def _unpacked(path: Path, content: bytes) -> bytes:
     return unpacked
 
 
-def _finite(path: Path, column: pd.Series) -> pd.Series:
+def finite_column(path: Path, column: pd.Series) -> pd.Series:
+    """Read the cells of a column as finite numbers.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File that the column is from, for the message.
+    column : pandas.Series of str
+        Cells.
+
+    Returns
+    -------
+    pandas.Series of float
+
+    Raises
+    ------
+    CorruptData
+        If a cell is not a finite number; the message gives its line.
+    """
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):

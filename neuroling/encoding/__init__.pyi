@@ -14,6 +14,8 @@ from neuroling.encoding.drift import remove_drift as remove_drift
 from neuroling.encoding.hrf import convolve as convolve
 from neuroling.encoding.kernel_ridge import KernelRidgeCV as KernelRidgeCV
 from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV as LeaveOneOutRidgeCV
+from neuroling.encoding.nuisance import clean_spaces as clean_spaces
+from neuroling.encoding.nuisance import remove_nuisance as remove_nuisance
 from neuroling.encoding.random_features import RandomFeatureRidgeCV as RandomFeatureRidgeCV
 from neuroling.encoding.ridge import Ridge as Ridge
 from neuroling.encoding.ridge import RidgeCV as RidgeCV
@@ -21,3 +23,4 @@ from neuroling.encoding.stability import StableVoxels as StableVoxels
 from neuroling.encoding.standardize import Standardized as Standardized
 from neuroling.encoding.trf import TRF as TRF
 from neuroling.encoding.trf import lags_between as lags_between
+from neuroling.encoding.words_in_volumes import in_volumes as in_volumes

@@ -17,6 +17,7 @@ from neuroling.evaluation.bootstrap import dual_bootstrap as dual_bootstrap
 from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as ExplainableVarianceCeiling
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
+from neuroling.evaluation.ceilings import choose_ceiling as choose_ceiling
 from neuroling.evaluation.evaluate import evaluate as evaluate
 from neuroling.evaluation.heldout import held_out as held_out
 from neuroling.evaluation.inference.clusters import Clusters as Clusters

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from neuroling.core.notices import warn
-from neuroling.core.protocols import Rows, Scoring
+from neuroling.core.protocols import Ceiling, Rows, Scoring
 from neuroling.core.repeats import lacking_repeats
 
 
@@ -301,3 +301,33 @@ def _without(array: xr.DataArray, axis: str) -> list[str]:
 
 def _bounds(bounds: dict[str, xr.DataArray]) -> xr.DataArray:
     return xr.concat(list(bounds.values()), "bound").assign_coords(bound=list(bounds))
+
+
+def choose_ceiling(recording: xr.DataArray) -> Ceiling | None:
+    r"""Choose the ceiling that a recording has: from its repeats, else from its other participants, else none.
+
+    One participant who met every stimulus once has no ceiling: nothing tells what comes back from what does not.
+    Reliability over neighbouring voxels or the best of several models are no stand-ins for it. Report scores as they
+    are, beside the strongest control, and say that there is no ceiling; or have a part of the stimuli repeated.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (sample, [repeat,] \*targets)
+        As it will be aligned.
+
+    Returns
+    -------
+    ExplainableVarianceCeiling, LeaveOneOutCeiling or None
+        For two or more entries of ``repeat``, else of ``subject``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choose_ceiling(xr.DataArray(np.zeros((4, 2, 3)), dims=("sample", "subject", "voxel")))
+    LeaveOneOutCeiling(axis='subject')
+    >>> choose_ceiling(xr.DataArray(np.zeros((4, 3)), dims=("sample", "voxel"))) is None
+    True
+    """
+    if recording.sizes.get("repeat", 0) > 1:
+        return ExplainableVarianceCeiling()
+    return LeaveOneOutCeiling("subject") if recording.sizes.get("subject", 0) > 1 else None

@@ -1,5 +1,7 @@
 """Public names of neuroling.features, one line each, read by type checkers and by neuroling/lazy_names.py."""
 
+from neuroling.features.baselines import item_controls as item_controls
+from neuroling.features.baselines import word_controls as word_controls
 from neuroling.features.lexical.controls import control_table as control_table
 from neuroling.features.lexical.controls import zipf_frequency as zipf_frequency
 from neuroling.features.lexical.ngram import NGram as NGram

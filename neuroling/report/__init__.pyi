@@ -20,7 +20,7 @@ from neuroling.report.html import Figure as Figure
 from neuroling.report.html import Section as Section
 from neuroling.report.html import Table as Table
 from neuroling.report.html import Text as Text
-from neuroling.report.html import write_report as write_report
+from neuroling.report.html import write_page as write_page
 from neuroling.report.lm import plot_ablation as plot_ablation
 from neuroling.report.lm import plot_errors as plot_errors
 from neuroling.report.lm import plot_frequencies as plot_frequencies
@@ -46,6 +46,7 @@ from neuroling.report.probing import plot_by_layer as plot_by_layer
 from neuroling.report.probing import plot_head_table as plot_head_table
 from neuroling.report.probing import plot_mixture as plot_mixture
 from neuroling.report.probing import plot_parse as plot_parse
+from neuroling.report.references import Reference as Reference
 from neuroling.report.regions import RegionStudy as RegionStudy
 from neuroling.report.regions import region_table as region_table
 from neuroling.report.regions import write_region_report as write_region_report
@@ -59,3 +60,4 @@ from neuroling.report.rsa import plot_models_over_time as plot_models_over_time
 from neuroling.report.rsa import plot_rdm_strip as plot_rdm_strip
 from neuroling.report.rsa import plot_topographies as plot_topographies
 from neuroling.report.rsa import to_source_estimate as to_source_estimate
+from neuroling.report.study import write_report as write_report

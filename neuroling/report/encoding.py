@@ -15,7 +15,7 @@ from neuroling.core.result import Result
 from neuroling.report.brain import glass_brain, stat_map
 from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, plot_models, plot_penalty_curve
-from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
+from neuroling.report.html import Callout, Figure, Section, Table, Text, write_page
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -100,7 +100,7 @@ def write_encoding_report(study: EncodingStudy, folder: Path | str) -> Path:
         Section("How it was done", [Text(study.methods)]),
     ]
     provenance = {name: _provenance(result) for name, result in study.accuracy.items()}
-    return write_report(
+    return write_page(
         folder / "report.html",
         title=study.title,
         subtitle=study.question,

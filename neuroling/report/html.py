@@ -137,7 +137,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-def write_report(
+def write_page(
     path: str | Path,
     *,
     title: str,
@@ -182,7 +182,7 @@ def write_report(
     >>> import tempfile
     >>> table = Table([{"model": "MiniLM", "accuracy": 0.798}], caption="Held-out 2-versus-2 accuracy.")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = write_report(
+    ...     page = write_page(
     ...         Path(folder) / "report.html", title="A result", sections=[Section("Scores", [table])], synthetic=True
     ...     ).read_text(encoding="utf-8")
     >>> "0.798" in page, "synthetic data" in page, "<script" in page
@@ -200,7 +200,7 @@ def write_report(
 def render_report(
     *, title: str, sections: Sequence[Section], subtitle: str, provenance: Mapping[str, object], synthetic: bool
 ) -> str:
-    """Render a report to HTML; see :func:`write_report` for the parameters.
+    """Render a report to HTML; see :func:`write_page` for the parameters.
 
     Parameters
     ----------

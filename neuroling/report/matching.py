@@ -16,7 +16,7 @@ from neuroling.core.result import Result
 from neuroling.report.brain import glass_brain
 from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, new_axes, plot_null, plot_points
-from neuroling.report.html import Block, Callout, Figure, Section, Table, Text, write_report
+from neuroling.report.html import Block, Callout, Figure, Section, Table, Text, write_page
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -158,7 +158,7 @@ def write_matching_report(study: MatchingStudy, folder: Path | str) -> Path:
         Section("Voxels that are predicted", _cluster_blocks(study, folder)),
         Section("How it was done", [Text(study.methods)]),
     ]
-    return write_report(
+    return write_page(
         folder / "report.html",
         title=study.title,
         subtitle=study.question,

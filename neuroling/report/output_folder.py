@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuroling.core.files import write_whole
 from neuroling.core.provenance import current_versions, now
-from neuroling.report.html import Block, Figure, Section, Table, Text, write_report
+from neuroling.report.html import Block, Figure, Section, Table, Text, write_page
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def write_exhibits(
     out.mkdir(parents=True, exist_ok=True)
     for one in exhibits:
         one.write(out)
-    return write_report(
+    return write_page(
         out / "report.html",
         title=title,
         subtitle=subtitle,

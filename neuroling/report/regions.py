@@ -13,7 +13,7 @@ from neuroling.core.null_distribution import NullDistribution
 from neuroling.core.result import Result
 from neuroling.report.controls import ControlSet, controls_section
 from neuroling.report.figures import axes_to_png, plot_models, plot_null, plot_points
-from neuroling.report.html import Callout, Figure, Section, Table, Text, write_report
+from neuroling.report.html import Callout, Figure, Section, Table, Text, write_page
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def write_region_report(study: RegionStudy, folder: Path | str) -> Path:
         Section("Word rate against the group mean", [Table(study.group_mean, "Pearson correlation, nothing fitted.")]),
         Section("How it was done", [Text(study.methods)]),
     ]
-    return write_report(
+    return write_page(
         folder / "report.html",
         title=study.title,
         subtitle=study.question,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuroling.report.html import STAMP, Callout, Figure, Section, Table, Text, write_report
+from neuroling.report.html import STAMP, Callout, Figure, Section, Table, Text, write_page
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -67,7 +67,7 @@ def sections(png: bytes, word: str = "word") -> list[Section]:
 
 
 def page(tmp_path: Path, png: bytes, *, word: str = "word", synthetic: bool = False) -> str:
-    path = write_report(
+    path = write_page(
         tmp_path / "report.html",
         title=word,
         subtitle=word,
@@ -129,7 +129,7 @@ def test_real_data_carry_no_such_mark(tmp_path: Path, png: bytes) -> None:
 
 def test_synthetic_has_no_default(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="synthetic"):
-        write_report(tmp_path / "x.html", title="A", sections=[])  # type: ignore[call-arg]
+        write_page(tmp_path / "x.html", title="A", sections=[])  # type: ignore[call-arg]
 
 
 def test_tables_head_their_columns_and_rows(tmp_path: Path, png: bytes) -> None:
@@ -176,7 +176,7 @@ def test_provenance_is_folded_and_flat(tmp_path: Path, png: bytes) -> None:
 )
 def test_cells_are_written_for_readers(tmp_path: Path, value: object, shown: str) -> None:
     section = Section("S", [Table([{"name": "a", "value": value}], caption="C")])
-    assert shown in write_report(tmp_path / "r.html", title="T", sections=[section], synthetic=False).read_text("utf-8")
+    assert shown in write_page(tmp_path / "r.html", title="T", sections=[section], synthetic=False).read_text("utf-8")
 
 
 def _luminance(color: str) -> float:
@@ -231,14 +231,14 @@ def test_blocks_that_lack_something_are_refused(make: object, message: str, png:
 
 def test_a_block_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="got str; expected Text"):
-        write_report(tmp_path / "r.html", title="T", sections=[Section("S", ["x"])], synthetic=False)  # type: ignore[list-item]
+        write_page(tmp_path / "r.html", title="T", sections=[Section("S", ["x"])], synthetic=False)  # type: ignore[list-item]
 
 
 def test_an_empty_title_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="title: it is empty"):
-        write_report(tmp_path / "r.html", title=" ", sections=[], synthetic=False)
+        write_page(tmp_path / "r.html", title=" ", sections=[], synthetic=False)
 
 
 def test_a_table_without_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no columns"):
-        write_report(tmp_path / "r.html", title="T", sections=[Section("S", [Table([], "C")])], synthetic=False)
+        write_page(tmp_path / "r.html", title="T", sections=[Section("S", [Table([], "C")])], synthetic=False)
