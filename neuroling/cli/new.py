@@ -48,6 +48,9 @@ def kinds() -> dict[str, Kind]:
     from neuroling.data.study_samples import fmri
 
     return {
+        "word-list-fmri": Kind(
+            "word_list_fmri", "fMRI of words shown one by one: single-trial betas, leave-two-out", fmri.write_word_list
+        ),
         "story-fmri": Kind(
             "story_fmri", "fMRI of a story: derivatives of fMRIPrep, words with onsets", fmri.write_story
         ),

@@ -58,6 +58,44 @@ def write_story(folder: Path, *, n_runs: int = 3, n_volumes: int = 80, tr_s: flo
     mark_synthetic(folder, {"kind": "story-fmri", "meaning": "every second voxel", "seed": seed})
 
 
+def write_word_list(
+    folder: Path, *, n_words: int = 12, n_runs: int = 2, tr_s: float = 2.0, seed: int = 0, text_column: str = "word"
+) -> None:
+    """Write a participant who is shown nouns one by one, every noun once in each run.
+
+    Every second voxel responds to the meaning of a noun, and all of them to any noun.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Gets ``derivatives/fmriprep`` and ``words``.
+    n_words : int
+        Nouns, at most 26.
+    n_runs : int
+        Runs.
+    tr_s : float
+        Repetition time in seconds.
+    seed : int
+        Seed of everything.
+    text_column : str
+        Column of the nouns in ``events.tsv``.
+    """
+    rng = np.random.default_rng(seed)
+    vectors, weights = meanings(N_MEANINGS, rng), rng.standard_normal((N_MEANINGS, _inside().sum()))
+    nouns = list(vectors)[:n_words]
+    (folder / "words").mkdir(parents=True, exist_ok=True)
+    n_volumes = int(np.ceil((8 * n_words + 24) / tr_s))
+    for run in range(1, n_runs + 1):
+        onsets = 4 + 8.0 * np.arange(n_words) + rng.uniform(0, 2, n_words).round(3)
+        shown = [nouns[place] for place in rng.permutation(n_words)]
+        table = pd.DataFrame({"onset": onsets, "duration": 1.0, text_column: shown})
+        table.to_csv(folder / "words" / f"sub-01_task-nouns_run-{run}_events.tsv", sep="\t", index=False)
+        meaning = np.stack([vectors[word] for word in shown]) @ weights * (np.arange(weights.shape[1]) % 2)
+        values = _responses(onsets, 1 + 2 * meaning, n_volumes, tr_s)
+        _write_run(folder / "derivatives/fmriprep", f"sub-01_task-nouns_run-{run}", values, tr_s, rng)
+    mark_synthetic(folder, {"kind": "word-list-fmri", "meaning": "every second voxel", "seed": seed})
+
+
 def _responses(onsets: Array, heights: Array, n_volumes: int, tr_s: float) -> Array:
     """Sum responses to events, shape (volume, height): a gamma function that peaks after 5 s."""
     lag = np.arange(n_volumes)[:, None] * tr_s - onsets

@@ -52,7 +52,7 @@ def story(n_words: int, rng: np.random.Generator) -> list[str]:
 
 
 def meanings(n_dimensions: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Give every content word a vector of its own: what recordings of a sample respond to.
+    """Give every content word a vector: that of its word class and its own; recordings of a sample respond to it.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def meanings(n_dimensions: int, rng: np.random.Generator) -> dict[str, np.ndarra
     Returns
     -------
     dict of ndarray, shape (dimension,)
-        Words without meaning have none.
+        Nouns, adjectives and verbs in turn. Other words have none.
     """
-    return {word: rng.standard_normal(n_dimensions) for word in (*NOUNS, *VERBS, *ADJECTIVES)}
+    classes = {words: 2 * rng.standard_normal(n_dimensions) for words in (NOUNS, ADJECTIVES, VERBS)}
+    in_turn = [(words[i], center) for i in range(len(NOUNS)) for words, center in classes.items() if i < len(words)]
+    return {word: center + rng.standard_normal(n_dimensions) for word, center in in_turn}
