@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "events-outside-run": "words that reach no volume of their run",
     "events-simultaneous": "words that begin at the same time, whose features add up",
     "features-shrunk": "features so small beside all regularization strengths that predictions are the mean",
+    "features-unshrunk": "features so large beside all regularization strengths that nothing is regularized",
     "few-items": "a comparison of dissimilarities that rests on very few items",
     "few-samples": "a score that rests on very few held-out samples",
     "gap-capped": "a gap between folds that is shorter than the autocorrelation of the recording reaches",

@@ -145,7 +145,7 @@ class BandedRidgeCV(CrossValidated, Linear):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
-        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()))
+        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()), features.shape)
         found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
         coef, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near, found.kept)
         self.feature_means_ = features.mean(0, dtype=np.float64)

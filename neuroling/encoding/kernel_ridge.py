@@ -136,7 +136,7 @@ class KernelRidgeCV(CrossValidated):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, device, limits)
         design = Design.of_kernel(kernel, to_tensor(features, device))
-        warn_if_shrunk(alphas, design.trace())
+        warn_if_shrunk(alphas, design.trace(), features.shape)
         scores, kept = cv_fit(design, targets, folds, alphas)
         chosen = best_penalties(alphas, scores)
         dual, mean = fit_dual(design, targets, chosen, (alphas, kept))

@@ -91,7 +91,7 @@ class LeaveOneOutRidgeCV(RidgeCV):
         alphas = self._checked_alphas()
         features, targets, n_axes, _, _ = features_and_targets(self, X, y, purpose="held_out")
         check_training_sets(splits)
-        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()))
+        warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()), features.shape)
         scaled, units = in_own_units(targets, usable_targets(targets).largest)
         for predicted in self._from_triples(features, scaled, splits, alphas) or self._refits(features, scaled, splits):
             found = units.back(predicted)

@@ -332,7 +332,7 @@ class RidgeCV(CrossValidated, Linear):
         values, units = in_own_units(of_usable(y, usable), largest[usable])
         targets = Targets(values, resolve_device(self.device), limits)
         design = Design.linear(to_tensor(features, targets.device))
-        warn_if_shrunk(alphas, design.trace())
+        warn_if_shrunk(alphas, design.trace(), features.shape)
         wide = design.gram is not None
         scores, kept = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
         chosen = self._choose(alphas, scores)  # (usable target,)

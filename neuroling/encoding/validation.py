@@ -239,8 +239,11 @@ def warn_at_edge(
     )
 
 
-def warn_if_shrunk(alphas: NDArray[np.float64], trace: float) -> None:
-    """Warn where even the smallest regularization strength shrinks all features to nothing.
+def warn_if_shrunk(alphas: NDArray[np.float64], trace: float, shape: tuple[int, ...]) -> None:
+    """Warn where the smallest regularization strength shrinks all features to nothing, or the largest shrinks nothing.
+
+    The second is said where there are at least as many features as samples alone: there, a fit without regularization
+    repeats the training targets, noise included.
 
     Parameters
     ----------
@@ -248,7 +251,19 @@ def warn_if_shrunk(alphas: NDArray[np.float64], trace: float) -> None:
         What is tried.
     trace : float
         Sum of squares of the centred features, or trace of the centred Gram matrix.
+    shape : tuple of int
+        Samples and features.
     """
+    n_samples, n_features = shape
+    mean_variance = trace / max(n_samples - 1, 1)  # of a direction of the features
+    if n_features >= n_samples and alphas.max() < SHRUNK * mean_variance:
+        warn(
+            "features-unshrunk",
+            "X",
+            f"the largest alpha, {alphas.max():g}, is less than {SHRUNK:.0%} of the mean sum of squares of the centred "
+            f"features along each of their {n_samples - 1} directions, {mean_variance:.2g}, so that nothing is "
+            "regularized and predictions repeat the training targets; scale the features down, or try larger alphas.",
+        )
     if trace < SHRUNK * alphas.min():
         warn(
             "features-shrunk",

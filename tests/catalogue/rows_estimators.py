@@ -880,6 +880,35 @@ SHRUNK = [
 ]
 
 
+MANY = np.random.default_rng(3).standard_normal((N, 2 * N))
+
+
+def fit_many(name: str, X):
+    """Fit more features than samples."""
+    bands = {"bands": {"words": slice(0, N), "sound": slice(N, 2 * N)}} if name.startswith("Banded") else {}
+    model = clone(MODELS[name]).set_params(**bands)
+    return model.fit(X, Y, **({"groups": RUNS} if name in WITH_RUNS else {}))
+
+
+UNSHRUNK = [
+    Case(
+        51,
+        "more features than samples, far above the largest alpha",
+        f"{name}.fit",
+        partial(fit_many, name, MANY * 1e6),
+        Warned("features-unshrunk", check=lambda result, clean: np.allclose(memory_of(result), Y, atol=0.2)),
+        "X",
+        partial(fit_many, name, MANY),
+    )
+    for name in SEARCHED
+    if not name.startswith(("RandomFeature", "KernelRidgeCV, rbf"))  # have a scale of their own
+]
+
+
+def memory_of(model):
+    return model.predict(MANY * 1e6, **runs_of(model))
+
+
 def runs_of(model):
     return {"groups": RUNS} if isinstance(model, TRF) else {}
 
@@ -913,4 +942,5 @@ CASES = [
     *POLICIES,
     *EDGE,
     *SHRUNK,
+    *UNSHRUNK,
 ]
