@@ -12,16 +12,16 @@ from typing import Annotated
 
 import typer
 
-from neuroling import Result, SignFlip, model_rdms, report, searchlight
+from neuroling import LeaveOneOutCeiling, Result, SignFlip, evaluate, model_rdms, pairwise, report, spearman
 from neuroling.data import karapetian2023
 from neuroling.evaluation import peak_latency
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, figure_to_png, plot_curve, write_exhibits
 from neuroling.rsa import (
     KARAPETIAN_2023,
+    FixedRDM,
     decoding_rdms,
     neighbours_within,
     rdms,
-    similarity,
     stack_models,
     temporal_generalization,
 )
@@ -56,12 +56,14 @@ def main(
 
     accuracy = decoding_rdms(recording, n_pseudo=6, n_draws=n_draws, rng=seed)
     peak = accuracy.mean(["sample", "subject"]).idxmax("time").item()
-    result = similarity(recording, models, **KARAPETIAN_2023.similarity)
-    result = result.test(SignFlip(n_draws=2000), seed)
+    pairs = pairwise(models, recording, **KARAPETIAN_2023.pairs)
+    people = {"ceiling": LeaveOneOutCeiling("subject"), "inference": SignFlip("subject", n_draws=2000)}
+    result = evaluate(FixedRDM(), pairs, metric=spearman, rng=seed, **people)
     difference = result.difference("recurrent", "feed-forward").test(SignFlip(n_draws=2000, clusters="mass"), seed)
     latency = {n: peak_latency(result.score.sel(model=n), window=WINDOW, rng=seed) for n in features}
     positions = report.montage_positions(recording.channel.to_numpy())
-    light = searchlight(recording, models, neighbours_within(positions, RADIUS), **KARAPETIAN_2023.similarity)
+    patches = pairwise(models, recording, patches=neighbours_within(positions, RADIUS), **KARAPETIAN_2023.pairs)
+    light = evaluate(FixedRDM(), patches, metric=spearman)
     distances = rdms(recording, "crossnobis", noise="training folds")
     mean = distances.mean("subject", keep_attrs=True)
     at_peak = accuracy.mean("subject", keep_attrs=True).sel(time=peak) - 0.5  # as far apart as above chance

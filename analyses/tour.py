@@ -31,7 +31,9 @@ from neuroling import (
     evaluate,
     load_encoder,
     model_rdms,
+    pairwise,
     pearson,
+    spearman,
     surprisal,
 )
 from neuroling.data import alice2016, nieuwland2018, real_or_twin, vanvliet2018
@@ -40,7 +42,7 @@ from neuroling.evaluation import join_spaces, mixed_model
 from neuroling.features import concatenate, embed_words_in_context, fit_ngram, word_length, word_rate
 from neuroling.n400 import Alpha, first_window, mean_amplitude, repetition, simulate, trained_network
 from neuroling.report import SERIES, Exhibit, axes_to_png, new_axes, plot_points, write_exhibits
-from neuroling.rsa import in_order_of, label_pairs, rdm_similarity, stack_models
+from neuroling.rsa import FixedRDM, label_pairs, stack_models
 
 GAP = 10  # volumes of 2 s between training and test
 STRIDE = 20  # words taken from one reading, so that each story is read in seconds
@@ -137,9 +139,9 @@ def nouns(out: Path, n_permutations: int, seed: int) -> tuple[list[tuple[str, st
     )
     controls = confound_rdms(described, ["category", "length"]).assign_coords(model=["category", "word length"])
     minilm = model_rdms(embed_sentences(Stimuli.from_texts(names))).assign_coords(model=["MiniLM"])
-    models = in_order_of(stack_models(minilm, controls), n400, "models")
-    result = rdm_similarity(n400, models, comparator="spearman")
-    result = result.test(SignFlip(n_draws=max(n_permutations, 999)), seed)
+    models = stack_models(minilm, controls)
+    people = {"ceiling": LeaveOneOutCeiling("subject"), "inference": SignFlip(n_draws=max(n_permutations, 999))}
+    result = evaluate(FixedRDM(), pairwise(models, n400), metric=spearman, rng=seed, **people)
     result.save(out / "nouns.nc")
     mean, p = result.score.mean("subject"), result.p_values("max")
     lines = [

@@ -15,7 +15,7 @@ import typer
 import xarray as xr
 
 from neuroling import (
-    NoSplit,
+    LeaveOneOutCeiling,
     Permutation,
     Result,
     SignFlip,
@@ -24,22 +24,14 @@ from neuroling import (
     embed_sentences,
     evaluate,
     model_rdms,
+    pairwise,
     report,
     spearman,
 )
 from neuroling.data import locate, read_table, real_or_twin, vanvliet2018
 from neuroling.evaluation import dual_bootstrap
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_points, write_exhibits
-from neuroling.rsa import (
-    FixedRDM,
-    collinearity,
-    in_order_of,
-    label_pairs,
-    paired,
-    rdm_similarity,
-    stack_models,
-    variance_partition,
-)
+from neuroling.rsa import FixedRDM, collinearity, in_order_of, label_pairs, stack_models, variance_partition
 
 EXPECTED = Path(__file__).parent / "expected" / "vanvliet2018.json"
 SCORES = "Spearman correlations: group mean (items exchanged), mean of people (signs flipped), 95 % dual bootstrap."
@@ -61,15 +53,11 @@ def main(
     n400 = label_pairs(recording)
     synthetic = bool(recording.attrs["synthetic"])
     models = in_order_of(noun_models(synthetic, seed), n400, "models")
-    group = paired_group(n400, models, n_draws, seed)
-    result = rdm_similarity(n400, models, comparator="spearman")
-    result = result.test(SignFlip(n_draws=n_draws), seed)
-    given = rdm_similarity(
-        n400,
-        models.sel(model=["MiniLM"]),
-        comparator="spearman",
-        controls=models.sel(model=["length", "log frequency"]),
-    )
+    group = group_scores(n400, models, n_draws, seed)
+    people = {"ceiling": LeaveOneOutCeiling("subject"), "inference": SignFlip("subject", n_draws=n_draws)}
+    result = evaluate(FixedRDM(), pairwise(models, n400), metric=spearman, rng=seed, **people)
+    controlled = spearman.partial(models.sel(model=["length", "log frequency"]))
+    given = evaluate(FixedRDM(), pairwise(models.sel(model=["MiniLM"]), n400), metric=controlled)
     boot = dual_bootstrap(n400, models, n_draws=n_draws, rng=seed)
     low, high = (boot.interval().sel(bound=bound).to_numpy() for bound in ("lower", "upper"))
     table = group.assign(
@@ -136,12 +124,9 @@ def noun_models(synthetic: bool, seed: int) -> xr.DataArray:
     return stack_models(confounds, minilm)
 
 
-def paired_group(n400: xr.DataArray, models: xr.DataArray, n_draws: int, seed: int) -> pd.DataFrame:
+def group_scores(n400: xr.DataArray, models: xr.DataArray, n_draws: int, seed: int) -> pd.DataFrame:
     """Compare the mean of all people with each model, item labels exchanged for the null."""
-    mean = n400.mean("subject").expand_dims(time=[0.4], axis=1)
-    rows = {}
-    for name in models.model.to_numpy():
-        data = paired(models.sel(model=[name]), mean)
-        one = evaluate(FixedRDM(), data, splits=NoSplit(), metric=spearman, inference=Permutation(n_draws), rng=seed)
-        rows[str(name)] = {"group": float(one.score[0]), "p_items": float(one.p_values()[0])}
-    return pd.DataFrame(rows).T
+    pairs = pairwise(models, n400.mean("subject"))
+    result = evaluate(FixedRDM(), pairs, metric=spearman, inference=Permutation(n_draws), rng=seed)
+    columns = {"group": result.score.to_numpy(), "p_items": result.p_values().to_numpy()}
+    return pd.DataFrame(columns, index=[str(name) for name in result.score.model.to_numpy()])

@@ -18,11 +18,11 @@ from scipy.stats import pearsonr, ttest_ind
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from neuroling import NoSplit, Permutation, Result, Stimuli, align, confound_rdms, embed_sentences, evaluate, pearson
+from neuroling import Permutation, Result, Stimuli, align, confound_rdms, embed_sentences, evaluate, pairwise, pearson
 from neuroling.data import real_or_twin, vanvliet_wordpairs
-from neuroling.evaluation import in_window
+from neuroling.evaluation import in_window, rho_a
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_curve, write_exhibits
-from neuroling.rsa import FixedRDM, paired, rdms, similarity
+from neuroling.rsa import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")
@@ -52,13 +52,11 @@ def main(
         f"amplitude against association strength: r = {strength:.3f}",
     ]
     models = confound_rdms(stimuli.table, {"condition": "class", "association_strength": "number"})
-    over_time = similarity(recording, models, distance="correlation", window=WINDOW)
-    model = models.sel(model=["condition"])
-    distances = rdms(recording, "correlation", window=WINDOW)
+    pairs = pairwise(models, recording, distance="correlation", window=WINDOW)
+    over_time = evaluate(FixedRDM(), pairs, metric=rho_a)
     null = evaluate(
         FixedRDM(),
-        paired(model, distances),
-        splits=NoSplit(),
+        pairwise(models.sel(model=["condition"]), recording, distance="correlation", window=WINDOW),
         metric=pearson,  # of a two-valued model: pairs within against pairs across conditions
         inference=Permutation(n_draws, keep_draws=False),
         rng=seed,

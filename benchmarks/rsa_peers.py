@@ -21,11 +21,12 @@ import xarray as xr
 from common import pin_to_one_thread
 from scipy.spatial.distance import pdist, squareform
 
-from neuroling import NoSplit, Permutation, evaluate, spearman
+from neuroling import LeaveOneOutCeiling, NoSplit, Permutation, evaluate, pairwise, pearson, spearman
 from neuroling.evaluation import dual_bootstrap
 from neuroling.numerics.rdm.distances import crossnobis, times_first
-from neuroling.rsa import FixedRDM, PairLabels, decoding_rdms, paired, rdms, similarity
+from neuroling.rsa import FixedRDM, PairLabels, decoding_rdms, paired, rdms
 
+METRICS = {"spearman": spearman, "pearson": pearson}
 Timed = tuple[float, Any]
 
 
@@ -119,8 +120,8 @@ def windows() -> None:
 
         def ours(data: np.ndarray, how: str = how) -> Any:
             recording = labelled(data, ("sample", "channel", "time"))
-            result = similarity(recording, models, distance="correlation", comparator=how, window=11)
-            return result.score.values[:, 0]
+            pairs = pairwise(models, recording, distance="correlation", window=11)
+            return evaluate(FixedRDM(), pairs, metric=METRICS[how]).score.values[0]
 
         slow, values = in_turn({"mne-rsa": peer, "slice": lambda: ours(part)})
         fast, _ = cpu(lambda: ours(x))
@@ -160,7 +161,8 @@ def many_models() -> None:
             return mne_rsa.rsa_array(part.astype(np.float64), values, patches, rsa_metric=how).T
 
         def ours(data: xr.DataArray, how: str = how, ceiling: bool = False) -> Any:
-            return similarity(data, models, distance="correlation", comparator=how, ceiling=ceiling).score.values
+            pairs, bounds = pairwise(models, data, distance="correlation"), LeaveOneOutCeiling() if ceiling else None
+            return evaluate(FixedRDM(), pairs, metric=METRICS[how], ceiling=bounds).score.values.swapaxes(0, -1)
 
         slow, found = in_turn(
             {
@@ -197,7 +199,8 @@ def memory() -> None:
     models = models_of([pdist(words(200, 1, 1, place)[1], "cosine") for place in range(12)], 200)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for how in ("spearman", "pearson"):
-        similarity(recording, models, distance="correlation", comparator=how)
+        pairs = pairwise(models, recording, distance="correlation")
+        evaluate(FixedRDM(), pairs, metric=METRICS[how], ceiling=LeaveOneOutCeiling())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"== memory, {how}: peak {peak:.0f} MB, {before:.0f} before the call")
         print(f"   target 1,000 MB: {'met' if peak < 1000 else 'MISSED'}, with the recording's {study.nbytes >> 20}")

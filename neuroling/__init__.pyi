@@ -53,4 +53,3 @@ from neuroling.features.words.words import split_words as split_words
 from neuroling.rsa.models import confound_rdms as confound_rdms
 from neuroling.rsa.models import model_rdms as model_rdms
 from neuroling.rsa.pairs import pairwise as pairwise
-from neuroling.rsa.searchlight import searchlight as searchlight

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from neuroling.core.result import Result
+    from neuroling.evaluation.metrics import Metric
 
 
 RECORDING = "a recording (sample, [repeat,] channel, [time, subject])"
@@ -62,7 +63,9 @@ def rsa(
         Print memory in MiB and seconds as JSON instead.
     """
     from neuroling.cli.unit_options import begin, finish, read_array, selected
-    from neuroling.rsa.similarity import similarity
+    from neuroling.evaluation.ceilings import LeaveOneOutCeiling
+    from neuroling.evaluation.evaluate import evaluate
+    from neuroling.rsa.pairs import FixedRDM, pairwise
 
     if dry_run:
         _say_needs(ctx, recording)
@@ -78,16 +81,27 @@ def rsa(
     models = _models(
         read_array(features, "features, as `neuroling extract` writes them"), layer, model_distance, features
     )
-    result = similarity(
-        measured,
-        models,
-        distance=distance,
-        comparator=comparator,
-        over=over,
-        window=window,
-        ceiling="subject" in measured.dims,
+    pairs = pairwise(models, measured, distance=distance, over=over, window=window)
+    has_people = measured.sizes.get("subject", 1) > 1
+    result = evaluate(
+        FixedRDM(),
+        pairs,
+        metric=_metric(comparator, models),
+        ceiling=LeaveOneOutCeiling("subject") if has_people else None,
     )
     finish(_one_model(result, unit), out, record)
+
+
+def _metric(name: str | None, models: xr.DataArray) -> Metric:
+    """Find a metric by its name; without one, by the ties of the models."""
+    from neuroling.evaluation.rdm_metrics import RDM_METRICS, fair_to_ties
+
+    metrics = {metric.name.removesuffix(", uncentred"): metric for metric in RDM_METRICS}
+    if name is None:
+        return fair_to_ties(models)
+    if name not in metrics:
+        raise ValueError(f"--comparator: got {name!r}; expected one of {', '.join(map(repr, metrics))}.")
+    return metrics[name]
 
 
 def _one_model(result: Result, unit: list[str] | None) -> Result:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, overload
 
@@ -18,6 +18,7 @@ from neuroling.core.arrays import real_numbers
 from neuroling.core.axes import check_axes, targets_of
 from neuroling.core.notices import warn
 from neuroling.core.repeats import lacking_repeats, mean_over_repeats
+from neuroling.core.row_streams import RowStream
 from neuroling.core.times import SAMPLE_SHARE
 
 Unit = Literal["sample", "item", "time"]
@@ -52,11 +53,15 @@ class Aligned:
     unit : {"sample", "item", "time"}
         What may be exchanged under a null: single samples; items, where samples are pairs of them; or nothing but
         whole stretches of time, where samples follow one another on a regular grid.
+    stream : RowStream or None
+        Where values of ``y`` are made block by block: ``y`` then has its labels, and makes its values anew whenever
+        they are read; they may be NaN, where a pair is missing.
     """
 
     x: xr.DataArray
     y: xr.DataArray
     unit: Unit = "sample"
+    stream: RowStream | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def y_mean(self) -> xr.DataArray:
@@ -135,7 +140,13 @@ class Aligned:
         if counts is not None:  # which belongs to the values, not to the labels
             rows = counts.variable.isel(sample=order) if "sample" in counts.dims else counts.variable
             moved = moved.assign_coords(n_averaged=rows)
-        return replace(self, y=moved)
+        return replace(self, y=moved, stream=None)
+
+    def loaded(self) -> Aligned:
+        """Give the same data with the values of the recording in memory, checked as :func:`align` checks them."""
+        if self.stream is None:
+            return self
+        return replace(self, y=_checked_recording(self.y.compute()), stream=None)
 
     def shuffled(self, rng: np.random.Generator) -> Aligned:
         """Break the pairing at random, exchanging what :attr:`unit` says may be exchanged.
@@ -166,6 +177,8 @@ class Aligned:
     @cached_property
     def items(self) -> NDArray[np.generic]:
         """Labels of the items that the samples are pairs of, sorted, shape (item,)."""
+        if self.stream is not None:
+            return np.unique(self.stream.items)
         return np.unique(np.concatenate([self.coordinate("first"), self.coordinate("second")]))
 
 
@@ -238,6 +251,11 @@ class AlignedSpaces:
     def groups(self) -> NDArray[np.generic] | None:
         """Give the labels that no split may cut, shape (sample,), or None without any."""
         return self.first.groups()
+
+    def loaded(self) -> AlignedSpaces:
+        """Give the same data with the values of the recording in memory, checked as :func:`align` checks them."""
+        first = self.first.loaded()
+        return AlignedSpaces({name: first.with_features(space.x) for name, space in self.spaces.items()})
 
     def coordinate(self, name: str) -> NDArray[np.generic]:
         """Give a sample coordinate by name, shape (sample,).

@@ -69,6 +69,10 @@ class FinishedScores:
         """Refuse: the splits are not kept."""
         self._refuse("this needs the recording")
 
+    def agreement_bounds(self, axis: str) -> xr.DataArray | None:  # noqa: ARG002
+        """Refuse: a ceiling is of the recording."""
+        self._refuse("this needs the recording")
+
     def reordered(
         self,
         orders: Orders,  # noqa: ARG002

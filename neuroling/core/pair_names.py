@@ -60,3 +60,30 @@ def items_of_pairs(names: Iterable[object]) -> list[str]:
     """
     items = (item.replace(r"\|", "|") for name in names for item in str(name).split(SEPARATOR))
     return list(dict.fromkeys(items))
+
+
+def split_pairs(names: Iterable[object]) -> tuple[NDArray[np.str_], NDArray[np.str_]] | None:
+    r"""Give the two items of every pair that :func:`name_pairs` named, or None where something else is named so.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Labels of samples.
+
+    Returns
+    -------
+    tuple of ndarray of str, shape (pair,), or None
+        The first and the second items.
+
+    Examples
+    --------
+    >>> [side.tolist() for side in split_pairs(["cat | dog", r"a | b \| c"])]
+    [['cat', 'a'], ['dog', 'b | c']]
+    >>> split_pairs(["cat", "dog"]) is None
+    True
+    """
+    sides = [str(name).split(SEPARATOR) for name in names]
+    if any(len(items) != 2 for items in sides):
+        return None
+    first, second = (np.array([items[side].replace(r"\|", "|") for items in sides]) for side in (0, 1))
+    return first, second

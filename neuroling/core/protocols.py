@@ -194,6 +194,13 @@ class Scoring(Protocol):
         r"""Score one recording against another on the same splits and targets, dims (split, \*kept)."""
         ...
 
+    def agreement_bounds(self, axis: str) -> xr.DataArray | None:
+        r"""Agreement of participants along an axis with the mean of the others, and of all, dims (bound, \*kept).
+
+        None where participants are predicted from the mean of the recording itself.
+        """
+        ...
+
     @property
     def two_sided(self) -> bool:
         """Whether both directions count as an effect, as for a difference of two models."""

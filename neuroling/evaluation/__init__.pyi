@@ -39,6 +39,11 @@ from neuroling.evaluation.metrics import spearman as spearman
 from neuroling.evaluation.metrics import two_vs_two as two_vs_two
 from neuroling.evaluation.mixed import mixed_model as mixed_model
 from neuroling.evaluation.parallel import evaluate_each as evaluate_each
+from neuroling.evaluation.rdm_metrics import fair_to_ties as fair_to_ties
+from neuroling.evaluation.rdm_metrics import rho_a as rho_a
+from neuroling.evaluation.rdm_metrics import tau_a as tau_a
+from neuroling.evaluation.rdm_metrics import whitened_correlation as whitened_correlation
+from neuroling.evaluation.rdm_metrics import whitened_cosine as whitened_cosine
 from neuroling.evaluation.shared_fit import FitOnce as FitOnce
 from neuroling.evaluation.splits import ByItem as ByItem
 from neuroling.evaluation.splits import ContiguousFolds as ContiguousFolds

@@ -85,7 +85,9 @@ class LeaveOneOutCeiling:
     """Predict each participant from the others.
 
     Bounds: ``lower``, from the mean of all the others; ``upper``, from the mean of all, the participant included, which
-    no model can be expected to pass (Nili et al. 2014).
+    no model can be expected to pass (Nili et al. 2014). For fixed models of dissimilarities participants weigh alike:
+    what is averaged is what the metric compares, such as ranks, which are ranked again, or values of length one; with
+    controls, agreement with the mean is partial as well.
 
     Parameters
     ----------
@@ -118,6 +120,9 @@ class LeaveOneOutCeiling:
         n = y.sizes[self.axis]
         if n < 2:
             raise ValueError(f"ceiling: the axis {self.axis!r} has {n} entry; leaving one out needs at least two.")
+        bounds = scoring.agreement_bounds(self.axis)
+        if bounds is not None:
+            return bounds
         everyone = y.mean(self.axis)
         others = (n * everyone - y) / (n - 1)
         predictions = {"lower": others, "upper": everyone.broadcast_like(y)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import xarray as xr
 
 from neuroling.core.align import Aligned, AlignedSpaces
 from neuroling.core.protocols import Ceiling, ChecksFeatures, Inference, Predictor, Splitter, TargetSelector
@@ -16,7 +17,8 @@ from neuroling.evaluation.leaks import Leak, find_leaks, warn_of
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.model_family import NAMELESS, FamilyScorer, members_of
 from neuroling.evaluation.scoring import Scorer
-from neuroling.evaluation.splits import ShufflesTime, checked_splits
+from neuroling.evaluation.splits import NoSplit, ShufflesTime, checked_splits
+from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 
 
 # More than eight parameters: each is one decision of a study that its methods section reports.
@@ -24,7 +26,7 @@ def evaluate(
     model: Predictor | Mapping[str, Predictor],
     data: Aligned | AlignedSpaces,
     *,
-    splits: Splitter,
+    splits: Splitter | None = None,
     metric: Metric,
     select: TargetSelector | None = None,
     ceiling: Ceiling | None = None,
@@ -44,7 +46,7 @@ def evaluate(
         share splits, selections and draws, and the result has an axis ``model``.
     splits : splitter
         Which samples are held out: scikit-learn's splitters or this package's. Groups stay whole, and a time axis is
-        not shuffled.
+        not shuffled. Models that have nothing to fit need none.
     metric : Metric
         What to compute; it names the axes that it consumes, and all others survive.
     select : callable, optional
@@ -100,19 +102,23 @@ def evaluate(
     keep_choices = bool(getattr(inference, "keep_choices", False))
     if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):
         raise TypeError(f"allow_leakage: got {allow_leakage!r}; expected the reason, in words, or None.")
-    scorers = _scorers(members_of(model, data), splits, metric, select, keep_choices)
+    members = members_of(model, data)
+    splits = _default_splits(members) if splits is None else splits
+    scorers = _scorers(members, splits, metric, select, keep_choices)
     scorer = scorers[NAMELESS] if list(scorers) == [NAMELESS] else FamilyScorer(scorers)
     check_held_out(metric, scorer.data, scorer.splits)
     leaks = _leaks(scorers, splits)
     warn_of(leaks, allow_leakage)
+    bounds = None if ceiling is None else ceiling(scorer, for_ceiling)  # first, for it may make the scores on its way
+    scores = scorer.scores
     return Result.of(
-        scorer.scores,
+        scores,
         metric=metric.name,
         chance=metric.chance,
         larger_is_better=metric.larger_is_better,
-        ceiling=None if ceiling is None else ceiling(scorer, for_ceiling),
+        ceiling=bounds,
         null=None if inference is None else inference(scorer, for_null),
-        provenance=_provenance(scorers, splits, ceiling, inference, seed),
+        provenance=_provenance(scorers, splits, ceiling, inference, seed, scorer.notes),
         leaks=tuple(f"{leak.code}: {leak.message}" for leak in leaks),
         leakage_allowed=allow_leakage,
         scoring=scorer.forgetful(),
@@ -131,9 +137,25 @@ def _scorers(
         if isinstance(model, ChecksFeatures) and not isinstance(model, type):
             model.check_features(data.x)
     model, data = next(iter(members.values()))
-    whole = AlignedSpaces({name: space for name, (_, space) in members.items()})
-    first = Scorer(model, data, checked_splits(splits, whole), metric, select, keep_choices)
-    return {name: first.for_model(model, data) for name, (model, data) in members.items()}
+    spaces = AlignedSpaces({name: space for name, (_, space) in members.items()})
+    first = Scorer(model, data, checked_splits(splits, spaces), metric, select, keep_choices)
+    scorers = {name: first.for_model(model, data) for name, (model, data) in members.items()}
+    if data.stream is None or all(StreamedRows.applies_to(scorer.task) for scorer in scorers.values()):
+        return scorers
+    loaded = spaces.loaded()
+    first = replace(first, data=loaded.first)
+    return {name: first.for_model(model, loaded[name]) for name, (model, _) in members.items()}
+
+
+def _default_splits(members: Mapping[str, tuple[Predictor, Aligned]]) -> Splitter:
+    """Hold out nothing from models that have nothing to fit; refuse others."""
+    fitted = [type(model).__name__ for model, _ in members.values() if not getattr(model, "is_fixed", False)]
+    if fitted:
+        raise TypeError(
+            f"splits: none given, but {fitted[0]} has something to fit; expected a splitter such as KFold(5), or "
+            "ContiguousFolds for a time axis."
+        )
+    return NoSplit()
 
 
 def _leaks(scorers: Mapping[str, Scorer], splits: Splitter) -> list[Leak]:
@@ -164,6 +186,7 @@ def _provenance(
     ceiling: Ceiling | None,
     inference: Inference | None,
     seed: str,
+    notes: tuple[str, ...],
 ) -> Provenance:
     first = next(iter(scorers.values()))
     parts = {
@@ -176,12 +199,16 @@ def _provenance(
     if len({id(scorer.model) for scorer in scorers.values()}) == 1:
         parts = {"model": first.model, **{key: part for key, part in parts.items() if not key.endswith("model")}}
     options = {name: " ".join(repr(part).split()) for name, part in parts.items() if part is not None}
-    notes = (f"time axis shuffled on request: {splits.because}",) if isinstance(splits, ShufflesTime) else ()
-    data = {"recording": content_hash(first.data.y)}
+    if isinstance(splits, ShufflesTime):
+        notes = (f"time axis shuffled on request: {splits.because}", *notes)
+    stream = first.data.stream
+    data = {"recording": content_hash(first.data.y) if stream is None else stream.digest()}
+    if stream is not None:
+        options, notes = options | stream.options, (*stream.notes, *notes)
     data |= {f"recording.{key}": str(value) for key, value in first.data.y.attrs.items()}
     for name, scorer in scorers.items():
         prefix = f"{name}.features" if name else "features"
-        data[prefix] = content_hash(scorer.data.x)
+        data[prefix] = content_hash(_without_pairs(scorer.data))
         data |= {f"{prefix}.{key}": str(value) for key, value in scorer.data.x.attrs.items()}
     arrays = [first.data.y, *(scorer.data.x for scorer in scorers.values())]
     return Provenance(
@@ -194,3 +221,8 @@ def _provenance(
         created=now(),
         notes=notes,
     )
+
+
+def _without_pairs(data: Aligned) -> xr.DataArray:
+    """Give features without the labels of pairs, which are those of the recording and may be half a million."""
+    return data.x if data.unit != "item" else data.x.reset_coords(drop=True).drop_vars("sample", errors="ignore")

@@ -11,7 +11,7 @@ from neuroling.core.align import Aligned
 from neuroling.core.item_pairs import item_order
 from neuroling.core.protocols import Split
 from neuroling.core.sample_sizes import LEAST_VALUES, check_items, check_values
-from neuroling.evaluation.metrics import Metric
+from neuroling.evaluation.metrics import Metric, comparator_of
 
 
 def check_held_out(metric: Metric, data: Aligned, splits: Sequence[Split]) -> None:
@@ -58,9 +58,13 @@ def _fewest_values(metric: Metric, data: Aligned, splits: Sequence[Split]) -> in
 
 
 def _check_pairs(metric: Metric, data: Aligned, splits: Sequence[Split]) -> None:
+    is_whole = len(splits) == 1 and len(splits[0].test) == data.n_samples
+    if is_whole and data.stream is not None and data.stream.is_condensed:
+        check_items("data", len(data.items))
+        return
     first, second = (np.searchsorted(data.items, data.coordinate(side)) for side in ("first", "second"))
     tests = [np.concatenate([split.test for split in splits])] if metric.is_pooled else [split.test for split in splits]
-    if metric.least >= LEAST_VALUES:
+    if metric.least >= LEAST_VALUES or comparator_of(metric) is not None:
         check_items("data", min(len(np.union1d(first[test], second[test])) for test in tests))
     if metric.of_all_pairs:
         for number, test in enumerate(tests):

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.axes import check_axes
 from neuroling.core.notices import warn
+from neuroling.core.pair_models import check_models, model_names
 from neuroling.core.sample_sizes import FEW_VALUES, LEAST_VALUES, check_values
+from neuroling.numerics.rdm import comparators
+from neuroling.numerics.rdm.comparators import Comparator
 from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.ridge.leave_two_out import TIE
 from neuroling.numerics.statistics import correlation as correlate
@@ -64,6 +68,8 @@ class Metric:
         Held-out values below which a score is warned of.
     of_all_pairs : bool
         Whether samples have to be all pairs of some items, in condensed order.
+    controls : xarray.DataArray or None, dims (sample, model)
+        What is held constant, matched by the labels of the samples; from :meth:`partial`.
 
     Examples
     --------
@@ -85,6 +91,48 @@ class Metric:
     least: int = 1
     few: int = 0
     of_all_pairs: bool = False
+    controls: xr.DataArray | None = field(default=None, repr=False, compare=False)
+
+    def partial(self, controls: xr.DataArray) -> Metric:
+        """Hold other variables constant: the partial correlation given all of them.
+
+        Parameters
+        ----------
+        controls : xarray.DataArray, dims (sample, model)
+            Such as models of dissimilarities from ``confound_rdms``; finite, none of them constant. They are matched
+            with the data by the labels of their samples.
+
+        Returns
+        -------
+        Metric
+            Its name says what is held constant.
+
+        Raises
+        ------
+        ValueError
+            If the metric has no partial form: Spearman and Pearson over samples have.
+
+        Examples
+        --------
+        >>> length = xr.DataArray(
+        ...     [[1.0], [3.0], [2.0]],
+        ...     dims=("sample", "model"),
+        ...     coords={"sample": ["a | b", "a | c", "b | c"], "model": ["length"]},
+        ... )
+        >>> spearman.partial(length).name
+        'partial spearman given length'
+        """
+        check_models(controls, "controls")
+        comparator = comparator_of(self)
+        if comparator is None or comparator.partial is None:
+            raise ValueError(f"controls: {self.name} has no partial form; use spearman or pearson.")
+        if self.over != ("sample",) or self.contrast is not None or self.is_pooled or self.controls is not None:
+            raise ValueError(
+                f"controls: they are held constant over samples, within every split; got {self.name} over {self.over}. "
+                f"Take {comparator.name}.partial(controls), all controls in one array."
+            )
+        name = f"partial {self.name} given {', '.join(model_names(controls))}"
+        return replace(self, name=name, controls=controls)
 
     def along(self, *over: str) -> Metric:
         """Consume other axes; the name says which.
@@ -105,6 +153,7 @@ class Metric:
         """
         if not over:
             raise ValueError(f"{self.name}.along: no axis given; expected at least one, such as 'time'.")
+        self._refuse_controls("along")
         check_axes(f"{self.name}.along", over)
         if self.is_pattern and ("sample" not in over or len(over) < 2):
             raise ValueError(
@@ -131,6 +180,7 @@ class Metric:
         """
         if plus == minus:
             raise ValueError(f"plus, minus: both are {plus!r}; expected two different values of {coord!r}.")
+        self._refuse_controls("between")
         over = tuple(axis for axis in self.over if axis != "sample")
         if self.is_pattern:
             raise ValueError(f"{self.name}: it tells samples apart, and a difference wave has none left; use cosine.")
@@ -150,12 +200,17 @@ class Metric:
         keeps a little of it, at most half a standard error, because predictions are longest where they happen to fit;
         a null that does everything again has it too.
         """
+        self._refuse_controls("pooled")
         base = self.name.replace(CENTRED, "")
         return replace(self, name=f"{base}, pooled{CENTRED}", is_pooled=True, baseline="training mean")
 
     def uncentred(self) -> Metric:
         """Compare truth and prediction as they are, nothing subtracted; the name says so."""
         return replace(self, name=f"{self.name.replace(CENTRED, '')}, uncentred", baseline="none")
+
+    def _refuse_controls(self, method: str) -> None:
+        if self.controls is not None:
+            raise ValueError(f"{self.name}.{method}: controls are held constant over samples, within every split.")
 
     def consumes(self, axis: str) -> bool:
         """Say whether an axis is gone after scoring."""
@@ -190,7 +245,14 @@ class Metric:
 CENTRED = ", training-mean-centred"
 
 
-def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...], condition: Condition | None) -> Array:
+def apply(
+    metric: Metric,
+    truth: Array,
+    prediction: Array,
+    dims: tuple[str, ...],
+    condition: Condition | None,
+    controls: Array | None = None,
+) -> Array:
     r"""Score one set of held-out samples.
 
     Parameters
@@ -203,6 +265,8 @@ def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...]
         ``("sample", *targets)``.
     condition : ndarray or None, shape (sample,)
         Values of the contrast's coordinate.
+    controls : ndarray or None, shape (control, sample)
+        What is held constant.
 
     Returns
     -------
@@ -212,8 +276,8 @@ def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...]
         truth = difference(truth, condition, metric.contrast)  # (*targets)
         prediction = difference(prediction, condition, metric.contrast)
         dims = dims[1:]
-    sides = (lay_out(metric, values, dims) for values in (truth, prediction))
-    scores = np.asarray(metric.score(*sides))
+    laid = [lay_out(metric, values, dims) for values in (truth, prediction)]
+    scores = np.asarray(metric.score(*laid)) if controls is None else _partial(metric, laid[0], laid[1], controls)
     expected = tuple(size for size, dim in zip(truth.shape, dims, strict=True) if dim not in metric.over)
     if scores.shape != expected:
         raise ValueError(
@@ -221,6 +285,19 @@ def apply(metric: Metric, truth: Array, prediction: Array, dims: tuple[str, ...]
             f"that is left once {metric.over} of {dims} are consumed."
         )
     return scores
+
+
+def _partial(metric: Metric, truth: Array, prediction: Array, controls: Array) -> Array:
+    """Correlate (…, value) with (…, value), each row with its own prediction, given controls (control, value)."""
+    comparator = comparator_of(metric)
+    assert comparator is not None  # noqa: S101 - asked in Metric.partial
+    assert comparator.partial is not None  # noqa: S101 - asked in Metric.partial
+    rows, models = (np.broadcast_to(s, truth.shape).reshape(-1, truth.shape[-1]) for s in (truth, prediction))
+    scores = [
+        comparator.partial(row[None].astype(np.float64), model[None].astype(np.float64), controls)[0, 0]
+        for row, model in zip(rows, models, strict=True)
+    ]
+    return np.asarray(scores).reshape(truth.shape[:-1])
 
 
 def lay_out(metric: Metric, values: Array, dims: tuple[str, ...]) -> Array:
@@ -300,6 +377,8 @@ def _at_least(name: str, truth: Array, least: int) -> None:
 class PearsonScore:
     """Pearson correlation over the last axis: the inner product of centred vectors of length one."""
 
+    comparator = comparators.pearson
+
     def __call__(self, truth: Array, prediction: Array) -> Array:
         """Correlate (…, value) with (…, value)."""
         _at_least("pearson", truth, LEAST_VALUES)
@@ -315,6 +394,8 @@ class PearsonScore:
 @dataclass(frozen=True)
 class SpearmanScore:
     """Spearman rank correlation over the last axis: the inner product of centred ranks of length one."""
+
+    comparator = comparators.spearman
 
     def __call__(self, truth: Array, prediction: Array) -> Array:
         """Correlate ranks of (…, value) with ranks of (…, value)."""
@@ -349,14 +430,42 @@ class InnerProductScore(Protocol):
         ...
 
 
+@runtime_checkable
+class ComparesRows(Protocol):
+    """A score that compares many rows of samples with many models at once, as RSA over time needs it."""
+
+    @property
+    def comparator(self) -> Comparator:
+        """The measure, with what makes it fast."""
+        ...
+
+
+def comparator_of(metric: Metric) -> Comparator | None:
+    """Give what compares many rows with many models by a metric, or None where it scores otherwise.
+
+    Parameters
+    ----------
+    metric : Metric
+        Any metric.
+    """
+    return metric.score.comparator if isinstance(metric.score, ComparesRows) else None
+
+
 def _r2(truth: Array, prediction: Array) -> Array:
     _at_least("r2", truth, 2)
     return _warn_undefined("r2", correlate.r2(truth, prediction))
 
 
-def _cosine(truth: Array, prediction: Array) -> Array:
-    _at_least("cosine", truth, 2)
-    return _warn_undefined("cosine", correlate.cosine(truth, prediction))
+@dataclass(frozen=True)
+class CosineScore:
+    """Cosine over the last axis."""
+
+    comparator = comparators.cosine
+
+    def __call__(self, truth: Array, prediction: Array) -> Array:
+        """Compare (…, value) with (…, value)."""
+        _at_least("cosine", truth, 2)
+        return _warn_undefined("cosine", correlate.cosine(truth, prediction))
 
 
 def similarity(truth: Array, prediction: Array) -> NDArray[np.float64]:
@@ -412,7 +521,7 @@ r"""Coefficient of determination :math:`1 - \sum (y - \hat y)^2 / \sum (y - \bar
 Zero is what the mean of the test samples would score; a model of noise falls below it.
 """
 
-cosine = Metric(f"cosine{CENTRED}", _cosine, baseline="training mean", least=2, few=FEW_VALUES - 1)
+cosine = Metric(f"cosine{CENTRED}", CosineScore(), baseline="training mean", least=2, few=FEW_VALUES - 1)
 """Cosine over samples, or over patterns with ``.along``, counted from the training mean; over at least two values, of
 which one would be 1 or -1, with a warning below four."""
 

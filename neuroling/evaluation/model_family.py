@@ -12,6 +12,7 @@ import xarray as xr
 from neuroling.core.align import Aligned, AlignedSpaces
 from neuroling.core.protocols import Array, Orders, Predictor, Rows, Split
 from neuroling.evaluation.scoring import Scorer
+from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 
 NAMELESS = ""
 """Name of a model that is evaluated alone."""
@@ -74,8 +75,16 @@ class FamilyScorer:
         return self.first.is_correlation
 
     @cached_property
+    def _streamed(self) -> StreamedRows | None:
+        """All models in one pass of the recording, where they can be scored so."""
+        streamed = StreamedRows(*(scorer.task for scorer in self.members.values()))
+        return streamed if streamed.scores_recording else None
+
+    @cached_property
     def scores(self) -> xr.DataArray:
         r"""Score of every split, dims (split, model, \*kept)."""
+        if self._streamed is not None:
+            return self._labelled(self._streamed.family_scores(), "split")
         return self._joined([scorer.scores for scorer in self.members.values()], "split")
 
     def observed(self) -> xr.DataArray:
@@ -92,6 +101,26 @@ class FamilyScorer:
         """
         return self.first.score_pair(truth, prediction)
 
+    def agreement_bounds(self, axis: str) -> xr.DataArray | None:
+        r"""Compare participants with one another as models are compared with them; the same for all models.
+
+        Parameters
+        ----------
+        axis : str
+            Target axis along which participants lie.
+        """
+        if self._streamed is None:
+            return self.first.agreement_bounds(axis)
+        bounds = self._streamed.agreement_bounds(axis)
+        return None if bounds is None else self._labelled_bounds(bounds)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the scores has to know of them, once they have been made."""
+        if self._streamed is not None:
+            return self._streamed.notes
+        return tuple(dict.fromkeys(note for scorer in self.members.values() for note in scorer.notes))
+
     def reordered(
         self, orders: Orders, *, keep_choices: bool = False, fixed: Array | None = None
     ) -> Iterator[xr.DataArray]:
@@ -102,6 +131,8 @@ class FamilyScorer:
         orders, keep_choices, fixed
             As in :meth:`Scorer.reordered <neuroling.evaluation.scoring.Scorer.reordered>`.
         """
+        if self._streamed is not None and self._streamed.scores_reordered(orders, fixed):
+            return map(self._labelled, self._streamed.family_reordered(orders, fixed))
         draws = (scorer.reordered(orders, keep_choices=keep_choices, fixed=fixed) for scorer in self.members.values())
         return map(self._joined, zip(*draws, strict=True))
 
@@ -124,11 +155,26 @@ class FamilyScorer:
         *names : str
             Names of models.
         """
-        return FamilyScorer({name: self.members[name] for name in names})
+        other = FamilyScorer({name: self.members[name] for name in names})
+        if "scores" in self.__dict__:
+            other.__dict__["scores"] = self.scores.sel(model=list(names))
+        return other
 
     def forgetful(self) -> FamilyScorer:
-        """Give a copy that has computed nothing and holds the data alone."""
-        return FamilyScorer({name: replace(scorer, keep_choices=False) for name, scorer in self.members.items()})
+        """Give a copy that holds the data and the scores, and nothing else that has been computed."""
+        other = FamilyScorer({name: replace(scorer, keep_choices=False) for name, scorer in self.members.items()})
+        other.__dict__["scores"] = self.scores
+        return other
+
+    def _labelled(self, values: Array, *leading: str) -> xr.DataArray:
+        r"""Put labels on values (\*leading, model, \*kept)."""
+        kept, coords = self.first.labels
+        dims = (*leading, "model", *kept)
+        return xr.DataArray(values, dims=dims, coords={**coords, "model": self._names}, name="score")
+
+    def _labelled_bounds(self, values: Array) -> xr.DataArray:
+        kept, coords = self.first.labels
+        return xr.DataArray(values, dims=("bound", *kept), coords={**coords, "bound": ["lower", "upper"]})
 
     def _joined(self, scores: Sequence[xr.DataArray], *leading: str) -> xr.DataArray:
         template = scores[0]

@@ -20,9 +20,11 @@ from neuroling.evaluation.strategies.relabelled import CorrelatedColumns, Matche
 from neuroling.evaluation.strategies.rotated import RotatedRecordings
 from neuroling.evaluation.strategies.stacked_targets import StackedTargets
 from neuroling.evaluation.strategies.strategy import Strategy
+from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 from neuroling.evaluation.strategies.task import ScoringTask
 
 STRATEGIES: tuple[type[Strategy], ...] = (
+    StreamedRows,
     FittedOperators,
     GramMatrices,
     ExchangedItems,
@@ -92,8 +94,10 @@ class Scorer:
         return other
 
     def forgetful(self) -> Scorer:
-        """Give a copy that has computed nothing and holds the data alone."""
-        return replace(self, keep_choices=False)
+        """Give a copy that holds the data and the scores, and nothing else that has been computed."""
+        other = replace(self, keep_choices=False)
+        other.__dict__["scores"] = self.scores
+        return other
 
     @cached_property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -145,6 +149,28 @@ class Scorer:
         a, b = (side.transpose(*self.task.dims).values for side in (truth, prediction))
         pairs = (HeldOut(split, a[split.test], b[split.test]) for split in self.splits)
         return self._label(self.task.score_pairs(pairs, a, b), "split")
+
+    def agreement_bounds(self, axis: str) -> xr.DataArray | None:
+        r"""Compare participants with the mean of the others, and of all, as the metric compares models with them.
+
+        Parameters
+        ----------
+        axis : str
+            Target axis along which participants lie.
+
+        Returns
+        -------
+        xarray.DataArray, dims (bound, \*kept), or None
+            Where samples are pairs of items and the model is fixed; elsewhere the mean itself is scored like a model.
+        """
+        found = (strategy.agreement_bounds(axis) for strategy in self.strategies)
+        bounds = next((each for each in found if each is not None), None)
+        return None if bounds is None else self._label(bounds, "bound").assign_coords(bound=["lower", "upper"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the scores has to know of them, once they have been made."""
+        return tuple(note for strategy in self.strategies for note in strategy.notes)
 
     def reordered(
         self, orders: Orders, *, keep_choices: bool = False, fixed: Array | None = None
@@ -200,11 +226,11 @@ class Scorer:
             yield self._label(scores)
 
     def _label(self, values: Array, *leading: str) -> xr.DataArray:
-        kept, coords = self._labels
+        kept, coords = self.labels
         return xr.DataArray(values, dims=(*leading, *kept), coords=coords, name="score")
 
     @cached_property
-    def _labels(self) -> tuple[tuple[str, ...], dict[Hashable, xr.DataArray]]:
+    def labels(self) -> tuple[tuple[str, ...], dict[Hashable, xr.DataArray]]:
         """Axes that the metric keeps, and their coordinates."""
         kept = self.metric.kept(self.task.dims)
         return kept, {name: c for name, c in self.data.y.coords.items() if c.dims and set(c.dims) <= set(kept)}

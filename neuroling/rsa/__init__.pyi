@@ -1,5 +1,6 @@
 """Public names of neuroling.rsa, one line each, read by type checkers and by neuroling/lazy_names.py."""
 
+from neuroling.core.pair_models import in_order_of as in_order_of
 from neuroling.rsa.decode import decoding_rdms as decoding_rdms
 from neuroling.rsa.dissimilarity import PairLabels as PairLabels
 from neuroling.rsa.dissimilarity import label_pairs as label_pairs
@@ -8,7 +9,6 @@ from neuroling.rsa.distances import crossnobis as crossnobis
 from neuroling.rsa.generalize import temporal_generalization as temporal_generalization
 from neuroling.rsa.models import collinearity as collinearity
 from neuroling.rsa.models import confound_rdms as confound_rdms
-from neuroling.rsa.models import in_order_of as in_order_of
 from neuroling.rsa.models import model_rdms as model_rdms
 from neuroling.rsa.models import stack_models as stack_models
 from neuroling.rsa.noise import noise_covariance as noise_covariance
@@ -18,8 +18,5 @@ from neuroling.rsa.pairs import paired as paired
 from neuroling.rsa.pairs import pairwise as pairwise
 from neuroling.rsa.presets import KARAPETIAN_2023 as KARAPETIAN_2023
 from neuroling.rsa.searchlight import neighbours_within as neighbours_within
-from neuroling.rsa.searchlight import searchlight as searchlight
-from neuroling.rsa.similarity import rdm_similarity as rdm_similarity
-from neuroling.rsa.similarity import similarity as similarity
 from neuroling.rsa.weights import variance_partition as variance_partition
 from neuroling.rsa.weights import weighted_similarity as weighted_similarity

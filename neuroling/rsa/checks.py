@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from neuroling.core.arrays import check_labelled, largest_of
 from neuroling.core.axes import check_axes
+from neuroling.core.notices import warn
+from neuroling.numerics.rdm.comparison import LEAST_PAIRS
 
 Array = NDArray[np.floating[Any]]
 
@@ -62,4 +64,22 @@ def refuse_extreme_units(values: Array) -> None:
         raise ValueError(
             f"recording: values reach {largest:.1e}, whose squares {values.dtype} does not hold; expected {bottom:.0e} "
             f"to {top:.0e}. Express them in another unit, or hand over float64."
+        )
+
+
+def warn_of_undefined(scores: Array) -> None:
+    """Warn of undefined scores, once for all.
+
+    Parameters
+    ----------
+    scores : ndarray
+        Any shape.
+    """
+    undefined = int(np.isnan(scores).sum())
+    if undefined:
+        warn(
+            "undefined-scores",
+            "recording",
+            f"{undefined} of {scores.size} scores are undefined (NaN), because dissimilarities there are all equal or "
+            f"missing, but for fewer than {LEAST_PAIRS} pairs.",
         )

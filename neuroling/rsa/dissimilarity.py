@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from neuroling.core.arrays import real_numbers
 from neuroling.core.pair_names import name_pairs
+from neuroling.core.provenance import content_hash
+from neuroling.core.row_streams import BLOCK_BYTES, bias_notes, n_locations
 from neuroling.numerics.rdm import noise_normalisation as whitening
 from neuroling.numerics.rdm.distances import pairs_of, sliding_correlation, times_first
 from neuroling.rsa import distances
@@ -21,10 +24,6 @@ from neuroling.rsa.noise import refuse_second_whitening
 
 Array = NDArray[np.floating[Any]]
 Noise = Literal["training folds"] | xr.DataArray | None
-
-BLOCK_BYTES = 2**24
-"""Size of the square matrices of one block (16 MiB); a heuristic that keeps blocks in the cache."""
-
 
 LEAST_BLOCK = 16
 """Times in a block of one place, so that buffers for sorting are made once for many; a heuristic."""
@@ -161,15 +160,15 @@ def rdms(
     >>> rdms(patterns, "squared euclidean").values.tolist()
     [2.0, 2.0, 2.0]
     """
-    plan = Plan.of(recording, distance, over=over, window=window, noise=noise, allow_bias=allow_bias)
-    blocks = [np.concatenate(list(plan.stream(place, plan.block_size()))) for place in range(plan.n_places)]
-    values = np.stack(blocks).reshape(*plan.other_shape, *plan.time_shape, -1)  # (*others, [time,] pair)
-    return plan.labelled(np.moveaxis(values, -1, 0), "sample")
+    pairs = PatternPairs.of(recording, distance, over=over, window=window, noise=noise, allow_bias=allow_bias)
+    blocks = [np.concatenate(list(pairs.stream(place, pairs.block_size()))) for place in range(n_locations(pairs))]
+    values = np.stack(blocks).reshape(*pairs.other_shape, *pairs.time_shape, -1)  # (*others, [time,] pair)
+    return pairs.labelled(np.moveaxis(values, -1, 0), "sample")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A recording laid out for dissimilarities: which axis is what, checked once.
+class PatternPairs:
+    """Dissimilarities of a recording, made in blocks: which axis is what is checked once.
 
     Attributes
     ----------
@@ -189,6 +188,8 @@ class Plan:
         Trials behind each pattern, where they are not all alike; 0 where an item lacks a repeat.
     attrs : dict
         What is written on the dissimilarities.
+    options : dict
+        How they are made, for the record of a result.
     """
 
     values: Array
@@ -199,6 +200,11 @@ class Plan:
     precisions: list[Array] | None
     weights: Array | None
     attrs: dict[str, Any]
+    options: dict[str, str]
+
+    part_axis = None
+    n_parts = 1
+    is_condensed = True
 
     @classmethod
     def of(
@@ -210,7 +216,7 @@ class Plan:
         window: int,
         noise: Noise,
         allow_bias: bool,
-    ) -> Plan:
+    ) -> PatternPairs:
         """Check a recording and lay it out; parameters as in :func:`rdms`."""
         check_patterns(recording, over)
         n_repeats = recording.sizes.get("repeat", 1)
@@ -238,12 +244,8 @@ class Plan:
         attrs = dict(recording.attrs) | {"distance": distance.name, "biased": int(distance.is_biased), **counts}
         if noise is not None:
             attrs["whitened"] = 1
-        return cls(values, recording, distance, others, window, precisions, weights, attrs)
-
-    @property
-    def n_places(self) -> int:
-        """Number of positions along the other axes."""
-        return int(self.values.shape[0])
+        options = {"distance": distance.name, "window": str(window), "over": over, "noise": _named(noise)}
+        return cls(values, recording, distance, others, window, precisions, weights, attrs, options)
 
     @property
     def other_shape(self) -> tuple[int, ...]:
@@ -261,9 +263,28 @@ class Plan:
         return (self.n_times,) if "time" in self.recording.dims else ()
 
     @property
-    def items(self) -> NDArray[np.generic]:
+    def items(self) -> NDArray[np.str_]:
         """Labels of the items, shape (item,)."""
-        return np.asarray(self.recording.coords["sample"])
+        return np.array([str(item) for item in np.asarray(self.recording.coords["sample"])])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a result has to know: a distance that noise biases, and windows that span the onset."""
+        notes = bias_notes(self.attrs)
+        if self.window > 1 and self.time_shape and "time" in self.recording.coords:
+            times = np.asarray(self.recording.coords["time"], dtype=np.float64)
+            if times[0] < 0 < times[-1]:
+                within = f"windows of {self.window} samples; those within half a window of 0 hold samples of both sides"
+                notes = (*notes, within)
+        return notes
+
+    def digest(self) -> str:
+        """Hash the recording."""
+        return digest_of_recording(self.recording)
+
+    def parts(self) -> Iterator[PatternPairs]:
+        """Give itself: there is one part."""
+        yield self
 
     def block_size(self, n_at_once: int = 1) -> int:
         """Say how many times of ``n_at_once`` places fit into a block."""
@@ -317,23 +338,41 @@ class Plan:
 
     def labelled(self, values: Array, *leading: str) -> xr.DataArray:
         """Put labels on values of dims (*leading, *others, [time])."""
-        times = ("time",) if self.time_shape else ()
-        coords: dict[Any, Any] = {
-            name: coord
-            for name, coord in self.recording.coords.items()
-            if coord.dims and set(coord.dims) <= set(self.others)
-        }
-        if times and "time" in self.recording.coords:
-            coords["time"] = self.window_centres()
-        if "sample" in leading:
-            coords |= PairLabels.of(self.items).coords()
-        dims = (*leading, *self.others, *times)
+        dims = (*leading, *self.others, *(("time",) if self.time_shape else ()))
+        coords = self.coords() | (PairLabels.of(self.items).coords() if "sample" in leading else {})
         return xr.DataArray(values, dims=dims, coords=coords, attrs=self.attrs, name="dissimilarity")
+
+    def coords(self) -> dict[Any, Any]:
+        """Give the labels of all axes but the pairs."""
+        along = self.recording.coords.items()
+        coords: dict[Any, Any] = {name: c for name, c in along if c.dims and set(c.dims) <= set(self.others)}
+        if self.time_shape and "time" in self.recording.coords:
+            coords["time"] = ("time", self.window_centres())
+        return coords
 
     def window_centres(self) -> Array:
         """Give the middle of every window, in the units of the time axis."""
         times = np.asarray(self.recording.coords["time"], dtype=np.float64)
         return np.asarray(np.lib.stride_tricks.sliding_window_view(times, self.window).mean(axis=-1))
+
+
+def digest_of_recording(recording: xr.DataArray) -> str:
+    """Hash a recording participant by participant, so that no copy of all of it is made.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        Perhaps large.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal: that of the whole without an axis ``subject``, else of the participants' hashes.
+    """
+    if "subject" not in recording.dims:
+        return content_hash(recording)
+    each = [content_hash(recording.isel(subject=place)) for place in range(recording.sizes["subject"])]
+    return hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 _ANGLES = (distances.correlation, distances.cosine, distances.crossvalidated_correlation)
@@ -373,35 +412,39 @@ def check_patterns(recording: xr.DataArray, over: str, name: str = "recording") 
             )
 
 
-def check_dissimilarities(dissimilarities: xr.DataArray) -> None:
+def check_dissimilarities(dissimilarities: xr.DataArray, name: str = "dissimilarities") -> None:
     """Refuse dissimilarities that have no labels, are no real numbers, or infinite; NaN is a missing pair.
 
     Parameters
     ----------
     dissimilarities : xarray.DataArray, dims (sample, …)
         Of pairs of items.
+    name : str
+        What they are called; opens the message.
     """
     if not isinstance(dissimilarities, xr.DataArray) or "sample" not in dissimilarities.coords:
         raise TypeError(
-            f"dissimilarities: got {type(dissimilarities).__name__}; expected a DataArray (sample, …) whose samples "
+            f"{name}: got {type(dissimilarities).__name__}; expected a DataArray (sample, …) whose samples "
             "are labelled pairs, from rdms."
         )
     if dissimilarities.dtype.kind not in "fiub":
-        raise TypeError(f"dissimilarities: got values of type {dissimilarities.dtype}; expected real numbers.")
+        raise TypeError(f"{name}: got values of type {dissimilarities.dtype}; expected real numbers.")
     labels = dissimilarities.indexes["sample"]
     if not labels.is_unique:
         twice = labels[labels.duplicated()].unique()
-        raise ValueError(
-            f"dissimilarities: pairs {list(twice[:5])} occur more than once; average them, or keep one of each."
-        )
-    refuse_infinite("dissimilarities", dissimilarities)
+        raise ValueError(f"{name}: pairs {list(twice[:5])} occur more than once; average them, or keep one of each.")
+    refuse_infinite(name, dissimilarities)
     if {"first", "second"} <= set(dissimilarities.coords):
         own = dissimilarities.coords["first"].to_numpy() == dissimilarities.coords["second"].to_numpy()
         if own.any():
             raise ValueError(
-                f"dissimilarities: {int(own.sum())} pairs are of an item with itself, first "
+                f"{name}: {int(own.sum())} pairs are of an item with itself, first "
                 f"{labels[own][:3].tolist()}; leave the diagonal out."
             )
+
+
+def _named(noise: Noise) -> str:
+    return "given covariance" if isinstance(noise, xr.DataArray) else str(noise)
 
 
 def _chosen(distance: Distance | str | None, n_repeats: int) -> Distance:

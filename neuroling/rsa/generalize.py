@@ -12,11 +12,11 @@ from neuroling.core.arrays import real_numbers
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
 from neuroling.core.sample_sizes import check_items
+from neuroling.numerics.rdm import comparators
+from neuroling.numerics.rdm.comparators import Comparator
 from neuroling.numerics.rdm.ranks import centred_ranks
-from neuroling.rsa import comparators
-from neuroling.rsa.comparators import Comparator
+from neuroling.rsa.checks import warn_of_undefined
 from neuroling.rsa.dissimilarity import check_dissimilarities
-from neuroling.rsa.similarity import warn_of_nan
 
 Array = NDArray[np.floating[Any]]
 
@@ -62,7 +62,7 @@ def temporal_generalization(dissimilarities: xr.DataArray, comparator: Comparato
         length = np.linalg.norm(others, axis=1)
         unit = others if ranked else others / np.where(length > 0, length, np.nan)[:, None]
         scores[place] = comparator.embed(rows) @ unit.T
-    warn_of_nan(scores)
+    warn_of_undefined(scores)
     times = np.asarray(dissimilarities.time)
     score = xr.DataArray(
         scores,

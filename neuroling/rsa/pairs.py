@@ -2,68 +2,195 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator
 
-from neuroling.core.align import Aligned, align
-from neuroling.core.arrays import read_numbers, refuse_not_finite
-from neuroling.rsa.dissimilarity import Noise, rdms
+from neuroling.core.align import Aligned, AlignedSpaces, align
+from neuroling.core.arrays import near_one, read_numbers, refuse_not_finite
+from neuroling.core.item_pairs import in_condensed_order
+from neuroling.core.pair_models import check_models, in_order_of, model_names
+from neuroling.core.pair_names import split_pairs
+from neuroling.core.row_streams import HeldRows, RowStream, made_when_read
+from neuroling.rsa.checks import check_numbers
+from neuroling.rsa.dissimilarity import Noise, PairLabels, PatternPairs, check_dissimilarities, check_patterns
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.models import check_models, in_order_of, model_names, model_rdms
+from neuroling.rsa.models import model_rdms
+from neuroling.rsa.searchlight import Patches, PatchPairs
 
 Array = NDArray[np.floating[Any]]
 
 
+# More than eight parameters: each is a decision of an RSA that papers report.
 def pairwise(
-    data: Aligned,
+    models: xr.DataArray | Mapping[str, xr.DataArray],
+    recording: xr.DataArray,
     *,
-    x_metric: Distance | str = "cosine",
-    y_metric: Distance | str | None = None,
+    distance: Distance | str | None = None,
     over: str = "channel",
     window: int = 1,
     noise: Noise = None,
     allow_bias: bool = False,
-) -> Aligned:
-    r"""Turn items into pairs of items: dissimilarities of features beside dissimilarities of the recording.
+    model_distance: Distance | str = "cosine",
+    patches: Patches | None = None,
+    dtype: DTypeLike = np.float32,
+) -> Aligned | AlignedSpaces:
+    r"""Turn items into pairs of items: dissimilarities of models beside those of a recording, matched by label.
+
+    Dissimilarities of the recording are made when :func:`~neuroling.evaluation.evaluate.evaluate` asks for them, in
+    blocks, and are never held together. :class:`FixedRDM` compares each model with them as it is; any regressor learns
+    to predict them.
 
     Parameters
     ----------
-    data : Aligned
-        Items: features (sample, feature) and recording (sample, [repeat,] over, \*targets).
-    x_metric : Distance or str
-        What features are compared by; they become one column.
-    y_metric : Distance or str, optional
-        What patterns are compared by: crossnobis by default where there are repeats, else the correlation distance.
+    models : xarray.DataArray or mapping of str to xarray.DataArray
+        Features of the items (sample, [layer or model,] feature), or models of their pairs (sample, model) from
+        :func:`~neuroling.rsa.models.model_rdms` or :func:`~neuroling.rsa.models.confound_rdms`; a mapping names
+        several.
+    recording : xarray.DataArray
+        Patterns of the items (sample, [repeat,] over, \*targets), as in :func:`~neuroling.rsa.dissimilarity.rdms`; or
+        dissimilarities that are there already, such as reaction times or decoding accuracies: pairs along ``sample``,
+        with coordinates ``first`` and ``second``, NaN where a pair is missing.
+    distance : Distance or str, optional
+        What patterns are compared by: crossnobis where there are repeats, else the correlation distance.
     over, window, noise, allow_bias
         As in :func:`~neuroling.rsa.dissimilarity.rdms`.
+    model_distance : Distance or str
+        What features are compared by.
+    patches : mapping of str to sequence of str, optional
+        Groups of entries along ``over``, such as neighbourhoods of channels from
+        :func:`~neuroling.rsa.searchlight.neighbours_within`, each with dissimilarities of its own. They lie along
+        ``over`` if they are named by its labels, else along ``region``.
+    dtype : dtype
+        What dissimilarities of patterns are computed in; float32 is several times faster, and agreement computed from
+        them off by less than 1e-6.
 
     Returns
     -------
-    Aligned
-        ``unit="item"``: samples are pairs, with coordinates ``first`` and ``second``; targets are what is left.
+    Aligned or AlignedSpaces
+        ``unit="item"``: samples are pairs, with coordinates ``first`` and ``second``; targets are what is left. The
+        latter for several models (a mapping, layers, or an axis ``model``), which become the axis ``model`` of a
+        result.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If axes, labels or values do not fit; the message says which.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> coords = {"sample": list("abcd")}
-    >>> features = xr.DataArray(rng.standard_normal((4, 3)), dims=("sample", "feature"), coords=coords)
-    >>> recording = xr.DataArray(rng.standard_normal((4, 2, 5)), dims=("sample", "repeat", "channel"), coords=coords)
-    >>> pairs = pairwise(align(features, recording))
+    >>> coords = {"sample": list("abcdef")}
+    >>> features = xr.DataArray(rng.standard_normal((6, 3)), dims=("sample", "feature"), coords=coords)
+    >>> recording = xr.DataArray(
+    ...     rng.standard_normal((6, 2, 5, 3)), dims=("sample", "repeat", "channel", "time"), coords=coords
+    ... )
+    >>> pairs = pairwise({"true": features, "first": features[:, :2]}, recording)
     >>> pairs.unit, pairs.y.dims, pairs.y.attrs["distance"]
-    ('item', ('sample',), 'crossnobis')
+    ('item', ('sample', 'time'), 'crossnobis')
+    >>> from neuroling import evaluate, spearman
+    >>> evaluate(FixedRDM(), pairs, metric=spearman).score.dims
+    ('model', 'time')
     """
-    if not isinstance(data, Aligned):
-        raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
-    if data.unit == "item":
-        raise ValueError("data: its samples are pairs already; pairwise takes items.")
-    if data.unit == "time":
-        raise ValueError("data: its samples are consecutive in time; pairwise takes items, such as epochs of words.")
-    y = rdms(data.y, y_metric, over=over, window=window, noise=noise, allow_bias=allow_bias)
-    return paired(model_rdms(data.x, x_metric), y)
+    pairs = _labelled_as_pairs(recording, over)
+    if pairs is not None:
+        given = {"distance": distance, "noise": noise, "patches": patches}
+        _refuse_options([name for name, value in given.items() if value is not None])
+        stream: RowStream = HeldRows(near_one(_condensed(pairs)))
+        return _beside(_models_by_name(models, model_distance), stream.recording, stream)
+    check_numbers(recording)
+    check_patterns(recording, over)
+    patterns = near_one(recording).astype(dtype, copy=False)
+    options: Any = {"over": over, "window": window, "noise": noise, "allow_bias": allow_bias}
+    made: PatternPairs | PatchPairs = (
+        PatternPairs.of(patterns, distance, **options)
+        if patches is None
+        else PatchPairs.of(patterns, patches, distance, **options)
+    )
+    coords = PairLabels.of(made.items).coords() | made.coords()
+    y = made_when_read(made, coords, patterns.dtype, made.attrs)
+    return _beside(_models_by_name(models, model_distance), y, made)
+
+
+def _labelled_as_pairs(recording: xr.DataArray, over: str) -> xr.DataArray | None:
+    """Give dissimilarities that are there already, with the two items of every pair; None for patterns of items."""
+    if not isinstance(recording, xr.DataArray):
+        return None  # refused with the patterns
+    if not {"first", "second"} <= set(recording.coords):
+        if over in recording.dims or "sample" not in recording.coords:
+            return None
+        sides = split_pairs(recording.coords["sample"].to_numpy())
+        if sides is None:
+            return None
+        recording = recording.assign_coords(first=("sample", sides[0]), second=("sample", sides[1]))
+    check_dissimilarities(recording, "recording")
+    return recording
+
+
+def _refuse_options(given: Sequence[str]) -> None:
+    if given:
+        raise ValueError(
+            f"{given[0]}: the recording holds dissimilarities of pairs already, so that nothing is computed from "
+            f"patterns; leave {', '.join(given)} out."
+        )
+
+
+def _condensed(pairs: xr.DataArray) -> xr.DataArray:
+    """Bring pairs into condensed order where all of them are there; a part of them stays as it is."""
+    n_items = len(np.union1d(pairs.coords["first"].to_numpy(), pairs.coords["second"].to_numpy()))
+    is_complete = pairs.sizes["sample"] == n_items * (n_items - 1) // 2
+    return in_condensed_order(pairs, "recording") if is_complete else pairs
+
+
+def _models_by_name(
+    models: xr.DataArray | Mapping[str, xr.DataArray], distance: Distance | str
+) -> dict[str, xr.DataArray] | xr.DataArray:
+    """Give models of pairs (sample, model), one entry for each name; bare for one feature space without a name."""
+    if isinstance(models, Mapping):
+        wrong = [name for name in models if not isinstance(name, str) or not name.strip()]
+        if wrong or not models:
+            raise TypeError(f"models: got {wrong or 'an empty mapping'}; expected text that names each model.")
+        return {name: _of_pairs(each, distance) for name, each in models.items()}
+    rdms_of_models = _of_pairs(models, distance)
+    check_models(rdms_of_models)
+    if "feature" in models.dims and not {"layer", "model"} & set(models.dims):
+        return rdms_of_models
+    return {str(name): rdms_of_models.isel(model=[place]) for place, name in enumerate(rdms_of_models.model.to_numpy())}
+
+
+def _of_pairs(models: xr.DataArray, distance: Distance | str) -> xr.DataArray:
+    if not isinstance(models, xr.DataArray) or "feature" not in models.dims:
+        return models
+    try:
+        return model_rdms(models, distance)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"models: {error}") from error
+
+
+def _beside(
+    models: dict[str, xr.DataArray] | xr.DataArray, y: xr.DataArray, stream: RowStream
+) -> Aligned | AlignedSpaces:
+    """Put models beside dissimilarities, in the order of their pairs."""
+    if not isinstance(models, dict):
+        return Aligned(_as_features(models, y), y, "item", stream)
+    first, *others = ({name: _as_features(each, y)} for name, each in models.items())
+    (name, x), *_ = first.items()
+    data = Aligned(x, y, "item", stream)
+    return AlignedSpaces({name: data} | {n: data.with_features(x) for other in others for n, x in other.items()})
+
+
+def _as_features(models: xr.DataArray, y: xr.DataArray) -> xr.DataArray:
+    """Turn models (sample, model) into features of the pairs of a recording, in its order."""
+    check_models(models)
+    ordered = in_order_of(models, y, "models").transpose("sample", "model")
+    coords = {name: y.coords[name] for name in ("sample", "first", "second")}
+    values = ordered.to_numpy().astype(np.float64, copy=False)
+    names = model_names(ordered)
+    return xr.DataArray(values, dims=("sample", "feature"), coords={**coords, "feature": names}, attrs=models.attrs)
 
 
 def paired(models: xr.DataArray, dissimilarities: xr.DataArray) -> Aligned:
@@ -81,14 +208,7 @@ def paired(models: xr.DataArray, dissimilarities: xr.DataArray) -> Aligned:
     Aligned
         With ``unit="item"``.
     """
-    check_models(models)
-    ordered = in_order_of(models, dissimilarities, "models").transpose("sample", "model")
-    coords = {name: ("sample", np.asarray(dissimilarities.coords[name])) for name in ("sample", "first", "second")}
-    names = model_names(ordered)
-    x = xr.DataArray(
-        ordered.values, dims=("sample", "feature"), coords={**coords, "feature": names}, attrs=models.attrs
-    )
-    return align(x, dissimilarities)
+    return align(_as_features(models, dissimilarities), dissimilarities)
 
 
 class FixedRDM(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

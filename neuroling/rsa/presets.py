@@ -15,8 +15,10 @@ class Preset:
     ----------
     name, citation : str
         Which.
-    similarity : mapping
-        Options of :func:`~neuroling.rsa.similarity.similarity`.
+    pairs : mapping
+        Options of :func:`~neuroling.rsa.pairs.pairwise`.
+    metric : str
+        Name of the metric that compares models with the recording.
     decoding : mapping
         Options of :func:`~neuroling.rsa.decode.decoding_rdms`; empty where the protocol decodes nothing.
     inference : str
@@ -27,7 +29,8 @@ class Preset:
 
     name: str
     citation: str
-    similarity: Mapping[str, Any]
+    pairs: Mapping[str, Any]
+    metric: str
     decoding: Mapping[str, Any] = field(default_factory=dict)
     inference: str = ""
     departures: tuple[str, ...] = ()
@@ -41,7 +44,8 @@ class Preset:
 KARAPETIAN_2023 = Preset(
     name="Karapetian 2023",
     citation="Karapetian et al. (2023) J Cogn Neurosci 35, 1879-1897, 10.1162/jocn_a_02043; options of their code.",
-    similarity={"distance": "crossvalidated correlation", "comparator": "spearman"},
+    pairs={"distance": "crossvalidated correlation"},
+    metric="spearman",
     decoding={"n_pseudo": 6, "n_draws": 100, "whiten": True},
     inference="sign flips of participants, 10,000 draws, FDR at 0.05 over times (right tail; differences two-sided)",
     departures=(
@@ -63,7 +67,8 @@ KARAPETIAN_2023 = Preset(
 GUGGENMOS_2018 = Preset(
     name="Guggenmos 2018",
     citation="Guggenmos, Sterzer and Cichy (2018) NeuroImage 173, 434-447; code megmvpa.",
-    similarity={"distance": "crossnobis", "noise": "training folds", "comparator": "spearman"},
+    pairs={"distance": "crossnobis", "noise": "training folds"},
+    metric="spearman",
     decoding={"n_pseudo": 5, "n_draws": 20, "whiten": True},
     inference="reliability of dissimilarities between sessions",
     departures=(
@@ -77,7 +82,8 @@ GUGGENMOS_2018 = Preset(
 NILI_2014 = Preset(
     name="Nili 2014",
     citation="Nili et al. (2014) PLoS Comput Biol 10, e1003553.",
-    similarity={"distance": "correlation", "comparator": "tau-a", "allow_bias": True},
+    pairs={"distance": "correlation", "allow_bias": True},
+    metric="tau-a",
     inference="sign ranks over participants, item-label permutation, bootstrap of participants and conditions, FDR",
     departures=(
         "sign flips of t over participants instead of signed ranks",

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse, spatial
 
-from neuroling.core.arrays import near_one
-from neuroling.core.provenance import Provenance, current_versions, now
-from neuroling.core.result import Result
-from neuroling.rsa.checks import check_numbers
-from neuroling.rsa.comparators import Comparator
-from neuroling.rsa.dissimilarity import Noise, PairLabels, Plan, check_patterns
+from neuroling.rsa.dissimilarity import Noise, PatternPairs, digest_of_recording
 from neuroling.rsa.distances import Distance
-from neuroling.rsa.models import model_names
-from neuroling.rsa.similarity import (
-    Gaps,
-    metric_name,
-    model_hash,
-    prepared,
-    recording_hash,
-    scan,
-    warn_of_gaps,
-    warn_of_nan,
-)
 
 Array = NDArray[np.floating[Any]]
 Patches = Mapping[str, Sequence[str]]
@@ -94,74 +80,132 @@ def neighbours_from(adjacency: sparse.spmatrix | sparse.sparray, names: Sequence
     return patches
 
 
-# More than eight parameters: those of the patches, of the dissimilarities and of their comparison.
-def searchlight(
-    recording: xr.DataArray,
-    models: xr.DataArray,
-    patches: Patches,
-    *,
-    axis: str = "channel",
-    into: str | None = None,
-    distance: Distance | str | None = None,
-    comparator: Comparator | str | None = None,
-    controls: xr.DataArray | None = None,
-    window: int = 1,
-    noise: Noise = None,
-    allow_bias: bool = False,
-    dtype: DTypeLike = np.float32,
-) -> Result:
-    r"""Compare each patch of a recording with models, at every time.
+@dataclass(frozen=True)
+class PatchPairs:
+    """Dissimilarities of every patch of a recording, made in blocks, one patch after another.
 
-    Parameters
+    Neighbouring patches share members, so scores are smooth over the head whatever the brain does: a topography says
+    where information can be read, not where it lies.
+
+    Attributes
     ----------
-    recording : xarray.DataArray, dims (sample, [repeat,] axis, \*targets)
-        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
-    models : xarray.DataArray, dims (sample, model)
-        Models of the pairs of the same items.
+    recording : xarray.DataArray
+        Items along ``sample``, members of patches along ``over``.
     patches : mapping of str to sequence of str
-        Centre (or region) and its members along ``axis``; from :func:`neighbours_within` or :func:`neighbours_from`.
-    axis : str
-        ``"channel"``, or ``"voxel"`` for sources.
-    into : str, optional
-        Axis of the answer: that of the recording by default, ``"region"`` for named regions.
-    distance, comparator, controls, window, noise, allow_bias, dtype
-        As in :func:`~neuroling.rsa.similarity.similarity`.
-
-    Returns
-    -------
-    Result
-        ``score`` (split, \*targets, channel, [time,] model). Neighbouring patches share members, so scores are smooth
-        over the head whatever the brain does: a topography says where information can be read, not where it lies.
+        Centre (or region) and its members.
+    over : str
+        Axis of the members.
+    distance, window, noise, allow_bias
+        As in :func:`~neuroling.rsa.dissimilarity.rdms`.
+    first : PatternPairs
+        Those of the first patch, which have the labels of all.
     """
-    check_numbers(recording)
-    _check_patches(patches, recording, axis)
-    check_patterns(recording, axis)
-    light = near_one(recording).astype(dtype, copy=False)
-    pairs = PairLabels.of(np.asarray(recording.coords["sample"])).sample
-    comparison, ordered = prepared(pairs, models, comparator, controls)
-    plans = (
-        Plan.of(
-            light.sel({axis: list(members)}),
+
+    recording: xr.DataArray
+    patches: Patches
+    over: str
+    distance: Distance | str | None
+    window: int
+    noise: Noise
+    allow_bias: bool
+    first: PatternPairs
+
+    is_condensed = True
+
+    @classmethod
+    def of(
+        cls,
+        recording: xr.DataArray,
+        patches: Patches,
+        distance: Distance | str | None,
+        *,
+        over: str,
+        window: int,
+        noise: Noise,
+        allow_bias: bool,
+    ) -> PatchPairs:
+        """Check patches and lay out the first; parameters as the attributes."""
+        _check_patches(patches, recording, over)
+        first = PatternPairs.of(
+            recording.sel({over: list(next(iter(patches.values())))}),
             distance,
-            over=axis,
+            over=over,
             window=window,
-            noise=_restricted(noise, members),
+            noise=_restricted(noise, next(iter(patches.values()))),
             allow_bias=allow_bias,
         )
-        for members in patches.values()
-    )
-    parts, gaps = [], Gaps()
-    for plan in plans:
-        found = scan(plan, comparison, with_ceiling=False)
-        parts.append(found.scores)  # (place, time, model)
-        gaps = gaps.plus(found.gaps)
-    values = np.stack(parts, axis=1)  # (place, patch, time, model)
-    warn_of_nan(values)
-    notes = warn_of_gaps(gaps, recording)
-    score = _labelled(plan, values, axis if into is None else into, list(patches), model_names(ordered))
-    name = metric_name(comparison, controls)
-    provenance = _provenance(recording, ordered, plan, patches, notes)
-    return Result.of(score.expand_dims("split"), metric=name, provenance=provenance)
+        return cls(recording, patches, over, distance, window, noise, allow_bias, first)
+
+    @property
+    def part_axis(self) -> str:
+        """Axis of the patches: that of their members where they are named by its labels, else ``region``."""
+        known = {str(name) for name in self.recording.coords[self.over].values}
+        return self.over if known.issuperset(self.patches) else "region"
+
+    @property
+    def n_parts(self) -> int:
+        """Number of patches."""
+        return len(self.patches)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Axes other than time and patches."""
+        return self.first.others
+
+    @property
+    def other_shape(self) -> tuple[int, ...]:
+        """Their lengths."""
+        return self.first.other_shape
+
+    @property
+    def time_shape(self) -> tuple[int, ...]:
+        """``(n_times,)``, or nothing without a time axis."""
+        return self.first.time_shape
+
+    @property
+    def items(self) -> NDArray[np.str_]:
+        """Labels of the items, shape (item,)."""
+        return self.first.items
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What is written on the dissimilarities."""
+        return self.first.attrs
+
+    @property
+    def options(self) -> dict[str, str]:
+        """How dissimilarities are made, for the record of a result."""
+        sizes = [len(members) for members in self.patches.values()]
+        told = f"{len(sizes)} along {self.part_axis}, of {min(sizes)} to {max(sizes)} members"
+        return {**self.first.options, "patches": told}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a result has to know."""
+        shared = "neighbouring patches share members, so scores are smooth over space by construction"
+        return (shared, *self.first.notes)
+
+    def digest(self) -> str:
+        """Hash the recording and the patches."""
+        members = "\x1e".join("\x1f".join([centre, *names]) for centre, names in self.patches.items())
+        whole = digest_of_recording(self.recording)
+        return hashlib.sha256(f"{whole}\x1d{members}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def parts(self) -> Iterator[PatternPairs]:
+        """Lay out one patch after another."""
+        for members in self.patches.values():
+            yield PatternPairs.of(
+                self.recording.sel({self.over: list(members)}),
+                self.distance,
+                over=self.over,
+                window=self.window,
+                noise=_restricted(self.noise, members),
+                allow_bias=self.allow_bias,
+            )
+
+    def coords(self) -> dict[Any, Any]:
+        """Give the labels of all axes but the pairs."""
+        return self.first.coords() | {self.part_axis: (self.part_axis, list(self.patches))}
 
 
 def _check_patches(patches: Patches, recording: xr.DataArray, axis: str) -> None:
@@ -179,37 +223,8 @@ def _check_patches(patches: Patches, recording: xr.DataArray, axis: str) -> None
             )
 
 
-def _labelled(plan: Plan, values: Array, into: str, centres: list[str], models: NDArray[np.str_]) -> xr.DataArray:
-    """Put labels on scores (place, patch, time, model)."""
-    template = plan.labelled(np.zeros((*plan.other_shape, *plan.time_shape)))
-    times = ("time",) if plan.time_shape else ()
-    shaped = values.reshape((*plan.other_shape, len(centres), *plan.time_shape, len(models)))
-    coords = {**template.coords, into: centres, "model": models}
-    return xr.DataArray(shaped, dims=(*plan.others, into, *times, "model"), coords=coords)
-
-
 def _restricted(noise: Noise, members: Sequence[str]) -> Noise:
     """Give the noise covariance of the members of a patch."""
     if not isinstance(noise, xr.DataArray):
         return noise
     return noise.sel(channel=list(members), feature=list(members))
-
-
-def _provenance(
-    recording: xr.DataArray, models: xr.DataArray, plan: Plan, patches: Patches, notes: tuple[str, ...]
-) -> Provenance:
-    sizes = [len(members) for members in patches.values()]
-    options = {
-        "distance": plan.distance.name,
-        "window": str(plan.window),
-        "patches": f"{len(patches)}, of {min(sizes)} to {max(sizes)} members",
-    }
-    return Provenance(
-        options=options,
-        data={"models": model_hash(models), "recording": recording_hash(recording)},
-        seed="none",
-        synthetic=bool(recording.attrs.get("synthetic", False)),
-        versions=current_versions(),
-        created=now(),
-        notes=("neighbouring patches share members, so scores are smooth over space by construction", *notes),
-    )

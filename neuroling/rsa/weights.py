@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from neuroling.core.arrays import each_near_one, near_one
 from neuroling.core.item_pairs import in_condensed_order
+from neuroling.core.pair_models import check_models, hash_models, in_order_of
 from neuroling.core.provenance import Provenance, content_hash, current_versions, now
 from neuroling.core.result import Result
 from neuroling.core.sample_sizes import LEAST_ITEMS, check_items
 from neuroling.numerics.rdm.comparison import unit_ranks
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
+from neuroling.rsa.checks import warn_of_undefined
 from neuroling.rsa.dissimilarity import check_dissimilarities
-from neuroling.rsa.models import CONDITION_LIMIT, check_models, in_order_of, refuse_collinear
-from neuroling.rsa.similarity import model_hash, warn_of_nan
+from neuroling.rsa.models import CONDITION_LIMIT, refuse_collinear
 
 Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
@@ -284,7 +285,7 @@ def _r2(predicted: Array, y: Array, baseline: Array) -> Array:
 def _result(
     scores: Array, dissimilarities: xr.DataArray, metric: str, models: xr.DataArray, labels: list[str] | None = None
 ) -> Result:
-    warn_of_nan(scores)
+    warn_of_undefined(scores)
     dims = ("split", "subject", "time", *(("model",) if labels else ()))
     score = xr.DataArray(scores, dims=dims)
     if labels:
@@ -296,7 +297,7 @@ def _result(
         score = score.isel(time=0, drop=True)
     provenance = Provenance(
         options={"weights": metric, "models": ", ".join(str(name) for name in models.model.values)},
-        data={"models": model_hash(models), "dissimilarities": content_hash(dissimilarities)},
+        data={"models": hash_models(models), "dissimilarities": content_hash(dissimilarities)},
         synthetic=bool(dissimilarities.attrs.get("synthetic", False)),
         versions=current_versions(),
         created=now(),

@@ -16,13 +16,14 @@ from neuroling import (
     cosine,
     evaluate,
     model_rdms,
+    pairwise,
     pearson,
     r2,
     spearman,
 )
 from neuroling.core.notices import CodedWarning
 from neuroling.evaluation.metrics import Metric
-from neuroling.rsa import FixedRDM, similarity
+from neuroling.rsa import FixedRDM
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.pairs import paired
 
@@ -83,7 +84,7 @@ def test_agreement_of_three_items_is_refused(n_items):
     recording = xr.DataArray(rng.standard_normal((n_items, 5)), dims=("sample", "channel"), coords=coords)
     models = model_rdms(xr.DataArray(rng.standard_normal((n_items, 4)), dims=("sample", "feature"), coords=coords))
     with pytest.raises(ValueError, match=rf"{n_items} items have . pairs, over which|are equal"):
-        similarity(recording, models, distance="correlation", comparator="spearman")
+        evaluate(FixedRDM(), pairwise(models, recording, distance="correlation"), metric=spearman)
 
 
 def test_agreement_of_three_items_is_refused_by_the_one_evaluation():

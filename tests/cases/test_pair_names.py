@@ -11,10 +11,10 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroling import align, model_rdms
+from neuroling import align, evaluate, model_rdms, pairwise, spearman
 from neuroling.core.pair_names import items_of_pairs, name_pairs
 from neuroling.probing.pairs import word_pairs
-from neuroling.rsa import rdms, similarity
+from neuroling.rsa import FixedRDM, rdms
 from neuroling.rsa.dissimilarity import label_pairs
 from neuroling.rsa.models import stack_models
 from neuroling.rsa.pairs import paired
@@ -33,7 +33,7 @@ def test_items_with_a_bar_in_their_name_are_compared() -> None:
     assert len(set(names)) == 6
     models = model_rdms(patterns.rename(channel="feature").isel(sample=[2, 0, 3, 1]), "euclidean")
     with pytest.warns(UserWarning, match="few-items"):
-        score = similarity(patterns, models, distance="euclidean").score
+        score = evaluate(FixedRDM(), pairwise(models, patterns, distance="euclidean"), metric=spearman).score
     assert float(score.squeeze()) == pytest.approx(1)
 
 
@@ -91,7 +91,7 @@ def test_items_that_differ_in_spelling_alone_are_shown_in_pairs(change: object, 
     models = model_rdms(features)
     pattern = rf"labels of pairs differ.* differ only in case, blanks, accents' form or type.*{shown}"
     with pytest.raises(ValueError, match=pattern):
-        similarity(recording(items), models)
+        pairwise(models, recording(items))
     with pytest.raises(ValueError, match=pattern):
         paired(models, rdms(recording(items)))
     with pytest.raises(ValueError, match=pattern):

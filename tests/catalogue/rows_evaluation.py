@@ -26,7 +26,6 @@ from neuroling import (
     align,
     cosine,
     evaluate,
-    pairwise,
     partition_variance,
     pearson,
     r2,
@@ -69,10 +68,6 @@ def scored(features, recording, **options):
     return evaluate(MODEL, align(features, recording), **options).score
 
 
-def pairs_of(features, recording):
-    return pairwise(align(features, recording), y_metric="euclidean", over="voxel").y
-
-
 GATE = [
     Entry("align", sides, lambda features, recording: align(features, recording).y, "align"),
     Entry("evaluate", sides, scored, "evaluate"),
@@ -88,7 +83,6 @@ GATE = [
         lambda features, recording: scored(features, recording, splits=LeavePOut(2, 8), metric=two_vs_two),
         "evaluate",
     ),
-    Entry("pairwise", sides, pairs_of, "pairs"),
     Entry(
         "partition_variance",
         lambda: {"features": FEATURES.copy(deep=True), "recording": RECORDING.copy(deep=True)},
@@ -153,8 +147,6 @@ def unit(scale: float):
     def due(entry: Entry, argument: str) -> Due:
         if entry.kind == "align":
             return Gives(lambda result, clean: same(result / scale, clean))
-        if entry.kind == "pairs":
-            return Gives(lambda result, clean: same(result / scale, clean))
         return Gives(partial(same, rtol=1e-5))
 
     return due
@@ -162,8 +154,6 @@ def unit(scale: float):
 
 def unit32(scale: float):
     def due(entry: Entry, argument: str) -> Due | None:
-        if entry.kind == "pairs":
-            return Refused("recording", "whose squares float32 does not hold") if scale < 1e-16 else None
         if entry.kind == "align":
             return Gives(lambda result, clean: np.allclose(result / np.float32(scale), clean, rtol=1e-5))
         return Gives(partial(same, rtol=1e-3))

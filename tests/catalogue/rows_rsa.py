@@ -9,14 +9,14 @@ import pandas as pd
 import xarray as xr
 from frame import Due, Entry, Gives, Refused, Row, Warned, cross
 
-from neuroling.rsa.comparators import ALL
+from neuroling import LeaveOneOutCeiling, evaluate, spearman
+from neuroling.evaluation.rdm_metrics import RDM_METRICS, whitened_cosine
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import confound_rdms, model_rdms
 from neuroling.rsa.noise import noise_covariance
-from neuroling.rsa.searchlight import searchlight
-from neuroling.rsa.similarity import rdm_similarity, similarity
+from neuroling.rsa.pairs import FixedRDM, pairwise
 from neuroling.rsa.weights import regression_weights, variance_partition, weighted_similarity
 
 RNG = np.random.default_rng(0)
@@ -38,7 +38,10 @@ SOUND = model_rdms(FEATURES.copy(data=RNG.standard_normal((N, 5))), "euclidean")
 TWO = xr.concat([MODELS, SOUND], "model")
 RDMS = rdms(RECORDING, "crossnobis")
 TABLE = pd.DataFrame({"length": [3, 5, 4, 6, 7, 2, 8, 9], "kind": list("aabbabab")}, index=ITEMS)
-LIGHT = {"distance": "crossnobis", "comparator": "spearman"}
+
+
+def agreement(recording, models, metric=spearman, ceiling=LeaveOneOutCeiling(), **options):  # noqa: B008 - frozen
+    return evaluate(FixedRDM(), pairwise(models, recording, **options), metric=metric, ceiling=ceiling).score
 
 
 # --- entry points -----------------------------------------------------------------------------------------------------
@@ -47,21 +50,21 @@ WITH_RECORDING = [
     Entry("rdms", lambda: {"recording": RECORDING.copy(deep=True)}, partial(rdms, distance="crossnobis")),
     Entry("rdms, euclidean", lambda: {"recording": RECORDING.copy(deep=True)}, partial(rdms, distance="euclidean")),
     Entry(
-        "similarity",
+        "evaluate, pairwise",
         lambda: {"recording": RECORDING.copy(deep=True), "models": MODELS.copy(deep=True)},
-        lambda recording, models: similarity(recording, models, **LIGHT).score,
+        lambda recording, models: agreement(recording, models, distance="crossnobis"),
     ),
     Entry(
-        "similarity, whitened",
+        "evaluate, pairwise, whitened",
         lambda: {"recording": RECORDING.copy(deep=True), "models": MODELS.copy(deep=True)},
-        lambda recording, models: (
-            similarity(recording, models, distance="crossnobis", comparator="whitened cosine").score
+        lambda recording, models: agreement(recording, models, whitened_cosine, distance="crossnobis"),
+    ),
+    Entry(
+        "evaluate, patches",
+        lambda: {"recording": RECORDING.copy(deep=True), "models": MODELS.copy(deep=True)},
+        lambda recording, models: agreement(
+            recording, models, ceiling=None, patches={"front": ["E0", "E1"]}, distance="crossnobis"
         ),
-    ),
-    Entry(
-        "searchlight",
-        lambda: {"recording": RECORDING.copy(deep=True), "models": MODELS.copy(deep=True)},
-        lambda recording, models: searchlight(recording, models, {"front": ["E0", "E1"]}, **LIGHT).score,
     ),
 ]
 NOISE = [
@@ -72,14 +75,14 @@ NOISE = [
 ]
 WITH_RDMS = [
     Entry(
-        f"rdm_similarity, {comparator.name}",
+        f"evaluate, pairs, {metric.name}",
         lambda: {"dissimilarities": RDMS.copy(deep=True), "models": MODELS.copy(deep=True)},
         partial(
-            lambda dissimilarities, models, by: rdm_similarity(dissimilarities, models, comparator=by).score,
-            by=comparator,
+            lambda dissimilarities, models, by: agreement(dissimilarities, models, by),
+            by=metric,
         ),
     )
-    for comparator in ALL
+    for metric in RDM_METRICS
 ]
 COMPLETE = [
     Entry(name, lambda: {"dissimilarities": RDMS.copy(deep=True), "models": TWO.copy(deep=True)}, call)
@@ -136,7 +139,10 @@ def same_by_label(result, clean) -> bool:
 
 
 def refused(*parts: str):
-    return lambda entry, argument: Refused(argument, *parts)
+    """Refused by name; dissimilarities that are there already are the recording of pairwise."""
+    return lambda entry, argument: Refused(
+        "recording" if argument == "dissimilarities" and entry in WITH_RDMS else argument, *parts
+    )
 
 
 def spoiled(values, at, new):
@@ -189,7 +195,7 @@ def flat(entry: Entry, argument: str) -> Due:
     """Patterns that are all alike: distances of zero, and no agreement."""
     if entry.name.startswith("rdms"):
         return Gives(lambda result, clean: (values(result) == 0).all())
-    codes = ["undefined-scores"] + ([] if entry.name == "searchlight" else ["ceiling-undefined"])
+    codes = ["undefined-scores"] + ([] if entry.name == "evaluate, patches" else ["ceiling-undefined"])
     return Warned(*codes, check=lambda result, clean: np.isnan(result).all())
 
 
@@ -197,7 +203,7 @@ def wrong_number(n: int):
     def due(entry: Entry, argument: str) -> Due:
         if entry.name.startswith("rdms"):
             return Gives(lambda result, clean: result.sizes["sample"] == n * (n - 1) // 2)
-        return Refused("models", f"{n} items have {n * (n - 1) // 2} pairs")
+        return Refused("data", f"{n} items have {n * (n - 1) // 2} pairs")
 
     return due
 
@@ -246,7 +252,7 @@ RECORDINGS = [
         "no channels",
         ["recording"],
         lambda a: a.isel(channel=[]),
-        lambda e, a: refused("empty")(e, a) if e.name != "searchlight" else Refused("recording", "empty"),
+        lambda e, a: refused("empty")(e, a) if e.name != "evaluate, patches" else Refused("recording", "empty"),
     ),
     Row(43, "no times", ["recording"], lambda a: a.isel(time=[]), refused("empty")),
     Row(43, "nobody", ["recording"], lambda a: a.isel(subject=[]), refused("empty")),
@@ -283,7 +289,9 @@ RECORDINGS = [
         ["recording"],
         lambda a: a.rename(channel="sensor"),
         lambda e, a: (
-            refused("unknown axis 'sensor'")(e, a) if e.name != "searchlight" else Refused("recording", "unknown axis")
+            refused("unknown axis 'sensor'")(e, a)
+            if e.name != "evaluate, patches"
+            else Refused("recording", "unknown axis")
         ),
     ),
     Row(113, "three items", ["*"], first(3), wrong_number(3)),
@@ -329,7 +337,7 @@ def missing(entry: Entry, argument: str) -> Due:
 
 
 def equal(entry: Entry, argument: str) -> Due:
-    name = entry.name.removeprefix("rdm_similarity, ")
+    name = entry.name.removeprefix("evaluate, pairs, ")
     if "cosine" in name:
         return Gives(lambda result, clean: np.isfinite(result).all())
     if entry in COMPLETE:
@@ -345,13 +353,13 @@ def by_label(entry: Entry, argument: str) -> Due:
 
 
 def one_missing(entry: Entry, argument: str) -> Due | None:
-    if "whitened" in entry.name or entry in COMPLETE:
+    if entry in COMPLETE:
         return Refused("dissimilarities", "27 pairs of 8 items", "1 pairs are missing")
     return Refused("models", "1 are of other items") if "models" in entry.roles else None
 
 
 def three(entry: Entry, argument: str) -> Due:
-    return Refused("models" if entry in WITH_RDMS else "dissimilarities", "3 items have 3 pairs")
+    return Refused("data" if entry in WITH_RDMS else "dissimilarities", "3 items have 3 pairs")
 
 
 def fewer_digits(entry: Entry, argument: str) -> Due:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from neuroling import evaluate, spearman
 from neuroling.cli import resource_estimate as estimate
 from neuroling.core.result import Result
 from neuroling.rsa.models import model_rdms
-from neuroling.rsa.similarity import similarity
+from neuroling.rsa.pairs import FixedRDM, pairwise
 
 ITEMS = [f"word {n}" for n in range(8)]
 
@@ -43,9 +44,8 @@ def test_a_unit_of_rsa_is_what_the_library_gives(call, files, tmp_path):
     answer = call("rsa", *files, "-o", out, "--layer", "6", "--subject", "s2")
     assert answer.exit_code == 0, answer.stderr
     features, recording = (xr.load_dataarray(path, engine="h5netcdf") for path in files)
-    expected = similarity(
-        recording.sel(subject="s2", drop=True), model_rdms(features.sel(layer=6, drop=True)), ceiling=False
-    )
+    models = model_rdms(features.sel(layer=6, drop=True))
+    expected = evaluate(FixedRDM(), pairwise(models, recording.sel(subject="s2", drop=True)), metric=spearman)
     assert np.array_equal(Result.load(out).score.to_numpy(), expected.score.to_numpy())
 
 

@@ -50,22 +50,19 @@ def block_2(folder: Path) -> dict[str, object]:
 
 
 def block_3(folder: Path) -> dict[str, object]:
-    """Features of words and what four people's brains did, on two channels."""
+    """Two layers of features of the words, and what four people's brains did."""
     rng = np.random.default_rng(0)
-    stimuli = Stimuli.from_texts(WORDS)
     recording = xr.DataArray(
         rng.standard_normal((len(WORDS), 4, 6)),
         dims=("sample", "subject", "channel"),
         coords={"sample": WORDS, "subject": list("abcd"), "channel": [f"E{number}" for number in range(6)]},
     )
-    return {"features": stimuli.features(rng.standard_normal((len(WORDS), 5))), "recording": recording}
+    return {"layers": layers(), "recording": recording}
 
 
 def block_4(folder: Path) -> dict[str, object]:
-    """Source estimates of words in a volume, and models of them."""
+    """Source estimates of words in a volume, and features of the words."""
     import mne
-
-    from neuroling import model_rdms
 
     spaces = mne.setup_volume_source_space(pos=18.0, sphere=(0.0, 0.0, 0.0, 0.04), verbose="error")
     vertices = [space["vertno"] for space in spaces]
@@ -74,4 +71,4 @@ def block_4(folder: Path) -> dict[str, object]:
         word: mne.VolSourceEstimate(rng.standard_normal((len(vertices[0]), 3)), vertices, 0.0, 0.02) for word in WORDS
     }
     stc = next(iter(estimates.values()))
-    return {"estimates": estimates, "source_spaces": spaces, "stc": stc, "models": model_rdms(layers())}
+    return {"estimates": estimates, "source_spaces": spaces, "stc": stc, "layers": layers()}

@@ -7,10 +7,12 @@ import pytest
 import xarray as xr
 from scipy.spatial.distance import pdist
 
+from neuroling import LeaveOneOutCeiling, evaluate
+from neuroling.evaluation.rdm_metrics import RDM_METRICS
 from neuroling.numerics.rdm import comparison as rdm_compare
 from neuroling.numerics.rdm.distances import correlation, crossnobis
 from neuroling.rsa.dissimilarity import PairLabels
-from neuroling.rsa.similarity import rdm_similarity
+from neuroling.rsa.pairs import FixedRDM, pairwise
 
 
 @pytest.fixture
@@ -51,7 +53,9 @@ def test_ceilings_equal_rsatoolbox(ours, theirs, ties):
     labels = PairLabels.of(np.arange(8)).coords()
     people = xr.DataArray(values.T, dims=("sample", "subject"), coords={**labels, "subject": range(5)})
     model = xr.DataArray(np.arange(28.0)[:, None], dims=("sample", "model"), coords={**labels, "model": ["any"]})
-    got = rdm_similarity(people, model, comparator=ours).ceiling.mean("subject").values
+    metric = next(metric for metric in RDM_METRICS if metric.name.removesuffix(", uncentred") == ours)
+    result = evaluate(FixedRDM(), pairwise(model, people), metric=metric, ceiling=LeaveOneOutCeiling())
+    got = result.ceiling.mean("subject").values
     expected = toolbox.inference.noise_ceiling.boot_noise_ceiling(toolbox.rdm.RDMs(values), method=theirs)
     np.testing.assert_allclose(got, expected, atol=1e-8)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
+
+sys.path.insert(0, str(Path(__file__).parent))  # agreement.py stands beside the tests
 
 ITEMS = [f"word {place:02d}" for place in range(12)]
 TIMES = np.round(np.linspace(-0.1, 0.5, 13), 3)

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from agreement import agreement
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
 
-from neuroling import align
+from neuroling import ByItem, align, evaluate, spearman
 from neuroling.rsa import models as room
-from neuroling.rsa.comparators import as_comparator
 from neuroling.rsa.dissimilarity import label_pairs, rdms
 from neuroling.rsa.distances import as_distance
 from neuroling.rsa.noise import noise_covariance, whiten
 from neuroling.rsa.pairs import FixedRDM, paired, pairwise
-from neuroling.rsa.similarity import rdm_similarity, similarity
 
 
 def table(**columns):
@@ -69,14 +70,13 @@ MODELS = {
     "all pairs equal": (lambda r, m: (r, m * 0 + 1, {}), "all pairs of 'features' are equal"),
     "NaN": (lambda r, m: (r, m.where(m > 1), {}), "NaN or infinite"),
     "two items": (lambda r, m: (r.isel(sample=[0, 1]), m.isel(sample=[0]), {}), "at least three items|are equal"),
-    "an unknown comparator": (lambda r, m: (r, m, {"comparator": "tau-b"}), "expected one of 'spearman'"),
     "controls without a partial form": (
-        lambda r, m: (r, m, {"comparator": "tau-a", "controls": m + m**2}),
+        lambda r, m: (r, m, {"metric": "tau-a", "controls": m + m**2}),
         "no partial form",
     ),
     "controls that explain everything": (
-        lambda r, m: (r, m, {"comparator": "spearman", "controls": (2 * m).assign_coords(model=["twice"])}),
-        "explain the model 'features' altogether",
+        lambda r, m: (r, m, {"metric": "spearman", "controls": (2 * m).assign_coords(model=["twice"])}),
+        "explains the model 'features' altogether",
     ),
 }
 
@@ -86,7 +86,7 @@ def test_models(features, recording, case):
     change, message = MODELS[case]
     broken, models, options = change(recording, room.model_rdms(features, "euclidean"))
     with pytest.raises((ValueError, TypeError), match=message):
-        similarity(broken, models, **options)
+        agreement(broken, models, **options)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +118,27 @@ def test_models_of_one_name_are_not_stacked():
 
 
 def test_pairs_are_made_of_items_once(features, recording):
-    data = align(features, recording)
-    pairs = pairwise(data, x_metric="euclidean")
-    with pytest.raises(ValueError, match="pairs already"):
-        pairwise(pairs)
-    with pytest.raises(TypeError, match="expected align"):
-        pairwise(recording)
+    pairs = pairwise(features, recording)
+    with pytest.raises(ValueError, match="distance: the recording holds dissimilarities of pairs already"):
+        pairwise(features, pairs.y, distance="euclidean")
+    with pytest.raises(TypeError, match="recording: got Aligned"):
+        pairwise(features, align(features, recording))
+    with pytest.raises(TypeError, match="models: got ndarray"):
+        pairwise(features.to_numpy(), recording)
+    with pytest.raises(TypeError, match="models: got an empty mapping"):
+        pairwise({}, recording)
+
+
+def test_models_with_something_to_fit_need_splits(features, recording):
+    with pytest.raises(TypeError, match="splits: none given, but LinearRegression has something to fit"):
+        evaluate(LinearRegression(), pairwise(features, recording), metric=spearman)
+
+
+def test_a_gap_is_refused_where_models_are_fitted(features, recording):
+    pairs = pairwise(features, rdms(recording.where(recording.subject != "s1")))
+    splits = ByItem.of(KFold(3), pairs)
+    with pytest.raises(ValueError, match="recording: 858 of 4290 values are NaN or infinite"):
+        evaluate(LinearRegression(), pairs, splits=splits, metric=spearman)
 
 
 def test_a_gap_is_refused_by_the_one_evaluation(features, recording):
@@ -138,8 +153,6 @@ def test_a_fixed_model_is_one_column():
 
 
 def test_dissimilarities_need_labels():
-    with pytest.raises(TypeError, match="labelled pairs"):
-        rdm_similarity(np.zeros(3), None)
     with pytest.raises(ValueError, match="which two items"):
         label_pairs(xr.DataArray(np.zeros(3), dims="sample"))
     both = {"first": ("sample", ["a", "b"]), "second": ("sample", ["b", "a"])}
@@ -152,8 +165,6 @@ def test_something_that_is_no_distance_or_comparator_is_refused(features):
         as_distance(3)
     with pytest.raises(TypeError, match="expected a DataArray"):
         room.model_rdms(np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="expected one of"):
-        as_comparator("kendall", room.model_rdms(features))
 
 
 def test_whitening_takes_the_same_channels(recording):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from agreement import agreement
 from scipy.stats import rankdata, spearmanr
 
 from neuroling.core.notices import CodedWarning
+from neuroling.numerics.rdm.comparators import ALL, rho_a, spearman, tau_a
 from neuroling.numerics.rdm.distances import pairs_of
-from neuroling.rsa.comparators import ALL, rho_a, spearman, tau_a
 from neuroling.rsa.dissimilarity import PairLabels, rdms
 from neuroling.rsa.models import model_rdms
-from neuroling.rsa.similarity import rdm_similarity, similarity
 
 N_ITEMS, N_PEOPLE = 9, 6
 
@@ -33,7 +33,7 @@ def measured(seed=0, *, ties=False):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mean_ranks_are_ranked_again_as_in_the_literature(ties, dtype):
     people, model = measured(ties=ties)
-    ceiling = rdm_similarity(people, model, comparator="spearman", dtype=dtype).ceiling
+    ceiling = agreement(people, model, metric="spearman", dtype=dtype).ceiling
     ranks = rankdata(people.values, axis=0)
     for person in range(N_PEOPLE):
         upper = spearmanr(people.values[:, person], ranks.mean(axis=1))[0]
@@ -48,7 +48,7 @@ def test_the_upper_bound_is_the_score_of_the_mean_of_ranks(comparator, seed):
     people, model = measured(seed, ties=seed % 2 == 1)
     mean_rank = rankdata(people.values, axis=0).mean(axis=1, keepdims=True)
     group = model.copy(data=mean_rank).assign_coords(model=["mean of all"])
-    result = rdm_similarity(people, group, comparator=comparator)
+    result = agreement(people, group, metric=comparator)
     np.testing.assert_allclose(
         result.ceiling.sel(bound="upper").values, result.score.sel(model="mean of all").values, atol=1e-12
     )
@@ -59,10 +59,10 @@ def test_a_participant_whose_dissimilarities_are_all_equal_spoils_no_ceiling_but
     flat = people.copy()
     flat.loc[{"subject": 2}] = 0.3
     with pytest.warns(CodedWarning) as warned:
-        ceiling = rdm_similarity(flat, model, comparator="spearman").ceiling
+        ceiling = agreement(flat, model, metric="spearman").ceiling
     assert {warning.message.code for warning in warned} == {"undefined-scores", "ceiling-undefined"}
     assert np.isnan(ceiling.sel(subject=2)).all()
-    others = rdm_similarity(people.drop_sel(subject=2), model, comparator="spearman").ceiling
+    others = agreement(people.drop_sel(subject=2), model, metric="spearman").ceiling
     np.testing.assert_allclose(ceiling.drop_sel(subject=2).sel(bound="lower"), others.sel(bound="lower"), atol=1e-12)
 
 
@@ -72,10 +72,10 @@ def test_a_missing_pair_leaves_scores_of_the_pairs_that_are_there(comparator):
     broken = people.copy()
     broken[[3, 20], 1] = np.nan
     with pytest.warns(CodedWarning, match=r"2 of 216 dissimilarities are missing.*in 1 of 6 rows") as warned:
-        result = rdm_similarity(broken, model, comparator=comparator)
+        result = agreement(broken, model, metric=comparator)
     assert [warning.message.code for warning in warned] == ["missing-pairs"]
     assert "2 of 216 dissimilarities are missing" in str(result)
-    whole = rdm_similarity(people, model, comparator=comparator)
+    whole = agreement(people, model, metric=comparator)
     kept = result.score.drop_sel(subject=1)
     np.testing.assert_allclose(kept, whole.score.drop_sel(subject=1), atol=1e-12)
     score = result.score.sel(subject=1).item()
@@ -98,7 +98,7 @@ def test_whitened_comparators_divide_out_the_covariance_of_the_pairs_that_are_th
     expected = a @ inverse @ b / np.sqrt((a @ inverse @ a) * (b @ inverse @ b))
     broken = people.where(xr.DataArray(present, dims="sample"))
     with pytest.warns(CodedWarning, match="missing-pairs"):
-        score = rdm_similarity(broken, model, comparator=name, ceiling=False).score
+        score = agreement(broken, model, metric=name, ceiling=False).score
     assert score.sel(subject=1).item() == pytest.approx(expected, abs=1e-12)
 
 
@@ -106,10 +106,10 @@ def test_whitened_comparators_divide_out_the_covariance_of_the_pairs_that_are_th
 def test_whitened_comparators_take_pairs_by_their_labels(name):
     people, model = measured()
     order = np.random.default_rng(1).permutation(people.sizes["sample"])
-    turned = rdm_similarity(people.isel(sample=order), model, comparator=name)
-    xr.testing.assert_allclose(turned.score, rdm_similarity(people, model, comparator=name).score)
-    with pytest.raises(ValueError, match=r"dissimilarities: 35 pairs of 9 items, of which 1 pairs are missing"):
-        rdm_similarity(people.isel(sample=slice(1, None)), model.isel(sample=slice(1, None)), comparator=name)
+    turned = agreement(people.isel(sample=order), model, metric=name)
+    xr.testing.assert_allclose(turned.score, agreement(people, model, metric=name).score)
+    with pytest.raises(ValueError, match=r"metric: whitened .* takes all pairs of some items"):
+        agreement(people.isel(sample=slice(1, None)), model.isel(sample=slice(1, None)), metric=name)
 
 
 @pytest.mark.parametrize("comparator", ["spearman", "pearson", "cosine", "whitened cosine"])
@@ -124,12 +124,12 @@ def test_agreement_takes_no_unit(comparator, distance, unit):
         coords={"sample": items, "subject": range(3)},
     )
     features = xr.DataArray(rng.standard_normal((N_ITEMS, 4)), dims=("sample", "feature"), coords={"sample": items})
-    options = {"distance": distance, "comparator": comparator, "allow_bias": True}
+    options = {"distance": distance, "metric": comparator, "allow_bias": True}
     models = model_rdms(features, "squared euclidean")
-    plain, scaled = (similarity(data, models, **options) for data in (recording, recording * unit))
+    plain, scaled = (agreement(data, models, **options) for data in (recording, recording * unit))
     np.testing.assert_allclose(scaled.score, plain.score, atol=2e-6)
     np.testing.assert_allclose(scaled.ceiling, plain.ceiling, atol=2e-6)
-    np.testing.assert_allclose(similarity(recording, models * 1e-200, **options).score, plain.score, atol=2e-6)
+    np.testing.assert_allclose(agreement(recording, models * 1e-200, **options).score, plain.score, atol=2e-6)
 
 
 def test_dissimilarities_in_a_unit_that_their_type_does_not_hold_are_refused():
@@ -142,12 +142,12 @@ def test_dissimilarities_in_a_unit_that_their_type_does_not_hold_are_refused():
 def test_agreement_of_too_few_items_is_refused(n_items):
     people, model = measured()
     few = people.sel(sample=[label for label in people.sample.values if max(int(label[-1]), int(label[5])) < n_items])
-    with pytest.raises(ValueError, match=rf"models: {n_items} items have \d pairs, over which agreement|are equal"):
-        rdm_similarity(few, model.sel(sample=few.sample))
+    with pytest.raises(ValueError, match=rf"data: {n_items} items have \d pairs, over which agreement|are equal"):
+        agreement(few, model.sel(sample=few.sample))
 
 
 def test_few_items_are_warned_of():
     people, model = measured()
     few = people.sel(sample=[label for label in people.sample.values if max(int(label[-1]), int(label[5])) < 5])
     with pytest.warns(CodedWarning, match="5 items have 10 pairs and few orders.*few-items"):
-        rdm_similarity(few, model.sel(sample=few.sample))
+        agreement(few, model.sel(sample=few.sample))

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from agreement import agreement
 from scipy.spatial.distance import pdist
 
 from neuroling.numerics.strings import edit_distances
 from neuroling.rsa import models as room
-from neuroling.rsa.similarity import similarity
 
 TABLE = pd.DataFrame(
     {
@@ -138,7 +138,7 @@ def test_the_confounds_of_reading_come_from_a_table_by_their_names():
 
 def test_layers_of_a_network_are_compared_over_time(features, recording):
     layers = xr.concat([features, features**2, features + 1], pd.Index(["0", "4", "8"], name="layer"))
-    result = similarity(recording, room.model_rdms(layers, "euclidean"), comparator="spearman")
+    result = agreement(recording, room.model_rdms(layers, "euclidean"), metric="spearman")
     assert result.score.model.to_numpy().tolist() == ["layer 0", "layer 4", "layer 8"]
     np.testing.assert_allclose(result.score.sel(model="layer 0"), result.score.sel(model="layer 8"), atol=1e-6)
 
@@ -147,5 +147,5 @@ def test_labels_of_a_table_are_labels_like_any(features, recording):
     named = pd.Index(recording.sample.to_numpy(), name="sample", dtype="str")
     told = recording.assign_coords(sample=named)
     models = room.model_rdms(features.assign_coords(sample=named), "euclidean")
-    expected = similarity(recording, room.model_rdms(features, "euclidean")).score
-    np.testing.assert_array_equal(similarity(told, models).score, expected)
+    expected = agreement(recording, room.model_rdms(features, "euclidean")).score
+    np.testing.assert_array_equal(agreement(told, models).score, expected)

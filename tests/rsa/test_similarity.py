@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from agreement import agreement
 from scipy.stats import rankdata, spearmanr
 
-from neuroling import LeaveOneOutCeiling, NoSplit, Permutation, align, evaluate, spearman
-from neuroling.rsa.comparators import ALL
+from neuroling import LeaveOneOutCeiling, NoSplit, Permutation, evaluate, spearman
+from neuroling.numerics.rdm.ceilings import bounds_from_products
+from neuroling.numerics.rdm.comparators import ALL
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.models import model_rdms, stack_models
 from neuroling.rsa.pairs import FixedRDM, paired, pairwise
-from neuroling.rsa.similarity import ceilings_from_products, rdm_similarity, similarity
 
 ONE = np.float64
 
@@ -29,22 +30,22 @@ def models(features):
 
 
 def test_the_stream_equals_the_one_evaluation(features, recording):
-    pairs = pairwise(align(features, recording), x_metric="euclidean")
+    pairs = pairwise(features, recording, model_distance="euclidean", dtype=ONE)
     slow = evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=spearman).score
-    fast = similarity(recording, model_rdms(features, "euclidean"), comparator="spearman", dtype=ONE).score
+    fast = agreement(recording, model_rdms(features, "euclidean"), metric="spearman", dtype=ONE).score
     np.testing.assert_allclose(fast.isel(model=0).transpose(*slow.dims).values, slow.values, atol=1e-12)
 
 
 def test_single_precision_is_off_by_less_than_a_millionth(recording, models):
-    fast, exact = (similarity(recording, models, comparator="pearson", dtype=d).score for d in (np.float32, ONE))
+    fast, exact = (agreement(recording, models, metric="pearson", dtype=d).score for d in (np.float32, ONE))
     np.testing.assert_allclose(fast.values, exact.values, atol=1e-6)
 
 
 @pytest.mark.parametrize("comparator", [c.name for c in ALL])
 def test_every_comparator_gives_the_same_streamed_or_held(recording, models, comparator):
     part = recording.isel(time=slice(5, 8))
-    streamed = similarity(part, models, comparator=comparator, dtype=ONE)
-    held = rdm_similarity(rdms(part), models, comparator=comparator)
+    streamed = agreement(part, models, metric=comparator, dtype=ONE)
+    held = agreement(rdms(part), models, metric=comparator)
     np.testing.assert_allclose(streamed.score.values, held.score.values, atol=1e-12)
     np.testing.assert_allclose(streamed.ceiling.values, held.ceiling.values, atol=1e-12)
 
@@ -57,12 +58,12 @@ def test_inner_products_of_embeddings_are_the_scores(comparator):
 
 
 def test_ties_choose_rho_a_and_the_result_says_so(recording, models):
-    assert similarity(recording, models).metric == "rho-a"
-    assert similarity(recording, models.sel(model=["true"])).metric == "spearman"
+    assert agreement(recording, models).metric == "rho-a"
+    assert agreement(recording, models.sel(model=["true"])).metric == "spearman"
 
 
 def test_the_true_model_wins_and_reaches_the_ceiling(recording, models):
-    result = similarity(recording, models, comparator="spearman")
+    result = agreement(recording, models, metric="spearman")
     peak = result.score.sel(time=0.2).mean("subject")
     assert peak.idxmax("model") == "true"
     bounds = result.ceiling.sel(time=0.2).mean("subject")
@@ -80,7 +81,7 @@ def test_a_model_of_ties_does_not_beat_the_true_one():
         noisy = true.isel(model=0, drop=True) + 3 * true.std().item() * rng.standard_normal(190)
         both = stack_models(true, coarse)
         for name in wins:
-            score = rdm_similarity(noisy, both, comparator=name).score
+            score = agreement(noisy, both, metric=name).score
             wins[name] += float(score.sel(model="coarse")) > float(score.sel(model="features"))
     assert wins["rho-a"] <= wins["spearman"]
     assert wins["rho-a"] <= 3
@@ -93,13 +94,13 @@ def test_ceilings_equal_direct_averaging(recording):
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     expected_upper = [np.corrcoef(row, unit.mean(axis=0))[0, 1] for row in unit]
     expected_lower = [np.corrcoef(unit[s], np.delete(unit, s, 0).mean(axis=0))[0, 1] for s in range(len(unit))]
-    lower, upper = ceilings_from_products((unit @ unit.T)[None])[:, :, 0]
+    lower, upper = bounds_from_products((unit @ unit.T)[None])[:, :, 0]
     np.testing.assert_allclose(upper, expected_upper)
     np.testing.assert_allclose(lower, expected_lower)
 
 
 def test_ceilings_are_close_to_those_of_leave_one_out(features, recording):
-    fast = similarity(recording, model_rdms(features, "euclidean"), comparator="pearson", dtype=ONE).ceiling
+    fast = agreement(recording, model_rdms(features, "euclidean"), metric="pearson", dtype=ONE).ceiling
     pairs = paired(model_rdms(features, "euclidean"), rdms(recording))
     from neuroling import pearson
 
@@ -118,7 +119,7 @@ def test_ceilings_bracket_the_true_model(n_studies):
         score = np.mean([np.corrcoef(row, model)[0, 1] for row in rows])
         unit = rows - rows.mean(axis=1, keepdims=True)
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-        lower, upper = ceilings_from_products((unit @ unit.T)[None]).mean(axis=(1, 2))
+        lower, upper = bounds_from_products((unit @ unit.T)[None]).mean(axis=(1, 2))
         inside += lower <= score <= upper
     assert inside >= 0.975 * n_studies
 
@@ -130,7 +131,7 @@ def test_dissimilarities_that_are_all_equal_agree_with_nothing_and_this_is_said(
         np.full((66, 2), 0.1), dims=("sample", "subject"), coords={"sample": models.sample, "subject": [0, 1]}
     )
     with pytest.warns(UserWarning, match="are all equal or missing"):
-        score = rdm_similarity(rows, models, comparator=comparator, ceiling=False, dtype=dtype).score
+        score = agreement(rows, models, metric=comparator, ceiling=False, dtype=dtype).score
     assert score.isnull().all()
 
 
@@ -138,9 +139,9 @@ def test_a_gap_at_one_time_leaves_all_other_scores_alone(recording, models):
     """Defect 3: a NaN in one dissimilarity masked that pair at every later time."""
     broken = recording.copy()
     broken.loc[{"subject": "s1", "sample": "word 03", "time": 0.1}] = np.nan
-    whole = similarity(recording, models, comparator="spearman", dtype=ONE).score
+    whole = agreement(recording, models, metric="spearman", dtype=ONE).score
     with pytest.warns(UserWarning, match=r"11 of 4290 dissimilarities.*1 samples, first \['word 03'\].*missing-pairs"):
-        got = similarity(broken, models, comparator="spearman", dtype=ONE).score
+        got = agreement(broken, models, metric="spearman", dtype=ONE).score
     untouched = xr.ones_like(whole, dtype=bool)
     untouched.loc[{"subject": "s1", "time": 0.1}] = False
     np.testing.assert_allclose(got.where(untouched), whole.where(untouched))
@@ -150,22 +151,22 @@ def test_a_gap_at_one_time_leaves_all_other_scores_alone(recording, models):
 
 
 def test_many_models_give_what_single_calls_give(recording, models):
-    together = similarity(recording, models, comparator="spearman", dtype=ONE).score
+    together = agreement(recording, models, metric="spearman", dtype=ONE).score
     for name in models.model.values:
-        alone = similarity(recording, models.sel(model=[name]), comparator="spearman", dtype=ONE).score
+        alone = agreement(recording, models.sel(model=[name]), metric="spearman", dtype=ONE).score
         np.testing.assert_allclose(together.sel(model=[name]).values, alone.values, atol=1e-12)
 
 
 def test_models_are_matched_by_label(recording, models):
     order = np.random.default_rng(9).permutation(models.sizes["sample"])
-    turned = similarity(recording, models.isel(sample=order), comparator="spearman").score
-    xr.testing.assert_allclose(turned, similarity(recording, models, comparator="spearman").score)
+    turned = agreement(recording, models.isel(sample=order), metric="spearman").score
+    xr.testing.assert_allclose(turned, agreement(recording, models, metric="spearman").score)
 
 
 def test_controls_take_out_what_they_explain(recording, models):
     def score(name, controls=None):
         held = None if controls is None else models.sel(model=[controls])
-        result = similarity(recording, models.sel(model=[name]), comparator="spearman", controls=held)
+        result = agreement(recording, models.sel(model=[name]), metric="spearman", controls=held)
         return result, float(result.score.sel(time=0.2).mean())
 
     assert score("noisy")[1] > 0.5
@@ -182,35 +183,35 @@ def test_signed_scores_are_centred_on_zero_under_the_null():
     model = xr.DataArray(
         rng.standard_normal((66, 1)), dims=("sample", "model"), coords={"sample": _labels(), "model": ["m"]}
     )
-    score = rdm_similarity(rows, model, ceiling=False).score
+    score = agreement(rows, model, ceiling=False).score
     assert abs(float(score.mean())) < 3 * float(score.std()) / 20
     assert 0.4 < float((score < 0).mean()) < 0.6
 
 
 def test_windows_over_the_onset_are_noted(recording, models):
-    notes = similarity(recording, models, window=3).provenance.notes
+    notes = agreement(recording, models, window=3).provenance.notes
     assert any("samples of both sides" in note for note in notes)
 
 
 def test_a_biased_distance_is_noted(recording, models):
-    assert any("biased" in note for note in similarity(recording, models, distance="correlation").provenance.notes)
+    assert any("biased" in note for note in agreement(recording, models, distance="correlation").provenance.notes)
 
 
 def test_synthetic_data_stay_labelled(recording, models):
-    assert similarity(recording.assign_attrs(synthetic=1), models).provenance.synthetic
+    assert agreement(recording.assign_attrs(synthetic=1), models).provenance.synthetic
 
 
 def test_a_flat_place_is_undefined_with_a_warning(recording, models):
     flat = recording.mean("repeat").copy()
     flat.loc[{"time": 0.1}] = 1.0
     with pytest.warns(UserWarning, match="undefined"):
-        result = similarity(flat, models, distance="euclidean", comparator="spearman", ceiling=False)
+        result = agreement(flat, models, distance="euclidean", metric="spearman", ceiling=False)
     assert result.score.sel(time=0.1).isnull().all()
     assert result.score.drop_sel(time=0.1).notnull().all()
 
 
 def test_permuting_items_breaks_the_agreement(features, recording):
-    pairs = pairwise(align(features, recording.sel(subject=["s0"])), x_metric="euclidean")
+    pairs = pairwise(features, recording.sel(subject=["s0"]), model_distance="euclidean")
     result = evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=spearman, inference=Permutation(99))
     assert result.p_values().sel(subject="s0", time=0.2) == 0.01
     assert abs(result.null.draws.sel(subject="s0", time=0.2).mean()) < 0.1

@@ -6,19 +6,19 @@ import mne
 import numpy as np
 import pytest
 import xarray as xr
+from agreement import agreement
 from scipy import sparse
 from sklearn.neighbors import NearestCentroid
 
 from neuroling.data.eeg import from_source_estimates, source_positions, vertex_labels
+from neuroling.numerics.rdm.comparators import tau_a
 from neuroling.report.rsa import to_source_estimate
-from neuroling.rsa.comparators import tau_a
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
 from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import model_rdms, stack_models
 from neuroling.rsa.presets import GUGGENMOS_2018, KARAPETIAN_2023, NILI_2014
-from neuroling.rsa.searchlight import neighbours_from, neighbours_within, searchlight
-from neuroling.rsa.similarity import rdm_similarity, similarity
+from neuroling.rsa.searchlight import neighbours_from, neighbours_within
 from neuroling.rsa.weights import _weights, item_folds, regression_weights, variance_partition, weighted_similarity
 
 
@@ -56,9 +56,9 @@ def test_a_radius_without_neighbours_is_refused_with_one_that_has():
 def test_each_patch_gives_what_it_gives_alone(features, recording):
     models = model_rdms(features, "euclidean")
     patches = neighbours_within(line(8), 1.0)
-    result = searchlight(recording, models, patches, comparator="spearman", window=2)
-    assert result.score.dims == ("subject", "channel", "time", "model")
-    alone = similarity(recording.sel(channel=patches["E3"]), models, comparator="spearman", window=2).score
+    result = agreement(recording, models, patches=patches, metric="spearman", window=2)
+    assert result.score.dims == ("model", "subject", "channel", "time")
+    alone = agreement(recording.sel(channel=patches["E3"]), models, metric="spearman", window=2).score
     np.testing.assert_allclose(result.score.sel(channel="E3").values, alone.values, atol=1e-6)
     np.testing.assert_allclose(result.score.time.values, alone.time.values)
 
@@ -68,8 +68,8 @@ def test_information_is_found_where_it_was_put(features, recording):
     hidden.loc[{"channel": ["E0", "E1", "E2", "E3"]}] = np.random.default_rng(0).standard_normal(
         hidden.sel(channel=["E0", "E1", "E2", "E3"]).shape
     )
-    result = searchlight(
-        hidden, model_rdms(features, "euclidean"), neighbours_within(line(8), 1.0), comparator="spearman"
+    result = agreement(
+        hidden, model_rdms(features, "euclidean"), patches=neighbours_within(line(8), 1.0), metric="spearman"
     )
     peak = result.score.sel(time=0.2).mean(["subject", "model"])
     assert float(peak.sel(channel=["E0", "E1", "E2"]).max()) < float(peak.sel(channel=["E5", "E6", "E7"]).min())
@@ -77,7 +77,7 @@ def test_information_is_found_where_it_was_put(features, recording):
 
 def test_regions_are_patches_with_names(features, recording):
     regions = {"front": ["E0", "E1", "E2"], "back": ["E5", "E6", "E7"]}
-    got = searchlight(recording, model_rdms(features, "euclidean"), regions, into="region", comparator="spearman")
+    got = agreement(recording, model_rdms(features, "euclidean"), patches=regions, metric="spearman")
     assert got.score.region.values.tolist() == ["front", "back"]
 
 
@@ -103,8 +103,13 @@ def test_a_volume_of_mne_is_searched_and_given_back(features):
     vertices = [source[0]["vertno"]]
     recording = from_source_estimates(estimates(features, vertices, mne.VolSourceEstimate))
     patches = neighbours_within(source_positions(source), 0.051)
-    result = searchlight(
-        recording, model_rdms(features, "euclidean"), patches, axis="voxel", distance="euclidean", comparator="spearman"
+    result = agreement(
+        recording,
+        model_rdms(features, "euclidean"),
+        patches=patches,
+        over="voxel",
+        distance="euclidean",
+        metric="spearman",
     )
     stc = to_source_estimate(result.score.isel(model=0), vertices)
     assert isinstance(stc, mne.VolSourceEstimate)
@@ -118,8 +123,13 @@ def test_two_hemispheres_of_mne_are_searched_and_given_back(features):
     recording = from_source_estimates(estimates(features, vertices, mne.SourceEstimate))
     patches = {"lh-0": ["lh-0", "lh-3", "lh-9"], **{f"rh-{v}": ["rh-1", "rh-2"] for v in (1, 2)}}
     patches |= {name: ["lh-0", name] for name in ("lh-3", "lh-9")}
-    result = searchlight(
-        recording, model_rdms(features, "euclidean"), patches, axis="voxel", distance="euclidean", comparator="spearman"
+    result = agreement(
+        recording,
+        model_rdms(features, "euclidean"),
+        patches=patches,
+        over="voxel",
+        distance="euclidean",
+        metric="spearman",
     )
     stc = to_source_estimate(result.score.isel(model=0), vertices)
     assert isinstance(stc, mne.SourceEstimate)
@@ -129,15 +139,15 @@ def test_two_hemispheres_of_mne_are_searched_and_given_back(features):
 def test_sources_are_searched_along_voxels(features, recording):
     sources = recording.rename(channel="voxel")
     patches = neighbours_within(line(8).rename(channel="voxel"), 1.0)
-    got = searchlight(sources, model_rdms(features, "euclidean"), patches, axis="voxel", comparator="spearman")
-    assert got.score.dims == ("subject", "voxel", "time", "model")
+    got = agreement(sources, model_rdms(features, "euclidean"), patches=patches, over="voxel", metric="spearman")
+    assert got.score.dims == ("model", "subject", "voxel", "time")
 
 
 def test_an_axis_that_the_recording_lacks_is_refused(features, recording):
-    with pytest.raises(ValueError, match="axis: got 'voxel'"):
-        searchlight(recording, model_rdms(features, "euclidean"), {"E0": ["E0", "E1"]}, axis="voxel")
+    with pytest.raises(ValueError, match=r"recording: axes .* have no 'voxel'"):
+        agreement(recording, model_rdms(features, "euclidean"), patches={"E0": ["E0", "E1"]}, over="voxel")
     with pytest.raises(ValueError, match="patches: none given"):
-        searchlight(recording, model_rdms(features, "euclidean"), {})
+        agreement(recording, model_rdms(features, "euclidean"), patches={})
 
 
 def test_controls_are_named_as_everywhere(features, recording):
@@ -145,14 +155,14 @@ def test_controls_are_named_as_everywhere(features, recording):
     other = (models**2 + np.random.default_rng(0).random(models.shape)).assign_coords(model=["other"])
     part = recording.isel(subject=[0], time=[6])
     patch = {"E0": ["E0", "E1"]}
-    light = searchlight(part, models, patch, comparator="spearman", controls=other)
-    assert light.metric == similarity(part, models, comparator="spearman", controls=other).metric
+    light = agreement(part, models, patches=patch, metric="spearman", controls=other)
+    assert light.metric == agreement(part, models, metric="spearman", controls=other).metric
 
 
 @pytest.mark.parametrize("members", [["E0", "nowhere"], ["E0", "E0"]])
 def test_a_patch_of_unknown_or_repeated_channels_is_refused(features, recording, members):
     with pytest.raises(ValueError, match="patches: 'E0' holds"):
-        searchlight(recording, model_rdms(features, "euclidean"), {"E0": members})
+        agreement(recording, model_rdms(features, "euclidean"), patches={"E0": members})
 
 
 def test_a_stable_geometry_generalises_and_noise_does_not(recording):
@@ -281,7 +291,7 @@ def test_standardised_betas_are_those_of_the_regression(mixture):
 def test_betas_of_one_model_are_its_correlation(mixture):
     models, y = mixture
     beta = regression_weights(y, models.sel(model=["b"])).score.isel(model=0)
-    score = rdm_similarity(y, models.sel(model=["b"]), comparator="spearman").score.isel(model=0)
+    score = agreement(y, models.sel(model=["b"]), metric="spearman").score.isel(model=0)
     np.testing.assert_allclose(beta.to_numpy(), score.to_numpy())
 
 
@@ -365,7 +375,7 @@ def test_partitions_take_two_models_or_more(mixture):
 @pytest.mark.parametrize("preset", [KARAPETIAN_2023, GUGGENMOS_2018, NILI_2014], ids=lambda preset: preset.name)
 def test_presets_run_and_list_their_departures(features, recording, preset):
     part = recording.isel(subject=slice(3), time=slice(5, 8))
-    result = similarity(part, model_rdms(features, "euclidean"), **preset.similarity)
+    result = agreement(part, model_rdms(features, "euclidean"), metric=preset.metric, **preset.pairs)
     assert np.isfinite(result.score).all()
     assert len(preset.departures) >= 3
     assert preset.citation in str(preset)

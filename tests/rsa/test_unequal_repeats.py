@@ -356,7 +356,7 @@ def test_means_over_repeats_are_those_of_the_trials():
     np.testing.assert_allclose(data.y_mean, np.nanmean(folds_of(recording), axis=0))
     order = np.array([3, 0, 5, 1, 2, 4])
     np.testing.assert_allclose(data.reordered(order).y_mean, data.y_mean.to_numpy()[order])
-    pairs = pairwise(data)
+    pairs = pairwise(features, recording, dtype=np.float64)
     np.testing.assert_allclose(pairs.y, rdms(recording))
     assert evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=pearson).score.sizes == {"time": N_TIMES}
 

@@ -45,6 +45,26 @@ class Strategy:
         """Whether it can score the same predictions against held-out truths in other orders."""
         return False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the scores has to know of them, once they have been made."""
+        return ()
+
+    def agreement_bounds(self, axis: str) -> Array | None:  # noqa: ARG002
+        r"""Compare participants with the mean of the others, and of all, as the metric compares models with them.
+
+        Parameters
+        ----------
+        axis : str
+            Target axis along which participants lie.
+
+        Returns
+        -------
+        ndarray, shape (bound, \*kept), or None
+            None where the mean of the recording itself is what predicts it.
+        """
+        return None
+
     def scores(self) -> Array:
         r"""Score every split, shape (split, \*kept)."""
         raise NotImplementedError

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.align import Aligned
+from neuroling.core.arrays import each_near_one
+from neuroling.core.pair_models import in_order_of
 from neuroling.core.protocols import Array, Predictor, Rows, SelectsFolds, Split, TargetSelector
 from neuroling.core.repeats import lacking_repeats
 from neuroling.evaluation.heldout import HeldOut
@@ -69,8 +71,8 @@ class ScoringTask:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every split is scored by itself, sample by sample: nothing pooled, no difference wave."""
-        return not self.metric.is_pooled and self.metric.contrast is None
+        """Whether every split is scored by itself, sample by sample: nothing pooled or controlled, no difference."""
+        return not self.metric.is_pooled and self.metric.contrast is None and self.metric.controls is None
 
     @property
     def consumes_all(self) -> bool:
@@ -91,6 +93,15 @@ class ScoringTask:
     def condition(self) -> NDArray[np.generic] | None:
         """Values of the contrast's coordinate, shape (sample,)."""
         return None if self.metric.contrast is None else self.data.coordinate(self.metric.contrast.coord)
+
+    @cached_property
+    def controls(self) -> Array | None:
+        """What the metric holds constant, in the order of the samples and near one, shape (control, sample)."""
+        if self.metric.controls is None:
+            return None
+        labels = self.data.y.coords["sample"].to_numpy()
+        ordered = in_order_of(self.metric.controls, labels, "controls").transpose("model", "sample")
+        return each_near_one(ordered.to_numpy().astype(np.float64))
 
     @cached_property
     def is_complementary(self) -> bool:
@@ -134,7 +145,7 @@ class ScoringTask:
         other = replace(self, model=model, data=data)
         if self.select is not None:
             _ = self.selected
-        shared = ("recording", "condition", "is_complementary", "selected")
+        shared = ("recording", "condition", "controls", "is_complementary", "selected")
         other.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return other
 
@@ -205,7 +216,9 @@ class ScoringTask:
 
     def _score_split(self, number: int, truth: Array, prediction: Array, dims: tuple[str, ...]) -> Array:
         truth, prediction = self.at_selected(number, truth, prediction)
-        return apply(self.metric, truth, prediction, dims, self._conditions(self.splits[number].test))
+        test = self.splits[number].test
+        controls = None if self.controls is None else self.controls[:, test]
+        return apply(self.metric, truth, prediction, dims, self._conditions(test), controls)
 
     def _conditions(self, rows: Rows) -> NDArray[np.generic] | None:
         return None if self.condition is None else self.condition[rows]

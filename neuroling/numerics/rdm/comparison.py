@@ -282,7 +282,7 @@ def partial_spearman(rdms: Rdms, models: Models, controls: Models) -> Scores:
     joint = np.concatenate([models, controls])
     products = spearman(rdms, joint)  # (row, model + control)
     ranks = unit_ranks(joint)
-    return _partial_from(products, ranks @ ranks.T, len(models))
+    return partial_of_products(products, ranks @ ranks.T, len(models))
 
 
 def unit_ranks(values: Rdms) -> Rdms:
@@ -434,13 +434,28 @@ def _n_ties(values: NDArray[np.floating]) -> float:
 
 def _partial(rdms: Rdms, models: Models, controls: Models) -> Scores:
     joint = np.concatenate([models, controls])
-    return _partial_from(rdms @ joint.T, joint @ joint.T, len(models))
+    return partial_of_products(rdms @ joint.T, joint @ joint.T, len(models))
 
 
-def _partial_from(
+def partial_of_products(
     products: Float[NDArray[np.floating], "row joint"], among: Float[NDArray[np.floating], "joint joint"], n_models: int
 ) -> Scores:
-    """Give partial correlations from correlations of rows with models and controls, and among these."""
+    """Give partial correlations from correlations of rows with models and controls, and among these.
+
+    Parameters
+    ----------
+    products : ndarray, shape (row, model + control)
+        Correlations of rows with the models, then with the controls.
+    among : ndarray, shape (model + control, model + control)
+        Correlations among models and controls.
+    n_models : int
+        How many of them are models.
+
+    Returns
+    -------
+    ndarray, shape (row, model)
+        NaN where the controls explain a row or a model altogether.
+    """
     if len(among) == n_models:
         return np.asarray(products, dtype=np.float64)
     inverse = np.linalg.pinv(among[n_models:, n_models:], rcond=SAME, hermitian=True)

@@ -1,4 +1,4 @@
-"""Comparators by name: how dissimilarities are held against models of them. None gives a p value."""
+"""Measures of agreement between dissimilarities and models, with what makes them fast. None gives a p value."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.numerics.rdm import comparison as kernels
-from neuroling.numerics.rdm.ranks import centred_ranks, rank_products, share_tied
+from neuroling.numerics.rdm.ranks import centred_ranks, rank_products
 
 Array = NDArray[np.floating[Any]]
 Embedding = Callable[[Array], Array]
-
-TIES = 0.01
-"""Share of tied pairs in a model above which ranks are compared with rho-a unless something else was asked for."""
 
 
 @dataclass(frozen=True)
@@ -159,28 +155,3 @@ whitened_correlation = Comparator(
 """Correlation with the covariance of pairs that share an item divided out."""
 
 ALL = (spearman, pearson, rho_a, tau_a, cosine, whitened_cosine, whitened_correlation)
-
-
-def as_comparator(comparator: Comparator | str | None, models: xr.DataArray) -> Comparator:
-    """Find a comparator by its name, or choose one by the ties of the models.
-
-    Parameters
-    ----------
-    comparator : Comparator, str or None
-        None takes rho-a if more than :data:`TIES` of the pairs of some model are tied, else Spearman.
-    models : xarray.DataArray, dims (sample, model)
-        What is to be compared.
-
-    Returns
-    -------
-    Comparator
-    """
-    if isinstance(comparator, Comparator):
-        return comparator
-    if comparator is None:
-        columns = models.transpose("model", "sample").values
-        return rho_a if any(share_tied(column) > TIES for column in columns) else spearman
-    names = {known.name: known for known in ALL}
-    if comparator not in names:
-        raise ValueError(f"comparator: got {comparator!r}; expected one of {', '.join(map(repr, names))}, or None.")
-    return names[comparator]
