@@ -17,13 +17,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from neuroling.n400.alpha import Alpha
-from neuroling.n400.effects import FIRST, PHENOMENA, Hypothesis, amplitude_table, effect_table, estimate, first_window
-from neuroling.n400.experiments import Timing, repetition
-from neuroling.n400.linking_hypotheses import semantic_activation
-from neuroling.n400.network import Network
-from neuroling.n400.participants import train_networks
-from neuroling.n400.simulate import simulate
+from neuroling.n400 import (
+    PHENOMENA,
+    Alpha,
+    Hypothesis,
+    Network,
+    effect_table,
+    first_window,
+    repetition,
+    semantic_activation,
+    simulate,
+    train_networks,
+)
+from neuroling.n400.effects import FIRST, amplitude_table, estimate
+from neuroling.n400.experiments import Timing
 
 DYNAMICS = {
     "alpha model": Alpha(7.5),
