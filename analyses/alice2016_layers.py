@@ -21,7 +21,7 @@ from neuroling import (
     combine,
     convolve,
     evaluate,
-    extract,
+    extract_word_features,
     load_encoder,
 )
 from neuroling.data import alice2016, real_or_twin
@@ -117,7 +117,7 @@ def by_layer(
     cache: Path,
 ) -> dict[str, Partition]:
     """Score each layer alone and with the controls, all layers from one pass."""
-    states = extract(story.words, encoder, unit="word", context=Rolling(CONTEXT), cache=cache)
+    states = extract_word_features(story.words, encoder, context=Rolling(CONTEXT), cache=cache)
     content = states - states.mean("sample")  # what is common to all words is the word rate
     found = {}
     for layer in states.layer.values.tolist():

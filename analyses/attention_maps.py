@@ -20,7 +20,17 @@ import typer
 import xarray as xr
 from transformers import PreTrainedModel
 
-from neuroling import ContiguousFolds, RidgeCV, Stimuli, align, convolve, evaluate, extract, load_encoder, pearson
+from neuroling import (
+    ContiguousFolds,
+    RidgeCV,
+    Stimuli,
+    align,
+    convolve,
+    evaluate,
+    extract_word_features,
+    load_encoder,
+    pearson,
+)
 from neuroling.data import alice2016, real_or_twin
 from neuroling.data import ud_english_ewt as ewt
 from neuroling.encoding import remove_drift, volume_controls
@@ -184,7 +194,7 @@ def brain_scores(story: alice2016.AliceStory, encoders: Iterable[tuple[str, Enco
     rate = remove_drift(convolve(word_rate(story.words), recording.onset, labels=samples), tr_s)
     scores = {}
     for name, encoder in encoders:
-        states = extract(story.words, encoder, layers=layer, unit="word", context=Overlapping(64, tokens=192))
+        states = extract_word_features(story.words, encoder, layers=layer, context=Overlapping(64, tokens=192))
         content = states.isel(layer=0, drop=True)
         content = (content - content.mean("sample")).assign_attrs(states.attrs)
         spread = remove_drift(convolve(content, recording.onset, labels=samples), tr_s)

@@ -28,7 +28,7 @@ from neuroling import (
     align,
     convolve,
     evaluate,
-    extract,
+    extract_word_features,
     load_encoder,
     load_language_model,
     pearson,
@@ -189,7 +189,7 @@ def states(story: alice2016.AliceStory, folder: Path) -> xr.DataArray:
     """Read the story in overlapping stretches that the model can hold, and give the last layer."""
     context = Overlapping(20, tokens=MAX_LENGTH - 4)
     encoder = load_encoder(folder, device="cpu")
-    found = extract(story.words, encoder, layers=-1, unit="word", context=context, shared="both")
+    found = extract_word_features(story.words, encoder, layers=-1, context=context, shared="both")
     return found.isel(layer=0, drop=True)
 
 

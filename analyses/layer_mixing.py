@@ -17,7 +17,7 @@ import typer
 import xarray as xr
 from sklearn.model_selection import PredefinedSplit
 
-from neuroling import Metric, Result, align, combine, evaluate, extract, load_encoder, spearman
+from neuroling import Metric, Result, align, combine, evaluate, extract_word_features, load_encoder, spearman
 from neuroling.data import real_or_twin
 from neuroling.data import ud_english_ewt as ewt
 from neuroling.evaluation import FitOnce
@@ -54,7 +54,7 @@ def main(
     synthetic = bool(bank.heads.attrs["synthetic"])
     encoders = {"MiniLM": load_encoder(), "untrained twin": load_encoder(untrained=seed)}
     states = {
-        name: extract(bank.words, encoder, unit="word", shared="both", cache=out / "cache")
+        name: extract_word_features(bank.words, encoder, shared="both", cache=out / "cache")
         for name, encoder in encoders.items()
     }
     found, results = {}, {}

@@ -28,7 +28,7 @@ from neuroling import (
     combine,
     convolve,
     evaluate,
-    extract,
+    extract_word_features,
     load_encoder,
     pearson,
 )
@@ -134,7 +134,7 @@ def by_layer(
     seed: int,
 ) -> Result:
     """Score word rate and each layer together, all layers from one pass."""
-    states = extract(story.words, encoder, unit="word", context=Rolling(CONTEXT), cache=cache)
+    states = extract_word_features(story.words, encoder, context=Rolling(CONTEXT), cache=cache)
     content = states - states.mean("sample")  # what is common to all words is the word rate
     results = {}
     for layer in states.layer.to_numpy().tolist():

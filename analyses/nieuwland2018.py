@@ -20,7 +20,7 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from neuroling import Result, Stimuli, extract, load_encoder, load_language_model, surprisal
+from neuroling import Result, Stimuli, extract_text_features, load_encoder, load_language_model, surprisal
 from neuroling.data import nieuwland2018, real_or_twin
 from neuroling.evaluation import Provenance, content_hash, current_versions, mixed_model, now
 from neuroling.features import fit_ngram, words_at, zipf_frequency
@@ -137,7 +137,7 @@ def predictors(nouns: pd.DataFrame, language_model: Path | None) -> tuple[pd.Dat
 def distance(nouns: pd.DataFrame) -> np.ndarray:
     """One minus the cosine of the embeddings of noun and context (MiniLM)."""
     texts = list(dict.fromkeys([*nouns["noun"], *nouns["context"]]))  # each once
-    vectors = extract(Stimuli.from_texts(texts), load_encoder(), pool="model", layers=-1).isel(layer=0)
+    vectors = extract_text_features(Stimuli.from_texts(texts), load_encoder(), pool="model", layers=-1).isel(layer=0)
     noun, context = (vectors.sel(sample=nouns[name].tolist()).to_numpy() for name in ("noun", "context"))
     return np.asarray(1 - (noun * context).sum(1))
 

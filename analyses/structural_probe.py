@@ -16,7 +16,7 @@ import typer
 import xarray as xr
 from sklearn.model_selection import PredefinedSplit
 
-from neuroling import Aligned, Metric, Result, combine, evaluate, extract, load_encoder
+from neuroling import Aligned, Metric, Result, combine, evaluate, extract_word_features, load_encoder
 from neuroling.data import real_or_twin
 from neuroling.data import ud_english_ewt as ewt
 from neuroling.probing import (
@@ -74,7 +74,7 @@ def main(
     )
     by_model: dict[str, dict[str, Result]] = {name: {} for name in SCORES}
     for name, encoder in {"MiniLM": load_encoder(), "untrained twin": load_encoder(untrained=seed)}.items():
-        states = extract(bank.words, encoder, unit="word", shared="both", cache=out / "cache")
+        states = extract_word_features(bank.words, encoder, shared="both", cache=out / "cache")
         layers = {
             str(layer): score_layer(states.sel(layer=layer), bank.heads, rank, n_epochs, seed)
             for layer in states.layer.values
@@ -96,7 +96,7 @@ def main(
         print(f"{'SYNTHETIC ' * synthetic}{score}: {lines}\n{result.score.to_pandas().round(3).to_string()}")
         found |= {f"{m}, best {score}": float(result.score.sel(model=m).max()) for m in result.score.model.values}
     best = int(np.argmax(results["UUAS"].score.sel(model="MiniLM").values))
-    states = extract(bank.words, "minilm", layers=best, unit="word", shared="both", cache=out / "cache")
+    states = extract_word_features(bank.words, "minilm", layers=best, shared="both", cache=out / "cache")
     drawn = draw_parses(states.isel(layer=0), bank, probe_of(word_pairs, rank, n_epochs, seed))
     caption = "Sentence that the probe was not trained on: given arcs above, those of the spanning tree below."
     sections["Trees"] = [Exhibit(f"parse_{n}", picture, caption) for n, picture in enumerate(drawn, start=1)]

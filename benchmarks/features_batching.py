@@ -30,7 +30,7 @@ from common import Bar, Case, as_json, interleaved, machine, pin_to_one_thread, 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from neuroling import Stimuli, extract, load_encoder, split_words
+from neuroling import Stimuli, extract_word_features, load_encoder, split_words
 from neuroling.features import Encoder
 from neuroling.features.transformer.hidden_states import default_tokens, fill_packs, filled_tokens, plan_packs, serving
 from neuroling.features.transformer.prepacked_weights import NEARLY
@@ -159,7 +159,7 @@ def main() -> int:
         encoder = make_encoder(given.shape, Path(folder))
         plain = BertModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="sdpa").eval()
     words = make_words(n_sentences, np.random.default_rng(0))
-    found, expected = extract(words, encoder, unit="word").values, plain_loop(encoder, plain, words)
+    found, expected = extract_word_features(words, encoder).values, plain_loop(encoder, plain, words)
     difference = float(np.abs(found - expected).max())
     assert difference < 1e-5, f"packed states differ from the loop by {difference:.1e}"
     joined = words.table.groupby("group", sort=False)["text"].agg(" ".join).tolist()
@@ -168,14 +168,14 @@ def main() -> int:
     seconds = interleaved(
         {
             "plain loop, one sentence at a time": Case(lambda: plain_loop(encoder, plain, words)),
-            "packed, after other work": Case(lambda: extract(words, encoder, unit="word")),
+            "packed, after other work": Case(lambda: extract_word_features(words, encoder)),
         },
         given.rounds,
     )
     loop, first = seconds.values()
     best = best_in_a_row(
         {
-            "packed, best in a row": lambda: extract(words, encoder, unit="word"),
+            "packed, best in a row": lambda: extract_word_features(words, encoder),
             "matrix products alone, plain weights, best": alone,
             "matrix products alone, weights laid out, best": laid_out,
         },

@@ -23,7 +23,7 @@ from pydoc_data.topics import topics
 import numpy as np
 from common import Bar, as_json, machine, pin_to_one_thread, table
 
-from neuroling import Stimuli, extract, load_encoder, split_words
+from neuroling import Stimuli, extract_word_features, load_encoder, split_words
 from neuroling.features import Encoder
 
 LEAST_SPEEDUP = 25.0
@@ -75,9 +75,9 @@ def main() -> int:
     encoder = load_encoder("minilm", device="cpu")
     texts = sentences(given.sentences, np.random.default_rng(0))
     words = split_words(Stimuli.from_texts(texts, labels=range(len(texts))))
-    extract(words, encoder, unit="word")
+    extract_word_features(words, encoder)
     start = time.process_time()
-    ours = extract(words, encoder, unit="word").to_numpy()
+    ours = extract_word_features(words, encoder).to_numpy()
     seconds = time.process_time() - start
     some = texts[: given.peer_sentences]
     n_some = sum(len(text.split()) for text in some)

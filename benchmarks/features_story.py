@@ -22,7 +22,7 @@ from common import Bar, Case, as_json, interleaved, machine, pin_to_one_thread, 
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from neuroling import Stimuli, extract, load_encoder
+from neuroling import Stimuli, extract_word_features, load_encoder
 from neuroling.features import Encoder, Overlapping
 
 LEFT = 256
@@ -66,7 +66,7 @@ def main() -> int:
     story = Stimuli.from_texts(texts, labels=range(given.words))
     ids = np.array(encoder.tokenizer.convert_tokens_to_ids(texts))
     context = Overlapping(left=LEFT)
-    found = extract(story, encoder, unit="word", context=context)
+    found = extract_word_features(story, encoder, context=context)
     assert (found.left_tokens.values >= np.minimum(LEFT, np.arange(given.words))).all()
     same = np.flatnonzero((found.left_tokens.values == LEFT) | (np.arange(given.words) <= LEFT))
     some = rng.choice(same, min(6, len(same)), replace=False)
@@ -78,7 +78,7 @@ def main() -> int:
     seconds = interleaved(
         {
             "text read anew for every word": Case(lambda: read_anew(encoder, ids, places), share),
-            "overlapping chunks": Case(lambda: extract(story, encoder, unit="word", context=context)),
+            "overlapping chunks": Case(lambda: extract_word_features(story, encoder, context=context)),
         },
         1,
     )

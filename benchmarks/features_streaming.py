@@ -26,7 +26,7 @@ from common import Bar, as_json, machine, pin_to_one_thread
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-from neuroling import Stimuli, extract, load_encoder
+from neuroling import Stimuli, extract_word_features, load_encoder
 
 SENTENCE = 25
 """Words of a sentence."""
@@ -62,14 +62,14 @@ def stream(folder: str, n_words: int, answers: multiprocessing.Queue[dict[str, f
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     path = Path(folder) / "features.nc"
     start, wall = time.process_time(), time.perf_counter()
-    features = extract(words, encoder, unit="word", out=path)
+    features = extract_word_features(words, encoder, out=path)
     cpu, wall = time.process_time() - start, time.perf_counter() - wall
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     some = np.random.default_rng(1).integers(0, n_words // SENTENCE, 3)
     apart = []
     for sentence in some:
         labels = list(range(sentence * SENTENCE, (sentence + 1) * SENTENCE))
-        alone = extract(words.subset(labels), encoder, unit="word").values
+        alone = extract_word_features(words.subset(labels), encoder).values
         apart.append(float(np.abs(features[labels[0] : labels[-1] + 1].values - alone).max()))
     size = path.stat().st_size / 1e9
     features.close()

@@ -238,7 +238,7 @@ def extraction() -> Comparison:
     words = benchmark.make_words(60, np.random.default_rng(0))
 
     def ours() -> Any:
-        return benchmark.extract(words, encoder, unit="word").values
+        return benchmark.extract_word_features(words, encoder).values
 
     difference = float(np.abs(ours() - benchmark.plain_loop(encoder, plain, words)).max())
     return Comparison(Case(ours), Case(lambda: benchmark.plain_loop(encoder, plain, words)), difference, 1e-5)

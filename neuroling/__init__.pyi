@@ -44,7 +44,8 @@ from neuroling.evaluation.splits import ContiguousFolds as ContiguousFolds
 from neuroling.evaluation.splits import LeavePOut as LeavePOut
 from neuroling.evaluation.splits import NoSplit as NoSplit
 from neuroling.evaluation.variance import partition_variance as partition_variance
-from neuroling.features.extract import extract as extract
+from neuroling.features.extract import extract_text_features as extract_text_features
+from neuroling.features.extract import extract_word_features as extract_word_features
 from neuroling.features.sentence import embed_sentences as embed_sentences
 from neuroling.features.surprisal import surprisal as surprisal
 from neuroling.features.transformer.encoder import load_encoder as load_encoder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from neuroling.cli.command import say
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from neuroling.core.stimuli import Stimuli
     from neuroling.features.words.context import Context
@@ -36,7 +38,7 @@ def extract(
     ctx: typer.Context,
     table: Annotated[Path, typer.Argument(metavar="STIMULI.csv", help="A row a text or word; column `text`.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="NetCDF file to be written.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="In place of -o: folder for extract(…, cache=…).")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of a feature cache, in place of --out.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, a folder, or a name on the hub.")] = "minilm",
     revision: Annotated[str | None, typer.Option(help="Commit hash, for a name on the hub.")] = None,
     layer: Annotated[list[int] | None, typer.Option("--layer", "-l", help="0 to the last, or -1; repeat. All.")] = None,
@@ -86,7 +88,7 @@ def extract(
         Print memory in MiB and seconds as JSON instead.
     """
     from neuroling.cli.unit_options import check_place
-    from neuroling.features.extract import extract as run
+    from neuroling.features.extract import extract_text_features, extract_word_features
     from neuroling.features.transformer.devices import on_devices
     from neuroling.features.transformer.encoder import load_encoder
     from neuroling.features.words.words import japanese_segmenter, split_words
@@ -99,6 +101,7 @@ def extract(
         raise typer.BadParameter(f"got {unit!r}; expected sentence, word or split.", param_hint="--unit")
     if segment not in ("blanks", "japanese"):
         raise typer.BadParameter(f"got {segment!r}; expected blanks or japanese.", param_hint="--segment")
+    _check_options_of_unit(unit, context=context, missing=missing, shared=shared, long=long)
     how = None if context is None else _context(context)
     if unit == "split":
         stimuli = split_words(stimuli, segmenter=japanese_segmenter() if segment == "japanese" else None)
@@ -111,16 +114,17 @@ def extract(
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
     with _options_as_typed(ctx), _unkept_is_failed():
         encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
-        features = run(
+        readers = on_devices(encoder, [first, *others]) if others else encoder
+        extract_features: Callable[..., xr.DataArray]
+        if unit == "sentence":
+            extract_features = partial(extract_text_features, long=long)  # type: ignore[arg-type]  # checked there
+        else:
+            extract_features = partial(extract_word_features, context=how, missing=missing, shared=shared)  # type: ignore[arg-type]
+        features = extract_features(
             stimuli,
-            on_devices(encoder, [first, *others]) if others else encoder,
+            readers,
             layers=layer,
-            pool=pool,  # type: ignore[arg-type]  # checked there
-            unit="sentence" if unit == "sentence" else "word",
-            context=how,
-            missing=missing,  # type: ignore[arg-type]  # checked there
-            shared=shared,  # type: ignore[arg-type]  # checked there
-            long=long,  # type: ignore[arg-type]  # checked there
+            pool=pool,
             normalise=normalise,
             batch_tokens=batch_tokens,
             progress=progress,
@@ -133,6 +137,20 @@ def extract(
     if "deviation_from_float32" in features.attrs:
         say(f"  deviation from float32: {features.attrs['deviation_from_float32']}")
     features.close()
+
+
+def _check_options_of_unit(unit: str, *, context: str | None, missing: str, shared: str, long: str) -> None:
+    """Refuse options of words for texts, and of texts for words."""
+    if unit == "sentence":
+        if context is not None:
+            raise ValueError("--context: is for words; with --unit sentence each text is read by itself.")
+        for option, value in {"--missing": missing, "--shared": shared}.items():
+            if value != "error":
+                raise ValueError(f"{option}: got {value!r}, which is for words; with --unit sentence leave it out.")
+    elif long != "error":
+        raise ValueError(
+            f"--long: is for texts; with --unit {unit} choose --context rolling:WORDS or overlapping:TOKENS instead."
+        )
 
 
 def _say_needs(ctx: typer.Context, shard: str | None) -> None:

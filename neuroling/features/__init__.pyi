@@ -2,6 +2,8 @@
 
 from neuroling.features.baselines import item_controls as item_controls
 from neuroling.features.baselines import word_controls as word_controls
+from neuroling.features.extract import extract_text_features as extract_text_features
+from neuroling.features.extract import extract_word_features as extract_word_features
 from neuroling.features.lexical.controls import control_table as control_table
 from neuroling.features.lexical.controls import zipf_frequency as zipf_frequency
 from neuroling.features.lexical.ngram import NGram as NGram

@@ -1,4 +1,4 @@
-"""The way in: stimuli and an encoder to features, every layer wanted, each word or text by itself."""
+"""Features of texts and of words: hidden states of a language model, at the layers that are asked for."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from neuroling.features.words.alignment import Missing, Passage, Shared, tokenis
 from neuroling.features.words.context import Context, Overlapping, Rolling, Whole
 from neuroling.features.words.text_checks import tidy, warn_of_repeats
 
-Unit = Literal["sentence", "word"]
-AnyPool = Literal["mean", "first", "last", "max", "weighted", "cls", "model"]
+TextPool = Literal["mean", "first", "last", "max", "weighted", "cls", "model"]
+
+WordPool = Literal["mean", "first", "last", "max"]
 
 POOLS: dict[str, tuple[str, ...]] = {
     "word": ("mean", "first", "last", "max"),
@@ -37,6 +38,8 @@ POOLS: dict[str, tuple[str, ...]] = {
 }
 
 JSON = TypeVar("JSON", dict[str, Any], list[Any])
+
+NAMES_OF_UNITS = {"word": "words", "sentence": "texts"}
 
 POOLING_MODES = {
     "cls": "cls",
@@ -80,17 +83,13 @@ class Plan:
     left_tokens: NDArray[np.intp] | None = None
 
 
-# More than eight parameters: those of texts, of words, of the encoder, and of where the result is kept.
-def extract(
-    stimuli: Stimuli,
+# More than eight parameters: those of texts, of the encoder, and of where the result is kept.
+def extract_text_features(
+    texts: Stimuli,
     encoder: Encoder | Sequence[Encoder] | str | Path = "minilm",
     *,
     layers: Sequence[int] | int | None = None,
-    pool: AnyPool = "mean",
-    unit: Unit = "sentence",
-    context: Context | None = None,
-    missing: Missing = "error",
-    shared: Shared = "error",
+    pool: TextPool = "mean",
     long: Literal["error", "truncate"] = "error",
     normalise: bool = False,
     batch_tokens: int | None = None,
@@ -99,65 +98,55 @@ def extract(
     cache: Path | None = None,
     out: Path | None = None,
 ) -> xr.DataArray:
-    """Extract hidden states of any layers of a language model, pooled to texts or to words.
+    """Extract hidden states of a language model, pooled over each text.
 
-    Texts are tokenised once, as they stand, and word pieces find their words by characters. Sequences are laid end to
-    end without pads where the model allows it, and run in batches of equal length where it does not; either way the
-    states are those of one text at a time. Layers above the highest one wanted are not computed.
+    Each text is read by itself. Texts are tokenized once, as they stand. Sequences are packed end to end without
+    padding where the model allows it, and run in batches of equal length where it does not; either way the states are
+    those of one text at a time. Layers above the highest one wanted are not computed.
 
     Parameters
     ----------
-    stimuli : Stimuli
-        One row a text, or one row a word, in order, with the label of its sentence or story as ``group``;
-        :func:`~neuroling.features.words.words.split_words` makes the latter from the former.
+    texts : Stimuli
+        One text per row.
     encoder : Encoder, sequence of Encoder, str or Path
-        A loaded encoder, copies of it from :func:`~neuroling.features.transformer.devices.on_devices`, which share the
-        work, or what :func:`~neuroling.features.transformer.encoder.load_encoder` takes without a revision.
+        A loaded encoder; copies of it on several devices (:func:`~neuroling.features.on_devices`), which share the
+        work; or what :func:`~neuroling.load_encoder` takes without a revision.
     layers : int or sequence of int, optional
-        0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last; all by default.
+        0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last. Default: all layers.
     pool : {"mean", "first", "last", "max", "weighted", "cls", "model"}
-        How pieces of a word, or tokens of a text, become one vector. Texts count their special tokens in, as
-        Sentence-BERT does. For texts also ``"weighted"`` (the i-th token weighs i; Muennighoff 2022), ``"cls"`` (the
-        first special token) and ``"model"`` (pooling and normalisation of a sentence-transformers model, from its own
-        files; one that wants a prompt in front of texts, or small letters its tokenizer does not make, is refused).
-    unit : {"sentence", "word"}
-        Whether each row is a text by itself, or a word read in its group.
-    context : Whole, Rolling or Overlapping, optional
-        For words: what is read with each; the whole group by default.
-    missing : {"error", "nan"}
-        For words: what becomes of one without any piece.
-    shared : {"error", "both", "first"}
-        For words: what becomes of a piece that covers several of them.
+        How the states of a text's tokens become one vector. Special tokens count, as in Sentence-BERT.
+        ``"weighted"``: the i-th token has weight i (Muennighoff 2022). ``"cls"``: the first special token.
+        ``"model"``: pooling and normalization of a sentence-transformers model, from its own files; a model that wants
+        a prompt in front of texts, or lowercase that its tokenizer does not make, is refused.
     long : {"error", "truncate"}
-        For texts longer than the encoder reads: refuse, or read their beginning and warn.
+        What to do with texts longer than the encoder reads: refuse them, or read their beginning and warn.
     normalise : bool
         Scale every vector to unit length.
     batch_tokens : int, optional
-        Tokens in a pack; changes speed and memory, not numbers. By default what suits the device.
+        Tokens per pack; changes speed and memory, not numbers. Default: what suits the device.
     device : str
         Where to run, if the encoder is given by name.
     progress : bool
         Show a progress bar.
     cache : Path, optional
-        Folder of earlier features, found by weights, tokenizer, texts, spans, options and library versions. Not
-        together with ``out``, whose file is found again by itself.
+        Folder of earlier features, found by weights, tokenizer, texts, options and library versions. Not together with
+        ``out``, whose file is found again by itself.
     out : Path, optional
-        NetCDF file to write to while computing, for what does not fit into memory; the result then reads from it. A
-        run that was interrupted goes on where it stopped, with products made as they were begun, and ends with the
-        same bits; its attribute ``products`` says how.
+        NetCDF file to write to while computing, for features that do not fit into memory; the result then reads from
+        it. An interrupted run is continued when it is called again, with products computed as they were begun, and
+        ends with the same bits; the attribute ``products`` says how.
 
     Returns
     -------
     xarray.DataArray, dims (sample, layer, feature)
-        float32. The coordinate ``layer_name`` says what each layer is; for words ``left_tokens`` says how many tokens
-        before the word were read with it. ``attrs`` say how it was made.
+        float32. The coordinate ``layer_name`` names each layer; ``attrs`` describe how the features were computed.
 
     Raises
     ------
     ValueError
-        For texts or words that cannot be read as they are, and for options that do not exist; the message says which.
+        For texts that cannot be read as they are, and for options that do not exist; the message says which.
     TypeError
-        For stimuli, encoders, layers or a context of another type.
+        For texts, encoders or layers of another type.
 
     References
     ----------
@@ -165,61 +154,162 @@ def extract(
 
     Examples
     --------
-    >>> from neuroling.features.words.words import split_words
+    >>> texts = Stimuli.from_texts(["he sat by the river", "a bank of clouds"], labels=["a", "b"])
+    >>> states = extract_text_features(texts, "minilm", layers=[0, 6], device="cpu")
+    >>> states.shape, states.layer_name.values.tolist()
+    ((2, 2, 384), ['embeddings', 'block 6'])
+    """
+    _check_stimuli("texts", texts)
+    _check_pool(pool, "sentence")
+    if long not in ("error", "truncate"):
+        raise ValueError(f"long: got {long!r}; expected 'error' or 'truncate'.")
+    _check_files(cache, out)
+    encoders = resolve_encoders(encoder, device)
+    plan = plan_texts(encoders[0], texts, long, stacklevel=3)
+    pool, normalise = resolve_pool(encoders[0], pool, normalise)
+    pooling: dict[str, str | int] = {"unit": "sentence", "pool": pool, "normalise": int(normalise)}
+    job = _Job(texts, encoders, plan, resolve_layers(encoders[0], layers), pooling, batch_tokens, progress)
+    return job.run(cache, out)
+
+
+# More than eight parameters: those of words, of the encoder, and of where the result is kept.
+def extract_word_features(
+    words: Stimuli,
+    encoder: Encoder | Sequence[Encoder] | str | Path = "minilm",
+    *,
+    layers: Sequence[int] | int | None = None,
+    pool: WordPool = "mean",
+    context: Context | None = None,
+    missing: Missing = "error",
+    shared: Shared = "error",
+    normalise: bool = False,
+    batch_tokens: int | None = None,
+    device: str = "auto",
+    progress: bool = False,
+    cache: Path | None = None,
+    out: Path | None = None,
+) -> xr.DataArray:
+    """Extract hidden states of a language model for each word, read in its sentence or story.
+
+    Tokens find their words by their characters. Sequences are packed and run as in
+    :func:`~neuroling.extract_text_features`.
+
+    Parameters
+    ----------
+    words : Stimuli
+        One word per row, in order, with the label of its sentence or story as ``group``;
+        :func:`~neuroling.split_words` makes them from texts.
+    encoder : Encoder, sequence of Encoder, str or Path
+        As for :func:`~neuroling.extract_text_features`.
+    layers : int or sequence of int, optional
+        0 is the embedding layer below the first block, ``encoder.n_layers`` or -1 the last. Default: all layers.
+    pool : {"mean", "first", "last", "max"}
+        How the states of a word's tokens become one vector.
+    context : Whole, Rolling or Overlapping, optional
+        What is read together with each word. Default: its whole group.
+    missing : {"error", "nan"}
+        What to do with a word that has no token: refuse it, or give it missing values.
+    shared : {"error", "both", "first"}
+        What to do with a token that covers several words: refuse it, count it for all of them, or for the first.
+    normalise : bool
+        Scale every vector to unit length.
+    batch_tokens : int, optional
+        Tokens per pack; changes speed and memory, not numbers. Default: what suits the device.
+    device : str
+        Where to run, if the encoder is given by name.
+    progress : bool
+        Show a progress bar.
+    cache : Path, optional
+        Folder of earlier features, found by weights, tokenizer, texts, spans, options and library versions. Not
+        together with ``out``.
+    out : Path, optional
+        NetCDF file to write to while computing, as for :func:`~neuroling.extract_text_features`.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, layer, feature)
+        float32. The coordinate ``layer_name`` names each layer, and ``left_tokens`` is the number of tokens before the
+        word that were read with it; ``attrs`` describe how the features were computed.
+
+    Raises
+    ------
+    ValueError
+        For words that cannot be read as they are, and for options that do not exist; the message says which.
+    TypeError
+        For words, encoders, layers or a context of another type.
+
+    Examples
+    --------
+    >>> from neuroling import split_words
     >>> words = split_words(Stimuli.from_texts(["he sat by the river", "a bank of clouds"], labels=["a", "b"]))
-    >>> states = extract(words, "minilm", unit="word", layers=[0, 6], device="cpu")
+    >>> states = extract_word_features(words, "minilm", layers=[0, 6], device="cpu")
     >>> states.shape, states.layer_name.values.tolist(), str(states.sample.values[-1])
     ((9, 2, 384), ['embeddings', 'block 6'], 'b/4')
     """
-    _check_types(stimuli, context)
-    _check_choices(pool, unit, long, context, missing, shared)
-    if cache is not None and out is not None:
-        raise ValueError("cache: cannot be used with out=, whose file is found again by itself; leave one of them out.")
+    _check_stimuli("words", words)
+    if context is not None and not isinstance(context, Whole | Rolling | Overlapping):
+        raise TypeError(f"context: got {context!r}; expected Whole(), Rolling(words=…) or Overlapping(left=…).")
+    _check_pool(pool, "word")
+    _check_files(cache, out)
     encoders = resolve_encoders(encoder, device)
-    encoder = encoders[0]
-    if unit == "word":
-        plan = plan_words(encoder, stimuli, context or Whole(), missing=missing, shared=shared, stacklevel=3)
-    else:
-        plan = plan_texts(encoder, stimuli, long, stacklevel=3)
-        pool, normalise = resolve_pool(encoder, pool, normalise)
-    chosen = resolve_layers(encoder, layers)
-    options: dict[str, str | int] = {"unit": unit, "pool": pool, "normalise": int(normalise)}
-    attrs = {
-        "step": "extract",
-        **options,
-        **plan.notes,
-        "stimuli": stimuli.fingerprint,
-        **encoder.provenance(),
-        "neuroling": current_versions().get("neuroling", "not installed"),
-        **_cost(encoder),
-    }
-    kept = cache is not None or out is not None  # or nobody asks
-    description = {"step": "extract", **options, "layers": chosen, **plan.key, **(encoder.identity() if kept else {})}
-    template = _labelled(stimuli, encoder, chosen, plan).assign_attrs(attrs)
+    plan = plan_words(encoders[0], words, context or Whole(), missing=missing, shared=shared, stacklevel=3)
+    pooling: dict[str, str | int] = {"unit": "word", "pool": pool, "normalise": int(normalise)}
+    job = _Job(words, encoders, plan, resolve_layers(encoders[0], layers), pooling, batch_tokens, progress)
+    return job.run(cache, out)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One extraction: what is read, by which copies of the encoder, and how states become vectors."""
+
+    stimuli: Stimuli
+    encoders: list[Encoder]
+    plan: Plan
+    layers: list[int]
+    pooling: dict[str, str | int]
+    batch_tokens: int | None
+    progress: bool
+
+    def run(self, cache: Path | None, out: Path | None) -> xr.DataArray:
+        encoder = self.encoders[0]
+        attrs = {
+            "step": "extract",
+            **self.pooling,
+            **self.plan.notes,
+            "stimuli": self.stimuli.fingerprint,
+            **encoder.provenance(),
+            "neuroling": current_versions().get("neuroling", "not installed"),
+            **_cost(encoder),
+        }
+        identity = encoder.identity() if cache is not None or out is not None else {}  # hashes the weights
+        description = {"step": "extract", **self.pooling, "layers": self.layers, **self.plan.key, **identity}
+        template = _labelled(self.stimuli, encoder, self.layers, self.plan).assign_attrs(attrs)
+        if out is not None:
+            return write_layers(
+                Path(out), template, description, self.plan.readings, self.begin, progress=self.progress
+            )
+        n_rows = len(self.stimuli)
+        values = remember(cache, description, lambda: self.compute(self.plan.readings, n_rows, self.progress))
+        return template.copy(data=values)
 
     def compute(
-        readings: list[Reading], n_rows: int, show: bool, route: ProductRoute | None = None
+        self, readings: list[Reading], n_rows: int, show: bool, route: ProductRoute | None = None
     ) -> NDArray[np.float32]:
         return embed(
-            encoders,
+            self.encoders,
             readings,
             n_rows,
-            layers=chosen,
-            pool=pool,  # type: ignore[arg-type]  # "cls" and "model" were resolved
-            normalise=normalise,
-            batch_tokens=batch_tokens,
+            layers=self.layers,
+            pool=self.pooling["pool"],  # type: ignore[arg-type]  # "cls" and "model" were resolved
+            normalise=bool(self.pooling["normalise"]),
+            batch_tokens=self.batch_tokens,
             progress=show,
             route=route,
         )
 
-    def begin(earlier: str | None) -> tuple[str, Compute]:
-        record, route = begin_job(encoders, plan.readings, batch_tokens, earlier, stacklevel=7)
-        return record, partial(compute, route=route)
-
-    if out is not None:
-        return write_layers(Path(out), template, description, plan.readings, begin, progress=progress)
-    values = remember(cache, description, lambda: compute(plan.readings, len(stimuli), progress))
-    return template.copy(data=values)
+    def begin(self, earlier: str | None) -> tuple[str, Compute]:
+        record, route = begin_job(self.encoders, self.plan.readings, self.batch_tokens, earlier, stacklevel=8)
+        return record, partial(self.compute, route=route)
 
 
 def _cost(encoder: Encoder) -> dict[str, str]:
@@ -230,29 +320,19 @@ def _cost(encoder: Encoder) -> dict[str, str]:
     return {"deviation_from_float32": said}
 
 
-def _check_types(stimuli: object, context: object) -> None:
+def _check_stimuli(name: str, stimuli: object) -> None:
     if not isinstance(stimuli, Stimuli):
-        raise TypeError(f"stimuli: got {type(stimuli).__name__}; expected Stimuli. See Stimuli.from_texts.")
-    if context is not None and not isinstance(context, Whole | Rolling | Overlapping):
-        raise TypeError(f"context: got {context!r}; expected Whole(), Rolling(words=…) or Overlapping(left=…).")
+        raise TypeError(f"{name}: got {type(stimuli).__name__}; expected Stimuli. See Stimuli.from_texts.")
 
 
-def _check_choices(pool: str, unit: str, long: str, context: object, missing: str, shared: str) -> None:
-    if unit not in POOLS:
-        raise ValueError(f"unit: got {unit!r}; expected 'sentence' or 'word'.")
+def _check_pool(pool: str, unit: str) -> None:
     if pool not in POOLS[unit]:
-        raise ValueError(f"pool: got {pool!r}; expected one of {POOLS[unit]} for unit={unit!r}.")
-    if long not in ("error", "truncate"):
-        raise ValueError(f"long: got {long!r}; expected 'error' or 'truncate'.")
-    if unit == "sentence" and context is not None:
-        raise ValueError("context: is for words; with unit='sentence' each text is read by itself.")
-    for name, given in {"missing": missing, "shared": shared}.items():
-        if unit == "sentence" and given != "error":
-            raise ValueError(f"{name}: got {given!r}, which is for words; with unit='sentence' leave it out.")
-    if unit == "word" and long != "error":
-        raise ValueError(
-            "long: is for texts; with unit='word' choose context=Rolling(words=…) or Overlapping(left=…) instead."
-        )
+        raise ValueError(f"pool: got {pool!r}; expected one of {POOLS[unit]} for features of {NAMES_OF_UNITS[unit]}.")
+
+
+def _check_files(cache: Path | None, out: Path | None) -> None:
+    if cache is not None and out is not None:
+        raise ValueError("cache: cannot be used with out=, whose file is found again by itself; leave one of them out.")
 
 
 def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list[int]:
@@ -280,7 +360,7 @@ def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list
     return chosen
 
 
-def resolve_pool(encoder: Encoder, pool: str, normalise: bool) -> tuple[AnyPool, bool]:
+def resolve_pool(encoder: Encoder, pool: str, normalise: bool) -> tuple[TextPool, bool]:
     """Turn ``"cls"`` and ``"model"`` into a pooling of tokens.
 
     Parameters
@@ -288,7 +368,7 @@ def resolve_pool(encoder: Encoder, pool: str, normalise: bool) -> tuple[AnyPool,
     encoder : Encoder
         Its folder says what a sentence-transformers model does.
     pool : str
-        As in :func:`extract`.
+        As in :func:`extract_text_features`.
     normalise : bool
         Whether unit length was asked for.
 
@@ -468,7 +548,7 @@ def plan_words(
     context : Whole, Rolling or Overlapping
         What is read with each word.
     missing, shared : str
-        As in :func:`extract`.
+        As in :func:`extract_text_features`.
     stacklevel : int
         How many calls up a warning belongs to.
 

@@ -8,7 +8,7 @@ from typing import Literal
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.transformer.devices import resolve_encoder
 from neuroling.features.transformer.encoder import Encoder
 
@@ -33,7 +33,7 @@ def embed_sentences(
 
     With the defaults this is the recipe of Sentence-BERT (Reimers and Gurevych 2019): the last layer's states averaged
     over all tokens of a text, the special ones included, at unit length. It is one layer of what
-    :func:`~neuroling.features.extract.extract` gives; a vector depends on its own text alone.
+    :func:`~neuroling.extract_text_features` gives; a vector depends on its own text alone.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def embed_sentences(
         raise ValueError(f"pool: got {pool!r}; expected 'mean' or 'cls'.")
     encoder = resolve_encoder(encoder, device)
     layer = encoder.resolve_layer(layer)
-    states = extract(
+    states = extract_text_features(
         stimuli,
         encoder,
         layers=layer,

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_word_features
 from neuroling.features.transformer.devices import resolve_encoder
 from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.words.alignment import stretches
@@ -171,7 +171,7 @@ def embed_words_in_context(
     Words are joined into running text, which is tokenised once, and the pieces ending with a word are read by the
     encoder: those of so many words before it, its own, and nothing after it, even where the encoder reads in both
     directions. Text does not run across groups, so that no word of one run is read into another. It is one layer of
-    what :func:`~neuroling.features.extract.extract` gives with ``context=Rolling(window, stride)``; for causal models
+    what :func:`~neuroling.extract_word_features` gives with ``context=Rolling(window, stride)``; for causal models
     ``Overlapping`` gives the same kind of features in two passes over the text.
 
     Parameters
@@ -219,10 +219,9 @@ def embed_words_in_context(
         raise ValueError(f"pool: got {pool!r}; expected 'mean' or 'last'.")
     encoder = resolve_encoder(encoder, device)
     layer = encoder.resolve_layer(layer)
-    states = extract(
+    states = extract_word_features(
         words,
         encoder,
-        unit="word",
         layers=layer,
         pool=pool,
         context=Rolling(window, stride),

@@ -30,7 +30,7 @@ MODULES = [
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
     {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
 ]
-"""What sentence-transformers (and ``pool="model"`` of ``extract``) reads: states, their mean, unit length."""
+"""What sentence-transformers reads, as does ``extract_text_features(…, pool="model")``: states, mean, unit length."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def train_sentence_vectors(
         :class:`Contrastive`, which compares all pairs of a batch.
     folder : pathlib.Path, optional
         Where checkpoints go, each in the layout of sentence-transformers: ``load_encoder`` reads it, and
-        ``extract(…, pool="model")`` pools as its files say.
+        ``extract_text_features(…, pool="model")`` pools as its files say.
     max_length : int
         Tokens of the longest sentence.
     watch : callable, optional

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.sentence import embed_sentences
 from neuroling.features.story import embed_words_in_context
 from neuroling.features.transformer.encoder import Encoder, load_encoder
@@ -42,9 +42,9 @@ def test_one_warning_gives_the_share_of_words_that_are_over_split(minilm: Encode
     text = Stimuli.from_texts([FOREIGN[language]], labels=["s"])
     pattern = r"stimuli: (\d+)% of the words of 4 letters and more are split by minilm .*; is it made for this language"
     for read in (
-        lambda: extract(text, minilm, layers=0),
+        lambda: extract_text_features(text, minilm, layers=0),
         lambda: embed_sentences(text, minilm, layer=0),
-        lambda: extract(split_words(text), minilm, unit="word", layers=0),
+        lambda: extract_word_features(split_words(text), minilm, layers=0),
         lambda: embed_words_in_context(split_words(text), minilm, layer=0),
     ):
         with warnings.catch_warnings(record=True) as caught:
@@ -57,14 +57,14 @@ def test_one_warning_gives_the_share_of_words_that_are_over_split(minilm: Encode
 
 @pytest.mark.parametrize("kind", ENGLISH)
 def test_english_of_any_kind_is_read_without_a_warning(minilm: Encoder, kind: str) -> None:
-    extract(Stimuli.from_texts([ENGLISH[kind]], labels=["s"]), minilm, layers=0)
+    extract_text_features(Stimuli.from_texts([ENGLISH[kind]], labels=["s"]), minilm, layers=0)
 
 
 def test_unknown_tokens_and_split_words_are_one_warning(minilm: Encoder) -> None:
     text = Stimuli.from_texts([FOREIGN["German"] + " 🦄 🦩 🦥 🦦 🦨 🧋 🧌 🫠"], labels=["s"])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        extract(text, minilm, layers=0)
+        extract_text_features(text, minilm, layers=0)
     (message,) = (str(one.message) for one in caught)
     assert "of the tokens are unknown to minilm and " in message
     assert "split by minilm" in message

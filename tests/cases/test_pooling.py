@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract, resolve_pool
+from neuroling.features.extract import extract_text_features, resolve_pool
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 
 FILES = Path(__file__).parent / "files"
@@ -49,7 +49,7 @@ def test_vectors_are_those_of_the_module_that_wrote_the_file(minilm: Encoder, tm
     pooling.save(str(folder / "1_Pooling"))
     shutil.copy(folder / "1_Pooling" / "config.json", tmp_path / "config.json")
     encoder = with_pooling(minilm, tmp_path, json.loads((tmp_path / "config.json").read_text()))
-    found = extract(TEXTS, encoder, pool="model", layers=-1).values[:, 0]
+    found = extract_text_features(TEXTS, encoder, pool="model", layers=-1).values[:, 0]
     inputs = minilm.tokenizer(TEXTS.texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         states = minilm.model(**inputs).last_hidden_state

@@ -22,7 +22,7 @@ from neuroling.data.loaders import jsts_ja
 from neuroling.data.loaders.ud_english_ewt import read_conllu
 from neuroling.data.tables import read_stimuli
 from neuroling.data.textgrid import read_intervals, write_intervals
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.lexical.cooccurrence import cooccurrence
 from neuroling.features.lexical.ngram import NGram, fit_ngram
 from neuroling.features.lexical.static_vectors import load_vectors, static_vectors
@@ -59,8 +59,8 @@ def labelled(texts: Sequence[object], **columns: Sequence[object]) -> Stimuli:
 
 
 READ: dict[str, Callable[[Tools, list], object]] = {
-    "extract, sentences": lambda tools, texts: extract(labelled(texts), tools.encoder, layers=0),
-    "extract, words": lambda tools, texts: extract(split_words(labelled(texts)), tools.encoder, unit="word", layers=0),
+    "extract, sentences": lambda tools, texts: extract_text_features(labelled(texts), tools.encoder, layers=0),
+    "extract, words": lambda tools, texts: extract_word_features(split_words(labelled(texts)), tools.encoder, layers=0),
     "embed_sentences": lambda tools, texts: embed_sentences(labelled(texts), tools.encoder, layer=0),
     "embed_words_in_context": lambda tools, texts: embed_words_in_context(
         split_words(labelled(texts)), tools.encoder, layer=0
@@ -158,8 +158,10 @@ def test_what_was_changed_reads_as_if_it_had_been_typed_so(tools: Tools, row: st
         model = fit_ngram(labelled([text]))
     assert model.words == fit_ngram(labelled([plain])).words
     with pytest.warns(UserWarning, match=message):
-        states = extract(labelled([text]), tools.encoder, layers=0)
-    np.testing.assert_array_equal(states.values, extract(labelled([plain]), tools.encoder, layers=0).values)
+        states = extract_text_features(labelled([text]), tools.encoder, layers=0)
+    np.testing.assert_array_equal(
+        states.values, extract_text_features(labelled([plain]), tools.encoder, layers=0).values
+    )
 
 
 KEPT = {
@@ -378,9 +380,9 @@ def test_row_20_a_model_is_not_trained_with_the_tokenizer_of_another(tmp_path: P
 def test_row_21_what_is_too_long_is_refused_unless_it_may_be_cut(tools: Tools) -> None:
     long = ["a cat " * 600]
     with pytest.raises(ValueError, match=r"1 of 1 texts are longer than the 512 tokens .* long='truncate'"):
-        extract(labelled(long), tools.encoder, layers=0)
+        extract_text_features(labelled(long), tools.encoder, layers=0)
     with pytest.warns(UserWarning, match="1 of 1 texts are longer .* and were cut"):
-        extract(labelled(long), tools.encoder, layers=0, long="truncate")
+        extract_text_features(labelled(long), tools.encoder, layers=0, long="truncate")
     with pytest.raises(ValueError, match="1 sentences have more than 61 tokens"):
         tokenize(Corpus.of([long]), tools.tokenizer, max_length=64)
 

@@ -10,7 +10,7 @@ import pytest
 
 from neuroling.data.errors import CorruptData
 from neuroling.data.loaders.ud_english_ewt import join, read_conllu, read_treebank
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_word_features
 from neuroling.features.lexical.ngram import fit_ngram
 from neuroling.features.surprisal import surprisal
 from neuroling.features.transformer.encoder import Encoder, load_encoder
@@ -53,10 +53,10 @@ def test_words_are_read_where_their_token_is_written(minilm: Encoder) -> None:
     written = [running.text[a:b] for a, b in zip(running.starts, running.stops, strict=True)]
     assert written == ["Il", "parle", "des", "des", "chats", "au", "au", "roi", "."]
     with pytest.raises(ValueError, match=r"covers \['des', 'des'\].*shared='both'"):
-        extract(words, minilm, unit="word", layers=1)
-    states = extract(words, minilm, unit="word", layers=1, shared="both").values[:, 0]
-    plain = extract(
-        split_words(read_treebank(FILES / "mwt_french.conllu", "fr").sentences), minilm, unit="word", layers=1
+        extract_word_features(words, minilm, layers=1)
+    states = extract_word_features(words, minilm, layers=1, shared="both").values[:, 0]
+    plain = extract_word_features(
+        split_words(read_treebank(FILES / "mwt_french.conllu", "fr").sentences), minilm, layers=1
     )
     np.testing.assert_allclose(states[[0, 1, 2, 4, 5]], plain.values[:5, 0], atol=1e-6)
     np.testing.assert_array_equal(states[2], states[3])

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from neuroling.cli.extract import read_stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.transformer.encoder import load_encoder
 from neuroling.features.words.words import split_words
 
@@ -28,7 +28,7 @@ def test_features_are_written_with_their_provenance(call, table, tmp_path):
     assert "sample 4 × layer 2 × feature 384" in answer.stdout
     with xr.open_dataarray(out) as found:
         assert found.sample.values.tolist() == ["a", "b", "c", "d"]
-        expected = extract(read_stimuli(table), load_encoder("minilm", device="cpu"), layers=[0, -1])
+        expected = extract_text_features(read_stimuli(table), load_encoder("minilm", device="cpu"), layers=[0, -1])
         np.testing.assert_allclose(found.transpose(*expected.dims).values, expected.values, atol=1e-5)
         assert {"encoder", "revision", "weights_sha256", "device", "dtype", "torch"} <= set(found.attrs)
 
@@ -227,7 +227,9 @@ def test_a_cache_that_was_filled_serves_the_python_function(call, table, tmp_pat
     assert answer.exit_code == 0, answer.stderr
     assert "kept: sample 4 × layer 1 × feature 384" in answer.stdout
     monkeypatch.setattr("neuroling.features.extract.embed", None)  # the model cannot run again
-    found = extract(read_stimuli(table), load_encoder("minilm", device="cpu"), layers=6, cache=tmp_path / "kept")
+    found = extract_text_features(
+        read_stimuli(table), load_encoder("minilm", device="cpu"), layers=6, cache=tmp_path / "kept"
+    )
     assert found.sizes["sample"] == 4
 
 
@@ -261,7 +263,7 @@ def test_a_place_for_features_must_be_given(call, table):
         (("--missing", "nan"), "--missing: got 'nan', which is for words; with --unit sentence"),
         (("--shared", "none"), "--shared: got 'none', which is for words"),
         (("--unit", "word", "--shared", "none"), "--shared: got 'none'"),
-        (("--unit", "split", "--long", "truncate"), "with --unit word choose --context rolling:WORDS or overlapping:"),
+        (("--unit", "split", "--long", "truncate"), "with --unit split choose --context rolling:WORDS or overlapping:"),
     ],
 )
 def test_errors_name_options_as_they_are_typed(call, table, tmp_path, options, message):

@@ -12,7 +12,7 @@ import pytest
 
 from neuroling.cli.extract import read_stimuli
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 from neuroling.features.words.words import locate_words, split_words
@@ -34,21 +34,24 @@ REFUSED = {
     "1 no stimuli": (lambda _: texts(), "no stimuli"),
     "2 blanks": (lambda _: texts("a cat", "  "), r"empty or blank, first labels \['t1'\]"),
     "3 labels twice": (lambda _: Stimuli.from_texts(["a cat", "a cat"]), "occur more than once, first"),
-    "8 direction": (lambda tiny: extract(texts("a \u202ecat"), tiny), "t0.*U\\+202E"),
-    "8 control": (lambda tiny: extract(texts("a\x00cat"), tiny), "U\\+0000"),
-    "9 surrogate": (lambda tiny: extract(texts("a \ud800"), tiny), "lone surrogates"),
+    "8 direction": (lambda tiny: extract_text_features(texts("a \u202ecat"), tiny), "t0.*U\\+202E"),
+    "8 control": (lambda tiny: extract_text_features(texts("a\x00cat"), tiny), "U\\+0000"),
+    "9 surrogate": (lambda tiny: extract_text_features(texts("a \ud800"), tiny), "lone surrogates"),
     "13 bytes": (lambda _: texts(b"a cat"), "not str, first .*bytes"),
     "14 numbers": (lambda _: texts("a", 7), "not str, first .*int"),
     "15 None": (lambda _: texts("a", None), "not str, first .*'t1'"),
     "16 word not there": (lambda _: locate_words(texts("a cat"), ["dog"]), "'dog' is not a word of 'a cat'"),
     "17 word twice": (lambda _: locate_words(texts("a cat a dog"), ["a"]), "stands 2 times .* occurrence="),
     "18 case and blanks": (lambda _: spaces(["Cat", "b"], ["cat ", "b"]), r"tell apart \[\('Cat', 'cat '\)\]"),
-    "21 too long": (lambda tiny: extract(texts("a cat " * 20), tiny), "longer than the 24 tokens .* long='truncate'"),
+    "21 too long": (
+        lambda tiny: extract_text_features(texts("a cat " * 20), tiny),
+        "longer than the 24 tokens .* long='truncate'",
+    ),
     "21 too long, words": (
-        lambda tiny: extract(split_words(texts("a cat " * 20)), tiny, unit="word"),
+        lambda tiny: extract_word_features(split_words(texts("a cat " * 20)), tiny),
         "use context=Overlapping",
     ),
-    "22 no word": (lambda tiny: extract(texts("x" * 100_000), tiny, unit="word"), "more than 1000 characters"),
+    "22 no word": (lambda tiny: extract_word_features(texts("x" * 100_000), tiny), "more than 1000 characters"),
 }  # fmt: skip
 
 
@@ -88,7 +91,7 @@ WARNED = {
 def test_it_is_warned_of(minilm: Encoder, row: str) -> None:
     given, options, message = WARNED[row]
     with pytest.warns(UserWarning, match=message):
-        extract(texts(*given), minilm, layers=0, **options)  # type: ignore[arg-type]
+        extract_text_features(texts(*given), minilm, layers=0, **options)  # type: ignore[arg-type]
 
 
 KEPT = {
@@ -108,7 +111,7 @@ def test_it_is_kept_to_the_letter_one_vector_a_word(minilm: Encoder, tmp_path: P
     words = split_words(texts(" ".join(KEPT[row])))
     assert words.texts == KEPT[row]
     labelled = Stimuli.from_texts(words.texts, group=["one"] * len(words), condition=words.texts)
-    with extract(labelled, minilm, unit="word", layers=0, out=tmp_path / "f.nc") as found:
+    with extract_word_features(labelled, minilm, layers=0, out=tmp_path / "f.nc") as found:
         assert found.sample.values.tolist() == KEPT[row]
         assert found.condition.values.tolist() == KEPT[row]
         assert np.isfinite(found.values).all()

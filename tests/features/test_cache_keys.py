@@ -78,9 +78,9 @@ Call = Callable[[], object]
 @pytest.mark.slow
 def test_two_hundred_single_changes_of_the_inputs_all_miss(tiny: Encoder, tmp_path: Path, count: list[int]) -> None:
     words = stimuli()
-    usual: dict[str, object] = {"unit": "word", "cache": tmp_path}
-    calls: list[Call] = [lambda: module.extract(words, tiny, **usual)]
-    calls += [lambda other=other: module.extract(other, tiny, **usual) for other in changed_words()]
+    usual: dict[str, object] = {"cache": tmp_path}
+    calls: list[Call] = [lambda: module.extract_word_features(words, tiny, **usual)]
+    calls += [lambda other=other: module.extract_word_features(other, tiny, **usual) for other in changed_words()]
     options: list[dict[str, object]] = [
         *({"pool": pool} for pool in ("first", "last", "max")),
         *({"layers": layers} for layers in (0, 1, 2, [0, 1], [1, 0], [1, 2], [0, 2], [2, 0])),
@@ -92,7 +92,9 @@ def test_two_hundred_single_changes_of_the_inputs_all_miss(tiny: Encoder, tmp_pa
         *({"context": Rolling(4, stride)} for stride in (2, 3)),
         *({"context": Overlapping(left, right, 20)} for left in (2, 3, 4) for right in (0, 1)),
     ]
-    calls += [lambda option=option: module.extract(words, tiny, **{**usual, **option}) for option in options]
+    calls += [
+        lambda option=option: module.extract_word_features(words, tiny, **{**usual, **option}) for option in options
+    ]
     encoders = [
         replace(tiny, name="another"),
         replace(tiny, revision="0" * 40),
@@ -103,7 +105,7 @@ def test_two_hundred_single_changes_of_the_inputs_all_miss(tiny: Encoder, tmp_pa
         *changed_in_memory(tiny),
         *changed_on_disk(tiny, tmp_path / "models"),
     ]
-    calls += [lambda other=other: module.extract(words, other, **usual) for other in encoders]
+    calls += [lambda other=other: module.extract_word_features(words, other, **usual) for other in encoders]
     for call in calls:
         call()
     assert len(calls) > 200
@@ -140,10 +142,10 @@ def test_a_model_changed_since_does_not_answer_from_the_cache(
     tiny: Encoder, tmp_path: Path, change: tuple[str, str, str] | None
 ) -> None:
     words = stimuli()
-    before = module.extract(words, tiny, unit="word", cache=tmp_path / "cache")
+    before = module.extract_word_features(words, tiny, cache=tmp_path / "cache")
     other = changed_in_memory(tiny)[6] if change is None else changed_on_disk(tiny, tmp_path)[ENTRIES.index(change)]
-    found = module.extract(words, other, unit="word", cache=tmp_path / "cache")
-    np.testing.assert_array_equal(found, module.extract(words, other, unit="word"))
+    found = module.extract_word_features(words, other, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(found, module.extract_word_features(words, other))
     assert np.abs(found.values - before.values).max() > 1e-6
 
 
@@ -152,13 +154,13 @@ def test_a_model_elsewhere_answers_from_the_cache(tiny: Encoder, tmp_path: Path,
     shutil.copytree(tiny.folder, tmp_path / "elsewhere" / tiny.name)
     moved = load_encoder(tmp_path / "elsewhere" / tiny.name, device="cpu")
     for encoder in (tiny, moved):
-        module.extract(stimuli(), encoder, unit="word", cache=tmp_path / "cache")
+        module.extract_word_features(stimuli(), encoder, cache=tmp_path / "cache")
     assert len(count) == 1
 
 
 def test_fifty_changes_of_nothing_all_hit(tiny: Encoder, tmp_path: Path, count: list[int]) -> None:
     words = stimuli()
-    first = module.extract(words, tiny, unit="word", cache=tmp_path)
+    first = module.extract_word_features(words, tiny, cache=tmp_path)
     more = words.table.assign(rating=1.5, onset=np.arange(len(words), dtype=float))
     same: list[tuple[Stimuli, dict[str, object]]] = [
         *((words, {"batch_tokens": tokens}) for tokens in range(1, 31)),
@@ -175,7 +177,7 @@ def test_fifty_changes_of_nothing_all_hit(tiny: Encoder, tmp_path: Path, count: 
         *((Stimuli(words.table[names]), {}) for names in columns(words)),
     ]
     for other, options in same:
-        found = module.extract(other, tiny, **{"unit": "word", "cache": str(tmp_path), **options})
+        found = module.extract_word_features(other, tiny, **{"cache": str(tmp_path), **options})
         np.testing.assert_array_equal(found.values, first.values)
     assert len(same) >= 50
     assert len(count) == 1

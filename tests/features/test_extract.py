@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract, mix_layers
+from neuroling.features.extract import extract_text_features, extract_word_features, mix_layers
 from neuroling.features.storage import files as storage
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 from neuroling.features.words.context import Overlapping, Rolling, Whole
@@ -28,7 +28,7 @@ STORY = Stimuli.from_texts(
 
 
 def test_minilm_words_equal_transformers_one_sentence_at_a_time(minilm: Encoder) -> None:
-    found = extract(split_words(STIMULI), minilm, unit="word")
+    found = extract_word_features(split_words(STIMULI), minilm)
     first = alone(minilm, TEXTS[0])  # (layer, token, unit)
     np.testing.assert_allclose(found.sel(sample="a/2").values, first[:, 2], atol=1e-5)
     assert found.layer_name.values[[0, -1]].tolist() == ["embeddings", "block 6"]
@@ -36,7 +36,7 @@ def test_minilm_words_equal_transformers_one_sentence_at_a_time(minilm: Encoder)
 
 @pytest.mark.parametrize("pool", ["mean", "first", "last", "max", "weighted"])
 def test_every_pool_equals_its_definition(minilm: Encoder, pool: str) -> None:
-    found = extract(STIMULI, minilm, pool=pool, layers=-1)  # type: ignore[arg-type]
+    found = extract_text_features(STIMULI, minilm, pool=pool, layers=-1)  # type: ignore[arg-type]
     for row, text in enumerate(TEXTS):
         states = alone(minilm, text)[-1]  # (token, unit)
         rank = np.arange(1, len(states) + 1)[:, None]
@@ -51,8 +51,8 @@ def test_every_pool_equals_its_definition(minilm: Encoder, pool: str) -> None:
 
 
 def test_the_model_itself_says_how_to_pool(minilm: Encoder) -> None:
-    found = extract(STIMULI, minilm, pool="model", layers=-1)
-    expected = extract(STIMULI, minilm, pool="mean", layers=-1, normalise=True)
+    found = extract_text_features(STIMULI, minilm, pool="model", layers=-1)
+    expected = extract_text_features(STIMULI, minilm, pool="mean", layers=-1, normalise=True)
     np.testing.assert_array_equal(found.values, expected.values)
 
 
@@ -70,12 +70,12 @@ def test_a_recipe_that_is_not_known_is_refused(
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
-        extract(STIMULI, replace(minilm, folder=tmp_path), pool="model")
+        extract_text_features(STIMULI, replace(minilm, folder=tmp_path), pool="model")
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense", "path": ""}]')
     with pytest.raises(ValueError, match="only a pooling and a normalisation"):
-        extract(STIMULI, replace(minilm, folder=tmp_path), pool="model")
+        extract_text_features(STIMULI, replace(minilm, folder=tmp_path), pool="model")
     with pytest.raises(ValueError, match=r"has no modules\.json"):
-        extract(STIMULI, replace(minilm, folder=None), pool="model")
+        extract_text_features(STIMULI, replace(minilm, folder=None), pool="model")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ POOLING = {"word_embedding_dimension": 384, "pooling_mode_mean_tokens": True, "i
 def test_a_model_that_wants_a_prompt_is_refused(own: Callable[[str, dict[str, object]], Encoder]) -> None:
     advice = "'query: ' in front of every text; put it there yourself, with pool='mean' and normalise=True"
     with pytest.raises(ValueError, match=advice):
-        extract(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
+        extract_text_features(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
 
 
 @pytest.mark.filterwarnings("ignore:stimuli. .* unknown")
@@ -109,13 +109,13 @@ def test_a_model_that_wants_small_letters_is_refused_if_its_tokenizer_keeps_capi
 ) -> None:
     encoder = own("sentence_bert_config.json", {"do_lower_case": True})
     with pytest.raises(ValueError, match="lower-case them yourself, with pool='mean' and normalise=True"):
-        extract(STIMULI, replace(encoder, tokenizer=family(cased).tokenizer), pool="model")
+        extract_text_features(STIMULI, replace(encoder, tokenizer=family(cased).tokenizer), pool="model")
 
 
 def test_a_prompt_that_is_not_pooled_is_refused(own: Callable[[str, dict[str, object]], Encoder]) -> None:
     own("1_Pooling/config.json", POOLING)
     with pytest.raises(ValueError, match="leaves it out of the pooling; use sentence-transformers"):
-        extract(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
+        extract_text_features(STIMULI, own("config_sentence_transformers.json", PROMPTS), pool="model")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_prompt_that_is_not_pooled_is_refused(own: Callable[[str, dict[str, ob
 def test_a_model_that_takes_texts_as_they_are_is_read(
     own: Callable[[str, dict[str, object]], Encoder], minilm: Encoder, name: str, config: dict[str, object]
 ) -> None:
-    found = extract(STIMULI, own(name, config), pool="model", layers=-1)
-    np.testing.assert_array_equal(found.values, extract(STIMULI, minilm, pool="model", layers=-1).values)
+    found = extract_text_features(STIMULI, own(name, config), pool="model", layers=-1)
+    np.testing.assert_array_equal(found.values, extract_text_features(STIMULI, minilm, pool="model", layers=-1).values)
 
 
 def test_what_the_refusal_of_a_prompt_advises_is_what_sentence_transformers_does(
@@ -140,7 +140,7 @@ def test_what_the_refusal_of_a_prompt_advises_is_what_sentence_transformers_does
     library = pytest.importorskip("sentence_transformers")
     encoder = own("config_sentence_transformers.json", PROMPTS)
     prompted = Stimuli.from_texts(["query: " + text for text in TEXTS], labels=STIMULI.labels)
-    found = extract(prompted, encoder, pool="mean", normalise=True, layers=-1)
+    found = extract_text_features(prompted, encoder, pool="mean", normalise=True, layers=-1)
     peer = library.SentenceTransformer(str(encoder.folder), device="cpu")
     np.testing.assert_allclose(found.values[:, 0], peer.encode(TEXTS), atol=1e-5)
 
@@ -151,7 +151,7 @@ def test_overlapping_chunks_of_a_causal_model_equal_reading_anew(family: Callabl
     """With all that came before inside the chunk, a word's state is that of the text up to it."""
     encoder = family(name)
     words = Stimuli(STORY.table.iloc[:20])
-    found = extract(words, encoder, unit="word", context=Overlapping(left=90, tokens=96), pool="last")
+    found = extract_word_features(words, encoder, context=Overlapping(left=90, tokens=96), pool="last")
     for row in (0, 7, 19):
         states = alone(encoder, " ".join(words.texts[: row + 1]))
         np.testing.assert_allclose(found.values[row], states[:, -1], atol=1e-5)
@@ -159,7 +159,7 @@ def test_overlapping_chunks_of_a_causal_model_equal_reading_anew(family: Callabl
 
 @pytest.mark.parametrize("left", [0, 8, 20])
 def test_every_word_has_the_left_context_that_was_asked_for(family: Callable[[str], Encoder], left: int) -> None:
-    found = extract(STORY, family("gpt2"), unit="word", layers=0, context=Overlapping(left=left))
+    found = extract_word_features(STORY, family("gpt2"), layers=0, context=Overlapping(left=left))
     tokens = family("gpt2").tokenizer(" ".join(STORY.texts), return_offsets_mapping=True)["offset_mapping"]
     starts = np.cumsum([0, *(len(text) + 1 for text in STORY.texts[:-1])])
     before = np.searchsorted(np.array(tokens)[:, 1], starts, side="right")
@@ -167,14 +167,14 @@ def test_every_word_has_the_left_context_that_was_asked_for(family: Callable[[st
 
 
 def test_chunks_with_context_on_both_sides_take_each_word_once(minilm: Encoder) -> None:
-    found = extract(STORY, minilm, unit="word", layers=-1, context=Overlapping(left=20, right=20, tokens=60))
+    found = extract_word_features(STORY, minilm, layers=-1, context=Overlapping(left=20, right=20, tokens=60))
     assert np.isfinite(found.values).all()
-    whole = extract(STORY, minilm, unit="word", layers=-1, context=Whole())
+    whole = extract_word_features(STORY, minilm, layers=-1, context=Whole())
     assert np.corrcoef(found.values.ravel(), whole.values.ravel())[0, 1] > 0.9
 
 
 def test_onsets_travel_with_the_words(minilm: Encoder) -> None:
-    found = extract(STORY, minilm, unit="word", layers=0)
+    found = extract_word_features(STORY, minilm, layers=0)
     np.testing.assert_array_equal(found.onset.values, STORY.table["onset"])
 
 
@@ -191,16 +191,16 @@ def test_context_beyond_the_encoder_is_refused(
     family: Callable[[str], Encoder], context: Whole | Rolling | Overlapping, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        extract(STORY, replace(family("gpt2"), max_tokens=94), unit="word", context=context)
+        extract_word_features(STORY, replace(family("gpt2"), max_tokens=94), context=context)
 
 
 def test_context_beyond_the_encoder_names_the_word(family: Callable[[str], Encoder]) -> None:
     words = Stimuli.from_texts(["a", "cat", "x" * 40, "dog"], labels=[7, 8, 9, 10], group=["s", "t", "t", "t"])
     encoder = replace(family("gpt2"), max_tokens=20)
     with pytest.raises(ValueError, match="the 2 words up to 9 are"):
-        extract(words, encoder, unit="word", context=Rolling(words=1))
+        extract_word_features(words, encoder, context=Rolling(words=1))
     with pytest.raises(ValueError, match="the word 9 and its context do not fit"):
-        extract(words, encoder, unit="word", context=Overlapping(left=2))
+        extract_word_features(words, encoder, context=Overlapping(left=2))
 
 
 @pytest.mark.parametrize(("left", "right", "tokens"), [(-1, 0, None), (0, -1, None), (10, 10, 20)])
@@ -211,7 +211,7 @@ def test_chunks_that_make_no_sense_are_refused(left: int, right: int, tokens: in
 
 def test_a_word_without_pieces_may_be_nan(minilm: Encoder) -> None:
     words = words_from_lists([["cat", "\u200d", "dog"]], labels=["s"])
-    found = extract(words, minilm, unit="word", missing="nan", layers=[0, 6])
+    found = extract_word_features(words, minilm, missing="nan", layers=[0, 6])
     assert np.isnan(found.values).all(axis=(1, 2)).tolist() == [False, True, False]
     assert (found.attrs["n_without_pieces"], found.left_tokens.values.tolist()) == (1, [0, -1, 1])
 
@@ -219,64 +219,75 @@ def test_a_word_without_pieces_may_be_nan(minilm: Encoder) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": "words"}, "unit: got 'words'"),
         ({"pool": "sum"}, "pool: got 'sum'"),
-        ({"unit": "word", "pool": "cls"}, "pool: got 'cls'"),
         ({"long": "cut"}, "long: got 'cut'"),
-        ({"context": Whole()}, "context: is for words"),
         ({"layers": 7}, "layer: got 7"),
         ({"layers": []}, r"layers: got \[\]"),
         ({"layers": [6, -1]}, "each once"),
-        ({"unit": "word", "missing": "skip"}, "missing: got"),
-        ({"unit": "word", "shared": "none"}, "shared: got"),
         ({"batch_tokens": 0}, "batch_tokens: got 0"),
-        ({"missing": "nan"}, "missing: got 'nan', which is for words"),
-        ({"shared": "both"}, "shared: got 'both', which is for words"),
-        ({"unit": "word", "long": "truncate"}, "long: is for texts"),
     ],
 )
 def test_options_that_do_not_exist_are_named(minilm: Encoder, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        extract(STIMULI, minilm, **options)  # type: ignore[arg-type]
+        extract_text_features(STIMULI, minilm, **options)  # type: ignore[arg-type]
 
 
 def test_a_cache_is_refused_beside_a_file(minilm: Encoder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cache: cannot be used with out="):
-        extract(STIMULI, minilm, cache=tmp_path / "kept", out=tmp_path / "f.nc")
+        extract_text_features(STIMULI, minilm, cache=tmp_path / "kept", out=tmp_path / "f.nc")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stimuli": ["a cat", "a dog"]}, "stimuli: got list; expected Stimuli"),
+        ({"texts": ["a cat", "a dog"]}, "texts: got list; expected Stimuli"),
         ({"encoder": 6}, r"encoder: got \['int'\]; expected a name, a folder, an Encoder"),
         ({"encoder": ["minilm", "minilm"]}, r"encoder: got \['str', 'str'\]"),
         ({"layers": 1.0}, r"layers: got 1\.0; expected numbers of layers"),
         ({"layers": [0, 1.5]}, r"layers: got \[0, 1\.5\]"),
         ({"layers": "last"}, "layers: got 'last'"),
-        ({"unit": "word", "context": "rolling"}, r"context: got 'rolling'; expected Whole\(\), Rolling\(words=…\) or"),
-        ({"unit": "word", "context": Rolling}, r"context: got .*; expected Whole\(\)"),
     ],
 )
 def test_arguments_of_another_type_are_named(minilm: Encoder, options: dict[str, object], message: str) -> None:
     with pytest.raises(TypeError, match=message):
-        extract(**{"stimuli": STIMULI, "encoder": minilm, **options})  # type: ignore[arg-type]
+        extract_text_features(**{"texts": STIMULI, "encoder": minilm, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"missing": "skip"}, "missing: got"),
+        ({"shared": "none"}, "shared: got"),
+        ({"pool": "cls"}, r"pool: got 'cls'; expected one of .* for features of words"),
+    ],
+)
+def test_options_of_words_that_do_not_exist_are_named(
+    minilm: Encoder, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        extract_word_features(split_words(STIMULI), minilm, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("context", ["rolling", Rolling])
+def test_a_context_of_another_type_is_named(minilm: Encoder, context: object) -> None:
+    with pytest.raises(TypeError, match=r"context: got .*; expected Whole\(\), Rolling\(words=…\) or"):
+        extract_word_features(split_words(STIMULI), minilm, context=context)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", [np.int64(3), [np.int64(3)], np.array([3]), range(3, 4)])
 def test_layers_may_be_numbers_of_numpy(minilm: Encoder, tmp_path: Path, layers: object) -> None:
-    found = extract(STIMULI, minilm, layers=layers, cache=tmp_path)  # type: ignore[arg-type]
-    assert found.identical(extract(STIMULI, minilm, layers=3))
+    found = extract_text_features(STIMULI, minilm, layers=layers, cache=tmp_path)  # type: ignore[arg-type]
+    assert found.identical(extract_text_features(STIMULI, minilm, layers=3))
 
 
 def test_a_folder_is_loaded(tiny_folder: Path, tiny: Encoder) -> None:
     texts = Stimuli.from_texts(["the cat saw a dog"])
-    assert extract(texts, tiny_folder, device="cpu").identical(extract(texts, tiny))
+    assert extract_text_features(texts, tiny_folder, device="cpu").identical(extract_text_features(texts, tiny))
 
 
 def test_a_decoder_has_no_first_special_token(family: Callable[[str], Encoder]) -> None:
     with pytest.raises(ValueError, match="puts no special token in front"):
-        extract(STIMULI, family("gpt2"), pool="cls")
+        extract_text_features(STIMULI, family("gpt2"), pool="cls")
 
 
 # --- untrained twins and precision ------------------------------------------------------------------------------------
@@ -299,8 +310,10 @@ def test_making_a_twin_leaves_the_random_state_alone(tiny_folder: Path) -> None:
 
 
 def test_half_precision_keeps_the_geometry(minilm: Encoder) -> None:
-    half = extract(STIMULI, load_encoder("minilm", device="cpu", dtype="bfloat16"), layers=-1).values[:, 0]
-    full = extract(STIMULI, minilm, layers=-1).values[:, 0]
+    half = extract_text_features(STIMULI, load_encoder("minilm", device="cpu", dtype="bfloat16"), layers=-1).values[
+        :, 0
+    ]
+    full = extract_text_features(STIMULI, minilm, layers=-1).values[:, 0]
     assert np.linalg.norm(half - full) / np.linalg.norm(full) < 0.03
     assert np.corrcoef(np.corrcoef(half).ravel(), np.corrcoef(full).ravel())[0, 1] > 0.999
 
@@ -312,7 +325,7 @@ def test_precisions_that_make_no_sense_are_refused(tiny_folder: Path, dtype: str
 
 
 def test_layers_mix_by_a_softmax(minilm: Encoder) -> None:
-    states = extract(STIMULI, minilm)
+    states = extract_text_features(STIMULI, minilm)
     whole = (states * 100).round()
     np.testing.assert_allclose(mix_layers(whole.astype(int)), whole.mean("layer"), atol=1e-4)
     np.testing.assert_allclose(mix_layers(states), states.mean("layer"), atol=1e-6)
@@ -344,11 +357,14 @@ def same(file: xr.DataArray, memory: xr.DataArray) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("unit", ["word", "sentence"])
-def test_features_written_while_computing_equal_those_in_memory(minilm: Encoder, tmp_path: Path, unit: str) -> None:
-    stimuli = split_words(STIMULI) if unit == "word" else STIMULI
-    file = extract(stimuli, minilm, unit=unit, out=tmp_path / "features.nc")  # type: ignore[arg-type]
-    same(file, extract(stimuli, minilm, unit=unit))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("extract", "stimuli"), [(extract_word_features, split_words(STIMULI)), (extract_text_features, STIMULI)]
+)
+def test_features_written_while_computing_equal_those_in_memory(
+    minilm: Encoder, tmp_path: Path, extract: Callable[..., xr.DataArray], stimuli: Stimuli
+) -> None:
+    file = extract(stimuli, minilm, out=tmp_path / "features.nc")
+    same(file, extract(stimuli, minilm))
     assert [path.name for path in tmp_path.iterdir()] == ["features.nc"]
 
 
@@ -368,32 +384,32 @@ def test_an_interrupted_file_is_continued(minilm: Encoder, tmp_path: Path, monke
 
     monkeypatch.setattr(module, "embed", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        extract(words, minilm, unit="word", out=tmp_path / "features.nc")
+        extract_word_features(words, minilm, out=tmp_path / "features.nc")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features.nc.partial", "features.nc.partial.blocks"]
-    same(extract(words, minilm, unit="word", out=tmp_path / "features.nc"), extract(words, minilm, unit="word"))
+    same(extract_word_features(words, minilm, out=tmp_path / "features.nc"), extract_word_features(words, minilm))
     n_blocks = len(calls) - 2  # one was interrupted, one is the comparison
     assert n_blocks == 5
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_finished_file_is_not_made_again(minilm: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    extract(STIMULI, minilm, out=tmp_path / "features.nc").close()
+    extract_text_features(STIMULI, minilm, out=tmp_path / "features.nc").close()
     monkeypatch.setattr("neuroling.features.extract.embed", None)
-    extract(STIMULI, minilm, out=tmp_path / "features.nc").close()
+    extract_text_features(STIMULI, minilm, out=tmp_path / "features.nc").close()
     with pytest.raises(ValueError, match="holds other features"):
-        extract(STIMULI, minilm, out=tmp_path / "features.nc", pool="max")
+        extract_text_features(STIMULI, minilm, out=tmp_path / "features.nc", pool="max")
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_partial_file_that_was_damaged_is_begun_anew(minilm: Encoder, tmp_path: Path) -> None:
     (tmp_path / "features.nc.partial").write_bytes(b"half a file")
-    same(extract(STIMULI, minilm, out=tmp_path / "features.nc"), extract(STIMULI, minilm))
+    same(extract_text_features(STIMULI, minilm, out=tmp_path / "features.nc"), extract_text_features(STIMULI, minilm))
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_flipped_bit_in_the_file_is_noticed(minilm: Encoder, tmp_path: Path) -> None:
     path = tmp_path / "features.nc"
-    values = extract(STIMULI, minilm, out=path)
+    values = extract_text_features(STIMULI, minilm, out=path)
     needle = values.sel(layer=3).values[2].tobytes()[:64]
     values.close()
     raw = bytearray(path.read_bytes())
@@ -405,7 +421,7 @@ def test_a_flipped_bit_in_the_file_is_noticed(minilm: Encoder, tmp_path: Path) -
 
 def test_layers_in_any_order_land_where_they_were_asked_for(minilm: Encoder) -> None:
     texts = Stimuli.from_texts(["the cat saw a dog", "a ship"], labels=["a", "b"])
-    everything = extract(texts, minilm)
+    everything = extract_text_features(texts, minilm)
     np.testing.assert_array_equal(
-        extract(texts, minilm, layers=[5, 0, 6]).values, everything.sel(layer=[5, 0, 6]).values
+        extract_text_features(texts, minilm, layers=[5, 0, 6]).values, everything.sel(layer=[5, 0, 6]).values
     )

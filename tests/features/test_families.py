@@ -13,7 +13,7 @@ import torch
 from transformers import AttentionInterface, AutoModel, AutoTokenizer, Gemma3Config
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.transformer import packed_attention as packing
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 from neuroling.features.transformer.forward import Passes, find_passes, reads_ahead
@@ -61,7 +61,7 @@ def own_model(encoder: Encoder) -> torch.nn.Module:
 def test_states_equal_transformers_one_text_at_a_time(family: Callable[[str], Encoder], name: str) -> None:
     encoder = family(name)
     expected = np.stack([alone(encoder, text).mean(1) for text in TEXTS])  # (text, layer, unit)
-    found = extract(STIMULI, encoder, batch_tokens=40)
+    found = extract_text_features(STIMULI, encoder, batch_tokens=40)
     assert found.dims == ("sample", "layer", "feature")
     np.testing.assert_allclose(found.values, expected, atol=1e-5)
 
@@ -78,10 +78,10 @@ def test_the_check_is_needed(family: Callable[[str], Encoder], name: str) -> Non
     encoder = family(name)
     forced = replace(encoder, passes=Passes("packed", 0, encoder.passes.blocks))
     try:
-        wrong = extract(STIMULI, forced, batch_tokens=200).values
+        wrong = extract_text_features(STIMULI, forced, batch_tokens=200).values
     except (TypeError, RuntimeError, ValueError, IndexError):
         return
-    assert not np.allclose(wrong, extract(STIMULI, encoder).values, atol=1e-4)
+    assert not np.allclose(wrong, extract_text_features(STIMULI, encoder).values, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -106,9 +106,9 @@ def test_a_pack_whose_sequences_read_each_other_is_found_out(
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "roberta", "bloom"])
 def test_fewer_layers_have_equal_states(family: Callable[[str], Encoder], name: str) -> None:
     encoder = family(name)
-    every = extract(STIMULI, encoder)
+    every = extract_text_features(STIMULI, encoder)
     for layers in ([0], [2], [1, 3], [3, 0]):
-        some = extract(STIMULI, encoder, layers=layers)
+        some = extract_text_features(STIMULI, encoder, layers=layers)
         np.testing.assert_allclose(some.values, every.sel(layer=layers).values, atol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_computed_above_the_highest_layer(family: Callable[[str], Enc
 def test_words_of_a_batch_equal_words_alone(family: Callable[[str], Encoder], name: str) -> None:
     encoder = family(name)
     words = split_words(STIMULI)
-    found = extract(words, encoder, unit="word", batch_tokens=64)
+    found = extract_word_features(words, encoder, batch_tokens=64)
     for label, text in zip(STIMULI.labels, TEXTS, strict=True):
         states = alone(encoder, text)
         offsets = encoder.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
@@ -161,7 +161,9 @@ def test_short_sequences_attend_as_the_fused_kernel_does(length: int) -> None:
 def test_a_text_alone_has_the_very_states_that_it_has_among_others(family: Callable[[str], Encoder], name: str) -> None:
     encoder = family(name)
     long = " ".join(["the cat saw a dog ."] * 4)
-    alone_, among = (extract(Stimuli.from_texts(texts), encoder).values for texts in ([long], [long, *TEXTS]))
+    alone_, among = (
+        extract_text_features(Stimuli.from_texts(texts), encoder).values for texts in ([long], [long, *TEXTS])
+    )
     np.testing.assert_array_equal(alone_[0], among[0])
 
 
@@ -180,7 +182,9 @@ def test_a_model_used_by_itself_still_attends_as_usual(family: Callable[[str], E
 def test_sequences_beyond_a_wide_window_are_not_packed(family: Callable[[str], Encoder]) -> None:
     encoder = family("bert")
     limited = replace(encoder, passes=replace(encoder.passes, longest_packed=4))
-    np.testing.assert_allclose(extract(STIMULI, limited).values, extract(STIMULI, encoder).values, atol=1e-5)
+    np.testing.assert_allclose(
+        extract_text_features(STIMULI, limited).values, extract_text_features(STIMULI, encoder).values, atol=1e-5
+    )
 
 
 @quiet
@@ -192,7 +196,7 @@ def test_a_full_device_is_met_by_smaller_packs(
     family: Callable[[str], Encoder], name: str, error: RuntimeError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = family(name)
-    expected = extract(STIMULI, encoder).values
+    expected = extract_text_features(STIMULI, encoder).values
     forward = encoder.model.forward
     sizes: list[int] = []
 
@@ -203,10 +207,10 @@ def test_a_full_device_is_met_by_smaller_packs(
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(encoder.model, "forward", cramped)
-    np.testing.assert_allclose(extract(STIMULI, encoder).values, expected, atol=1e-6)
+    np.testing.assert_allclose(extract_text_features(STIMULI, encoder).values, expected, atol=1e-6)
     monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(error))
     with pytest.raises(ValueError, match="has not the memory for a single text"):
-        extract(STIMULI, encoder)
+        extract_text_features(STIMULI, encoder)
 
 
 @quiet
@@ -223,7 +227,7 @@ def test_errors_of_a_model_are_not_taken_for_a_full_device(
     encoder = family("bert")
     monkeypatch.setattr(encoder.model, "forward", lambda **_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
-        extract(STIMULI, encoder)
+        extract_text_features(STIMULI, encoder)
 
 
 def test_layers_have_names(family: Callable[[str], Encoder]) -> None:
@@ -256,7 +260,7 @@ def test_the_side_on_which_a_tokenizer_pads_changes_nothing(family: Callable[[st
     for side in ("left", "right"):
         tokenizer = AutoTokenizer.from_pretrained(encoder.folder, padding_side=side)
         assert tokenizer.padding_side == side
-        found.append(extract(STIMULI, replace(encoder, tokenizer=tokenizer)).values)
+        found.append(extract_text_features(STIMULI, replace(encoder, tokenizer=tokenizer)).values)
     np.testing.assert_array_equal(*found)
 
 
@@ -276,7 +280,7 @@ def test_the_text_part_of_a_model_that_also_sees_is_read(tmp_path: Path) -> None
     ids = torch.tensor([encoder.tokenizer(TEXTS[0])["input_ids"]])
     with torch.inference_mode():
         expected = whole(input_ids=ids, output_hidden_states=True).hidden_states
-    found = extract(STIMULI, encoder).values[0]
+    found = extract_text_features(STIMULI, encoder).values[0]
     np.testing.assert_allclose(found, torch.stack([state[0].mean(0) for state in expected]).numpy(), atol=1e-5)
 
 

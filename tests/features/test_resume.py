@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.storage.files import open_layers
 from neuroling.features.transformer.encoder import Encoder
 
@@ -34,7 +34,7 @@ def slow(*args, **kwargs):
 
 module.embed = slow
 stimuli = Stimuli.from_texts(["the cat saw a dog", "a ship", "the dog saw"] * 40, labels=range(120), group=range(120))
-module.extract(stimuli, load_encoder(folder, device="cpu"), out=out)
+module.extract_text_features(stimuli, load_encoder(folder, device="cpu"), out=out)
 """
 
 STIMULI = Stimuli.from_texts(["the cat saw a dog", "a ship", "the dog saw"] * 40, labels=range(120), group=range(120))
@@ -70,4 +70,4 @@ def test_a_killed_writer_is_followed_by_one_that_ends_with_the_same_bits(
     assert start(tiny_folder, undisturbed).wait() == 0
     with open_layers(out) as found, open_layers(undisturbed) as expected:
         np.testing.assert_array_equal(found.values, expected.values)
-        np.testing.assert_allclose(found.values, extract(STIMULI, tiny).values, atol=1e-5)
+        np.testing.assert_allclose(found.values, extract_text_features(STIMULI, tiny).values, atol=1e-5)

@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.storage import files as storage
 from neuroling.features.storage.files import open_layers
 from neuroling.features.storage.shards import join_shards
@@ -98,7 +98,7 @@ def run(encoder: Encoder, out: Path, *, blocks: int | None = None, **options: in
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "_note", note_and_stop)
         try:
-            with extract(texts(), encoder, out=out, **options) as features:
+            with extract_text_features(texts(), encoder, out=out, **options) as features:
                 return features.load()
         except Interruption:
             return None
@@ -121,11 +121,11 @@ def test_the_bits_do_not_depend_on_what_the_encoder_read_before(
     tiny: Encoder, library: Library, tmp_path: Path
 ) -> None:
     experienced = fresh(tiny, library)
-    extract(texts(), experienced)
-    extract(texts(), experienced)
+    extract_text_features(texts(), experienced)
+    extract_text_features(texts(), experienced)
     small = Stimuli.from_texts(["the cat saw a dog", "a ship", "the dog"], labels=range(3))
-    first = extract(small, experienced, out=tmp_path / "experienced.nc")
-    other = extract(small, fresh(tiny, library), out=tmp_path / "fresh.nc")
+    first = extract_text_features(small, experienced, out=tmp_path / "experienced.nc")
+    other = extract_text_features(small, fresh(tiny, library), out=tmp_path / "fresh.nc")
     with first, other:
         assert first.attrs["products"] == other.attrs["products"]
         np.testing.assert_array_equal(first.values, other.values)
@@ -189,7 +189,7 @@ def test_shards_with_other_routes_are_joined(tiny: Encoder, library: Library, tm
     long = stimuli.subset(stimuli.labels[:-2].tolist())
     short = stimuli.subset(stimuli.labels[-2:].tolist())
     for name, part in {"long": long, "short": short}.items():
-        extract(part, fresh(tiny, library), out=tmp_path / f"{name}.nc").close()
+        extract_text_features(part, fresh(tiny, library), out=tmp_path / f"{name}.nc").close()
     with join_shards([tmp_path / "long.nc", tmp_path / "short.nc"], tmp_path / "all.nc") as joined:
         assert joined.sizes["sample"] == N_TEXTS
     with open_layers(tmp_path / "long.nc") as first, open_layers(tmp_path / "short.nc") as second:

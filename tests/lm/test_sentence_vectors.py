@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from neuroling import Stimuli, load_encoder
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.lm.checkpoints import latest_checkpoint
 from neuroling.lm.sentence_vectors import (
     Contrastive,
@@ -50,7 +50,9 @@ def pairs():
 def cosines(model, base):
     encoder = load_encoder(base, device="cpu")
     encoder.model.load_state_dict(model.state_dict())
-    vectors = extract(Stimuli.from_texts(["red cat", "old dog", "red ship"]), encoder, layers=-1, normalise=True)
+    vectors = extract_text_features(
+        Stimuli.from_texts(["red cat", "old dog", "red ship"]), encoder, layers=-1, normalise=True
+    )
     return (vectors.values[:, 0] @ vectors.values[:, 0].T)[0, 1:]
 
 
@@ -118,7 +120,7 @@ def test_a_checkpoint_pools_as_sentence_transformers_would(base, tmp_path):
     model, _ = train_sentence_vectors(base, pairs(), Siamese(), Recipe(2, 8), folder=tmp_path, device="cpu")
     encoder = load_encoder(latest_checkpoint(tmp_path), device="cpu")
     texts = Stimuli.from_texts(["red cat", "old ship"])
-    pooled, mean = (extract(texts, encoder, layers=-1, pool=pool).values for pool in ("model", "mean"))
+    pooled, mean = (extract_text_features(texts, encoder, layers=-1, pool=pool).values for pool in ("model", "mean"))
     np.testing.assert_allclose(pooled, mean / np.linalg.norm(mean, axis=-1, keepdims=True), rtol=1e-5)
     assert not model.training
 
@@ -167,7 +169,9 @@ def test_cosines_of_pairs_are_those_of_their_vectors(base):
     given = pairs()
     found = cosines_of_pairs(base, given.first, given.second, batch_size=7, device="cpu")
     texts = sorted({*given.first, *given.second})
-    vectors = extract(Stimuli.from_texts(texts), load_encoder(base, device="cpu"), layers=-1, normalise=True)
+    vectors = extract_text_features(
+        Stimuli.from_texts(texts), load_encoder(base, device="cpu"), layers=-1, normalise=True
+    )
     by_text = dict(zip(texts, vectors.values[:, 0], strict=True))
     expected = [by_text[a] @ by_text[b] for a, b in zip(given.first, given.second, strict=True)]
     np.testing.assert_allclose(found, expected, atol=1e-6)

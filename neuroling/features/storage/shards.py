@@ -23,7 +23,7 @@ def join_shards(shards: Sequence[Path], out: Path, *, block_bytes: int = BLOCK_B
     Parameters
     ----------
     shards : sequence of pathlib.Path
-        Written by ``extract(…, out=…)`` with the same encoder and options.
+        Written by ``extract_text_features(…, out=…)`` with the same encoder and options.
     out : pathlib.Path
         File to be written; it gets its name when it is complete.
     block_bytes : int

@@ -149,7 +149,7 @@ def head_outputs(
     Parameters
     ----------
     stimuli : Stimuli
-        As for :func:`~neuroling.features.extract.extract`.
+        As for :func:`~neuroling.extract_text_features`.
     encoder : Encoder, str or Path
         A loaded encoder, or its name.
     layers : sequence of int, optional

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def on_devices(encoder: Encoder, devices: Sequence[str]) -> list[Encoder]:
-    """Copy an encoder to several devices, for :func:`~neuroling.features.extract.extract` to share its work among.
+    """Copy an encoder to several devices, for :func:`~neuroling.extract_text_features` to share its work among.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.sentence import embed_sentences
 from neuroling.features.story import embed_words_in_context
 from neuroling.features.transformer.attention import attention, head_outputs
@@ -35,11 +37,14 @@ def test_every_sequence_is_dealt_once_and_no_hand_has_much_more(lengths: list[in
 
 
 @pytest.mark.parametrize("n", [2, 3, 9])
-@pytest.mark.parametrize("unit", ["sentence", "word"])
-def test_several_devices_give_the_numbers_of_one(tiny: Encoder, n: int, unit: str) -> None:
-    stimuli = split_words(STIMULI) if unit == "word" else STIMULI
-    found = extract(stimuli, on_devices(tiny, ["cpu"] * n), unit=unit, batch_tokens=12)  # type: ignore[arg-type]
-    expected = extract(stimuli, tiny, unit=unit)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("extract", "stimuli"), [(extract_word_features, split_words(STIMULI)), (extract_text_features, STIMULI)]
+)
+def test_several_devices_give_the_numbers_of_one(
+    tiny: Encoder, n: int, extract: Callable[..., xr.DataArray], stimuli: Stimuli
+) -> None:
+    found = extract(stimuli, on_devices(tiny, ["cpu"] * n), batch_tokens=12)
+    expected = extract(stimuli, tiny)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
     assert found.attrs == expected.attrs
 
@@ -52,7 +57,7 @@ def test_every_device_does_its_share(tiny: Encoder) -> None:
             lambda _m, _a, kwargs, n=number: tokens.__setitem__(n, tokens[n] + kwargs["input_ids"].numel()),
             with_kwargs=True,
         )
-    extract(STIMULI, copies)
+    extract_text_features(STIMULI, copies)
     assert sum(tokens) == sum(len(tiny.tokenizer(text)["input_ids"]) for text in dict.fromkeys(TEXTS))
     assert min(tokens) > 0.3 * sum(tokens)
 
@@ -65,17 +70,17 @@ def test_an_error_on_one_device_ends_the_work(tiny: Encoder, monkeypatch: pytest
 
     monkeypatch.setattr(copies[1].model, "forward", broken)
     with pytest.raises(ValueError, match="has not the memory for a single text"):
-        extract(STIMULI, copies)
+        extract_text_features(STIMULI, copies)
 
 
 def test_a_file_may_be_written_by_several_devices(tiny: Encoder, tmp_path: Path) -> None:
-    file = extract(STIMULI, on_devices(tiny, ["cpu", "cpu"]), out=tmp_path / "f.nc")
-    np.testing.assert_allclose(file.values, extract(STIMULI, tiny).values, atol=1e-6)
+    file = extract_text_features(STIMULI, on_devices(tiny, ["cpu", "cpu"]), out=tmp_path / "f.nc")
+    np.testing.assert_allclose(file.values, extract_text_features(STIMULI, tiny).values, atol=1e-6)
 
 
 def test_encoders_that_are_no_copies_are_refused(tiny: Encoder, minilm: Encoder) -> None:
     with pytest.raises(ValueError, match="copies of one on several devices"):
-        extract(STIMULI, [tiny, minilm])
+        extract_text_features(STIMULI, [tiny, minilm])
 
 
 @pytest.mark.parametrize("devices", [[], ["cpu", "cuda:77"]])
@@ -106,9 +111,9 @@ def test_packs_on_a_cpu_are_smaller_for_wider_models(tiny: Encoder, width: int, 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_gpu_gives_the_numbers_of_the_cpu(tiny_folder: Path, tiny: Encoder, dtype: str) -> None:
     encoder = load_encoder(tiny_folder, device="cuda", dtype=dtype)  # type: ignore[arg-type]
-    expected = extract(STIMULI, tiny).values
+    expected = extract_text_features(STIMULI, tiny).values
     atol = 1e-5 if dtype == "float32" else 0.05 * np.abs(expected).max()
-    np.testing.assert_allclose(extract(STIMULI, encoder).values, expected, atol=atol)
+    np.testing.assert_allclose(extract_text_features(STIMULI, encoder).values, expected, atol=atol)
 
 
 @pytest.mark.gpu
@@ -116,7 +121,9 @@ def test_a_gpu_gives_the_numbers_of_the_cpu(tiny_folder: Path, tiny: Encoder, dt
 def test_every_gpu_does_its_share(tiny: Encoder) -> None:
     devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     np.testing.assert_allclose(
-        extract(STIMULI, on_devices(tiny, devices)).values, extract(STIMULI, tiny).values, atol=1e-5
+        extract_text_features(STIMULI, on_devices(tiny, devices)).values,
+        extract_text_features(STIMULI, tiny).values,
+        atol=1e-5,
     )
 
 
@@ -138,18 +145,23 @@ def test_a_model_in_training_mode_is_refused(tiny_folder: Path) -> None:
     texts = Stimuli.from_texts(["the cat", "a ship"], labels=["a", "b"])
     encoder = load_encoder(tiny_folder, device="cpu")
     encoder.model.encoder.layer[0].train()  # a part is enough
-    for function in (extract, attention):
+    for function in (extract_text_features, attention):
         with pytest.raises(ValueError, match=r"is in training mode, .* Call encoder\.model\.eval\(\) first"):
             function(texts, encoder)  # type: ignore[operator]
     encoder.model.eval()
-    assert np.isfinite(extract(texts, encoder)).all()
+    assert np.isfinite(extract_text_features(texts, encoder)).all()
 
 
 def test_a_folder_or_a_name_serves_as_an_encoder_everywhere(tiny_folder: Path, tiny: Encoder) -> None:
     words = split_words(Stimuli.from_texts(["the cat saw a dog", "a ship"], labels=["a", "b"]))
     texts = Stimuli.from_texts(["the cat", "a ship"], labels=["a", "b"])
-    whole = ((extract, texts), (embed_sentences, texts), (head_outputs, texts), (embed_words_in_context, words))
-    for function, stimuli in whole:
+    calls = (
+        (extract_text_features, texts),
+        (embed_sentences, texts),
+        (head_outputs, texts),
+        (embed_words_in_context, words),
+    )
+    for function, stimuli in calls:
         np.testing.assert_array_equal(function(stimuli, tiny_folder, device="cpu"), function(stimuli, tiny))
     assert list(attention(texts, tiny_folder, device="cpu")) == ["a", "b"]
     for function in (embed_sentences, attention):

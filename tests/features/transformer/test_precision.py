@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 
 STIMULI = Stimuli.from_texts(["the cat saw a dog", "a ship", "the dog", "a cat saw the ship ."])
@@ -25,20 +25,20 @@ def _silence(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_float32_costs_nothing_and_says_nothing(tiny: Encoder) -> None:
     assert tiny.deviation == 0.0
-    assert "deviation_from_float32" not in extract(STIMULI, tiny).attrs
+    assert "deviation_from_float32" not in extract_text_features(STIMULI, tiny).attrs
 
 
 def test_bfloat16_says_what_it_costs(tiny_folder: Path) -> None:
     encoder = load_encoder(tiny_folder, device="cpu", dtype="bfloat16")
     assert encoder.deviation is not None
     assert 1e-4 < encoder.deviation < 0.05
-    assert "of the largest state" in extract(STIMULI, encoder).attrs["deviation_from_float32"]
+    assert "of the largest state" in extract_text_features(STIMULI, encoder).attrs["deviation_from_float32"]
 
 
 def test_what_bfloat16_costs_is_about_what_texts_show(tiny: Encoder, tiny_folder: Path) -> None:
     encoder = load_encoder(tiny_folder, device="cpu", dtype="bfloat16")
-    exact = extract(STIMULI, tiny)
-    apart = np.abs(extract(STIMULI, encoder) - exact).max(("sample", "feature")) / np.abs(exact).max(
+    exact = extract_text_features(STIMULI, tiny)
+    apart = np.abs(extract_text_features(STIMULI, encoder) - exact).max(("sample", "feature")) / np.abs(exact).max(
         ("sample", "feature")
     )
     assert float(apart.max()) < 3 * encoder.deviation
@@ -67,7 +67,7 @@ def test_weights_too_large_to_be_held_twice_are_not_measured(
     monkeypatch.setattr("neuroling.features.transformer.encoder.LARGEST_MEASURED", 10)
     encoder = load_encoder(tiny_folder, device="cpu", dtype="bfloat16")
     assert encoder.deviation is None
-    assert extract(STIMULI, encoder).attrs["deviation_from_float32"] == "not measured"
+    assert extract_text_features(STIMULI, encoder).attrs["deviation_from_float32"] == "not measured"
 
 
 def test_layers_that_cannot_be_told_apart_are_not_compiled(family: Callable[[str], Encoder]) -> None:
@@ -84,6 +84,6 @@ def test_compiled_layers_give_the_states_of_plain_ones(family: Callable[[str], E
     assert 0 <= compiled.deviation < 1e-5
     texts = Stimuli.from_texts(["The cat saw the dog.", "A ship", "Don't the dogs see ships?", "a cat saw"])
     for layers in (None, [1]):
-        expected = extract(texts, plain, layers=layers).values
-        np.testing.assert_allclose(extract(texts, compiled, layers=layers).values, expected, atol=1e-5)
-    assert extract(texts, compiled).attrs["compiled"] == "True"
+        expected = extract_text_features(texts, plain, layers=layers).values
+        np.testing.assert_allclose(extract_text_features(texts, compiled, layers=layers).values, expected, atol=1e-5)
+    assert extract_text_features(texts, compiled).attrs["compiled"] == "True"

@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 from transformers.pytorch_utils import Conv1D
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 from neuroling.features.transformer import hidden_states as states
 from neuroling.features.transformer import prepacked_weights as prepacked
 from neuroling.features.transformer.devices import on_devices
@@ -88,9 +88,9 @@ def counted(library: Library, calls: list[int]) -> Library:
 def test_states_are_those_of_plain_products(family: Callable[[str], Encoder], name: str, eager: Library) -> None:
     calls: list[int] = []
     encoder, stimuli = fresh(family(name), counted(eager, calls)), texts()
-    expected = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    expected = extract_text_features(stimuli, replace(encoder, prepacked=Prepacked(None)))
     assert not calls
-    found = extract(stimuli, encoder)
+    found = extract_text_features(stimuli, encoder)
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
     linear = has_maps(encoder, eager)
     assert bool(calls) == (linear and (eager.any_rows or encoder.passes.longest_packed is None))
@@ -104,8 +104,8 @@ def test_models_that_are_not_packed_do_not_have_packs_filled(
     calls: list[int] = []
     encoder, stimuli = fresh(family(name), counted(eager, calls)), texts()
     assert filled_tokens(encoder, None) == 0
-    expected = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
-    np.testing.assert_allclose(extract(stimuli, encoder).values, expected.values, atol=1e-5)
+    expected = extract_text_features(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(extract_text_features(stimuli, encoder).values, expected.values, atol=1e-5)
     linear = has_maps(encoder, eager)
     assert bool(calls) == (linear and eager.any_rows)
 
@@ -114,10 +114,12 @@ def test_states_do_not_depend_on_the_pack_where_any_number_of_rows_is_served(fam
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch has no oneDNN here")
     encoder, stimuli = fresh(family("bert"), replace(ONEDNN, least_tokens=1)), texts()
-    found = extract(stimuli, encoder)
+    found = extract_text_features(stimuli, encoder)
     assert encoder.prepacked.tokens
     for tokens in (30, 100):
-        np.testing.assert_allclose(extract(stimuli, encoder, batch_tokens=tokens).values, found.values, atol=1e-6)
+        np.testing.assert_allclose(
+            extract_text_features(stimuli, encoder, batch_tokens=tokens).values, found.values, atol=1e-6
+        )
 
 
 def _scale(weight: torch.Tensor) -> None:
@@ -141,26 +143,26 @@ def test_weights_that_change_in_place_are_laid_out_anew(
     family: Callable[[str], Encoder], eager: Library, change: Callable[[torch.Tensor], None]
 ) -> None:
     encoder, stimuli = fresh(family("bert"), eager), texts()
-    first = extract(stimuli, encoder)
+    first = extract_text_features(stimuli, encoder)
     assert encoder.prepacked.tokens == TOKENS
     *_, one = (one for name, one in encoder.model.named_modules() if name.endswith("intermediate.dense"))
     change(one.weight.data)  # what autograd's counter of changes does not see
-    changed = extract(stimuli, encoder)
+    changed = extract_text_features(stimuli, encoder)
     assert np.abs(changed.values - first.values).max() > 1e-3
-    plain = extract(stimuli, replace(encoder, prepacked=Prepacked(None)))
+    plain = extract_text_features(stimuli, replace(encoder, prepacked=Prepacked(None)))
     np.testing.assert_allclose(changed.values, plain.values, atol=1e-5)
 
 
 def test_copies_of_an_encoder_lay_out_weights_of_their_own(family: Callable[[str], Encoder], eager: Library) -> None:
     encoder = fresh(family("bert"), eager)
-    first = extract(texts(), encoder)
+    first = extract_text_features(texts(), encoder)
     copied = copy.deepcopy(encoder)
     assert (encoder.prepacked.tokens, copied.prepacked.tokens) == (TOKENS, 0)
     other = replace(encoder, model=copied.model)  # with what the first has laid out
     other.model.load_state_dict({name: 2 * values for name, values in copied.model.state_dict().items()})
-    expected = extract(texts(), replace(other, prepacked=Prepacked(None)))
-    np.testing.assert_allclose(extract(texts(), other).values, expected.values, atol=1e-5)
-    np.testing.assert_array_equal(extract(texts(), encoder).values, first.values)
+    expected = extract_text_features(texts(), replace(other, prepacked=Prepacked(None)))
+    np.testing.assert_allclose(extract_text_features(texts(), other).values, expected.values, atol=1e-5)
+    np.testing.assert_array_equal(extract_text_features(texts(), encoder).values, first.values)
 
 
 def test_where_torch_has_no_such_function_products_are_plain(family: Callable[[str], Encoder], eager: Library) -> None:
@@ -168,15 +170,17 @@ def test_where_torch_has_no_such_function_products_are_plain(family: Callable[[s
         raise AttributeError("_reorder_linear_weight")
 
     encoder, stimuli = fresh(family("bert"), replace(eager, lay_out=missing)), texts()
-    found = extract(stimuli, encoder)
+    found = extract_text_features(stimuli, encoder)
     assert encoder.prepacked.tokens == 0
-    np.testing.assert_array_equal(found.values, extract(stimuli, replace(encoder, prepacked=Prepacked(None))).values)
+    np.testing.assert_array_equal(
+        found.values, extract_text_features(stimuli, replace(encoder, prepacked=Prepacked(None))).values
+    )
 
 
 def test_functions_that_give_other_numbers_are_not_used(family: Callable[[str], Encoder], eager: Library) -> None:
     wrong = replace(eager, multiply=lambda *given: eager.multiply(*given) * 1.001)
     encoder = fresh(family("bert"), wrong)
-    extract(texts(), encoder)
+    extract_text_features(texts(), encoder)
     assert encoder.prepacked.tokens == 0
 
 
@@ -185,7 +189,7 @@ def test_without_memory_for_a_second_copy_products_are_plain(
 ) -> None:
     encoder = fresh(family("bert"), eager)
     monkeypatch.setattr(prepacked, "free_bytes", lambda _: 1000)
-    extract(texts(), encoder)
+    extract_text_features(texts(), encoder)
     assert encoder.prepacked.tokens == 0
 
 
@@ -193,7 +197,7 @@ def test_maps_that_somebody_else_has_changed_are_left_alone(family: Callable[[st
     encoder = fresh(family("bert"), eager)
     one = next(one for one in encoder.model.modules() if type(one) is torch.nn.Linear)
     one.forward = own = lambda values: torch.nn.Linear.forward(one, values)  # type: ignore[method-assign]
-    extract(texts(), encoder)
+    extract_text_features(texts(), encoder)
     assert encoder.prepacked.tokens == TOKENS
     assert one.forward is own
 
@@ -205,11 +209,11 @@ def test_maps_whose_weight_is_made_anew_in_each_pass_are_left_alone(
     *_, one = (one for name, one in encoder.model.named_modules() if name.endswith("intermediate.dense"))
     one.weight.data *= 30
     prune.random_unstructured(one, "weight", amount=0.5)
-    first = extract(texts(), encoder)
+    first = extract_text_features(texts(), encoder)
     one.weight_mask.copy_(1 - one.weight_mask)
-    found = extract(texts(), encoder)
+    found = extract_text_features(texts(), encoder)
     assert np.abs(found.values - first.values).max() > 1e-3
-    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    expected = extract_text_features(texts(), replace(encoder, prepacked=Prepacked(None)))
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
 
 
@@ -252,10 +256,10 @@ def test_empty_maps_are_left_alone(eager: Library) -> None:
 
 def test_weights_in_one_long_vector_are_laid_out(family: Callable[[str], Encoder], eager: Library) -> None:
     encoder = fresh(family("bert"), eager)
-    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    expected = extract_text_features(texts(), replace(encoder, prepacked=Prepacked(None)))
     values = torch.nn.utils.parameters_to_vector(encoder.model.parameters()).detach()
     torch.nn.utils.vector_to_parameters(torch.cat([values[:1], values])[1:], encoder.model.parameters())
-    np.testing.assert_allclose(extract(texts(), encoder).values, expected.values, atol=1e-5)
+    np.testing.assert_allclose(extract_text_features(texts(), encoder).values, expected.values, atol=1e-5)
     assert encoder.prepacked.tokens == TOKENS
 
 
@@ -263,8 +267,8 @@ def test_a_copy_made_during_a_job_has_plain_products(family: Callable[[str], Enc
     encoder = fresh(family("bert"), eager)
     with encoder.prepacked.serving(encoder.model, [TOKENS] * 10, TOKENS):
         copied = copy.deepcopy(encoder.model)
-    found = extract(texts(), replace(encoder, model=copied, prepacked=Prepacked(None)))
-    expected = extract(texts(), replace(encoder, prepacked=Prepacked(None)))
+    found = extract_text_features(texts(), replace(encoder, model=copied, prepacked=Prepacked(None)))
+    expected = extract_text_features(texts(), replace(encoder, prepacked=Prepacked(None)))
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
 
 
@@ -282,17 +286,17 @@ def test_gradients_pass_through_plain_products(family: Callable[[str], Encoder],
 
 def test_small_jobs_have_plain_products(family: Callable[[str], Encoder], library: Library) -> None:
     encoder = fresh(family("bert"), library)
-    extract(texts(20), encoder)
+    extract_text_features(texts(20), encoder)
     assert encoder.prepacked.tokens == 0
     encoder = fresh(family("bert"), replace(library, least_tokens=1))
-    extract(texts(2), encoder)
+    extract_text_features(texts(2), encoder)
     assert encoder.prepacked.tokens == 0
 
 
 def test_asked_for_packs_are_not_filled(family: Callable[[str], Encoder], eager: Library) -> None:
     encoder = fresh(family("bert"), eager)
     assert filled_tokens(encoder, TOKENS) == 0
-    extract(texts(), encoder, batch_tokens=TOKENS)
+    extract_text_features(texts(), encoder, batch_tokens=TOKENS)
     assert bool(encoder.prepacked.tokens) == eager.any_rows
 
 
@@ -300,12 +304,12 @@ def test_weights_are_laid_out_once_an_encoder_has_read_enough(
     family: Callable[[str], Encoder], library: Library
 ) -> None:
     encoder, stimuli = fresh(family("bert"), library), texts(40)
-    extract(stimuli, encoder)
+    extract_text_features(stimuli, encoder)
     read = encoder.prepacked.read
     assert read >= TOKENS
     assert encoder.prepacked.tokens == 0
     encoder.prepacked.library = replace(library, least_tokens=2 * read)
-    extract(stimuli, encoder)
+    extract_text_features(stimuli, encoder)
     assert encoder.prepacked.tokens == TOKENS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features, extract_word_features
 from neuroling.features.lexical.ngram import bare, fit_ngram
 from neuroling.features.lexical.tfidf import concatenate
 from neuroling.features.story import log_frequency
@@ -104,15 +104,15 @@ def test_a_book_is_no_word() -> None:
 def test_rows_that_share_their_text_are_named(tiny: Encoder) -> None:
     again = Stimuli.from_texts(["a cat", "the dog", "a cat"], labels=[1, 2, 3])
     with pytest.warns(UserWarning, match=r"2 rows share their text with another \(first labels \[1, 3\]\)"):
-        extract(again, tiny)
+        extract_text_features(again, tiny)
 
 
 def test_groups_say_that_repeats_are_known(tiny: Encoder) -> None:
-    extract(Stimuli.from_texts(["a cat", "a cat"], labels=[1, 2], group=["a cat", "a cat"]), tiny)
+    extract_text_features(Stimuli.from_texts(["a cat", "a cat"], labels=[1, 2], group=["a cat", "a cat"]), tiny)
 
 
 def test_words_of_a_story_may_come_again(tiny: Encoder) -> None:
-    extract(Stimuli.from_texts(["a", "cat", "saw", "a", "dog"], labels=range(5)), tiny, unit="word")
+    extract_word_features(Stimuli.from_texts(["a", "cat", "saw", "a", "dog"], labels=range(5)), tiny)
 
 
 def test_labels_that_differ_in_case_or_blanks_are_shown_in_pairs() -> None:
@@ -128,5 +128,5 @@ def test_what_stands_between_words_is_tidied_like_the_words(minilm: Encoder) -> 
         split_words(Stimuli.from_texts([text], labels=["s"])) for text in ("a\u00a0ship – saw", "a ship – saw")
     )
     with pytest.warns(UserWarning, match="no-break spaces"):
-        found = extract(words, minilm, unit="word", layers=1)
-    np.testing.assert_array_equal(found.values, extract(plain, minilm, unit="word", layers=1).values)
+        found = extract_word_features(words, minilm, layers=1)
+    np.testing.assert_array_equal(found.values, extract_word_features(plain, minilm, layers=1).values)
