@@ -12,8 +12,9 @@ residual's standard deviation, or an amount of the criterion, twice a log-likeli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +36,23 @@ SINGULAR = 1e-4
 """Relative standard deviation, of a column of root mean square 1, below which a random effect counts as absent (the
 limit that lme4 uses)."""
 
-STARTS = (30.0, 1.0, 0.3, 0.05)
+ALIKE = (30.0, 1.0, 0.3, 0.05)
 """Relative standard deviations, all alike, at which the criterion is looked at first."""
 
-ALONE = ((30.0, 0.5), (0.02, 3.0))
-"""Relative standard deviations of one component and of all others: one large beside small ones, one small beside large
-ones. A design may have valleys for both."""
+LARGE = (30.0, 300.0, 3000.0)
+"""Relative standard deviations of some terms' components, where those of the others are moderate: a model may explain
+next to nothing by small ones of all, and nearly everything by large ones of some, with a ridge in between."""
+
+MODERATE = 0.5
+"""Relative standard deviation of the components of the other terms."""
+
+ALONE = (((30.0, 0.5), (300.0, 5.0)), ((0.02, 3.0), (0.2, 30.0)))
+"""Relative standard deviations of one component and of all others: one large beside small ones, or small beside large
+ones."""
 
 RUNS = 3
-"""So many of the starts, those of the lowest criterion, are followed down."""
+"""So many starts are followed down, of different families and those of the lowest criterion: where valleys differ, the
+start in the deepest was seen to be far below all others."""
 
 LADDER = (0.0, 0.03, 0.3, 3.0, 30.0, 300.0)
 """Values that each component is set to at the end, to look whether the criterion is lower there."""
@@ -111,31 +120,65 @@ def search(criterion: ProfiledLikelihood) -> Optimum:
     -------
     Optimum
     """
-    terms = criterion.terms
-    diagonal = np.concatenate([term.on_diagonal() for term in terms])
-    starts = sorted(_starts(diagonal), key=lambda theta: _value(criterion, theta))
-    best = descend(criterion, starts[0], ())
-    for start in starts[1:RUNS]:
-        best = _better(best, descend(criterion, start, (best,)))
+    diagonal = np.concatenate([term.on_diagonal() for term in criterion.terms])
+    lowest = [min(family, key=lambda theta: _value(criterion, theta)) for family in _families(criterion.terms)]
+    first, *others = sorted(lowest, key=lambda theta: _value(criterion, theta))[:RUNS]
+    best = descend(criterion, first)
+    for start in others:
+        best = _better(best, descend(criterion, start, [best]))
     for _ in range(ROUNDS):
         found = best
         for start in _second_starts(criterion, best, diagonal):
-            found = _better(found, descend(criterion, start, (best, found)))
+            found = _better(found, descend(criterion, start, [best, found]))
         if found is best:
             break
         best = found
     return _without_traces(criterion, best)
 
 
-def _starts(diagonal: NDArray[np.bool_]) -> Iterator[Array]:
-    for start in STARTS:
-        yield np.where(diagonal, start, 0.0)
+def polish(criterion: ProfiledLikelihood, start: Array) -> Optimum:
+    """Find the optimum next to a start, as after a change of coordinates.
+
+    Parameters
+    ----------
+    criterion : ProfiledLikelihood
+        Of columns of root mean square 1.
+    start : ndarray, shape (parameter,)
+        A place beside the optimum.
+
+    Returns
+    -------
+    Optimum
+    """
+    return _without_traces(criterion, descend(criterion, start))
+
+
+def _families(terms: Sequence[RandomTerm]) -> list[list[Array]]:
+    """Give starts, of each family of which the lowest is followed down."""
+    diagonals = [term.on_diagonal() for term in terms]
+    owner = np.repeat(np.arange(len(terms)), [len(diagonal) for diagonal in diagonals])
+    diagonal = np.concatenate(diagonals)
+    families = [[np.where(diagonal, size, 0.0) for size in ALIKE]]
+    for some in _subsets(len(terms)):
+        is_large = np.isin(owner, some)
+        families.append([np.where(diagonal, np.where(is_large, size, MODERATE), 0.0) for size in LARGE])
     if diagonal.sum() > 1:
-        for component in np.flatnonzero(diagonal):
-            for alone, others in ALONE:
-                theta = np.where(diagonal, others, 0.0)
-                theta[component] = alone
-                yield theta
+        for pairs in ALONE:
+            families.append(
+                [
+                    _with(np.where(diagonal, others, 0.0), int(component), alone)
+                    for component in np.flatnonzero(diagonal)
+                    for alone, others in pairs
+                ]
+            )
+    return families
+
+
+def _subsets(n_terms: int) -> Iterator[tuple[int, ...]]:
+    """Give sets of terms: all there are, or of more than three terms each alone, all but each, and all."""
+    for size in range(1, n_terms + 1):
+        if n_terms <= 3 or size in (1, n_terms - 1, n_terms):
+            yield from combinations(range(n_terms), size)
 
 
 def _second_starts(criterion: ProfiledLikelihood, best: Optimum, diagonal: NDArray[np.bool_]) -> Iterator[Array]:
@@ -167,7 +210,7 @@ def _better(one: Optimum, other: Optimum) -> Optimum:
     return other if other.criterion < one.criterion - DISTINCT else one
 
 
-def descend(criterion: ProfiledLikelihood, start: Array, known: tuple[Optimum, ...] = ()) -> Optimum:
+def descend(criterion: ProfiledLikelihood, start: Array, known: Sequence[Optimum] = ()) -> Optimum:
     """Follow the criterion down from one start by Newton's method within a trust region.
 
     Parameters
@@ -176,7 +219,7 @@ def descend(criterion: ProfiledLikelihood, start: Array, known: tuple[Optimum, .
         What is minimised.
     start : ndarray, shape (parameter,)
         Where to start.
-    known : tuple of Optimum
+    known : sequence of Optimum
         Optima that are known; a run that comes close to one ends there.
 
     Returns
@@ -186,6 +229,8 @@ def descend(criterion: ProfiledLikelihood, start: Array, known: tuple[Optimum, .
     ends = [np.arcsinh(np.abs(optimum.theta) / SCALE) for optimum in known]
     at = np.clip(np.arcsinh(start / SCALE), -BOUND, BOUND)
     value, gradient = _evaluate(criterion, at)
+    if not np.isfinite(value):
+        return Optimum(start, np.inf, np.inf)
     radius = 1.0
     for _ in range(STEPS):
         for end, optimum in zip(ends, known, strict=True):

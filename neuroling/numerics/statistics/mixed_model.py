@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from neuroling.numerics.statistics.likelihood_search import LARGEST, SINGULAR, search
+from neuroling.numerics.statistics.likelihood_search import LARGEST, SINGULAR, polish, search
 from neuroling.numerics.statistics.mixed_fit import MixedFit
 from neuroling.numerics.statistics.profiled_likelihood import ProfiledLikelihood
 from neuroling.numerics.statistics.random_terms import ROUNDING, RandomTerm, check_data, check_distinct
@@ -121,6 +121,10 @@ def _fit(y: Array, X: Array, terms: Sequence[RandomTerm], *, restricted: bool) -
     standard = _standardised(y, X, terms)
     criterion = ProfiledLikelihood(standard.y, standard.X, standard.terms, restricted=restricted)
     optimum = search(criterion)
+    if any(term.correlated for term in terms):
+        standard, start = _along_principal_axes(standard, criterion.factors(optimum.theta))
+        criterion = ProfiledLikelihood(standard.y, standard.X, standard.terms, restricted=restricted)
+        optimum = polish(criterion, start)
     factors = criterion.factors(optimum.theta)
     if max(np.linalg.norm(factor, 2) for factor in factors) > 0.99 * LARGEST:
         raise ValueError(
@@ -217,6 +221,23 @@ def _orthogonal(term: RandomTerm, unit: Array) -> tuple[RandomTerm, Array]:
     Q, R = linalg.qr(term.columns, mode="economic")
     root = np.sqrt(len(term.columns))
     return replace(term, columns=root * Q), root * linalg.solve_triangular(R, np.eye(len(R))) / unit[:, None]
+
+
+def _along_principal_axes(standard: _Standard, factors: Sequence[Array]) -> tuple[_Standard, Array]:
+    """Turn the columns of correlated effects to the axes of their covariance, the largest first; give theta there.
+
+    The lower-triangular factor of a covariance that is nearly singular is a good coordinate in this order alone: in
+    another, its last column moves with hardly any change of the covariance, and the search ends beside the optimum.
+    """
+    terms, bases, theta = [], [], []
+    for term, basis, factor in zip(standard.terms, standard.bases, factors, strict=True):
+        axes, sizes, _ = linalg.svd(factor)
+        if term.correlated:
+            term, basis, factor = replace(term, columns=term.columns @ axes), basis @ axes, np.diag(sizes)
+        terms.append(term)
+        bases.append(basis)
+        theta.append(term.parameters(factor))
+    return replace(standard, terms=tuple(terms), bases=tuple(bases)), np.concatenate(theta)
 
 
 def _root_mean_square(columns: Array) -> Array:
