@@ -16,6 +16,7 @@ from neuroling.core.align import Aligned as Aligned
 from neuroling.core.align import align as align
 from neuroling.core.result import Result as Result
 from neuroling.core.stimuli import Stimuli as Stimuli
+from neuroling.core.trial_tables import align_table as align_table
 from neuroling.encoding.banded import BandedRidgeCV as BandedRidgeCV
 from neuroling.encoding.delays import delay as delay
 from neuroling.encoding.hrf import convolve as convolve
@@ -26,6 +27,9 @@ from neuroling.encoding.trf import TRF as TRF
 from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as ExplainableVarianceCeiling
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
+from neuroling.evaluation.estimation.estimate import estimate as estimate
+from neuroling.evaluation.estimation.group_mean import GroupMean as GroupMean
+from neuroling.evaluation.estimation.mixed_model import MixedModel as MixedModel
 from neuroling.evaluation.evaluate import evaluate as evaluate
 from neuroling.evaluation.inference.clusters import Clusters as Clusters
 from neuroling.evaluation.inference.participants import SignFlip as SignFlip

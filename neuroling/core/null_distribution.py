@@ -237,7 +237,7 @@ class NullDistribution:
         if correct == "none":
             return p
         if correct == "fdr":
-            return p.copy(data=_benjamini_hochberg(p.to_numpy()))
+            return p.copy(data=adjust_p_values(p.to_numpy()))
         raise ValueError(f"correct: got {correct!r}; expected 'none', 'fdr', 'max' or 'cluster'.")
 
     @property
@@ -365,8 +365,23 @@ def _labelled(batches: list[Array], observed: xr.DataArray) -> xr.DataArray | No
     return xr.DataArray(values, dims=("draw", *observed.dims), coords=observed.coords) if len(values) else None
 
 
-def _benjamini_hochberg(p: Array) -> Array:
-    """Adjust p values for the false discovery rate; NaN stays NaN and does not count."""
+def adjust_p_values(p: Array) -> Array:
+    """Adjust p values for the false discovery rate (Benjamini and Hochberg 1995).
+
+    Parameters
+    ----------
+    p : ndarray
+        P values of all locations; NaN stays NaN and does not count.
+
+    Returns
+    -------
+    ndarray, shape as ``p``
+
+    Examples
+    --------
+    >>> adjust_p_values(np.array([0.01, 0.04, np.nan])).tolist()
+    [0.02, 0.04, nan]
+    """
     from scipy.stats import false_discovery_control
 
     adjusted = np.full(p.shape, np.nan)

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.align import Aligned
+from neuroling.core.estimates import Estimates
 from neuroling.core.null_distribution import NullDistribution
 
 Array = NDArray[np.floating[Any]]
@@ -252,4 +253,53 @@ class TargetSource(Protocol):
 
     def read(self, targets: slice) -> xr.DataArray:
         """Give consecutive targets, dims (sample, target axis), with all their labels."""
+        ...
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A model whose estimates are what is asked for, rather than its predictions."""
+
+    def estimate(self, data: Any) -> Estimates:
+        """Estimate from aligned data, or from an array of participants' values."""
+        ...
+
+
+@runtime_checkable
+class ScoresParticipants(Protocol):
+    """An estimator of what participants have in common, whose values an inference over them can be given."""
+
+    def scoring(self, data: xr.DataArray) -> Scoring:
+        """Give the participants' values for inferences."""
+        ...
+
+
+@runtime_checkable
+class GivesDensities(Protocol):
+    """A predictor that says how probable an observation is, as scoring by log-likelihood needs."""
+
+    def fit(self, X: Array, y: Array) -> Predictor:
+        """Learn from features ``X`` (sample, feature) and targets ``y`` (sample, target)."""
+        ...
+
+    def log_density(self, X: Array, y: Array) -> Array:
+        """Give the natural logarithm of the density of each target (sample, target)."""
+        ...
+
+
+@runtime_checkable
+class NeedsLabels(Protocol):
+    """A model that reads labels of the samples, such as participants and items, and not their features alone."""
+
+    def on_rows(self, data: Aligned) -> Predictor:
+        """Give a predictor whose one feature is the number of the row."""
+        ...
+
+
+@runtime_checkable
+class ScoresSamples(Protocol):
+    """An evaluation whose score is a mean over samples, each of which has one of its own."""
+
+    def sample_scores(self) -> xr.DataArray:
+        r"""Give the held-out score of every sample, dims (sample, \*kept)."""
         ...

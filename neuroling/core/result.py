@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neuroling.core.estimates import COLUMNS, INTERCEPT, LEVEL
 from neuroling.core.files import write_whole
 from neuroling.core.finished_scores import FinishedScores, HasModels, ModelDifference
 from neuroling.core.notices import warn
-from neuroling.core.null_distribution import Alternative, Correction, NullDistribution
+from neuroling.core.null_distribution import Alternative, Correction, NullDistribution, adjust_p_values
 from neuroling.core.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -167,6 +168,25 @@ class Result:
         return DIFFERENCE in self.provenance.options
 
     @property
+    def is_estimate(self) -> bool:
+        """Whether the scores are estimates of effects, from ``estimate``, with intervals and tests of their own."""
+        return set(COLUMNS) <= {str(name) for name in self.data.data_vars}
+
+    @property
+    def estimates(self) -> xr.Dataset:
+        r"""Estimate, standard_error, df, t, two-sided p, low and high (95 % interval), dims ([feature,] \*targets)."""
+        if not self.is_estimate:
+            raise ValueError("result: these are scores of predictions, not estimates of effects; see result.score.")
+        return self.data[list(COLUMNS)].assign(estimate=self.score)[["estimate", *COLUMNS]]
+
+    @property
+    def diagnostics(self) -> xr.Dataset:
+        """What belongs to the whole fit of an estimate, such as log_likelihood, aic and n_observations."""
+        own = {"score", "ceiling", *(COLUMNS if self.is_estimate else ())}
+        names = [name for name in self.data.data_vars if name not in own and not str(name).startswith("null_")]
+        return self.data[names]
+
+    @property
     def ceiling(self) -> xr.DataArray:
         r"""Bounds of the ceiling, dims (bound, \*kept)."""
         if "ceiling" not in self.data:
@@ -195,14 +215,25 @@ class Result:
         )
 
     def p_values(self, correct: Correction = "none") -> xr.DataArray:
-        """Give p values of the null; see :meth:`NullDistribution.p_values`.
+        """Give p values: of the null, see :meth:`NullDistribution.p_values`, or of estimates without one.
 
         Parameters
         ----------
         correct : {"none", "fdr", "max", "cluster"}
-            How to allow for many locations.
+            How to allow for many locations. Estimates without a null have p values of their own, uncorrected or by
+            ``"fdr"``, over all effects and locations but the intercept's, which are a family of their own.
         """
-        return self.null.p_values(correct)
+        if not self.is_estimate or "null_observed" in self.data:
+            return self.null.p_values(correct)
+        p = self.data["p"]
+        if correct == "none":
+            return p
+        if correct == "fdr":
+            return _adjusted(p)
+        raise ValueError(
+            f"correct: got {correct!r}; expected 'none' or 'fdr', since these p values come from no null distribution. "
+            "Where participants' values were given, pass inference=SignFlip(…) to estimate."
+        )
 
     def test(self, inference: Inference, rng: int | np.random.Generator = 0) -> Result:
         """Test the scores of this result; what ``evaluate(…, inference=inference, rng=rng)`` gives, afterwards.
@@ -238,10 +269,10 @@ class Result:
         null = inference(scoring, np.random.default_rng(rng).spawn(2)[1])
         seed = str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__
         options = {**self.provenance.options, "inference": " ".join(repr(inference).split()), "inference seed": seed}
-        kept = {name: self.data[name] for name in ("score", "ceiling") if name in self.data}
+        kept = {name: values for name, values in self.data.data_vars.items() if not str(name).startswith("null_")}
         attrs = {key: value for key, value in self.data.attrs.items() if not str(key).startswith("null_")}
         data = xr.Dataset(kept | _null_variables(null), attrs=attrs | _null_attributes(null))
-        return Result(data, replace(self.provenance, options=options))._scored_by(self.scoring)
+        return Result(data, replace(self.provenance, options=options)).scored_by(self.scoring)
 
     def difference(self, model: str, other: str) -> Result:
         r"""Subtract the score of one model from that of another, sign kept, on the same splits and relabelings.
@@ -293,7 +324,7 @@ class Result:
             leakage_allowed=self.leakage_allowed,
         )
         both = self.scoring.only(model, other) if isinstance(self.scoring, HasModels) else None
-        return result._scored_by(None if both is None else ModelDifference(both, model, other))
+        return result.scored_by(None if both is None else ModelDifference(both, model, other))
 
     def _null_of_difference(self, model: str, other: str) -> NullDistribution | None:
         if "null_draws" not in self.data or self.null.statistic != "score" or not self.null.relabelings:
@@ -312,7 +343,14 @@ class Result:
             relabelings=null.relabelings,
         )
 
-    def _scored_by(self, scoring: Scoring | None) -> Result:
+    def scored_by(self, scoring: Scoring | None) -> Result:
+        """Attach the evaluation that gave the scores, for :meth:`test`.
+
+        Parameters
+        ----------
+        scoring : Scoring or None
+            The evaluation.
+        """
         object.__setattr__(self, "scoring", scoring)
         return self
 
@@ -414,7 +452,9 @@ class Result:
         columns = {"score": self.score}
         if "ceiling" in self.data:
             columns |= {f"ceiling_{b}": self.ceiling.sel(bound=b, drop=True) for b in self.ceiling.bound.to_numpy()}
-        if "null_observed" in self.data and self.null.statistic == "score":
+        if self.is_estimate:
+            columns = {str(name): values for name, values in self.estimates.data_vars.items()}
+        elif "null_observed" in self.data and self.null.statistic == "score":
             columns |= {"p": self.null.p_values()}
         if not self.score.dims:
             return pd.DataFrame({name: [float(value)] for name, value in columns.items()})
@@ -423,20 +463,58 @@ class Result:
 
     def summary(self) -> str:
         """Say in a few lines what was measured and what came out."""
+        if self.is_estimate:
+            return "\n".join([*self._estimates_in_words(), *self._remarks()])
         score = self.score
-        lines = [f"{self.metric}: {_range_of(score)} (chance {self.chance:g}; {self.data.sizes['split']} splits)"]
+        chance = "no chance level" if np.isnan(self.chance) else f"chance {self.chance:g}"
+        lines = [f"{self.metric}: {_range_of(score)} ({chance}; {self.data.sizes['split']} splits)"]
         if "ceiling" in self.data:
             ceiling = self.ceiling
             lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.to_numpy()]
         if "null_observed" in self.data:
             lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {significance(self.null)}")
+        return "\n".join([*lines, *self._remarks()])
+
+    def _estimates_in_words(self) -> list[str]:
+        """Say what was estimated: every effect in a line where they are few, else how many are significant."""
+        lines = [str(self.data.attrs.get("estimated", self.metric))]
+        labels = sorted((str(dim) for dim in self.score.dims), key=lambda dim: dim == "feature")  # feature last
+        table = self.estimates.reset_coords(drop=True)
+        frame = table.to_dataframe(dim_order=labels).reset_index() if labels else self.to_dataframe()
+        frame = frame.dropna(subset="estimate")
+        if set(labels) <= {"model", "feature", "subject", "region"} and len(frame) <= MOST_EFFECTS:
+            for _, row in frame.iterrows():
+                name = " ".join(str(row[label]) for label in labels) or "mean"
+                df = "" if np.isinf(row["df"]) else f"({row['df']:.4g})"
+                lines.append(
+                    f"  {name}: {row['estimate']:.4g}, {100 * LEVEL:g} % interval {row['low']:.4g} to "
+                    f"{row['high']:.4g}; t{df} = {row['t']:.2f}, p = {row['p']:.3g}"
+                )
+        else:
+            p = self.p_values("fdr") if "null_observed" not in self.data else None
+            for effect in self.data["feature"].to_numpy() if "feature" in labels else [None]:
+                one = self.score if effect is None else self.score.sel(feature=effect)
+                line = f"  {effect or 'estimate'}: {_range_of(one)}"
+                if p is not None:
+                    of_effect = p if effect is None else p.sel(feature=effect)
+                    line += f"; {int((of_effect < 0.05).sum())} of {of_effect.size} at p < 0.05, {CORRECTIONS['fdr']}"
+                lines.append(line)
+        if "null_observed" in self.data:
+            lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {significance(self.null)}")
+        singles = [(str(name), values) for name, values in self.diagnostics.data_vars.items() if not values.dims]
+        told = [f"{name} {float(value):.6g}" for name, value in singles if not name.startswith(("is_", "has_", "n_"))]
+        return lines + ([f"  {', '.join(told)}"] if told else [])
+
+    def _remarks(self) -> list[str]:
+        """Say whether data are synthetic, what may have leaked, and what else has to be known."""
+        lines = []
         if self.provenance.synthetic:
             lines.append("  SYNTHETIC data: a twin with known truth, not people's recordings")
         lines += [f"  LEAK? {leak}" for leak in self.leaks]
         if self.leakage_allowed is not None:
             lines.append(f"  leakage allowed: {self.leakage_allowed}")
         lines += [f"  note: {note}" for note in self.provenance.notes]
-        return "\n".join(lines)
+        return lines
 
     def __str__(self) -> str:
         return self.summary()
@@ -545,6 +623,9 @@ def _sealed_body(path: Path) -> bytes:
     return body
 
 
+MOST_EFFECTS = 20
+"""Estimates that a summary lists one by one."""
+
 CORRECTIONS = {
     "none": "uncorrected",
     "fdr": "false discovery rate over all locations",
@@ -573,6 +654,17 @@ def significance(null: NullDistribution, correct: Correction | None = None) -> s
     correct = null.family_wise if correct is None else correct
     p = null.p_values(correct)
     return f"{int((p < 0.05).sum())} of {p.size} at p < 0.05, {CORRECTIONS[correct]}"
+
+
+def _adjusted(p: xr.DataArray) -> xr.DataArray:
+    """Control the false discovery rate over all effects, and over all intercepts, where there are some."""
+    if "feature" not in p.dims:
+        return p.copy(data=adjust_p_values(p.to_numpy()))
+    p = p.transpose("feature", ...)
+    adjusted, is_intercept = p.copy(deep=True), p["feature"].to_numpy() == INTERCEPT
+    for rows in (is_intercept, ~is_intercept):
+        adjusted.to_numpy()[rows] = adjust_p_values(p.to_numpy()[rows])
+    return adjusted
 
 
 def _null_attributes(null: NullDistribution) -> dict[str, object]:

@@ -10,6 +10,7 @@ from neuroling.core.provenance import current_versions as current_versions
 from neuroling.core.provenance import now as now
 from neuroling.core.result import ResultFileError as ResultFileError
 from neuroling.core.times import in_window as in_window
+from neuroling.core.trial_tables import align_table as align_table
 from neuroling.core.units import save_unit as save_unit
 from neuroling.core.units import stamp as stamp
 from neuroling.evaluation.bootstrap import DualBootstrap as DualBootstrap
@@ -18,6 +19,9 @@ from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as Explaina
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
 from neuroling.evaluation.ceilings import choose_ceiling as choose_ceiling
+from neuroling.evaluation.estimation.estimate import estimate as estimate
+from neuroling.evaluation.estimation.group_mean import GroupMean as GroupMean
+from neuroling.evaluation.estimation.mixed_model import MixedModel as MixedModel
 from neuroling.evaluation.evaluate import evaluate as evaluate
 from neuroling.evaluation.heldout import held_out as held_out
 from neuroling.evaluation.inference.clusters import Clusters as Clusters

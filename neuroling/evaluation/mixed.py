@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,10 @@ class MixedResult:
         Levels of each grouping column, in the order of the fit's random effects.
     n_rows : int
         Number of rows.
+    fixed : tuple
+        Columns of the fixed effects, ``"1"`` first.
+    varying : Mapping of tuple
+        Columns of the random effects of each grouping column.
     """
 
     fit: MixedFit
@@ -41,6 +45,8 @@ class MixedResult:
     random: Mapping[str, tuple[str, ...]]
     levels: Mapping[str, pd.Index]
     n_rows: int
+    fixed: tuple[Effect, ...] = ()
+    varying: Mapping[str, tuple[Effect, ...]] = field(default_factory=dict)
 
     def to_dataframe(self, level: float = 0.95) -> pd.DataFrame:
         """Lay out the fixed effects, one a row.
@@ -109,6 +115,42 @@ class MixedResult:
             raise ValueError(f"group: got {group!r}; expected one of {list(self.random)}.")
         values = self.fit.random_effects[list(self.random).index(group)]
         return pd.DataFrame(values, index=self.levels[group], columns=pd.Index(self.random[group]))
+
+    def predict(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """Predict rows of a table: fixed effects, and random effects of the levels that the model has seen.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            Columns as in the fit; a level that the model has not seen adds nothing.
+
+        Returns
+        -------
+        ndarray, shape (row,)
+        """
+        return self.fit.predict(_columns(table, self.fixed), self._terms(table))
+
+    def predictive_variance(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """Give the variance of rows around their prediction: the residual's, and that of levels never seen.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            Columns as in the fit.
+
+        Returns
+        -------
+        ndarray, shape (row,)
+            In squared units of the outcome.
+        """
+        variance = np.full(len(table), self.fit.residual_sd**2)
+        for term, covariance in zip(self._terms(table), self.fit.random_covariances, strict=True):
+            unseen = term.columns[term.group < 0]  # (row, effect)
+            variance[term.group < 0] += ((unseen @ covariance) * unseen).sum(axis=1)
+        return variance
+
+    def _terms(self, table: pd.DataFrame) -> list[RandomTerm]:
+        return [_term(table, group, varying, False, self.levels[group]) for group, varying in self.varying.items()]
 
     def standard_deviations(self) -> pd.Series:
         """Give the standard deviations of the random effects and of the residual, in units of the outcome."""
@@ -184,6 +226,8 @@ def mixed_model(
         random={group: tuple(map(_name, varying)) for group, varying in random.items()},
         levels=levels,
         n_rows=len(table),
+        fixed=tuple(effects),
+        varying={group: tuple(columns) for group, columns in random.items()},
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroling.core.result import Result
+from neuroling.report.estimates import plot_estimates
 from neuroling.report.figures import (
     SERIES,
     plot_curve,
@@ -56,6 +57,8 @@ def plot_result(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def _draw(result: Result, ax: Axes | None) -> Axes:
+    if result.is_estimate:
+        return plot_estimates(result, ax)
     score, label = result.score, result.metric
     if not score.dims:
         return _draw_null(result, ax)
