@@ -26,7 +26,7 @@ from neuroling import (
 )
 from neuroling.data import alice2016, real_or_twin
 from neuroling.encoding import DirichletSearch, remove_drift, volume_controls
-from neuroling.evaluation import FinishedScores, Partition, columns_of, explained, join_spaces
+from neuroling.evaluation import FinishedScores, Partition, columns_of, explained, join_spaces, set_name
 from neuroling.features import Encoder, Rolling, concatenate, word_length, word_rate
 from neuroling.report import (
     Exhibit,
@@ -43,6 +43,7 @@ GAP = 10  # volumes of 2 s: as long as the haemodynamic response
 CONTEXT = 40  # words before each word, and none after
 EXPECTED = Path(__file__).parent / "expected" / "alice2016_layers.json"
 TOGETHER = ("word rate", "length", "frequency", "position")  # the controls that stand beside every layer
+BOTH = set_name(("controls", "layer"))
 FOLDS, INNER = ContiguousFolds(5, gap=GAP), ContiguousFolds(4, gap=GAP)
 
 
@@ -72,7 +73,7 @@ def main(
         name: by_layer(story, recording, encoder, controls, beside, out / "cache") for name, encoder in encoders.items()
     }
     results = {
-        name: combine({layer: partition.results[partition.names] for layer, partition in found.items()}, dim="layer")
+        name: combine({layer: partition.result.select(model=BOTH) for layer, partition in found.items()}, dim="layer")
         for name, found in partitions.items()
     }
     result = combine(results, dim="model")
@@ -85,7 +86,7 @@ def main(
         "model",
     ).assign_coords(model=list(partitions), layer=list(partitions["MiniLM"]))
     by_itself = {
-        name: {f"layer {layer}": mean_of(partition.results[("layer",)]) for layer, partition in found.items()}
+        name: {f"layer {layer}": float(partition.score("layer").mean()) for layer, partition in found.items()}
         for name, found in partitions.items()
     }
     synthetic = result.provenance.synthetic
@@ -124,11 +125,11 @@ def by_layer(
         spread = volumes(content.sel(layer=layer).assign_attrs(states.attrs), recording)
         one = concatenate({str(layer): spread}, train=recording.sample.to_numpy())
         sets = {
-            ("controls", "layer"): score({"controls": controls, "layer": one}, recording),
-            ("controls",): beside,
-            ("layer",): score({"layer": one}, recording),
+            BOTH: score({"controls": controls, "layer": one}, recording),
+            "controls": beside,
+            "layer": score({"layer": one}, recording),
         }
-        found[str(layer)] = Partition(("controls", "layer"), sets)
+        found[str(layer)] = Partition(("controls", "layer"), combine(sets, dim="model"))
     return found
 
 

@@ -13,8 +13,11 @@ import numpy as np
 import pandas as pd
 import typer
 import xarray as xr
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
 
 from neuroling import (
+    ByItem,
     LeaveOneOutCeiling,
     Permutation,
     Result,
@@ -25,13 +28,15 @@ from neuroling import (
     evaluate,
     model_rdms,
     pairwise,
+    partition_variance,
     report,
     spearman,
 )
 from neuroling.data import locate, read_table, real_or_twin, vanvliet2018
+from neuroling.encoding import OtherParticipants
 from neuroling.evaluation import dual_bootstrap
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_points, write_exhibits
-from neuroling.rsa import FixedRDM, collinearity, in_order_of, label_pairs, stack_models, variance_partition
+from neuroling.rsa import FixedRDM, collinearity, in_order_of, label_pairs, ranked_pairs, stack_models
 
 EXPECTED = Path(__file__).parent / "expected" / "vanvliet2018.json"
 SCORES = "Spearman correlations: group mean (items exchanged), mean of people (signs flipped), 95 % dual bootstrap."
@@ -63,9 +68,7 @@ def main(
     table = group.assign(
         people=result.score.mean("subject").values, p_people=result.p_values("max").values, low=low, high=high
     )
-    parts = variance_partition(n400, models.sel(model=["category", "MiniLM"]), n_folds=4, rng=seed).score.mean(
-        "subject"
-    )
+    parts = shared_variance(n400, models.sel(model=["category", "MiniLM"]), seed)
     bounds = result.ceiling.mean("subject")
     lines = [
         table.round(4).to_string(),
@@ -122,6 +125,22 @@ def noun_models(synthetic: bool, seed: int) -> xr.DataArray:
     confounds = confounds.assign_coords(model=["category", "length", "log frequency", "English length"])
     minilm = model_rdms(embed_sentences(Stimuli.from_texts(nouns))).assign_coords(model=["MiniLM"])
     return stack_models(confounds, minilm)
+
+
+def shared_variance(n400: xr.DataArray, models: xr.DataArray, seed: int) -> xr.DataArray:
+    """Divide the variance of ranks that models explain in other people and other nouns, mean over people."""
+    spaces = {
+        str(name): ranked_pairs(models.sel(model=[name])).rename(model="feature") for name in models.model.to_numpy()
+    }
+    partition = partition_variance(
+        spaces,
+        ranked_pairs(n400),
+        make_model=lambda _: OtherParticipants(LinearRegression(), n400.sizes["subject"]),
+        splits=ByItem(KFold(4, shuffle=True, random_state=seed), n400["first"].to_numpy(), n400["second"].to_numpy()),
+        overlaps=True,
+    )
+    whole = partition.full.expand_dims(model=["all models"])
+    return xr.concat([partition.overlaps(), whole], "model").mean("subject")
 
 
 def group_scores(n400: xr.DataArray, models: xr.DataArray, n_draws: int, seed: int) -> pd.DataFrame:

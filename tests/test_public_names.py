@@ -242,7 +242,6 @@ WITHOUT_EXAMPLE = {
     "neuroling.rsa.paired",
     "neuroling.rsa.stack_models",
     "neuroling.rsa.temporal_generalization",
-    "neuroling.rsa.variance_partition",
     "neuroling.rsa.weighted_similarity",
     "neuroling.rsa.whiten",
     "neuroling.spearman",

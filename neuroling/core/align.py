@@ -483,7 +483,8 @@ def _check_labels(name_of_features: str, features: xr.DataArray, recording: xr.D
     only_features, only_recording = ours[~ours.isin(theirs)], theirs[~theirs.isin(ours)]
     if len(only_features) or len(only_recording):
         raise ValueError(
-            f"sample labels differ: {len(only_features)} of {len(ours)} stand in the {name_of_features} alone (first "
+            f"{'' if name_of_features == 'features' else name_of_features + ': '}sample labels differ: "
+            f"{len(only_features)} of {len(ours)} stand in the features alone (first "
             f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
             f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}"
             f"{_uneven_runs(features, recording)}Select the common ones by label on both sides with .sel(sample=…)."

@@ -274,6 +274,47 @@ class Result:
         data = xr.Dataset(kept | _null_variables(null), attrs=attrs | _null_attributes(null))
         return Result(data, replace(self.provenance, options=options)).scored_by(self.scoring)
 
+    def select(self, **labels: str) -> Result:
+        """Give the scores at one label of an axis, such as ``model="word rate"``, with their ceiling and null.
+
+        Parameters
+        ----------
+        **labels : str
+            Axis and label; the axis is gone in the result.
+
+        Returns
+        -------
+        Result
+            Its family is what is left: the best of a draw is taken again, for which the draws have to be at hand.
+
+        Raises
+        ------
+        KeyError
+            If there is no such label.
+        ValueError
+            If the result has a null whose draws were not kept.
+
+        Examples
+        --------
+        >>> scores = xr.DataArray([[0.5, 0.2]], dims=("split", "model"), coords={"model": ["a", "b"]})
+        >>> float(Result.of(scores, metric="pearson").select(model="b").score)
+        0.2
+        """
+        score = self.data["score"].sel(labels, drop=True)
+        ceiling = self.data.get("ceiling")
+        own = {} if ceiling is None else {axis: label for axis, label in labels.items() if axis in ceiling.dims}
+        return Result.of(
+            score,
+            metric=self.metric,
+            chance=self.chance,
+            larger_is_better=self.larger_is_better,
+            ceiling=None if ceiling is None else ceiling.sel(own, drop=True),
+            null=self.null.select(**labels) if "null_observed" in self.data else None,
+            provenance=replace(self.provenance, options={**self.provenance.options, "selected": str(labels)}),
+            leaks=self.leaks,
+            leakage_allowed=self.leakage_allowed,
+        )
+
     def difference(self, model: str, other: str) -> Result:
         r"""Subtract the score of one model from that of another, sign kept, on the same splits and relabelings.
 

@@ -16,6 +16,7 @@ from neuroling.encoding.kernel_ridge import KernelRidgeCV as KernelRidgeCV
 from neuroling.encoding.leave_one_out import LeaveOneOutRidgeCV as LeaveOneOutRidgeCV
 from neuroling.encoding.nuisance import clean_spaces as clean_spaces
 from neuroling.encoding.nuisance import remove_nuisance as remove_nuisance
+from neuroling.encoding.other_participants import OtherParticipants as OtherParticipants
 from neuroling.encoding.random_features import RandomFeatureRidgeCV as RandomFeatureRidgeCV
 from neuroling.encoding.ridge import Ridge as Ridge
 from neuroling.encoding.ridge import RidgeCV as RidgeCV

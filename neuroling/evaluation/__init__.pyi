@@ -25,6 +25,7 @@ from neuroling.evaluation.estimation.mixed_model import MixedModel as MixedModel
 from neuroling.evaluation.evaluate import evaluate as evaluate
 from neuroling.evaluation.heldout import held_out as held_out
 from neuroling.evaluation.inference.clusters import Clusters as Clusters
+from neuroling.evaluation.inference.participants import BootstrapT as BootstrapT
 from neuroling.evaluation.inference.participants import SignFlip as SignFlip
 from neuroling.evaluation.inference.samples import HeldOutPermutation as HeldOutPermutation
 from neuroling.evaluation.inference.samples import Permutation as Permutation
@@ -64,5 +65,6 @@ from neuroling.evaluation.variance import explained as explained
 from neuroling.evaluation.variance import join_spaces as join_spaces
 from neuroling.evaluation.variance import partition_variance as partition_variance
 from neuroling.evaluation.variance import product_measure as product_measure
+from neuroling.evaluation.variance import set_name as set_name
 from neuroling.numerics.statistics.latencies import onset_interval as onset_interval
 from neuroling.numerics.statistics.latencies import onset_times as onset_times

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -15,11 +16,10 @@ from neuroling.core.arrays import check_labelled
 from neuroling.core.bands import Bands, band_columns
 from neuroling.core.feature_bands import check_bands
 from neuroling.core.notices import warn
-from neuroling.core.protocols import Array, Predictor, Rows, Splitter
+from neuroling.core.protocols import Array, Inference, Predictor, Rows, Splitter
 from neuroling.core.result import Result
 from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.heldout import fit_split
-from neuroling.evaluation.joining import combine
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.splits import checked_splits
 
@@ -55,6 +55,13 @@ means.
 """
 
 
+JOIN = " + "
+"""What stands between the names of spaces that are fitted together."""
+
+MOST_OVERLAPS = 8
+"""Spaces whose overlaps can be asked for: 255 sets are fitted."""
+
+
 @dataclass(frozen=True)
 class Partition:
     r"""Held-out scores with all spaces, without each of them, and with each alone.
@@ -68,22 +75,32 @@ class Partition:
     ----------
     names : tuple of str
         The spaces.
-    results : mapping of tuple of str to Result
-        The evaluation of each set of spaces.
+    result : Result
+        The evaluation of each set of spaces, along the axis ``model``; sets are named ``"a + b"``.
     """
 
     names: Names
-    results: Mapping[Names, Result]
+    result: Result
+
+    def score(self, *names: str) -> xr.DataArray:
+        r"""Give the score of a set of spaces, dims (\*kept,).
+
+        Parameters
+        ----------
+        *names : str
+            Spaces that are fitted together.
+        """
+        return self.result.score.sel(model=set_name(names), drop=True)
 
     @property
     def full(self) -> xr.DataArray:
         r"""Score with all spaces, dims (\*kept,)."""
-        return self.results[self.names].score
+        return self.score(*self.names)
 
     @property
     def without(self) -> xr.DataArray:
         r"""Score with all but one space, dims (model, \*kept); the model is the space left out."""
-        return self._by_space(lambda name: tuple(other for other in self.names if other != name))
+        return self._by_space(lambda name: self.others(name))
 
     @property
     def alone(self) -> xr.DataArray:
@@ -100,9 +117,63 @@ class Partition:
         r"""What the spaces have in common, by any two of them or more, dims (\*kept,)."""
         return self.full - self.unique.sum("model", skipna=False)
 
-    def combined(self) -> Result:
-        """Give all evaluations as one result, for saving; models are named ``"a + b"``."""
-        return combine({" + ".join(names): result for names, result in self.results.items()}, dim="model")
+    def others(self, name: str) -> Names:
+        """Name all spaces but one.
+
+        Parameters
+        ----------
+        name : str
+            The one.
+        """
+        return tuple(other for other in self.names if other != name)
+
+    def unique_of(self, name: str) -> Result:
+        """Give the unique part of a space as a result, for a test: the score of all spaces less that of all others.
+
+        Parameters
+        ----------
+        name : str
+            The space.
+        """
+        return self.result.difference(set_name(self.names), set_name(self.others(name)))
+
+    def overlaps(self) -> xr.DataArray:
+        r"""Divide the score into parts of each space and of each set of spaces alone; they add up to the whole.
+
+        What the spaces of a set :math:`S` share and no other of all :math:`N` has is
+
+        .. math:: C(S) = \sum_{T \subseteq S} (-1)^{|T| + 1} R(T \cup (N \setminus S))
+
+        with :math:`R(\emptyset) = 0`. A part may be negative by noise or by suppression.
+
+        Returns
+        -------
+        xarray.DataArray, dims (model, \*kept)
+            ``model`` runs over ``"a"``, ``"b"``, ``"a & b"``, …
+
+        Raises
+        ------
+        ValueError
+            If not all sets were fitted; ask :func:`partition_variance` for ``overlaps=True``.
+        """
+        sets = subsets(self.names)
+        absent = [set_name(some) for some in sets if set_name(some) not in self.result.score.model.to_numpy().tolist()]
+        if absent:
+            raise ValueError(
+                f"partition: {len(absent)} of {len(sets)} sets of spaces were not fitted, first {absent[0]!r}; pass "
+                "overlaps=True to partition_variance."
+            )
+        parts = [self._overlap(some) for some in sets]
+        return xr.concat(parts, "model", join="exact").assign_coords(model=[" & ".join(some) for some in sets])
+
+    def _overlap(self, some: Names) -> xr.DataArray:
+        rest = [name for name in self.names if name not in some]
+        total = xr.zeros_like(self.full)
+        for inside in ((), *subsets(some)):
+            together = tuple(name for name in self.names if name in inside or name in rest)
+            if together:
+                total = total + (-1.0) ** (len(inside) + 1) * self.score(*together)
+        return total
 
     def table(self) -> pd.DataFrame:
         """Lay out means over everything that the metric kept: one row a space, then shared and full.
@@ -129,8 +200,40 @@ class Partition:
         )
 
     def _by_space(self, which: Callable[[str], Names]) -> xr.DataArray:
-        scores = [self.results[which(name)].score for name in self.names]
+        scores = [self.score(*which(name)) for name in self.names]
         return xr.concat(scores, "model", join="exact").assign_coords(model=list(self.names))
+
+
+def set_name(names: Sequence[str]) -> str:
+    """Name a set of spaces.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The spaces, in order.
+
+    Examples
+    --------
+    >>> set_name(["words", "MiniLM"])
+    'words + MiniLM'
+    """
+    return JOIN.join(names)
+
+
+def subsets(names: Names) -> list[Names]:
+    """List all sets of names but the empty one, small ones first.
+
+    Parameters
+    ----------
+    names : tuple of str
+        In order.
+
+    Examples
+    --------
+    >>> subsets(("a", "b"))
+    [('a',), ('b',), ('a', 'b')]
+    """
+    return [some for size in range(1, len(names) + 1) for some in combinations(names, size)]
 
 
 def partition_variance(
@@ -140,12 +243,14 @@ def partition_variance(
     make_model: MakeModel,
     splits: Splitter,
     metric: Metric = explained,
-    rng: int = 0,
+    overlaps: bool = False,
+    inference: Inference | None = None,
+    rng: int | np.random.Generator = 0,
 ) -> Partition:
     r"""Leave each feature space out in turn, fit again, and say what is lost.
 
     Every set of spaces is fitted from scratch with its penalties chosen anew inside the training set, and scored on the
-    same held-out samples.
+    same held-out samples: one evaluation of a family of models, so that draws of a null are shared.
 
     Parameters
     ----------
@@ -159,9 +264,13 @@ def partition_variance(
     splits : splitter
         Which samples are held out.
     metric : Metric
-        What is parted; by default the variance explained, counted from the training mean (:data:`explained`).
+        What is divided; by default the variance explained, counted from the training mean (:data:`explained`).
         Differences of correlations are not shares of anything.
-    rng : int
+    overlaps : bool
+        Fit every set of spaces, for :meth:`Partition.overlaps`.
+    inference : Inference, optional
+        How to draw the null of all scores; ``partition.unique_of(name).p_values()`` is then that of a unique part.
+    rng : int or numpy.random.Generator
         Seed, handed to ``evaluate``.
 
     Returns
@@ -182,14 +291,22 @@ def partition_variance(
     [0.8, 0.2]
     """
     names = _checked_names(spaces)
-    sets = dict.fromkeys([names, *(tuple(o for o in names if o != name) for name in names), *((n,) for n in names)])
-    results = {}
-    for chosen in sets:
-        data = align(join_spaces({name: spaces[name] for name in chosen}), recording)
-        results[chosen] = evaluate(
-            make_model(columns_of({name: spaces[name] for name in chosen})), data, splits=splits, metric=metric, rng=rng
-        )
-    return Partition(names, results)
+    if overlaps and len(names) > MOST_OVERLAPS:
+        raise ValueError(f"spaces: got {len(names)}; overlaps can be had of 2 to {MOST_OVERLAPS}.")
+    sets = [names, *(tuple(o for o in names if o != name) for name in names), *((n,) for n in names)]
+    sets = list(dict.fromkeys([*sets, *(subsets(names) if overlaps else [])]))
+    chosen = {set_name(some): {name: spaces[name] for name in some} for some in sets}
+    align(join_spaces(spaces), recording)  # an error then names no set of spaces, which the caller has not made
+    data = align({name: join_spaces(some) for name, some in chosen.items()}, recording)
+    result = evaluate(
+        {name: make_model(columns_of(some)) for name, some in chosen.items()},
+        data,
+        splits=splits,
+        metric=metric,
+        inference=inference,
+        rng=rng,
+    )
+    return Partition(names, result)
 
 
 def join_spaces(spaces: Mapping[str, xr.DataArray]) -> xr.DataArray:
@@ -367,7 +484,7 @@ def _parts(truth: Array, prediction: Array, pieces: Array, of: str) -> Array:
 def _checked_names(spaces: Mapping[str, xr.DataArray]) -> Names:
     if len(spaces) < 2:
         raise ValueError(f"spaces: got {list(spaces)}; expected at least two feature spaces to part the variance over.")
-    wrong = [name for name in spaces if name in ("shared", "all together", "baseline") or " + " in name]
+    wrong = [name for name in spaces if name in ("shared", "all together", "baseline") or JOIN in name or " & " in name]
     if wrong:
         raise ValueError(f"spaces: {wrong} cannot be names of spaces; they stand for sums and rests in the results.")
     return tuple(spaces)

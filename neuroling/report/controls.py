@@ -178,7 +178,7 @@ def partition_blocks(heading: str, partition: Partition, *, synthetic: bool) -> 
     -------
     list of Table and Figure
     """
-    metric = partition.results[partition.names].metric.partition(",")[0]
+    metric = partition.result.metric.partition(",")[0]
     caption = (
         f"{heading}: held-out {metric}, mean over all targets. Alone: the space by itself; unique: what is lost "
         "without it; shared: what no space has for itself. Nothing is clipped: below zero a space harms."

@@ -18,5 +18,5 @@ from neuroling.rsa.pairs import paired as paired
 from neuroling.rsa.pairs import pairwise as pairwise
 from neuroling.rsa.presets import KARAPETIAN_2023 as KARAPETIAN_2023
 from neuroling.rsa.searchlight import neighbours_within as neighbours_within
-from neuroling.rsa.weights import variance_partition as variance_partition
+from neuroling.rsa.weights import ranked_pairs as ranked_pairs
 from neuroling.rsa.weights import weighted_similarity as weighted_similarity

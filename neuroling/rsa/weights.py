@@ -1,9 +1,8 @@
-r"""Several models at once: weights learned from other people and other items, and variance that each explains alone."""
+"""Several models at once: weights learned from other participants and other items, and standardised betas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -26,13 +25,6 @@ Array = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
 ROUNDING = 1e-13
 """Range of measured values, relative to the largest, up to which they are all equal but for rounding."""
-
-LEAST_PARTED = 3
-"""Fewest items of a fold whose variance is divided: three pairs do not force an R² counted from the training mean, as
-they nearly force a correlation."""
-
-MOST_MODELS = 8
-"""Models whose variance can be partitioned: 2^8 - 1 combinations."""
 
 
 def weighted_similarity(
@@ -120,65 +112,31 @@ def regression_weights(
     return _result(scores, dissimilarities, "standardised beta", models, names)
 
 
-def variance_partition(
-    dissimilarities: xr.DataArray,
-    models: xr.DataArray,
-    *,
-    n_folds: int = 4,
-    ranked: bool = True,
-    rng: int | np.random.Generator = 0,
-) -> Result:
-    r"""Divide the variance that models explain on held-out people and items into parts of each and of their overlaps.
-
-    For a set :math:`S` of models among all :math:`N`, what they share and no other model has is
-
-    .. math:: C(S) = \sum_{T \subseteq S} (-1)^{|T| + 1} R^2(T \cup (N \setminus S))
-
-    with :math:`R^2` on held-out pairs, counted from the training mean: negative where a combination predicts worse than
-    that. Parts add up to the :math:`R^2` of all models; a part may be negative by noise or by suppression.
+def ranked_pairs(dissimilarities: xr.DataArray) -> xr.DataArray:
+    """Replace dissimilarities by their ranks over pairs, of mean zero and length one.
 
     Parameters
     ----------
-    dissimilarities : xarray.DataArray, dims (sample, subject, [time])
-        Of every pair of items, finite; at least two participants.
-    models : xarray.DataArray, dims (sample, model)
-        Two to :data:`MOST_MODELS`.
-    n_folds : int
-        Folds of items.
-    ranked : bool
-        Replace dissimilarities and models by their ranks first.
-    rng : int or numpy.random.Generator
-        Seed of the folds.
+    dissimilarities : xarray.DataArray, dims (sample, …)
+        Finite; measured ones or models.
 
     Returns
     -------
-    Result
-        ``score`` (split, subject, [time,] model), ``model`` running over ``"a"``, ``"b"``, ``"a & b"``, … and
-        ``"all models"``.
+    xarray.DataArray
+        With the same axes and labels; the mean of ties where values tie.
+
+    Examples
+    --------
+    >>> pairs = xr.DataArray([[3.0], [900.0], [4.0]], dims=("sample", "model"))
+    >>> ranked_pairs(pairs).values.round(3).ravel().tolist()
+    [-0.707, 0.707, 0.0]
     """
-    y, x, ordered = _checked(dissimilarities, models, ranked)
-    names = [str(name) for name in ordered.model.values]
-    if not 2 <= len(names) <= MOST_MODELS:
-        raise ValueError(f"models: got {len(names)}; partitioning takes 2 to {MOST_MODELS}.")
-    sets = [frozenset(some) for size in range(1, len(names) + 1) for some in combinations(range(len(names)), size)]
-    scores = []
-    for train, test in item_folds(y.shape[0], n_folds, np.random.default_rng(rng), least=LEAST_PARTED):
-        others = _others(y[train])
-        explained: dict[frozenset[int], Array] = {frozenset(): np.zeros(y.shape[1:])}
-        for some in sets:
-            columns = sorted(some)
-            weights = _weights(x[train][:, columns], others, nonnegative=False)
-            predicted = np.einsum("pm,mst->pst", _with_constant(x[test][:, columns]), weights)
-            explained[some] = _r2(predicted, y[test], others.mean(axis=0))
-        parts = [_part(some, explained, frozenset(range(len(names)))) for some in sets]
-        scores.append(np.stack([*parts, explained[frozenset(range(len(names)))]], axis=-1))
-    labels = [" & ".join(names[place] for place in sorted(some)) for some in sets] + ["all models"]
-    return _result(np.stack(scores), dissimilarities, "held-out R², partitioned", models, labels)
+    laid = dissimilarities.transpose("sample", ...)
+    rows = unit_ranks(laid.to_numpy().reshape(laid.sizes["sample"], -1).T.astype(np.float64))
+    return laid.copy(data=rows.T.reshape(laid.shape)).transpose(*dissimilarities.dims)
 
 
-def item_folds(
-    n_pairs: int, n_folds: int, rng: np.random.Generator, *, least: int = LEAST_ITEMS
-) -> Iterator[tuple[Rows, Rows]]:
+def item_folds(n_pairs: int, n_folds: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
     """Split items, and with them their pairs; pairs that straddle the two sides are dropped.
 
     Parameters
@@ -186,11 +144,9 @@ def item_folds(
     n_pairs : int
         All pairs of some items.
     n_folds : int
-        At least two.
+        At least two, with four items or more in each.
     rng : numpy.random.Generator
         Assigns items to folds.
-    least : int
-        Fewest items of a fold: four where their pairs are correlated.
 
     Yields
     ------
@@ -198,24 +154,16 @@ def item_folds(
         Numbers of pairs.
     """
     n_items = n_items_of(n_pairs)
-    if n_folds < 2 or n_items // n_folds < least:
+    if n_folds < 2 or n_items // n_folds < LEAST_ITEMS:
         raise ValueError(
-            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with {least} items or more in each."
+            f"n_folds: got {n_folds} for {n_items} items; expected at least 2, with {LEAST_ITEMS} items or more in "
+            "each, whose pairs are enough to correlate."
         )
     fold = rng.permutation(np.arange(n_items) % n_folds)
     first, second = pairs_of(n_items)
     for number in range(n_folds):
         held = fold == number
         yield np.flatnonzero(~held[first] & ~held[second]), np.flatnonzero(held[first] & held[second])
-
-
-def _part(some: frozenset[int], explained: dict[frozenset[int], Array], everything: frozenset[int]) -> Array:
-    total = np.zeros_like(explained[some])
-    rest = everything - some
-    for size in range(len(some) + 1):
-        for chosen in combinations(sorted(some), size):
-            total += (-1.0) ** (size + 1) * explained[frozenset(chosen) | rest]
-    return total
 
 
 def _checked(
@@ -275,11 +223,6 @@ def _correlation(a: Array, b: Array) -> Array:
     # all weights zero predict the same for every pair: no agreement, rather than an undefined one
     scores: Array = np.divide((one * other).sum(axis=0), length, out=np.zeros_like(length), where=length > 1e-300)
     return np.asarray(np.where(undefined, np.nan, scores))
-
-
-def _r2(predicted: Array, y: Array, baseline: Array) -> Array:
-    total = np.where(np.ptp(y, axis=0) > ROUNDING * np.abs(y).max(axis=0), ((y - baseline) ** 2).sum(axis=0), np.nan)
-    return np.asarray(1 - ((y - predicted) ** 2).sum(axis=0) / total)
 
 
 def _result(

@@ -17,7 +17,7 @@ from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import confound_rdms, model_rdms
 from neuroling.rsa.noise import noise_covariance
 from neuroling.rsa.pairs import FixedRDM, pairwise
-from neuroling.rsa.weights import regression_weights, variance_partition, weighted_similarity
+from neuroling.rsa.weights import regression_weights, weighted_similarity
 
 RNG = np.random.default_rng(0)
 N, REPEATS, CHANNELS, TIMES, PEOPLE = 8, 3, 4, 2, 3
@@ -91,9 +91,6 @@ COMPLETE = [
             weighted_similarity(dissimilarities, models, n_folds=2).score
         ),
         "regression_weights": lambda dissimilarities, models: regression_weights(dissimilarities, models).score,
-        "variance_partition": lambda dissimilarities, models: (
-            variance_partition(dissimilarities, models, n_folds=2).score
-        ),
     }.items()
 ]
 ALONE = [

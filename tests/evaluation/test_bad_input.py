@@ -543,7 +543,8 @@ EVALUATE = [
         {"subject": 5},
         {"inference": SignFlip(two_sided=True)},
         ValueError,
-        r"inference: 5 along 'subject' have 32 sign flips, too few for two-sided p = 0\.05; expected at least 6",
+        r"inference: 5 along 'subject' have 32 sign flips, too few for p = 0\.05, two-sided or resampled; "
+        "expected at least 6",
     ),
 ]
 

@@ -9,7 +9,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from neuroling import Ridge, align, evaluate, pearson, r2
+from neuroling import Permutation, Ridge, align, evaluate, pearson, r2
 from neuroling.evaluation.variance import columns_of, explained, join_spaces, partition_variance, product_measure
 
 
@@ -59,7 +59,7 @@ def test_a_space_of_noise_keeps_its_negative_part():
 def test_parts_add_up_and_two_spaces_are_fitted_three_times():
     spaces, recording = study(n=80, weights=(1.0, 1.0))
     parts = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(4))
-    assert set(parts.results) == {("a", "b"), ("a",), ("b",)}
+    assert parts.result.score.model.values.tolist() == ["a + b", "b", "a"]
     np.testing.assert_allclose(parts.unique.sum("model") + parts.shared, parts.full)
     np.testing.assert_allclose(parts.without.sel(model="a"), parts.alone.sel(model="b"))
 
@@ -111,8 +111,46 @@ def test_the_table_ends_with_what_is_shared_and_the_whole():
 
 def test_all_evaluations_can_be_saved_as_one():
     spaces, recording = study(n=60)
-    found = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(3)).combined()
+    found = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(3)).result
     assert "a + b + c" in found.score.model.values.tolist()
+
+
+def test_overlaps_add_up_and_find_what_two_spaces_share():
+    spaces, recording = study(n=3000, weights=(1.0, 1.0), common=0.6)
+    parts = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(4), overlaps=True)
+    overlaps = parts.overlaps()
+    assert overlaps.model.values.tolist() == ["a", "b", "a & b"]
+    np.testing.assert_allclose(overlaps.sum("model"), parts.full)
+    np.testing.assert_allclose(overlaps.sel(model="a"), parts.unique.sel(model="a"))
+    np.testing.assert_allclose(overlaps.sel(model="a & b"), parts.shared)
+
+
+def test_three_spaces_have_seven_parts_that_add_up():
+    spaces, recording = study(n=300, weights=(1.0, 1.0, 0.5), common=0.3)
+    parts = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(3), overlaps=True)
+    overlaps = parts.overlaps()
+    assert overlaps.model.values.tolist() == ["a", "b", "c", "a & b", "a & c", "b & c", "a & b & c"]
+    np.testing.assert_allclose(overlaps.sum("model"), parts.full)
+    for name in "abc":
+        np.testing.assert_allclose(overlaps.sel(model=name), parts.unique.sel(model=name))
+        alone = [label for label in overlaps.model.values.tolist() if name in label.split(" & ")]
+        np.testing.assert_allclose(overlaps.sel(model=alone).sum("model"), parts.alone.sel(model=name))
+
+
+def test_overlaps_that_were_not_fitted_are_refused():
+    spaces, recording = study(n=60)
+    four = {**spaces, "d": spaces["a"] + spaces["b"].values}
+    with pytest.raises(ValueError, match=r"6 of 15 sets of spaces were not fitted, first 'a \+ b'; .*overlaps=True"):
+        partition_variance(four, recording, make_model=least_squares, splits=KFold(3)).overlaps()
+
+
+def test_a_unique_part_is_tested_on_the_same_draws():
+    spaces, recording = study(n=60, weights=(1.5, 0.0))
+    parts = partition_variance(spaces, recording, make_model=least_squares, splits=KFold(3), inference=Permutation(39))
+    unique = parts.unique_of("a")
+    np.testing.assert_allclose(unique.score, parts.unique.sel(model="a"))
+    assert float(unique.p_values().max()) <= 0.05 < float(parts.unique_of("b").p_values().median())
+    np.testing.assert_allclose(unique.test(Permutation(39)).null.draws, unique.null.draws, atol=1e-12)
 
 
 # --- product measure --------------------------------------------------------------------------------------------------

@@ -8,9 +8,15 @@ import pytest
 import xarray as xr
 from agreement import agreement
 from scipy import sparse
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestCentroid
 
+from neuroling import ByItem
 from neuroling.data.eeg import from_source_estimates, source_positions, vertex_labels
+from neuroling.encoding.other_participants import OtherParticipants
+from neuroling.evaluation.variance import partition_variance
 from neuroling.numerics.rdm.comparators import tau_a
 from neuroling.report.rsa import to_source_estimate
 from neuroling.rsa.decode import decoding_rdms
@@ -19,7 +25,7 @@ from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import model_rdms, stack_models
 from neuroling.rsa.presets import GUGGENMOS_2018, KARAPETIAN_2023, NILI_2014
 from neuroling.rsa.searchlight import neighbours_from, neighbours_within
-from neuroling.rsa.weights import _weights, item_folds, regression_weights, variance_partition, weighted_similarity
+from neuroling.rsa.weights import _weights, item_folds, ranked_pairs, regression_weights, weighted_similarity
 
 
 def line(n):
@@ -312,27 +318,49 @@ def test_nonnegative_weights_equal_those_on_all_pairs():
     np.testing.assert_allclose(got[1:, 1, 2], nnls(centred, level)[0], atol=1e-12)
 
 
+def partition(y, models, **options):
+    """Divide variance in other people and other items."""
+    spaces = {str(n): models.sel(model=[n]).rename(model="feature") for n in models.model.values}
+    return partition_variance(
+        spaces,
+        y,
+        make_model=lambda _: OtherParticipants(LinearRegression(), y.sizes["subject"]),
+        splits=ByItem(KFold(4, shuffle=True, random_state=0), y["first"].to_numpy(), y["second"].to_numpy()),
+        overlaps=True,
+        **options,
+    )
+
+
 def test_parts_of_variance_add_up_and_find_their_model(mixture):
     models, y = mixture
-    score = variance_partition(y, models.sel(model=["a", "b"]), ranked=False).score.mean("subject")
-    assert score.model.values.tolist() == ["a", "b", "a & b", "all models"]
-    np.testing.assert_allclose(score.isel(model=slice(3)).sum(), score.sel(model="all models"))
+    parts = partition(y, models.sel(model=["a", "b"]))
+    score = parts.overlaps().mean("subject")
+    assert score.model.values.tolist() == ["a", "b", "a & b"]
+    np.testing.assert_allclose(score.sum("model"), parts.full.mean("subject"))
     assert 0.7 < score.sel(model="a") < 1
     assert 0.03 < score.sel(model="b") < 0.2
 
 
-def test_three_models_have_seven_parts(mixture):
+def test_three_models_have_seven_parts_of_ranks(mixture):
     models, y = mixture
-    score = variance_partition(y, models).score.mean("subject")
-    assert score.sizes["model"] == 8
-    np.testing.assert_allclose(score.isel(model=slice(7)).sum(), score.sel(model="all models"))
+    parts = partition(ranked_pairs(y), ranked_pairs(models))
+    score = parts.overlaps().mean("subject")
+    assert score.sizes["model"] == 7
+    np.testing.assert_allclose(score.sum("model"), parts.full.mean("subject"))
     assert abs(float(score.sel(model="c"))) < 0.02
 
 
 def test_unrelated_models_explain_nothing_of_held_out_data(mixture):
     models, y = mixture
     noise = y * 0 + np.random.default_rng(3).standard_normal(y.shape)
-    assert float(variance_partition(noise, models).score.sel(model="all models").mean()) < 0.01
+    assert float(partition(ranked_pairs(noise), ranked_pairs(models)).full.mean()) < 0.01
+
+
+def test_ranked_pairs_correlate_as_spearman_says(mixture):
+    models, y = mixture
+    ranks, model = ranked_pairs(y.sel(subject=0)), ranked_pairs(models.sel(model="a"))
+    expected = spearmanr(y.sel(subject=0).to_numpy().ravel(), models.sel(model="a").to_numpy()).statistic
+    np.testing.assert_allclose((ranks.to_numpy().ravel() * model.to_numpy()).sum(), expected)
 
 
 def test_no_item_stands_on_both_sides():
@@ -364,12 +392,6 @@ def test_collinear_models_are_refused_for_ordinary_weights(mixture):
     twin = models.sel(model=["a"]).assign_coords(model=["a again"])
     with pytest.raises(ValueError, match="'a' and 'a again' correlate at 1"):
         weighted_similarity(y, stack_models(models, twin), nonnegative=False)
-
-
-def test_partitions_take_two_models_or_more(mixture):
-    models, y = mixture
-    with pytest.raises(ValueError, match="got 1; partitioning takes 2 to 8"):
-        variance_partition(y, models.sel(model=["a"]))
 
 
 @pytest.mark.parametrize("preset", [KARAPETIAN_2023, GUGGENMOS_2018, NILI_2014], ids=lambda preset: preset.name)
