@@ -16,7 +16,6 @@ from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.pair_models import check_models, in_order_of, model_names
 from neuroling.core.pair_names import split_pairs
 from neuroling.core.row_streams import HeldRows, RowStream, made_when_read
-from neuroling.rsa.checks import check_numbers
 from neuroling.rsa.dissimilarity import Noise, PairLabels, PatternPairs, check_dissimilarities, check_patterns
 from neuroling.rsa.distances import Distance
 from neuroling.rsa.models import model_rdms
@@ -101,8 +100,8 @@ def pairwise(
         given = {"distance": distance, "noise": noise, "patches": patches}
         _refuse_options([name for name, value in given.items() if value is not None])
         stream: RowStream = HeldRows(near_one(_condensed(pairs)))
-        return _beside(_models_by_name(models, model_distance), stream.recording, stream)
-    check_numbers(recording)
+        y = stream.recording
+        return _beside(_features_of_pairs(models, model_distance, y), y, stream)
     check_patterns(recording, over)
     patterns = near_one(recording).astype(dtype, copy=False)
     options: Any = {"over": over, "window": window, "noise": noise, "allow_bias": allow_bias}
@@ -113,7 +112,7 @@ def pairwise(
     )
     coords = PairLabels.of(made.items).coords() | made.coords()
     y = made_when_read(made, coords, patterns.dtype, made.attrs)
-    return _beside(_models_by_name(models, model_distance), y, made)
+    return _beside(_features_of_pairs(models, model_distance, y), y, made)
 
 
 def _labelled_as_pairs(recording: xr.DataArray, over: str) -> xr.DataArray | None:
@@ -146,20 +145,20 @@ def _condensed(pairs: xr.DataArray) -> xr.DataArray:
     return in_condensed_order(pairs, "recording") if is_complete else pairs
 
 
-def _models_by_name(
-    models: xr.DataArray | Mapping[str, xr.DataArray], distance: Distance | str
+def _features_of_pairs(
+    models: xr.DataArray | Mapping[str, xr.DataArray], distance: Distance | str, y: xr.DataArray
 ) -> dict[str, xr.DataArray] | xr.DataArray:
-    """Give models of pairs (sample, model), one entry for each name; bare for one feature space without a name."""
+    """Give features of pairs (sample, feature) for every name; bare for one feature space of items without a name."""
     if isinstance(models, Mapping):
         wrong = [name for name in models if not isinstance(name, str) or not name.strip()]
         if wrong or not models:
             raise TypeError(f"models: got {wrong or 'an empty mapping'}; expected text that names each model.")
-        return {name: _of_pairs(each, distance) for name, each in models.items()}
-    rdms_of_models = _of_pairs(models, distance)
-    check_models(rdms_of_models)
+        return {name: _as_features(_of_pairs(each, distance), y) for name, each in models.items()}
+    features = _as_features(_of_pairs(models, distance), y)
     if "feature" in models.dims and not {"layer", "model"} & set(models.dims):
-        return rdms_of_models
-    return {str(name): rdms_of_models.isel(model=[place]) for place, name in enumerate(rdms_of_models.model.to_numpy())}
+        return features
+    names = [str(name) for name in features.feature.to_numpy()]
+    return {name: features.isel(feature=[place]) for place, name in enumerate(names)}
 
 
 def _of_pairs(models: xr.DataArray, distance: Distance | str) -> xr.DataArray:
@@ -171,16 +170,12 @@ def _of_pairs(models: xr.DataArray, distance: Distance | str) -> xr.DataArray:
         raise type(error)(f"models: {error}") from error
 
 
-def _beside(
-    models: dict[str, xr.DataArray] | xr.DataArray, y: xr.DataArray, stream: RowStream
-) -> Aligned | AlignedSpaces:
-    """Put models beside dissimilarities, in the order of their pairs."""
-    if not isinstance(models, dict):
-        return Aligned(_as_features(models, y), y, "item", stream)
-    first, *others = ({name: _as_features(each, y)} for name, each in models.items())
-    (name, x), *_ = first.items()
-    data = Aligned(x, y, "item", stream)
-    return AlignedSpaces({name: data} | {n: data.with_features(x) for other in others for n, x in other.items()})
+def _beside(x: dict[str, xr.DataArray] | xr.DataArray, y: xr.DataArray, stream: RowStream) -> Aligned | AlignedSpaces:
+    """Put features of pairs beside dissimilarities in the same order."""
+    if not isinstance(x, dict):
+        return Aligned(x, y, "item", stream)
+    data = Aligned(next(iter(x.values())), y, "item", stream)
+    return AlignedSpaces({name: data.with_features(features) for name, features in x.items()})
 
 
 def _as_features(models: xr.DataArray, y: xr.DataArray) -> xr.DataArray:

@@ -135,7 +135,7 @@ class StreamedRows(Strategy):
         """All models, and the controls, in the order of the pairs."""
         comparator = comparator_of(self.task.metric)
         assert comparator is not None  # noqa: S101 - asked in applies_to
-        models = each_near_one(np.stack([_prediction(task) for task in self.tasks]))
+        models = each_near_one(np.stack([_prediction(task) for task in self.tasks], axis=1).T)
         controls = self.task.controls
         if controls is None:
             return RowComparison(comparator, models, np.empty((0, models.shape[1])))
