@@ -351,13 +351,13 @@ def resolve_layers(encoder: Encoder, layers: Sequence[int] | int | None) -> list
     """
     if layers is None:
         return list(range(encoder.n_layers + 1))
-    asked = list(layers) if isinstance(layers, Iterable) else [layers]
-    if not all(isinstance(layer, int | np.integer) for layer in asked):
+    requested = list(layers) if isinstance(layers, Iterable) else [layers]
+    if not all(isinstance(layer, int | np.integer) for layer in requested):
         raise TypeError(f"layers: got {layers!r}; expected numbers of layers, such as 6, -1 or [0, 6].")
-    chosen = [encoder.resolve_layer(int(layer)) for layer in asked]
-    if not chosen or len(set(chosen)) != len(chosen):
-        raise ValueError(f"layers: got {asked}; expected at least one, and each once.")
-    return chosen
+    layer_numbers = [encoder.resolve_layer(int(layer)) for layer in requested]
+    if not layer_numbers or len(set(layer_numbers)) != len(layer_numbers):
+        raise ValueError(f"layers: got {requested}; expected at least one, and each once.")
+    return layer_numbers
 
 
 def resolve_pool(encoder: Encoder, pool: str, normalise: bool) -> tuple[TextPool, bool]:
@@ -402,18 +402,18 @@ def _model_recipe(encoder: Encoder) -> tuple[str, bool]:
         )
     folder = encoder.folder / str(modules[kinds.index("Pooling")]["path"])
     config = _json(folder / "config.json", dict)
-    wanted = _pooling_modes(config)
-    if len(wanted) != 1 or wanted[0] not in POOLING_MODES:
+    pooling_modes = _pooling_modes(config)
+    if len(pooling_modes) != 1 or pooling_modes[0] not in POOLING_MODES:
         raise ValueError(
-            f"pool: {encoder.name} pools by {' and '.join(wanted)}; expected one of {', '.join(POOLING_MODES)}. Use "
-            "sentence-transformers for this model."
+            f"pool: {encoder.name} pools by {' and '.join(pooling_modes)}; expected one of {', '.join(POOLING_MODES)}. "
+            "Use sentence-transformers for this model."
         )
-    ours = POOLING_MODES[wanted[0]]
-    recipe = f"pool={ours!r} and normalise={'Normalize' in kinds}"
+    pool = POOLING_MODES[pooling_modes[0]]
+    recipe = f"pool={pool!r} and normalise={'Normalize' in kinds}"
     wishes = _settings(encoder.folder / "config_sentence_transformers.json")
     reader = _settings(encoder.folder / str(modules[0]["path"]) / "sentence_bert_config.json")
     _refuse_other_texts(encoder, {**wishes, **reader, **config}, recipe)
-    return ours, "Normalize" in kinds
+    return pool, "Normalize" in kinds
 
 
 def _pooling_modes(config: dict[str, Any]) -> list[str]:
@@ -434,14 +434,14 @@ def _json(path: Path, kind: type[JSON]) -> JSON:
     if not path.is_file():
         raise ValueError(f"pool: {path} is not there; the model's modules.json names its folder. Save the model again.")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"pool: {path} is no JSON ({error}); download or save the model again.") from error
-    if not isinstance(found, kind):
+    if not isinstance(content, kind):
         raise ValueError(  # noqa: TRY004 - the file is wrong, not the type of an argument
-            f"pool: {path} holds a {type(found).__name__}; expected a {kind.__name__}. Save the model again."
+            f"pool: {path} holds a {type(content).__name__}; expected a {kind.__name__}. Save the model again."
         )
-    return found
+    return content
 
 
 def _refuse_other_texts(encoder: Encoder, wishes: dict[str, Any], recipe: str) -> None:
@@ -490,25 +490,25 @@ def plan_texts(encoder: Encoder, stimuli: Stimuli, long: str, *, stacklevel: int
     """
     texts = tidy(stimuli, stacklevel=stacklevel + 1)
     warn_of_repeats(stimuli, stacklevel=stacklevel + 1)
-    found = encoder.tokenizer(texts, split_special_tokens=True, verbose=False)["input_ids"]
+    token_ids = encoder.tokenizer(texts, split_special_tokens=True, verbose=False)["input_ids"]
     before, behind = encoder.affixes
     special = len(before) + len(behind)
-    empty = [row for row, ids in enumerate(found) if len(ids) <= special]
+    empty = [row for row, ids in enumerate(token_ids) if len(ids) <= special]
     if empty:
         raise ValueError(
             f"stimuli: {len(empty)} texts have no token at all for {encoder.name} (first labels "
             f"{stimuli.labels[empty[:5]].tolist()}); leave them out."
         )
-    over = [row for row, ids in enumerate(found) if len(ids) > encoder.max_tokens]
+    over = [row for row, ids in enumerate(token_ids) if len(ids) > encoder.max_tokens]
     if over:
-        _refuse_or_warn(encoder, stimuli, over, max(len(found[row]) for row in over), long, stacklevel + 1)
+        _refuse_or_warn(encoder, stimuli, over, max(len(token_ids[row]) for row in over), long, stacklevel + 1)
     keep = encoder.max_tokens - len(behind)
     for row in over:
-        found[row] = found[row][:keep] + behind
-    warn_of_other_language(encoder, found, texts, stacklevel=stacklevel)
+        token_ids[row] = token_ids[row][:keep] + behind
+    warn_of_other_language(encoder, token_ids, texts, stacklevel=stacklevel)
     readings = [
         Reading(np.asarray(ids, dtype=np.int64), np.arange(len(ids)), np.full(len(ids), row))
-        for row, ids in enumerate(found)
+        for row, ids in enumerate(token_ids)
     ]
     return Plan(readings, {"texts": texts, "long": long}, {"long": long, "n_truncated": len(over)})
 
@@ -517,14 +517,16 @@ def _refuse_or_warn(
     encoder: Encoder, stimuli: Stimuli, over: list[int], longest: int, long: str, stacklevel: int
 ) -> None:
     labels = stimuli.labels[over[:5]].tolist()
-    found = f"{len(over)} of {len(stimuli)} texts are longer than the {encoder.max_tokens} tokens {encoder.name} reads"
+    complaint = (
+        f"{len(over)} of {len(stimuli)} texts are longer than the {encoder.max_tokens} tokens {encoder.name} reads"
+    )
     if long == "error":
         raise ValueError(
-            f"stimuli: {found} (first labels {labels}, longest {longest} tokens). Split them, or say long='truncate' "
-            "to use their beginnings."
+            f"stimuli: {complaint} (first labels {labels}, longest {longest} tokens). Split them, or say "
+            "long='truncate' to use their beginnings."
         )
     warnings.warn(
-        f"stimuli: {found} and were cut (first labels {labels}, longest {longest} tokens).", stacklevel=stacklevel
+        f"stimuli: {complaint} and were cut (first labels {labels}, longest {longest} tokens).", stacklevel=stacklevel
     )
 
 
@@ -560,11 +562,11 @@ def plan_words(
     read = [passage.text.text for passage in passages]
     warn_of_other_language(encoder, [passage.ids for passage in passages], read, stacklevel=stacklevel)
     before, behind = encoder.affixes
-    room = encoder.max_tokens - len(before) - len(behind)
+    max_word_tokens = encoder.max_tokens - len(before) - len(behind)
     left = np.full(len(words), -1, dtype=np.intp)
     readings = []
     for passage in passages:
-        for stretch in context.plan(passage, room):
+        for stretch in context.plan(passage, max_word_tokens):
             word, piece = passage.pieces_of(stretch.first, stretch.behind)
             ids = np.concatenate([before, passage.ids[stretch.start : stretch.stop], behind]).astype(np.int64)
             row = passage.rows[word]
@@ -625,10 +627,10 @@ def mix_layers(features: xr.DataArray, weights: Sequence[float] | None = None) -
     Peters, M. et al. (2018). Deep contextualized word representations. NAACL.
     """
     n_layers = features.sizes["layer"]
-    given = np.zeros(n_layers) if weights is None else np.asarray(weights, dtype=np.float64)
-    if given.shape != (n_layers,) or not np.isfinite(given).all():
-        raise ValueError(f"weights: got shape {given.shape}; expected {n_layers} finite numbers, one a layer.")
-    share = np.exp(given - given.max())
+    layer_weights = np.zeros(n_layers) if weights is None else np.asarray(weights, dtype=np.float64)
+    if layer_weights.shape != (n_layers,) or not np.isfinite(layer_weights).all():
+        raise ValueError(f"weights: got shape {layer_weights.shape}; expected {n_layers} finite numbers, one a layer.")
+    share = np.exp(layer_weights - layer_weights.max())
     floating = np.issubdtype(features.dtype, np.floating)
     share = (share / share.sum()).astype(features.dtype if floating else np.float64)
     mixed = features.drop_vars("layer_name", errors="ignore").dot(xr.DataArray(share, dims="layer"), dim="layer")

@@ -49,12 +49,12 @@ def surprisal(
     if unit not in ("bits", "nats"):
         raise ValueError(f"unit: got {unit!r}; expected 'bits' or 'nats'.")
     _check(words, model)
-    found = model.score(words)
+    scores = model.score(words)
     scale = 1.0 if unit == "nats" else 1.0 / np.log(2.0)
-    columns = {"surprisal": found.nats * scale} | ({"entropy": found.entropy * scale} if entropy else {})
+    columns = {"surprisal": scores.nats * scale} | ({"entropy": scores.entropy * scale} if entropy else {})
     features = words.features(np.column_stack(list(columns.values())), list(columns))
     notes = {"step": "surprisal", "units": unit, "stimuli": words.fingerprint}
-    return features.assign_attrs({**notes, **found.notes, **model.provenance()})
+    return features.assign_attrs({**notes, **scores.notes, **model.provenance()})
 
 
 def next_words(words: Stimuli, model: ScoresWords, *, n: int = 10) -> pd.DataFrame:

@@ -103,11 +103,11 @@ def write_checkpoint(
         _flush_folder(run)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        kept = latest_checkpoint(run)
+        previous = latest_checkpoint(run)
         raise OSError(
             f"checkpoint: step {step} could not be written to {final} ({error}). "
-            f"{'No earlier one is there' if kept is None else f'{kept.name} is kept'}; make room or give another "
-            "folder, and start the same run again."
+            f"{'No earlier one is there' if previous is None else f'{previous.name} is kept'}; make room or give "
+            "another folder, and start the same run again."
         ) from error
     return final
 
@@ -172,10 +172,10 @@ def read_checkpoint(
         If a file is not as it was written, or the run is configured otherwise; the message names what differs.
     """
     state = _read_state(folder)
-    asked, stored = _flat(json.loads(json.dumps(configuration))), _flat(state["configuration"])
-    different = sorted(key for key in asked | stored if asked.get(key) != stored.get(key))
+    requested, stored = _flat(json.loads(json.dumps(configuration))), _flat(state["configuration"])
+    different = sorted(key for key in requested | stored if requested.get(key) != stored.get(key))
     if different:
-        listed = "; ".join(f"{key} {stored.get(key)!r} there, {asked.get(key)!r} here" for key in different[:5])
+        listed = "; ".join(f"{key} {stored.get(key)!r} there, {requested.get(key)!r} here" for key in different[:5])
         raise CheckpointError(
             f"checkpoint: {folder} is from another configuration: {listed}. Use the same one, or another folder."
         )
@@ -322,11 +322,11 @@ def _fill(model: nn.Module, folder: Path) -> None:
         raise CheckpointError(
             f"checkpoint: {path} cannot be read as weights ({error}); it is no checkpoint."
         ) from error
-    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     other = [
-        f"{name} {there[name]} there, {here[name]} here"
-        for name in sorted(there.keys() & here.keys())
-        if there[name] != here[name]
+        f"{name} {there[name]} there, {shapes[name]} here"
+        for name in sorted(there.keys() & shapes.keys())
+        if there[name] != shapes[name]
     ]
     if other:
         raise CheckpointError(

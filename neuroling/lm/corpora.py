@@ -201,11 +201,11 @@ def refuse_overlap(trained: Iterable[str], tested: Sequence[str], *, allowed: in
     ValueError
         With number, places and the first of them.
     """
-    found = find_overlap(trained, tested)
-    if len(found) > allowed:
+    overlap = find_overlap(trained, tested)
+    if len(overlap) > allowed:
         raise ValueError(
-            f"test: {len(found)} of {len(tested)} texts were trained on as well (places {found[:5]}, the first is "
-            f"{tested[found[0]][:60]!r}), {allowed} allowed; take them out of one of the two."
+            f"test: {len(overlap)} of {len(tested)} texts were trained on as well (places {overlap[:5]}, the first is "
+            f"{tested[overlap[0]][:60]!r}), {allowed} allowed; take them out of one of the two."
         )
 
 

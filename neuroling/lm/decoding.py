@@ -33,13 +33,13 @@ def greedy(model: Seq2Seq, source: Int[Tensor, "n s"], *, longest: int = 22) -> 
     """
     with _listening(model):
         encoded = model.encode(source)
-        said = torch.full((len(source), 1), START, device=source.device)  # (text, 1)
+        symbols = torch.full((len(source), 1), START, device=source.device)  # (text, 1)
         ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
-        while said.shape[1] <= longest and not ended.all():
-            best = _next_log_probabilities(model, encoded, said).argmax(1)  # (text,)
-            said = torch.cat([said, best.masked_fill(ended, PAD)[:, None]], dim=1)
+        while symbols.shape[1] <= longest and not ended.all():
+            best = _next_log_probabilities(model, encoded, symbols).argmax(1)  # (text,)
+            symbols = torch.cat([symbols, best.masked_fill(ended, PAD)[:, None]], dim=1)
             ended |= best == END
-    return said[:, 1:]
+    return symbols[:, 1:]
 
 
 @torch.no_grad()
@@ -81,23 +81,23 @@ def beam(
 def _best(model: Seq2Seq, encoded: Encoded, width: int, longest: int, penalty: float) -> Int[Tensor, " t"]:
     """Search for one source; ended sequences stay on the beam and compete."""
     device = encoded.states.device
-    said = torch.full((1, 1), START, device=device)  # (beginning, place)
+    beginnings = torch.full((1, 1), START, device=device)  # (beginning, place)
     score = torch.zeros(1, device=device)  # log p of every beginning
     ended = torch.zeros(1, dtype=torch.bool, device=device)
     for _ in range(longest):
         if ended.all():
             break
-        steps = _next_log_probabilities(model, encoded.rows(torch.zeros(len(said), dtype=torch.long)), said)
+        steps = _next_log_probabilities(model, encoded.rows(torch.zeros(len(beginnings), dtype=torch.long)), beginnings)
         steps[ended] = -torch.inf  # an ended beginning goes on in one way, at no cost
         steps[ended, PAD] = 0.0
         total = score[:, None] + steps  # (beginning, symbol)
-        lengths = ((said[:, 1:] != PAD).sum(1) + (~ended).long()).float()  # symbols after this step
+        lengths = ((beginnings[:, 1:] != PAD).sum(1) + (~ended).long()).float()  # symbols after this step
         worth = total / ((5 + lengths[:, None]) / 6) ** penalty
         best = worth.flatten().topk(min(width, int(torch.isfinite(worth).sum()))).indices
         origin, symbol = best // steps.shape[1], best % steps.shape[1]
-        said = torch.cat([said[origin], symbol[:, None]], dim=1)
+        beginnings = torch.cat([beginnings[origin], symbol[:, None]], dim=1)
         score, ended = total.flatten()[best], ended[origin] | (symbol == END)
-    first = said[0, 1:]  # the beam is in order of worth
+    first = beginnings[0, 1:]  # the beam is in order of worth
     return first[first != PAD]
 
 

@@ -57,15 +57,19 @@ class Team:
         if self.size == 1:
             return
         gradients = [
-            torch.zeros_like(one) if one.grad is None else one.grad for one in model.parameters() if one.requires_grad
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            for parameter in model.parameters()
+            if parameter.requires_grad
         ]
-        there = gradients[0].new_tensor([one.grad is not None for one in model.parameters() if one.requires_grad])
+        there = gradients[0].new_tensor(
+            [parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad]
+        )
         together = torch.cat([there, *(gradient.reshape(-1) for gradient in gradients)])
         dist.all_reduce(together)
         there, *pieces = torch.split(together, [len(there), *(gradient.numel() for gradient in gradients)])
-        ours = (one for one in model.parameters() if one.requires_grad)
-        for one, piece, somewhere in zip(ours, pieces, there.tolist(), strict=True):
-            one.grad = piece.view_as(one) if somewhere else None  # a process may have had no rows
+        ours = (parameter for parameter in model.parameters() if parameter.requires_grad)
+        for parameter, piece, somewhere in zip(ours, pieces, there.tolist(), strict=True):
+            parameter.grad = piece.view_as(parameter) if somewhere else None  # a process may have had no rows
 
     def total(self, value: Tensor) -> Tensor:
         """Sum a number over processes.

@@ -75,12 +75,12 @@ class Rows(NamedTuple):
         fillers = {"input_ids": pad_id, "labels": NOT_ASKED}
         batch = {}
         for name, column in self.columns.items():
-            chosen = [torch.as_tensor(column[row]) for row in rows.tolist()]
+            values = [torch.as_tensor(column[row]) for row in rows.tolist()]
             filler = fillers.get(name, 0)
             batch[name] = (
-                torch.stack(chosen)
-                if chosen[0].ndim == 0 or name == "span"
-                else nn.utils.rnn.pad_sequence(chosen, batch_first=True, padding_value=filler)
+                torch.stack(values)
+                if values[0].ndim == 0 or name == "span"
+                else nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=filler)
             )
         return batch
 
@@ -125,24 +125,25 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerFast, *, max_length: i
         read = tokenizer(*texts, max_length=max_length, **options)
     names = [name for name in ("input_ids", "token_type_ids", "attention_mask") if name in read]
     columns = {name: [np.array(row) for row in read[name]] for name in names}
-    places = list(read.get("overflow_to_sample_mapping", range(len(task))))
+    row_of_window = list(read.get("overflow_to_sample_mapping", range(len(task))))
     if isinstance(task, Sentences):
         columns["labels"] = [np.asarray(label) for label in task.labels]
-        return Rows(columns, places)
+        return Rows(columns, row_of_window)
     if isinstance(task, Tagged):
         words = [read.word_ids(row) for row in range(len(task))]
         columns["labels"] = [_tags_of_pieces(a, b) for a, b in zip(words, task.tags, strict=True)]
         whole = [np.array(sorted({word for word in row if word is not None}), dtype=np.int64) for row in words]
-        return Rows(columns, places, words=whole)
-    sequences = [read.sequence_ids(row) for row in range(len(places))]
+        return Rows(columns, row_of_window, words=whole)
+    sequences = [read.sequence_ids(row) for row in range(len(row_of_window))]
     offsets = [
         [span if side == 1 else (-1, -1) for span, side in zip(spans, sides, strict=True)]
         for spans, sides in zip(read["offset_mapping"], sequences, strict=True)
     ]
     columns["span"] = [
-        _tokens_of_answer(spans, *_ends_of_answer(task, text)) for spans, text in zip(offsets, places, strict=True)
+        _tokens_of_answer(spans, *_ends_of_answer(task, text))
+        for spans, text in zip(offsets, row_of_window, strict=True)
     ]
-    return Rows(columns, places, offsets)
+    return Rows(columns, row_of_window, offsets)
 
 
 def _shortened(
@@ -150,31 +151,32 @@ def _shortened(
 ) -> dict[str, Any]:
     """Say how the tokenizer is to shorten texts, or refuse to."""
     too_long = np.flatnonzero(lengths > max_length)
-    found = (
+    complaint = (
         f"{len(too_long)} of {len(lengths)} texts have more than {max_length} tokens (first at "
         f"{too_long[:5].tolist()}, the longest has {lengths.max()})"
     )
     if long == "error":
         windows = "long=Windows(), " if isinstance(task, Spans) else ""
         raise ValueError(
-            f"task: {found}, and the model has no more positions. Shorten them or pass {windows}long='truncate'."
+            f"task: {complaint}, and the model has no more positions. Shorten them or pass {windows}long='truncate'."
         )
     if not isinstance(long, Windows):
         logger.warning("%d of %d texts are cut to %d tokens.", len(too_long), len(lengths), max_length)
         return {"truncation": "only_second" if isinstance(task, Spans) else "longest_first"}
     if not isinstance(task, Spans):
         raise ValueError(  # noqa: TRY004 - what is wrong is the pair of them
-            f"long: got {long} and {type(task).__name__}, of which {found}; only passages are read in windows."
+            f"long: got {long} and {type(task).__name__}, of which {complaint}; only passages are read in windows."
         )
     questions = tokenizer(_as_read(task.questions), add_special_tokens=False, split_special_tokens=True, verbose=False)[
         "input_ids"
     ]
     longest = max(map(len, questions))
-    room = max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
-    if not 0 <= long.shared < room:
+    max_passage = max_length - longest - tokenizer.num_special_tokens_to_add(pair=True)
+    if not 0 <= long.shared < max_passage:
         raise ValueError(
             f"long: windows share {long.shared} tokens, and beside the longest question ({longest} tokens) "
-            f"{max(0, room)} of the {max_length} are left for a passage; expected fewer shared ones, and at least 0."
+            f"{max(0, max_passage)} of the {max_length} are left for a passage; expected fewer shared ones, and "
+            "at least 0."
         )
     return {"truncation": "only_second", "stride": long.shared, "return_overflowing_tokens": True}
 
@@ -247,13 +249,13 @@ class TaskLoss:
         outputs = model(**_inputs(batch))
         if "span" in batch:
             logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=1)  # (text, end, token)
-            logits, asked = logits.flatten(0, 1), batch["span"].flatten()
+            logits, targets = logits.flatten(0, 1), batch["span"].flatten()
         else:
-            logits, asked = outputs.logits, batch["labels"]
+            logits, targets = outputs.logits, batch["labels"]
         if self.ratings:
-            return {"loss": ((logits.float().squeeze(1) - asked.float()) ** 2).sum()}
+            return {"loss": ((logits.float().squeeze(1) - targets.float()) ** 2).sum()}
         loss = nn.functional.cross_entropy(
-            logits.float().flatten(0, -2), asked.flatten(), ignore_index=NOT_ASKED, reduction="sum"
+            logits.float().flatten(0, -2), targets.flatten(), ignore_index=NOT_ASKED, reduction="sum"
         )
         return {"loss": loss}
 
@@ -445,28 +447,28 @@ def answer(tuned: Finetuned, task: Task, *, long: Long = "error", batch_size: in
     best = np.full(len(task), -np.inf)
     with torch.no_grad():
         for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = {name: one.to(tuned.model.device) for name, one in rows.batch(places, pad_id).items()}
+            batch_rows = order[start : start + batch_size]
+            batch = {name: one.to(tuned.model.device) for name, one in rows.batch(batch_rows, pad_id).items()}
             outputs = tuned.model(**_inputs(batch))
-            for row, place in enumerate(places.tolist()):
-                text = rows.texts[place]
+            for row, example in enumerate(batch_rows.tolist()):
+                text = rows.texts[example]
                 if isinstance(task, Spans):
-                    worth, (first, behind) = _best_span(rows, outputs, row, place)
+                    worth, (first, behind) = _best_span(rows, outputs, row, example)
                     if worth > best[text]:  # the best of all windows
                         best[text], answers[text] = worth, task.passages[text][first:behind]
                 else:
-                    answers[text] = _said(task, rows, outputs, row, place)
+                    answers[text] = _said(task, rows, outputs, row, example)
     return answers
 
 
-def _said(task: Sentences | Tagged, rows: Rows, outputs: Any, row: int, place: int) -> Any:
+def _said(task: Sentences | Tagged, rows: Rows, outputs: Any, row: int, example: int) -> Any:
     logits = outputs.logits[row].float().cpu().numpy()  # (token, class), (class,) or (1,)
     if isinstance(task, Sentences):
         return float(logits[0]) if task.names is None else int(logits.argmax())
-    labels = rows.columns["labels"][place]
-    said = np.full(len(task.tags[place]), -1)
+    labels = rows.columns["labels"][example]
+    said = np.full(len(task.tags[example]), -1)
     first = np.flatnonzero(labels != NOT_ASKED)  # first pieces, in the order of words
-    said[rows.words[place]] = logits[first].argmax(1)
+    said[rows.words[example]] = logits[first].argmax(1)
     return said
 
 
@@ -503,15 +505,15 @@ def score(tuned: Finetuned, task: Task, *, long: Long = "error", batch_size: int
     dict of float
         ``accuracy``, ``f1``, ``matthews``; ``pearson``, ``spearman`` for ratings; ``exact``, ``f1`` for spans.
     """
-    said = answer(tuned, task, long=long, batch_size=batch_size)
+    answers = answer(tuned, task, long=long, batch_size=batch_size)
     if isinstance(task, Spans):
-        return score_answers(task.answers, said)
+        return score_answers(task.answers, answers)
     if isinstance(task, Tagged):
         truth = np.concatenate([np.asarray(row) for row in task.tags])
-        return score_classes(truth, np.concatenate(said), len(task.names))
+        return score_classes(truth, np.concatenate(answers), len(task.names))
     if task.names is None:
-        return score_ratings(np.asarray(task.labels, dtype=np.float64), np.array(said))
-    return score_classes(np.asarray(task.labels, dtype=np.int64), np.array(said), len(task.names))
+        return score_ratings(np.asarray(task.labels, dtype=np.float64), np.array(answers))
+    return score_classes(np.asarray(task.labels, dtype=np.int64), np.array(answers), len(task.names))
 
 
 @contextmanager

@@ -84,15 +84,15 @@ def mask_tokens(
     askable = words >= 0  # (text, place)
     if not askable.any():
         raise ValueError("ids: hold special tokens only, so nothing can be hidden; expected words.")
-    chosen = askable & (_throws(words, masking.whole_words, rng) < masking.ratio)
-    if not chosen.any():
+    masked = askable & (_throws(words, masking.whole_words, rng) < masking.ratio)
+    if not masked.any():
         text, place = np.argwhere(askable)[rng.integers(askable.sum())]
-        chosen[text, place] = True
+        masked[text, place] = True
     fate = rng.random(ids.shape)  # (text, place)
-    swapped = chosen & (fate >= masking.hidden) & (fate < masking.hidden + masking.swapped)
-    read = np.where(chosen & (fate < masking.hidden), mask_id, ids)
+    swapped = masked & (fate >= masking.hidden) & (fate < masking.hidden + masking.swapped)
+    read = np.where(masked & (fate < masking.hidden), mask_id, ids)
     read = np.where(swapped, rng.choice(ordinary, ids.shape), read)
-    return read, np.where(chosen, ids, NOT_ASKED)
+    return read, np.where(masked, ids, NOT_ASKED)
 
 
 def _throws(words: Int[ndarray, "n t"], whole_words: bool, rng: np.random.Generator) -> ndarray:

@@ -216,46 +216,46 @@ def tokenize(
     )
     ids = [np.array(row, dtype=np.int64) for row in read["input_ids"]]
     words = [np.array(read.word_ids(row), dtype=np.int64) for row in range(len(ids))]
-    nothing = [place for place, row in enumerate(ids) if not len(row)]
+    nothing = [number for number, row in enumerate(ids) if not len(row)]
     if nothing:
         raise ValueError(f"corpus: {len(nothing)} sentences have no tokens, first at {nothing[:5]}; remove them.")
-    room = max_length - 3
-    if room < 1:
+    max_sentence = max_length - 3
+    if max_sentence < 1:
         raise ValueError(f"max_length: got {max_length}; expected at least 4, three of them for special tokens.")
-    too_long = [place for place, row in enumerate(ids) if len(row) > room]
+    too_long = [number for number, row in enumerate(ids) if len(row) > max_sentence]
     if too_long and long == "error":
         raise ValueError(
-            f"corpus: {len(too_long)} sentences have more than {room} tokens (first at {too_long[:5]}, the longest has "
-            f"{max(map(len, ids))}), and sequences may have {max_length}. Raise max_length, or pass "
+            f"corpus: {len(too_long)} sentences have more than {max_sentence} tokens (first at {too_long[:5]}, the "
+            f"longest has {max(map(len, ids))}), and sequences may have {max_length}. Raise max_length, or pass "
             "long='split' or long='truncate'."
         )
     if too_long and long == "truncate":
-        logger.warning("%d of %d sentences are cut to %d tokens.", len(too_long), len(ids), room)
+        logger.warning("%d of %d sentences are cut to %d tokens.", len(too_long), len(ids), max_sentence)
     special = (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
     ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
     document = np.repeat(np.arange(len(corpus.documents)), [len(one) for one in corpus.documents])
-    parts = [_parts(row, room) if long == "split" else [slice(0, room)] for row in words]
+    slices_of_rows = [_parts(row, max_sentence) if long == "split" else [slice(0, max_sentence)] for row in words]
     return Tokens(
-        [row[part] for row, chosen in zip(ids, parts, strict=True) for part in chosen],
-        [row[part] - row[part.start] for row, chosen in zip(words, parts, strict=True) for part in chosen],
-        np.repeat(document, [len(chosen) for chosen in parts]),
+        [row[part] for row, chosen in zip(ids, slices_of_rows, strict=True) for part in chosen],
+        [row[part] - row[part.start] for row, chosen in zip(words, slices_of_rows, strict=True) for part in chosen],
+        np.repeat(document, [len(chosen) for chosen in slices_of_rows]),
         special,
         ordinary,
         max_length,
     )
 
 
-def _parts(words: NDArray[np.int64], room: int) -> list[slice]:
+def _parts(words: NDArray[np.int64], max_sentence: int) -> list[slice]:
     """Part a sentence between words into stretches that fit; a word that does not fit is parted itself."""
-    parts, start = [], 0
+    slices, start = [], 0
     while start < len(words):
-        stop = min(start + room, len(words))
+        stop = min(start + max_sentence, len(words))
         if stop < len(words):
             first = int(np.searchsorted(words, words[stop]))  # of the word that would be torn
             stop = first if first > start else stop
-        parts.append(slice(start, stop))
+        slices.append(slice(start, stop))
         start = stop
-    return parts
+    return slices
 
 
 def draw_batch(
@@ -290,10 +290,12 @@ def draw_batch(
     width = max(len(ids) for ids, _, _ in sequences)
     fillers = (tokens.special[0], -1, 0)
     ids, words, segments = (
-        np.stack([np.pad(one[part], (0, width - len(one[part])), constant_values=filler) for one in sequences])
+        np.stack(
+            [np.pad(sequence[part], (0, width - len(sequence[part])), constant_values=filler) for sequence in sequences]
+        )
         for part, filler in enumerate(fillers)
     )  # each (text, place)
-    attention = np.stack([np.arange(width) < len(one[0]) for one in sequences]).astype(np.int64)
+    attention = np.stack([np.arange(width) < len(sequence[0]) for sequence in sequences]).astype(np.int64)
     if plan.left_to_right:
         read, labels = ids, next_tokens(ids, words)
     else:
@@ -301,7 +303,9 @@ def draw_batch(
             ids, words, plan.masking, mask_id=tokens.special[3], ordinary=tokens.ordinary, rng=rng
         )
     columns = {"input_ids": read, "token_type_ids": segments, "attention_mask": attention, "labels": labels}
-    return {name: torch.as_tensor(one) for name, one in columns.items()} | {"follows": torch.as_tensor(follows)}
+    return {name: torch.as_tensor(sequence) for name, sequence in columns.items()} | {
+        "follows": torch.as_tensor(follows)
+    }
 
 
 def _seconds(
@@ -310,14 +314,14 @@ def _seconds(
     """Choose the second sentences, and say whether they follow."""
     seconds: list[int | None] = []
     follows = np.full(len(rows), NOT_ASKED)
-    for place, first in enumerate(rows.tolist()):
+    for row, first in enumerate(rows.tolist()):
         swap, other = rng.random() < 0.5, int(rng.integers(len(tokens)))
         if not _has_next(tokens, first):
             seconds.append(None)
             continue
         unrelated = _unrelated(tokens, first, other, rng) if plan.next_sentence else None
         if unrelated is not None:
-            follows[place] = int(swap)
+            follows[row] = int(swap)
         seconds.append(first + 1 if unrelated is None or not swap else unrelated)
     return seconds, follows
 
@@ -360,13 +364,13 @@ def _n_left(tokens: Tokens, first: int) -> int:
 def _sequence(tokens: Tokens, first: int, second: int | None) -> tuple[ndarray, ndarray, ndarray]:
     """Give tokens, words and segments of one sequence; every special token is word -1."""
     _, start, separator, _ = tokens.special
-    parts = [([start], [-1]), (tokens.ids[first], tokens.words[first]), ([separator], [-1])]
+    pieces = [([start], [-1]), (tokens.ids[first], tokens.words[first]), ([separator], [-1])]
     length = 2 + len(tokens.ids[first])
     if second is not None:
         n_left = _n_left(tokens, first)
         behind = tokens.words[first][-1] + 1  # words of the pair are numbered on
-        parts += [(tokens.ids[second][:n_left], tokens.words[second][:n_left] + behind), ([separator], [-1])]
-    ids, words = (np.concatenate([part[kind] for part in parts]) for kind in (0, 1))
+        pieces += [(tokens.ids[second][:n_left], tokens.words[second][:n_left] + behind), ([separator], [-1])]
+    ids, words = (np.concatenate([part[kind] for part in pieces]) for kind in (0, 1))
     return ids, words, (np.arange(len(ids)) >= length).astype(np.int64)
 
 
@@ -489,7 +493,11 @@ def pretrain(
         pad_id=tokens.special[0],
     )
     model = cast("BertForPreTraining", seeded(recipe.seed, lambda: BertForPreTraining(config)))
-    told = {"size": list(SIZES[size] if isinstance(size, str) else size), "max_length": max_length, "dropout": dropout}
+    configuration = {
+        "size": list(SIZES[size] if isinstance(size, str) else size),
+        "max_length": max_length,
+        "dropout": dropout,
+    }
     curves = train(
         model,
         partial(draw_batch, tokens, plan),
@@ -498,7 +506,12 @@ def pretrain(
         recipe,
         folder=folder,
         describe=partial(_describe, config, tokenizer),
-        configuration={**told, "plan": asdict(plan), "text": corpus.fingerprint, "vocabulary": _fingerprint(tokenizer)},
+        configuration={
+            **configuration,
+            "plan": asdict(plan),
+            "text": corpus.fingerprint,
+            "vocabulary": _fingerprint(tokenizer),
+        },
         watch=watch,
         device=device,
     )
@@ -559,7 +572,7 @@ def assess(
     """
     generator = np.random.default_rng(rng)
     model.train(False)
-    total = right = asked = follows_right = follows_asked = 0.0
+    total = right = n_asked = follows_right = follows_asked = 0.0
     for start in range(0, len(tokens), batch_size):
         rows = np.arange(start, min(start + batch_size, len(tokens)))
         batch = {name: one.to(model.device) for name, one in draw_batch(tokens, plan, rows, generator).items()}
@@ -568,14 +581,14 @@ def assess(
         logits, truth = model.cls.predictions(states.last_hidden_state[chosen]).float(), batch["labels"][chosen]
         total += float(nn.functional.cross_entropy(logits, truth, reduction="sum"))
         right += float((logits.argmax(1) == truth).sum())
-        asked += len(truth)
-        known = batch["follows"] != NOT_ASKED
+        n_asked += len(truth)
+        is_judged = batch["follows"] != NOT_ASKED
         follows_right += float(
-            (model.cls.seq_relationship(states.pooler_output).argmax(1) == batch["follows"])[known].sum()
+            (model.cls.seq_relationship(states.pooler_output).argmax(1) == batch["follows"])[is_judged].sum()
         )
-        follows_asked += float(known.sum())
-    loss = total / asked
-    return Held(loss, float(np.exp(loss)), right / asked, follows_right / follows_asked if follows_asked else np.nan)
+        follows_asked += float(is_judged.sum())
+    loss = total / n_asked
+    return Held(loss, float(np.exp(loss)), right / n_asked, follows_right / follows_asked if follows_asked else np.nan)
 
 
 def unigram_loss(
@@ -615,12 +628,12 @@ def unigram_loss(
     generator = np.random.default_rng(rng)
     counts = np.bincount(np.concatenate(learnt.ids), minlength=int(learnt.ordinary.max()) + 1) + 1.0
     nats = -np.log(counts / counts.sum())
-    asked = []
+    token_ids = []
     for start in range(0, len(held), batch_size):
         rows = np.arange(start, min(start + batch_size, len(held)))
         labels = draw_batch(held, plan, rows, generator)["labels"].numpy()
-        asked.append(nats[labels[labels != NOT_ASKED]])
-    return float(np.concatenate(asked).mean())
+        token_ids.append(nats[labels[labels != NOT_ASKED]])
+    return float(np.concatenate(token_ids).mean())
 
 
 def last_model(run: Path) -> Path:
@@ -640,7 +653,7 @@ def last_model(run: Path) -> Path:
     FileNotFoundError
         If there is none.
     """
-    found = latest_checkpoint(run)
-    if found is None:
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
         raise FileNotFoundError(f"{run}: no checkpoint; expected folders named step-00000100 and so on.")
-    return found
+    return checkpoint

@@ -63,15 +63,15 @@ class RatedPairs:
                 "one of each a pair, and at least one pair."
             )
         for name in SIDES:
-            given = list(getattr(self, name))
+            column = list(getattr(self, name))
             blank = [
-                row for row, text in enumerate(given) if text is None or (isinstance(text, str) and not text.strip())
+                row for row, text in enumerate(column) if text is None or (isinstance(text, str) and not text.strip())
             ]
             if blank:
                 raise ValueError(
                     f"{name}: half of {len(blank)} pairs is missing, first in row {blank[0]}; leave them out."
                 )
-            object.__setattr__(self, name, readable_texts(name, given, stacklevel=4))
+            object.__setattr__(self, name, readable_texts(name, column, stacklevel=4))
         if not (np.isfinite(rated).all() and rated.min() >= 0 and rated.max() <= 1):
             raise ValueError(
                 f"similarity: from {rated.min():g} to {rated.max():g}; expected numbers from 0 to 1. Divide ratings by "
@@ -148,10 +148,10 @@ class Contrastive:
             Its rows.
         """
         first, second = (normalize(encode_batch(model, batch, side)) for side in SIDES)
-        own = torch.arange(len(first), device=first.device)
-        known = _positives(batch) & (own[:, None] != own[None])  # (pair, pair)
+        own_row = torch.arange(len(first), device=first.device)
+        known = _positives(batch) & (own_row[:, None] != own_row[None])  # (pair, pair)
         scores = (self.scale * first @ second.T).masked_fill(known, -torch.inf)
-        return {"pairs": cross_entropy(scores, own, reduction="sum")}
+        return {"pairs": cross_entropy(scores, own_row, reduction="sum")}
 
 
 def _positives(batch: Mapping[str, Tensor]) -> Tensor:
@@ -169,11 +169,11 @@ def _masked_ids(batch: Mapping[str, Tensor], side: str) -> Tensor:
     return ids if mask is None else ids.masked_fill(mask == 0, -1)
 
 
-def _equal_rows(rows: Tensor, others: Tensor) -> Tensor:
+def _equal_rows(rows: Tensor, other_rows: Tensor) -> Tensor:
     """Compare all rows of token ids with all others, shape (row, other); shorter ones are filled up with -1."""
-    width = max(rows.shape[1], others.shape[1])
-    rows, others = (pad(one, (0, width - one.shape[1]), value=-1) for one in (rows, others))
-    return (rows[:, None] == others[None]).all(-1)
+    width = max(rows.shape[1], other_rows.shape[1])
+    rows, other_rows = (pad(one, (0, width - one.shape[1]), value=-1) for one in (rows, other_rows))
+    return (rows[:, None] == other_rows[None]).all(-1)
 
 
 def encode_batch(model: nn.Module, batch: Mapping[str, Tensor], side: str) -> Tensor:
@@ -322,21 +322,21 @@ def cosines_of_pairs(
     tokenizer = cast(
         "PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     )
-    place = resolve_device(device)
-    model = _read(folder).to(place).train(False)
+    target = resolve_device(device)
+    model = _read(folder).to(target).train(False)
     refuse_other_vocabulary(folder, tokenizer, cast("PreTrainedModel", model).config)
     limit = min(max_length, int(cast("PreTrainedModel", model).config.max_position_embeddings))
     columns = {side: _tokens(side, getattr(pairs, side), tokenizer, limit) for side in SIDES}
     longest = np.array([[len(ids) for ids in columns[side]] for side in SIDES]).max(0)
     order = np.argsort(-longest, kind="stable")
-    found = np.empty(len(pairs))
+    cosines = np.empty(len(pairs))
     for start in range(0, len(pairs), batch_size):
         rows = order[start : start + batch_size]
         batch = _batch(rows, columns, np.asarray(pairs.similarity), int(tokenizer.pad_token_id or 0))
-        batch = {name: column.to(place) for name, column in batch.items()}
+        batch = {name: column.to(target) for name, column in batch.items()}
         one, other = (encode_batch(model, batch, side) for side in SIDES)
-        found[rows] = cosine_similarity(one, other).double().cpu().numpy()
-    return found
+        cosines[rows] = cosine_similarity(one, other).double().cpu().numpy()
+    return cosines
 
 
 def _read(base: Path) -> nn.Module:
@@ -352,14 +352,14 @@ def _read(base: Path) -> nn.Module:
 
 def _tokens(side: str, texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, limit: int) -> list[NDArray[np.int64]]:
     read = tokenizer([with_blanks(text) for text in texts], split_special_tokens=True, verbose=False)["input_ids"]
-    found = [np.asarray(ids, dtype=np.int64) for ids in read]
-    over = [row for row, ids in enumerate(found) if len(ids) > limit]
+    token_ids = [np.asarray(ids, dtype=np.int64) for ids in read]
+    over = [row for row, ids in enumerate(token_ids) if len(ids) > limit]
     if over:
         raise ValueError(
             f"{side}: {len(over)} sentences are longer than {limit} tokens, first in row {over[0]} with "
-            f"{len(found[over[0]])}; raise max_length, or shorten them."
+            f"{len(token_ids[over[0]])}; raise max_length, or shorten them."
         )
-    return found
+    return token_ids
 
 
 def _batch(
@@ -367,10 +367,10 @@ def _batch(
 ) -> dict[str, Tensor]:
     batch = {"similarity": torch.as_tensor(rated[rows], dtype=torch.float32)}
     for side, column in columns.items():
-        chosen = [torch.as_tensor(column[row]) for row in rows.tolist()]
-        longest = max(len(ids) for ids in chosen)
-        batch[f"{side}_ids"] = torch.stack([pad(ids, (0, longest - len(ids)), value=pad_id) for ids in chosen])
-        batch[f"{side}_mask"] = torch.stack([pad(torch.ones_like(ids), (0, longest - len(ids))) for ids in chosen])
+        values = [torch.as_tensor(column[row]) for row in rows.tolist()]
+        longest = max(len(ids) for ids in values)
+        batch[f"{side}_ids"] = torch.stack([pad(ids, (0, longest - len(ids)), value=pad_id) for ids in values])
+        batch[f"{side}_mask"] = torch.stack([pad(torch.ones_like(ids), (0, longest - len(ids))) for ids in values])
     return batch
 
 
@@ -378,11 +378,11 @@ def _describe(model: Any, tokenizer: PreTrainedTokenizerFast, limit: int, folder
     model.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     pooling = {"word_embedding_dimension": int(model.config.hidden_size), "pooling_mode_mean_tokens": True}
-    parts = {
+    modules = {
         Path("modules.json"): MODULES,
         Path("sentence_bert_config.json"): {"max_seq_length": limit, "do_lower_case": False},
         Path("1_Pooling") / "config.json": pooling,
     }
-    for name, content in parts.items():
+    for name, content in modules.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -106,15 +106,15 @@ class Tagged:
             raise ValueError(
                 f"tags: got {len(self.tags)} rows for {len(self.words)} sentences; expected one each, and at least one."
             )
-        uneven = [place for place, (a, b) in enumerate(zip(self.words, self.tags, strict=True)) if len(a) != len(b)]
-        empty = [place for place, row in enumerate(self.words) if not row]
+        uneven = [number for number, (a, b) in enumerate(zip(self.words, self.tags, strict=True)) if len(a) != len(b)]
+        empty = [number for number, row in enumerate(self.words) if not row]
         if uneven or empty:
             raise ValueError(
                 f"tags: sentences {uneven[:5]} have more words than tags or fewer, {empty[:5]} have no words; expected "
                 "one tag a word."
             )
         blank = [
-            place for place, row in enumerate(self.words) if any(isinstance(w, str) and not w.strip() for w in row)
+            number for number, row in enumerate(self.words) if any(isinstance(w, str) and not w.strip() for w in row)
         ]
         if blank:
             raise ValueError(
@@ -144,11 +144,11 @@ class Tagged:
         ValueError
             For an unknown tag.
         """
-        known = {name: number for number, name in enumerate(names)}
-        unknown = sorted({tag for row in tags for tag in row} - set(known))
+        number_of_tag = {name: number for number, name in enumerate(names)}
+        unknown = sorted({tag for row in tags for tag in row} - set(number_of_tag))
         if unknown:
             raise ValueError(f"tags: {unknown[:5]} are not among the {len(names)} classes {list(names)[:20]}.")
-        numbered = tuple(tuple(known[tag] for tag in row) for row in tags)
+        numbered = tuple(tuple(number_of_tag[tag] for tag in row) for row in tags)
         return cls(tuple(tuple(row) for row in words), numbered, tuple(names))
 
     def head(self, n: int) -> Tagged:
@@ -196,10 +196,10 @@ class Spans:
             )
         for name, texts in (("questions", self.questions), ("passages", self.passages)):
             refuse_unreadable(name, texts)  # places of answers are counted in them as they are
-        for place, (passage, answers, start) in enumerate(zip(self.passages, self.answers, self.starts, strict=True)):
+        for number, (passage, answers, start) in enumerate(zip(self.passages, self.answers, self.starts, strict=True)):
             if not answers or not answers[0] or passage[start : start + len(answers[0])] != answers[0]:
                 raise ValueError(
-                    f"answers: that of question {place}, {answers[:1]}, does not stand at character {start} of its "
+                    f"answers: that of question {number}, {answers[:1]}, does not stand at character {start} of its "
                     f"passage, where {passage[start : start + 20]!r} stands."
                 )
 
@@ -325,24 +325,24 @@ def parse_glue(text: str, layout: Layout, *, what: str = "table") -> Sentences:
     return Sentences(tuple(row[0] for row in rows), second, np.array(labels), layout.names)
 
 
-def _cells(what: str, number: int, cells: list[str], places: list[int]) -> list[str]:
-    if max(places) >= len(cells):
-        raise ValueError(f"{what}: line {number} has {len(cells)} cells; expected at least {max(places) + 1}.")
-    chosen = [cells[place].strip() for place in places]
-    if not all(chosen):
-        raise ValueError(f"{what}: line {number} has an empty text or label (half of a pair is missing?): {chosen}.")
-    return chosen
+def _cells(what: str, number: int, cells: list[str], columns: list[int]) -> list[str]:
+    if max(columns) >= len(cells):
+        raise ValueError(f"{what}: line {number} has {len(cells)} cells; expected at least {max(columns) + 1}.")
+    values = [cells[place].strip() for place in columns]
+    if not all(values):
+        raise ValueError(f"{what}: line {number} has an empty text or label (half of a pair is missing?): {values}.")
+    return values
 
 
-def _label(what: str, number: int, given: str, names: tuple[str, ...] | None) -> float | int:
+def _label(what: str, number: int, cell: str, names: tuple[str, ...] | None) -> float | int:
     if names is not None:
-        if given not in names:
-            raise ValueError(f"{what}: line {number} has the label {given!r}; expected one of {list(names)}.")
-        return names.index(given)
+        if cell not in names:
+            raise ValueError(f"{what}: line {number} has the label {cell!r}; expected one of {list(names)}.")
+        return names.index(cell)
     try:
-        return float(given)
+        return float(cell)
     except ValueError as error:
-        raise ValueError(f"{what}: line {number} has the rating {given!r}; expected a number.") from error
+        raise ValueError(f"{what}: line {number} has the rating {cell!r}; expected a number.") from error
 
 
 def parse_jsts(text: str, *, what: str = "pairs") -> Sentences:
@@ -405,14 +405,14 @@ def parse_squad(text: str, *, what: str = "passages") -> Spans:
         If it is no JSON of that layout, or an answer does not stand where it should.
     """
     try:
-        found = [
-            (entry["question"], part["context"], entry["answers"])
+        spans = [
+            (entry["question"], paragraph["context"], entry["answers"])
             for article in json.loads(text)["data"]
-            for part in article["paragraphs"]
-            for entry in part["qas"]
+            for paragraph in article["paragraphs"]
+            for entry in paragraph["qas"]
         ]
-        answers = tuple(tuple(answer["text"] for answer in given) for _, _, given in found)
-        starts = tuple(int(given[0]["answer_start"]) for _, _, given in found)
+        answers = tuple(tuple(answer["text"] for answer in given) for _, _, given in spans)
+        starts = tuple(int(given[0]["answer_start"]) for _, _, given in spans)
     except (json.JSONDecodeError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{what}: not in the layout of SQuAD 1.1 ({type(error).__name__}: {error}).") from error
-    return Spans(tuple(row[0] for row in found), tuple(row[1] for row in found), answers, starts)
+    return Spans(tuple(row[0] for row in spans), tuple(row[1] for row in spans), answers, starts)

@@ -165,20 +165,20 @@ def train(
     """
     if n_examples < 1:
         raise ValueError(f"n_examples: got {n_examples}; expected at least one example.")
-    told = {"recipe": recipe.described(), "n_examples": n_examples, **(configuration or {})}
-    with team(resolve_device(device)) as (us, place), _own_random_numbers(place):
-        model.to(place).train()
+    configuration_of_run = {"recipe": recipe.described(), "n_examples": n_examples, **(configuration or {})}
+    with team(resolve_device(device)) as (us, target), _own_random_numbers(target):
+        model.to(target).train()
         optimizer = _adamw(model, recipe)
         step, history = 0, dict[str, Tensor]()
         last = latest_checkpoint(folder) if folder is not None else None
         if last is not None:
-            step, history = read_checkpoint(last, model, optimizer, told)
+            step, history = read_checkpoint(last, model, optimizer, configuration_of_run)
             logger.info("Going on from %s.", last)
         curves = {name: curve.tolist() for name, curve in history.items()}
         while step < recipe.steps:
             step += 1
             try:
-                losses = _step(model, draw, n_examples, objective, recipe, optimizer, step, us, place)
+                losses = _step(model, draw, n_examples, objective, recipe, optimizer, step, us, target)
             except Diverged as error:
                 kept = "none was written" if folder is None or (last := latest_checkpoint(folder)) is None else last
                 raise Diverged(f"{error} The last good checkpoint: {kept}. Lower the learning rate or clip.") from None
@@ -192,7 +192,7 @@ def train(
                         step,
                         model,
                         optimizer=optimizer,
-                        configuration=told,
+                        configuration=configuration_of_run,
                         history=curve,
                         describe=describe,
                     )
@@ -212,7 +212,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     step: int,
     us: Team,
-    place: torch.device,
+    target: torch.device,
 ) -> dict[str, float]:
     """Take one step; give its losses, NaN for what the batch asks nothing about."""
     rate = recipe.learning_rate * recipe.schedule(step, recipe.warmup_steps, recipe.steps)
@@ -220,28 +220,30 @@ def _step(
     counts = objective.counts(batch)
     model.train()
     optimizer.zero_grad(set_to_none=True)
-    losses = {name: torch.zeros((), device=place) for name, count in counts.items() if count}
-    for part in range(recipe.accumulate):
-        rows = {name: one.to(place) for name, one in us.share(batch, part, recipe.accumulate).items()}
+    losses = {name: torch.zeros((), device=target) for name, count in counts.items() if count}
+    for number in range(recipe.accumulate):
+        rows = {name: one.to(target) for name, one in us.share(batch, number, recipe.accumulate).items()}
         if not len(next(iter(rows.values()))):
             continue
-        torch.manual_seed(_seed(recipe.seed, step, part, us.rank))
-        with torch.autocast(place.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        torch.manual_seed(_seed(recipe.seed, step, number, us.rank))
+        with torch.autocast(target.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             sums = objective.sums(model, rows)
-        parts = {name: total / counts[name] for name, total in sums.items() if counts[name]}
-        if not parts:
+        mean_losses = {name: total / counts[name] for name, total in sums.items() if counts[name]}
+        if not mean_losses:
             continue
-        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        losses = {name: value + parts[name].detach() if name in parts else value for name, value in losses.items()}
+        torch.stack(list(mean_losses.values())).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        losses = {
+            name: value + mean_losses[name].detach() if name in mean_losses else value for name, value in losses.items()
+        }
     us.add_up(model)
-    found = {name: float(us.total(value)) for name, value in losses.items()}
+    total_losses = {name: float(us.total(value)) for name, value in losses.items()}
     norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or float("inf"))
-    if not (np.isfinite(list(found.values())).all() and torch.isfinite(norm)):
-        raise Diverged(f"loss: {found} with a gradient of norm {float(norm):g} at step {step}; training stops.")
+    if not (np.isfinite(list(total_losses.values())).all() and torch.isfinite(norm)):
+        raise Diverged(f"loss: {total_losses} with a gradient of norm {float(norm):g} at step {step}; training stops.")
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    return {**dict.fromkeys(counts, np.nan), **found, "learning_rate": rate}
+    return {**dict.fromkeys(counts, np.nan), **total_losses, "learning_rate": rate}
 
 
 def rows_of_step(step: int, n_examples: int, recipe: Recipe) -> NDArray[np.int64]:
@@ -266,17 +268,17 @@ def rows_of_step(step: int, n_examples: int, recipe: Recipe) -> NDArray[np.int64
     >>> sorted(np.concatenate([rows_of_step(step, 6, recipe) for step in (1, 2, 3)]).tolist())
     [0, 1, 2, 3, 4, 5]
     """
-    places = np.arange((step - 1) * recipe.batch_size, step * recipe.batch_size)
-    orders = {one: np.random.default_rng([recipe.seed, 0, one]) for one in np.unique(places // n_examples).tolist()}
+    positions = np.arange((step - 1) * recipe.batch_size, step * recipe.batch_size)
+    orders = {one: np.random.default_rng([recipe.seed, 0, one]) for one in np.unique(positions // n_examples).tolist()}
     shuffled = {one: rng.permutation(n_examples) for one, rng in orders.items()}
-    return np.array([shuffled[place // n_examples][place % n_examples] for place in places.tolist()], dtype=np.int64)
+    return np.array([shuffled[place // n_examples][place % n_examples] for place in positions.tolist()], dtype=np.int64)
 
 
 def _adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    parameters = [one for one in model.parameters() if one.requires_grad]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [one for one in parameters if one.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [one for one in parameters if one.ndim < 2], "weight_decay": 0.0},
+        {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
 

@@ -88,11 +88,11 @@ class Characters:
         empty = [place for place, text in enumerate(texts) if not text]
         if empty or not texts:
             raise ValueError(f"texts: {len(empty) or 'all'} are empty, first at {empty[:5]}; expected characters.")
-        known = {symbol: number for number, symbol in enumerate(self.symbols)}
+        number_of_symbol = {symbol: number for number, symbol in enumerate(self.symbols)}
         unknown = sorted({letter for text in texts for letter in text} - set(self.symbols[len(SPECIAL) :]))
         if unknown:
             raise ValueError(f"texts: the characters {unknown[:5]} are not among the {len(self)} symbols.")
-        rows = [[known[letter] for letter in text] + [END] * ended for text in texts]
+        rows = [[number_of_symbol[letter] for letter in text] + [END] * ended for text in texts]
         longest = max(map(len, rows))
         width = longest if width is None else width
         if longest > width:

@@ -39,14 +39,14 @@ def without_heads(model: torch.nn.Module, heads: Mapping[int, Sequence[int]]) ->
     Michel, P., Levy, O. and Neubig, G. (2019). Are sixteen heads really better than one? NeurIPS.
     """
     n_heads, n_layers = (int(getattr(model.config, key)) for key in ("num_attention_heads", "num_hidden_layers"))
-    places = [name for name, _ in model.named_modules() if OUTPUTS.search(name)]
-    if len(places) != n_layers:
+    output_names = [name for name, _ in model.named_modules() if OUTPUTS.search(name)]
+    if len(output_names) != n_layers:
         raise ValueError(
-            f"model: {type(model).__name__} has {n_layers} layers and {len(places)} known maps behind heads; its heads "
-            "cannot be told apart."
+            f"model: {type(model).__name__} has {n_layers} layers and {len(output_names)} known maps behind heads; its "
+            "heads cannot be told apart."
         )
-    for layer, chosen in heads.items():
-        wrong = [head for head in chosen if not 0 <= head < n_heads]
+    for layer, silenced in heads.items():
+        wrong = [head for head in silenced if not 0 <= head < n_heads]
         if not 1 <= layer <= n_layers or wrong:
             raise ValueError(
                 f"heads: got {dict(heads)}; {type(model).__name__} has layers 1 to {n_layers} and heads 0 to "
@@ -54,11 +54,11 @@ def without_heads(model: torch.nn.Module, heads: Mapping[int, Sequence[int]]) ->
             )
     copied = copy.deepcopy(model)
     with torch.no_grad():
-        for layer, chosen in heads.items():
-            projection = copied.get_submodule(places[layer - 1])
+        for layer, silenced in heads.items():
+            projection = copied.get_submodule(output_names[layer - 1])
             weight = projection.get_parameter("weight")
             inputs = weight if isinstance(projection, torch.nn.Linear) else weight.T  # GPT-2 stores (in, out)
             width = inputs.shape[1] // n_heads
-            for head in chosen:
+            for head in silenced:
                 inputs[:, head * width : (head + 1) * width] = 0.0
     return copied

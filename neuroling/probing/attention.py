@@ -60,12 +60,12 @@ def summarise_heads(texts: Iterable[tuple[Sequence[str], Floats]], *, special: S
     summed: Floats | None = None
     count = 0
     for number, (names, maps) in enumerate(texts):
-        found = _summary(number, list(names), np.asarray(maps, dtype=np.float64), special)
-        if summed is not None and found.shape != summed.shape:
+        summary = _summary(number, list(names), np.asarray(maps, dtype=np.float64), special)
+        if summed is not None and summary.shape != summed.shape:
             raise ValueError(
-                f"texts: text {number} has maps of {found.shape[1:]} layers and heads, others {summed.shape[1:]}."
+                f"texts: text {number} has maps of {summary.shape[1:]} layers and heads, others {summed.shape[1:]}."
             )
-        summed = found if summed is None else summed + found
+        summed = summary if summed is None else summed + summary
         count += 1
     if summed is None:
         raise ValueError("texts: there is none; expected names and maps of at least one text.")
@@ -107,11 +107,11 @@ def attention_rollout(maps: Floats, *, residual: float = 0.5) -> Floats:
     >>> attention_rollout(np.full((2, 1, 2, 2), 0.5))[-1].tolist()
     [[0.625, 0.375], [0.375, 0.625]]
     """
-    given = _checked_maps("maps", np.asarray(maps, dtype=np.float64))
+    checked = _checked_maps("maps", np.asarray(maps, dtype=np.float64))
     if not 0 <= residual <= 1:
         raise ValueError(f"residual: got {residual}; expected a share from 0 to 1.")
-    n = given.shape[-1]
-    mixed = (1 - residual) * given.mean(axis=1) + residual * np.eye(n)  # (layer, query, key)
+    n = checked.shape[-1]
+    mixed = (1 - residual) * checked.mean(axis=1) + residual * np.eye(n)  # (layer, query, key)
     rolled = [mixed[0]]
     for layer in mixed[1:]:
         rolled.append(layer @ rolled[-1])
@@ -170,21 +170,21 @@ def dependency_accuracy(sentences: Iterable[tuple[Sequence[int], Floats]]) -> pd
 
 def _summary(number: int, names: list[str], maps: Floats, special: Sequence[str]) -> Floats:
     """Measure one text, shape (measure, layer, head)."""
-    given = _checked_maps(f"texts: text {number}", maps)
+    checked = _checked_maps(f"texts: text {number}", maps)
     n = len(names)
-    if given.shape[-1] != n:
-        raise ValueError(f"texts: text {number} has {n} names and maps of {given.shape[-1]} tokens.")
-    place = np.arange(n)
-    logs = np.log2(given, out=np.zeros_like(given), where=given > 0)
-    entropy = -(given * logs).sum(-1).mean(-1)
+    if checked.shape[-1] != n:
+        raise ValueError(f"texts: text {number} has {n} names and maps of {checked.shape[-1]} tokens.")
+    positions = np.arange(n)
+    logs = np.log2(checked, out=np.zeros_like(checked), where=checked > 0)
+    entropy = -(checked * logs).sum(-1).mean(-1)
     relative = entropy / np.log2(n) if n > 1 else np.zeros_like(entropy)
-    distance = (given * np.abs(place[:, None] - place)).sum(-1).mean(-1)
+    distance = (checked * np.abs(positions[:, None] - positions)).sum(-1).mean(-1)
     separators = np.array([name in special for name in names])
     separators[0] = False
-    before, self_, behind = (np.diagonal(given, offset, -2, -1) for offset in (-1, 0, 1))
+    before, self_, behind = (np.diagonal(checked, offset, -2, -1) for offset in (-1, 0, 1))
     shares = [part.mean(-1) if part.shape[-1] else np.zeros_like(entropy) for part in (before, self_, behind)]
     return np.stack(
-        [entropy, relative, distance, *shares, given[..., 0].mean(-1), given[..., separators].sum(-1).mean(-1)]
+        [entropy, relative, distance, *shares, checked[..., 0].mean(-1), checked[..., separators].sum(-1).mean(-1)]
     )
 
 

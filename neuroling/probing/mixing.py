@@ -147,15 +147,15 @@ class LayerMixProbe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             Classes as whole numbers, or numbers.
         """
         X, target = self._checked(X, y)
-        place = resolve_device(self.device)
+        device = resolve_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        x = torch.as_tensor(np.ascontiguousarray(X, dtype=np.float32), device=place)
+        x = torch.as_tensor(np.ascontiguousarray(X, dtype=np.float32), device=device)
         x = x.view(len(X), self.n_spans, self.n_layers, -1)
         self.scale_ = x.square().mean((0, 1, 3)).sqrt().clamp_min(torch.finfo(torch.float32).tiny).cpu().numpy()
         self.mean_, self.spread_ = (0.0, 1.0) if self.n_classes else (float(target.mean()), float(target.std()) or 1.0)
-        t = torch.as_tensor((target - self.mean_) / self.spread_, dtype=torch.float32, device=place)
+        t = torch.as_tensor((target - self.mean_) / self.spread_, dtype=torch.float32, device=device)
         t = t.long() if self.n_classes else t
-        self.state_ = self._initial(x.shape[-1], generator, place)
+        self.state_ = self._initial(x.shape[-1], generator, device)
         parameters = [value.requires_grad_() for value in self.state_.values()]
         optimiser = torch.optim.Adam(parameters, lr=self.learning_rate)
         steps = self.n_epochs * -(-len(X) // self.batch)
@@ -164,7 +164,7 @@ class LayerMixProbe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         for _ in range(self.n_epochs):
             total = 0.0
             for rows in torch.split(torch.randperm(len(X), generator=generator), self.batch):
-                found = self._forward(x[rows.to(place)])
+                found = self._forward(x[rows.to(device)])
                 loss = cross_entropy(found, t[rows]) if self.n_classes else mse_loss(found[:, 0], t[rows])
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -194,17 +194,17 @@ class LayerMixProbe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         """
         if not hasattr(self, "weights_"):
             raise ValueError("LayerMixProbe: it has not been fitted; call fit first.")
-        given = np.asarray(X, dtype=np.float32)
-        if given.ndim != 2 or given.shape[1] != self.n_features_in_:
-            raise ValueError(f"X: got shape {given.shape}; expected {self.n_features_in_} features, as in fit.")
-        x = torch.as_tensor(given, device=self.state_["mix"].device).view(len(given), self.n_spans, self.n_layers, -1)
+        values = np.asarray(X, dtype=np.float32)
+        if values.ndim != 2 or values.shape[1] != self.n_features_in_:
+            raise ValueError(f"X: got shape {values.shape}; expected {self.n_features_in_} features, as in fit.")
+        x = torch.as_tensor(values, device=self.state_["mix"].device).view(len(values), self.n_spans, self.n_layers, -1)
         with torch.inference_mode():
-            found = torch.cat([self._forward(part) for part in torch.split(x, 8192)]).cpu().numpy()
+            outputs = torch.cat([self._forward(part) for part in torch.split(x, 8192)]).cpu().numpy()
         if self.n_classes:
-            return np.asarray(found.argmax(1), dtype=np.float64)
-        return np.asarray(found[:, 0] * self.spread_ + self.mean_)
+            return np.asarray(outputs.argmax(1), dtype=np.float64)
+        return np.asarray(outputs[:, 0] * self.spread_ + self.mean_)
 
-    def _initial(self, width: int, generator: torch.Generator, place: torch.device) -> dict[str, torch.Tensor]:
+    def _initial(self, width: int, generator: torch.Generator, target: torch.device) -> dict[str, torch.Tensor]:
         inputs, outputs = self.n_spans * width, self.n_classes or 1
         inner = self.hidden or inputs
         first = torch.randn((inputs, inner), generator=generator) * (2 / inputs) ** 0.5
@@ -212,7 +212,7 @@ class LayerMixProbe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         state = {"mix": torch.zeros(self.n_layers), "gamma": torch.ones(()), "last": last, "bias": torch.zeros(outputs)}
         if self.hidden:
             state |= {"first": first, "inner_bias": torch.zeros(inner)}
-        return {name: value.to(place) for name, value in state.items()}
+        return {name: value.to(target) for name, value in state.items()}
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
         s = self.state_
@@ -276,17 +276,17 @@ def expected_layer(scores: ArrayLike) -> tuple[float, Floats]:
     >>> expected_layer([0.5, 0.8, 0.9])[0]
     1.25
     """
-    given = np.asarray(scores, dtype=np.float64)
-    if given.ndim != 1 or len(given) < 2 or not np.isfinite(given).all():
-        raise ValueError(f"scores: got shape {given.shape}; expected finite scores with 0, 1, … layers added.")
-    total = given[-1] - given[0]
+    layer_scores = np.asarray(scores, dtype=np.float64)
+    if layer_scores.ndim != 1 or len(layer_scores) < 2 or not np.isfinite(layer_scores).all():
+        raise ValueError(f"scores: got shape {layer_scores.shape}; expected finite scores with 0, 1, … layers added.")
+    total = layer_scores[-1] - layer_scores[0]
     if not total > 0:
         raise ValueError(
-            f"scores: with all layers {given[-1]:.4f}, with the embeddings alone {given[0]:.4f}; nothing is gained, so "
-            "no layer can be expected."
+            f"scores: with all layers {layer_scores[-1]:.4f}, with the embeddings alone {layer_scores[0]:.4f}; "
+            "nothing is gained, so no layer can be expected."
         )
-    gains = np.diff(given)
-    return round(float((np.arange(1, len(given)) * gains).sum() / total), 12), gains
+    gains = np.diff(layer_scores)
+    return round(float((np.arange(1, len(layer_scores)) * gains).sum() / total), 12), gains
 
 
 def centre_of_gravity(weights: ArrayLike) -> float:
@@ -301,10 +301,10 @@ def centre_of_gravity(weights: ArrayLike) -> float:
     -------
     float
     """
-    given = np.asarray(weights, dtype=np.float64)
-    if given.ndim != 1 or (given < 0).any() or not np.isclose(given.sum(), 1, atol=1e-4):
-        raise ValueError(f"weights: they sum to {given.sum():.4f}; expected shares of layers that sum to one.")
-    return float(given @ np.arange(len(given)))
+    layer_weights = np.asarray(weights, dtype=np.float64)
+    if layer_weights.ndim != 1 or (layer_weights < 0).any() or not np.isclose(layer_weights.sum(), 1, atol=1e-4):
+        raise ValueError(f"weights: they sum to {layer_weights.sum():.4f}; expected shares of layers that sum to one.")
+    return float(layer_weights @ np.arange(len(layer_weights)))
 
 
 def control_labels(words: ArrayLike, labels: ArrayLike, rng: np.random.Generator) -> NDArray[np.generic]:
@@ -337,7 +337,7 @@ def control_labels(words: ArrayLike, labels: ArrayLike, rng: np.random.Generator
     True
     """
     types, which = np.unique(np.asarray(words), return_inverse=True)
-    given = np.asarray(labels)
-    if given.shape != which.shape:
-        raise ValueError(f"labels: got shape {given.shape} for {which.shape} words; expected one a word.")
-    return np.asarray(rng.choice(given, size=len(types))[which])
+    true_labels = np.asarray(labels)
+    if true_labels.shape != which.shape:
+        raise ValueError(f"labels: got shape {true_labels.shape} for {which.shape} words; expected one a word.")
+    return np.asarray(rng.choice(true_labels, size=len(types))[which])

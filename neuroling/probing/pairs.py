@@ -133,15 +133,15 @@ def sentence_spans(heads: xr.DataArray) -> list[tuple[int, int]]:
 
 
 def _in_order_of(vectors: xr.DataArray, heads: xr.DataArray) -> Floats:
-    ours, theirs = vectors.indexes["sample"], heads.indexes["sample"]
-    if set(ours) != set(theirs) or len(ours) != len(theirs):
+    vector_labels, head_labels = vectors.indexes["sample"], heads.indexes["sample"]
+    if set(vector_labels) != set(head_labels) or len(vector_labels) != len(head_labels):
+        in_vectors_alone = sorted(set(vector_labels) - set(head_labels))
+        in_heads_alone = sorted(set(head_labels) - set(vector_labels))
         raise ValueError(
-            f"sample labels differ: {len(set(ours) - set(theirs))} stand in the vectors alone, "
-            f"{len(set(theirs) - set(ours))} in the heads alone. "
-            f"{near_hint(sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours)))}Select whole sentences on "
-            "both sides."
+            f"sample labels differ: {len(in_vectors_alone)} stand in the vectors alone, {len(in_heads_alone)} in the "
+            f"heads alone. {near_hint(in_vectors_alone, in_heads_alone)}Select whole sentences on both sides."
         )
-    return np.asarray(vectors.transpose("sample", "feature").sel(sample=theirs).values)
+    return np.asarray(vectors.transpose("sample", "feature").sel(sample=head_labels).values)
 
 
 def _in_sentence(
@@ -277,12 +277,12 @@ class WithinSentences:
         return xr.DataArray(np.asarray(values, dtype=np.float64), dims="sample", coords=coords)
 
     def _mean(self, truth: Floats, prediction: Floats) -> float:
-        found = self.each(truth, prediction)
+        values = self.each(truth, prediction)
         if self.lengths is None:
-            weight = np.asarray(found.coords["weight"])
-            return float((found.values * weight).sum() / weight.sum()) if len(weight) else np.nan
-        length = np.asarray(found.coords["n_words"])
-        inside = [found.values[length == n].mean() for n in range(LENGTHS[0], LENGTHS[1] + 1) if (length == n).any()]
+            weight = np.asarray(values.coords["weight"])
+            return float((values.values * weight).sum() / weight.sum()) if len(weight) else np.nan
+        length = np.asarray(values.coords["n_words"])
+        inside = [values.values[length == n].mean() for n in range(LENGTHS[0], LENGTHS[1] + 1) if (length == n).any()]
         return float(np.mean(inside)) if inside else np.nan
 
     def _spans(self) -> Iterator[tuple[int, int]]:

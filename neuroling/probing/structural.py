@@ -91,25 +91,25 @@ class StructuralProbe(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
             Sentence of each sample. Without it samples are cut into stretches of a hundred, which weigh the same.
         """
         X, target = self._checked(X, y)
-        place = resolve_device(self.device)
+        device = resolve_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         scale = float(np.sqrt(np.mean(np.square(X, dtype=np.float64)))) or 1.0
-        x, t = (torch.as_tensor(np.ascontiguousarray(a, dtype=np.float32), device=place) for a in (X, target))
+        x, t = (torch.as_tensor(np.ascontiguousarray(a, dtype=np.float32), device=device) for a in (X, target))
         order, sizes = _by_group(groups, len(X))
         start = (torch.rand((self.rank, X.shape[1]), generator=generator) * 2 - 1) * (INITIAL / scale)
-        B = start.to(place).requires_grad_()
+        B = start.to(device).requires_grad_()
         optimiser = torch.optim.Adam([B], lr=self.learning_rate / scale)
         batches = -(-len(sizes) // self.batch_groups)
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, total_iters=self.n_epochs * batches)
         losses = []
         for _ in range(self.n_epochs):
             total = 0.0
-            for chosen in torch.split(torch.randperm(len(sizes), generator=generator), self.batch_groups):
-                rows = torch.cat([order[sizes[g]] for g in chosen.tolist()]).to(place)
-                share = torch.cat([_share(sizes[g]) for g in chosen.tolist()]).to(place)  # (sample,), 1 a sentence
+            for batch in torch.split(torch.randperm(len(sizes), generator=generator), self.batch_groups):
+                rows = torch.cat([order[sizes[g]] for g in batch.tolist()]).to(device)
+                share = torch.cat([_share(sizes[g]) for g in batch.tolist()]).to(device)  # (sample,), 1 a sentence
                 error = ((x[rows] @ B.T).square().sum(1) - t[rows]).abs() @ share
                 optimiser.zero_grad()
-                (error / len(chosen)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                (error / len(batch)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 optimiser.step()
                 schedule.step()
                 total += float(error.detach())
@@ -138,10 +138,10 @@ class StructuralProbe(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # s
         """
         if not hasattr(self, "projection_"):
             raise ValueError("StructuralProbe: it has not been fitted; call fit first.")
-        found = np.asarray(X)
-        if found.ndim != 2 or found.shape[1] != self.n_features_in_:
-            raise ValueError(f"X: got shape {found.shape}; expected {self.n_features_in_} features, as in fit.")
-        return np.asarray(np.square(found.astype(np.float32) @ self.projection_.T).sum(1))
+        values = np.asarray(X)
+        if values.ndim != 2 or values.shape[1] != self.n_features_in_:
+            raise ValueError(f"X: got shape {values.shape}; expected {self.n_features_in_} features, as in fit.")
+        return np.asarray(np.square(values.astype(np.float32) @ self.projection_.T).sum(1))
 
     def _checked(self, X: Floats, y: Floats) -> tuple[Floats, Floats]:
         if min(self.rank, self.n_epochs, self.batch_groups) < 1 or not self.learning_rate > 0:

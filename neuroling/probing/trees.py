@@ -33,23 +33,25 @@ def check_heads(heads: ArrayLike) -> Whole:
         If there is no word, a head lies outside the sentence, there is not one root, or words depend on one another
         in a cycle.
     """
-    found = np.asarray(heads)
-    if found.ndim != 1 or len(found) == 0:
-        raise ValueError(f"heads: got shape {found.shape}; expected one head for each of at least one word.")
-    if found.dtype.kind not in "iu":
-        raise TypeError(f"heads: got values of type {found.dtype}; expected whole numbers, positions of words.")
-    if found.min() < 0 or found.max() > len(found):
-        raise ValueError(f"heads: values from {found.min()} to {found.max()}; expected 0 to {len(found)}.")
-    roots = int((found == 0).sum())
+    head_numbers = np.asarray(heads)
+    if head_numbers.ndim != 1 or len(head_numbers) == 0:
+        raise ValueError(f"heads: got shape {head_numbers.shape}; expected one head for each of at least one word.")
+    if head_numbers.dtype.kind not in "iu":
+        raise TypeError(f"heads: got values of type {head_numbers.dtype}; expected whole numbers, positions of words.")
+    if head_numbers.min() < 0 or head_numbers.max() > len(head_numbers):
+        raise ValueError(
+            f"heads: values from {head_numbers.min()} to {head_numbers.max()}; expected 0 to {len(head_numbers)}."
+        )
+    roots = int((head_numbers == 0).sum())
     if roots != 1:
         raise ValueError(f"heads: {roots} words have head 0; expected one root.")
-    reach = found.astype(np.intp)
-    for _ in range(len(found)):  # after so many steps up, every word has come to the root
-        reach = np.where(reach > 0, found[reach - 1], 0)
+    reach = head_numbers.astype(np.intp)
+    for _ in range(len(head_numbers)):  # after so many steps up, every word has come to the root
+        reach = np.where(reach > 0, head_numbers[reach - 1], 0)
     if reach.any():
         words = (np.flatnonzero(reach) + 1)[:5].tolist()
         raise ValueError(f"heads: words depend on one another in a cycle (it is reached from words {words}).")
-    return found.astype(np.intp)
+    return head_numbers.astype(np.intp)
 
 
 def tree_depths(heads: ArrayLike) -> Whole:
@@ -70,12 +72,12 @@ def tree_depths(heads: ArrayLike) -> Whole:
     >>> tree_depths([2, 0, 4, 2]).tolist()  # the cat's old toys: the <- cat -> toys -> old
     [1, 0, 2, 1]
     """
-    known = check_heads(heads)
-    depths = np.zeros(len(known), dtype=np.intp)
-    place = known.copy()
-    while place.any():
-        depths += place > 0
-        place = np.where(place > 0, known[place - 1], 0)
+    checked_heads = check_heads(heads)
+    depths = np.zeros(len(checked_heads), dtype=np.intp)
+    ancestors = checked_heads.copy()
+    while ancestors.any():
+        depths += ancestors > 0
+        ancestors = np.where(ancestors > 0, checked_heads[ancestors - 1], 0)
     return depths
 
 
@@ -97,15 +99,15 @@ def tree_distances(heads: ArrayLike) -> Whole:
     >>> tree_distances([2, 0, 4, 2])[0].tolist()
     [0, 1, 3, 2]
     """
-    known = check_heads(heads)
-    depths = tree_depths(known)
-    n = len(known)
+    checked_heads = check_heads(heads)
+    depths = tree_depths(checked_heads)
+    n = len(checked_heads)
     above = np.zeros((n, n), dtype=bool)  # (word, its ancestor or itself)
     for word in range(n):
-        place = word + 1
-        while place:
-            above[word, place - 1] = True
-            place = int(known[place - 1])
+        position = word + 1
+        while position:
+            above[word, position - 1] = True
+            position = int(checked_heads[position - 1])
     shared = (above[:, None] & above[None]) * depths  # (word, word, ancestor of both)
     return np.asarray(depths[:, None] + depths[None] - 2 * shared.max(-1))
 
@@ -193,10 +195,10 @@ def random_heads(n_words: int, rng: np.random.Generator) -> Whole:
     front = [int(rng.integers(n_words))]
     seen = set(front)
     while front:
-        place = front.pop()
-        for other in neighbours[place]:
+        position = front.pop()
+        for other in neighbours[position]:
             if other not in seen:
-                heads[other] = place + 1
+                heads[other] = position + 1
                 seen.add(other)
                 front.append(other)
     return heads

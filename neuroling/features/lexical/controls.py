@@ -183,23 +183,23 @@ def neighbours(words: Stimuli, lexicon: Sequence[str], *, language: str | None =
     entries = sorted({bare(word, language) for word in lexicon if any(map(str.isalnum, word))})
     lookup = CaseLookup(entries, language)
     keys = [lookup.find(text, small_first=True) or bare(text, language) for text in words.texts]
-    own = min(set(keys) & set(entries), default=None)
-    needed = NEAREST + (own is not None)
+    own_key = min(set(keys) & set(entries), default=None)
+    needed = NEAREST + (own_key is not None)
     if len(entries) < needed:
-        listed = "" if own is None else f", and {own!r} is one of them"
+        listed = "" if own_key is None else f", and {own_key!r} is one of them"
         raise ValueError(
             f"lexicon: got {len(entries)} words{listed}; OLD20 averages the distances to the {NEAREST} nearest other "
             f"words: expected at least {needed}."
         )
     patterns: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        for place in range(len(entry)):
-            patterns[f"{entry[:place]}\0{entry[place + 1 :]}"].add(entry)
-    known: dict[str, tuple[float, float]] = {}
+        for index in range(len(entry)):
+            patterns[f"{entry[:index]}\0{entry[index + 1 :]}"].add(entry)
+    neighbours_of_key: dict[str, tuple[float, float]] = {}
     for key in dict.fromkeys(keys):
-        near = {other for place in range(len(key)) for other in patterns.get(f"{key[:place]}\0{key[place + 1 :]}", ())}
+        near = {other for index in range(len(key)) for other in patterns.get(f"{key[:index]}\0{key[index + 1 :]}", ())}
         others = [entry for entry in entries if entry != key]
         distances = np.sort(edit_distances([key] * len(others), others))[:NEAREST]
-        known[key] = (float(len(near - {key})), float(distances.mean()))
-    values: NDArray[np.float64] = np.array([known[key] for key in keys])
+        neighbours_of_key[key] = (float(len(near - {key})), float(distances.mean()))
+    values: NDArray[np.float64] = np.array([neighbours_of_key[key] for key in keys])
     return words.features(values, ["neighbours", "old20"])

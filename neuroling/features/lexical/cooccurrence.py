@@ -221,12 +221,12 @@ def _forms(
         counts = Counter(word for text in texts for word in text)
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return {word: [word] for word in ranked[:contexts]}
-    given = contexts if isinstance(contexts, Mapping) else {word: [word] for word in contexts}
+    forms_of_context = contexts if isinstance(contexts, Mapping) else {word: [word] for word in contexts}
     forms = {
-        str(name): [lookup.find(form, small_first=True) or bare(form, lookup.language) for form in own]
-        for name, own in given.items()
+        str(name): [lookup.find(form, small_first=True) or bare(form, lookup.language) for form in forms_of_one]
+        for name, forms_of_one in forms_of_context.items()
     }
-    every = [form for own in forms.values() for form in own]
+    every = [form for forms_of_one in forms.values() for form in forms_of_one]
     if not every or len(set(every)) != len(every):
         raise ValueError("contexts: got no word, or one word under two names.")
     return forms
@@ -238,12 +238,12 @@ def _count(
     counts: dict[str, NDArray[np.float64]] = {}
     seen: Counter[str] = Counter()
     for text in texts:
-        for place, word in enumerate(text):
+        for index, word in enumerate(text):
             if word not in targets:
                 continue
             seen[word] += 1
             row = counts.setdefault(word, np.zeros(n_columns))
-            near = text[max(0, place - window) : place] + text[place + 1 : place + 1 + window]
+            near = text[max(0, index - window) : index] + text[index + 1 : index + 1 + window]
             for other in near:
                 if other in column:
                     row[column[other]] += 1

@@ -125,17 +125,17 @@ def read_fasttext(path: Path, stream: BinaryIO) -> FastText:
 
 
 def _until_zero(path: Path, stream: BinaryIO) -> bytes:
-    found = bytearray()
+    characters = bytearray()
     while (byte := _take(path, stream, 1)) != b"\x00":
-        found += byte
-    return bytes(found)
+        characters += byte
+    return bytes(characters)
 
 
 def _take(path: Path, stream: BinaryIO, n_bytes: int) -> bytes:
-    found = stream.read(n_bytes)
-    if len(found) < n_bytes:
-        _refuse_if_cut(path, stream.tell() - len(found) + n_bytes)
-    return found
+    content = stream.read(n_bytes)
+    if len(content) < n_bytes:
+        _refuse_if_cut(path, stream.tell() - len(content) + n_bytes)
+    return content
 
 
 def _refuse_if_cut(path: Path, expected: int) -> None:

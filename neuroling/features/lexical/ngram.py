@@ -371,10 +371,10 @@ def fit_ngram(
     written = [[word for word in divide(text) if word.strip()] for text in tidy(corpus, name="corpus", clean=clean)]
     texts = bare_words(written, language)
     counts = Counter(word for text in texts for word in text)
-    kept = sorted(word for word, count in counts.items() if count >= min_count)
-    if not kept:
+    vocabulary_words = sorted(word for word, count in counts.items() if count >= min_count)
+    if not vocabulary_words:
         raise ValueError(f"corpus: no word occurs {min_count} times in {len(texts)} texts.")
-    words = ("<unknown>", "<begin>", "<end>", *kept)
+    words = ("<unknown>", "<begin>", "<end>", *vocabulary_words)
     number = {word: place for place, word in enumerate(words)}
     sequences = [[number.get(word, UNKNOWN) for word in text] for text in texts]
     grams = _raw_counts(sequences, order)
@@ -405,12 +405,12 @@ def _skipped(text: RunningText, spans: list[tuple[int, int]]) -> list[list[str]]
     would be no word in training.
     """
     begins, ends = np.array(spans).T
-    found = []
+    skipped = []
     for behind, start in zip([0, *text.stops[:-1].tolist()], text.starts.tolist(), strict=True):
         between = spans[np.searchsorted(ends, behind, side="right") : np.searchsorted(begins, start)]
         rests = [((behind <= a and b <= start), text.text[max(a, behind) : min(b, start)]) for a, b in between]
-        found.append([rest for whole, rest in rests if whole or any(map(str.isalnum, rest))])
-    return found
+        skipped.append([rest for whole, rest in rests if whole or any(map(str.isalnum, rest))])
+    return skipped
 
 
 def _grams(sequence: list[int], order: int) -> Iterator[Gram]:

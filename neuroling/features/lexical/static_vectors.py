@@ -95,10 +95,10 @@ def static_vectors(
     n_words = n_found = 0
     for row, text in enumerate(texts):
         found = [_look_up(vectors, lookup, word) for word in text.split()]
-        known = [vector for vector in found if vector is not None]
-        n_words, n_found = n_words + len(found), n_found + len(known)
-        if known:
-            values[row] = np.mean(known, axis=0)
+        available = [vector for vector in found if vector is not None]
+        n_words, n_found = n_words + len(found), n_found + len(available)
+        if available:
+            values[row] = np.mean(available, axis=0)
     absent = np.isnan(values).all(1)
     if absent.any() and missing == "error":
         labels = stimuli.labels[np.flatnonzero(absent)].tolist()

@@ -175,19 +175,19 @@ def concatenate(spaces: Mapping[str, xr.DataArray], *, train: ArrayLike) -> xr.D
 
 def _train_labels(train: ArrayLike, labels: Sequence[object]) -> list[object]:
     """Give the training labels as a list, after checking that they are distinct labels of the samples."""
-    chosen = np.asarray(train).tolist()
-    if not isinstance(chosen, list) or len(chosen) < 2:
-        raise ValueError(f"train: got {np.size(chosen)} labels; expected at least two sample labels.")
+    train_labels = np.asarray(train).tolist()
+    if not isinstance(train_labels, list) or len(train_labels) < 2:
+        raise ValueError(f"train: got {np.size(train_labels)} labels; expected at least two sample labels.")
     known = set(labels)
-    absent = [label for label in chosen if label not in known]
+    absent = [label for label in train_labels if label not in known]
     if absent:
         raise ValueError(
-            f"train: {len(absent)} of {len(chosen)} are no sample labels, first {absent[:5]}; expected labels such as "
-            f"{list(labels[:3])}, not row numbers."
+            f"train: {len(absent)} of {len(train_labels)} are no sample labels, first {absent[:5]}; expected labels "
+            f"such as {list(labels[:3])}, not row numbers."
         )
-    if len(set(chosen)) != len(chosen):
-        raise ValueError(f"train: {len(chosen) - len(set(chosen))} labels are given more than once.")
-    return chosen
+    if len(set(train_labels)) != len(train_labels):
+        raise ValueError(f"train: {len(train_labels) - len(set(train_labels))} labels are given more than once.")
+    return train_labels
 
 
 def _fit_vocabulary(counter: TfidfVectorizer, texts: list[str]) -> csr_matrix:

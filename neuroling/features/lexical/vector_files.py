@@ -123,10 +123,10 @@ def load_vectors(path: Path | str, *, words: Collection[str] | None = None) -> W
             return read_fasttext(path, stream)
         header = _header(beginning)
         stream.seek(0)
-        wanted = None if words is None else _Wanted.of(words)
+        requested = None if words is None else _Wanted.of(words)
         if header is None or _is_text(beginning, header):
-            return _text(path, stream, header, wanted)
-        return read_word2vec(path, stream, header, wanted)
+            return _text(path, stream, header, requested)
+        return read_word2vec(path, stream, header, requested)
 
 
 @dataclass(frozen=True)
@@ -173,20 +173,20 @@ def _header(beginning: bytes) -> Header | None:
     end = re.search(rb"\r\n|\r|\n", beginning[mark:])
     if end is None:
         return None
-    parts = beginning[mark : mark + end.start()].split()
-    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+    fields = beginning[mark : mark + end.start()].split()
+    if len(fields) != 2 or not all(part.isdigit() for part in fields):
         return None
-    return Header(int(parts[0]), int(parts[1]), mark + end.end())
+    return Header(int(fields[0]), int(fields[1]), mark + end.end())
 
 
 def _is_text(beginning: bytes, header: Header) -> bool:
     """Whether text follows a header: a line that ends in numbers, or UTF-8 without control characters."""
     rest = beginning[header.n_bytes :]
     line = re.split(rb"[\r\n]", rest, maxsplit=1)[0]
-    parts = re.split(rb"[ \t,;]+", line.strip())
+    fields = re.split(rb"[ \t,;]+", line.strip())
     if len(rest) > len(line) or len(beginning) < BEGINNING:  # the line is whole
-        numbers = parts[-min(header.width, max(len(parts) - 1, 1)) :]
-        if len(parts) > 1 and all(_is_number(number.decode("ascii", "replace")) for number in numbers):
+        numbers = fields[-min(header.width, max(len(fields) - 1, 1)) :]
+        if len(fields) > 1 and all(_is_number(number.decode("ascii", "replace")) for number in numbers):
             return True
     try:
         rest.decode("utf-8")
@@ -196,12 +196,12 @@ def _is_text(beginning: bytes, header: Header) -> bool:
     return not CONTROL.search(rest)
 
 
-def _is_number(part: str) -> bool:
+def _is_number(field: str) -> bool:
     try:
-        float(part)
+        float(field)
     except ValueError:
         return False
-    return "_" not in part
+    return "_" not in field
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def _text(path: Path, stream: BinaryIO, header: Header | None, wanted: _Wanted |
 
 
 def _text_lines(
-    path: Path, lines: Iterable[tuple[int, bytes]], header: Header | None, wanted: _Wanted | None
+    path: Path, lines: Iterable[tuple[int, bytes]], header: Header | None, requested: _Wanted | None
 ) -> WordVectors:
     rest = iter(lines)
     if header is not None:
@@ -230,44 +230,44 @@ def _text_lines(
         width = _width(path, [line for _, line in first if not line.isspace() and line])
         rest = chain(first, rest)
     rows: dict[str, int] = {}
-    found: list[NDArray[np.float32]] = []
+    vectors: list[NDArray[np.float32]] = []
     n_lines = n_again = 0
     for number, raw in rest:
         if not raw or raw.isspace():  # such as a last line
             continue
         word, numbers = _divide(path, number, raw, width)
         n_lines += 1
-        asked = wanted is None or word in wanted
-        again = asked and word in rows
+        is_requested = requested is None or word in requested
+        again = is_requested and word in rows
         n_again += again
-        if (asked and not again) or n_lines == 1:  # the first line is read for its form, whoever wants it
+        if (is_requested and not again) or n_lines == 1:  # the first line is read for its form, whoever wants it
             vector = _numbers(path, number, word, numbers)
-        if asked and not again:
-            rows[word] = len(found)
-            found.append(vector)
+        if is_requested and not again:
+            rows[word] = len(vectors)
+            vectors.append(vector)
     if n_lines == 0:
         raise ValueError(f"path: {path} is empty.")
     if header is not None and n_lines != header.n_words:
         raise ValueError(f"path: {path} promises {header.n_words} words and holds {n_lines}; download it again.")
     warn_of_doubles(path, n_again)
-    return WordVectors(path.name, rows, np.stack(found) if found else np.empty((0, width), dtype=np.float32))
+    return WordVectors(path.name, rows, np.stack(vectors) if vectors else np.empty((0, width), dtype=np.float32))
 
 
 def _width(path: Path, lines: list[bytes]) -> int:
     """Find out how many features there are: so many numbers as most lines end in, with one word before them."""
     if not lines:
         raise ValueError(f"path: {path} is empty.")
-    parts = [line.decode("utf-8", "replace").rstrip(" ").split(" ") for line in lines]
-    ends = [_n_numbers(own) for own in parts]
+    fields = [line.decode("utf-8", "replace").rstrip(" ").split(" ") for line in lines]
+    ends = [_n_numbers(own) for own in fields]
     common, _ = Counter(ends).most_common(1)[0]  # the first of several that are as common
-    plain = sum(len(own) == common + 1 for own in parts)
-    return common if common and 2 * plain >= len(parts) else max(len(parts[0]) - 1, 1)
+    plain = sum(len(own) == common + 1 for own in fields)
+    return common if common and 2 * plain >= len(fields) else max(len(fields[0]) - 1, 1)
 
 
-def _n_numbers(parts: list[str]) -> int:
+def _n_numbers(fields: list[str]) -> int:
     """Count the numbers at the end of a line, the first part not counted."""
     count = 0
-    while count < len(parts) - 1 and _is_number(parts[-1 - count]):
+    while count < len(fields) - 1 and _is_number(fields[-1 - count]):
         count += 1
     return count
 
@@ -281,36 +281,36 @@ def _divide(path: Path, number: int, raw: bytes, width: int) -> tuple[str, list[
             f"path: {path} line {number} is no UTF-8 (byte {error.start} of the line is {raw[error.start]:#04x}); save "
             "it as UTF-8."
         ) from error
-    parts = line.split(" ")
-    foreign = "tabs" if "\t" in line else "commas" if len(parts) == 1 and "," in line else None
+    fields = line.split(" ")
+    foreign = "tabs" if "\t" in line else "commas" if len(fields) == 1 and "," in line else None
     if foreign:
         raise ValueError(
             f"path: {path} line {number} is separated by {foreign}; expected a word and its numbers with single blanks "
             "between them. Put blanks in their place."
         )
-    if len(parts) - 1 < width:
+    if len(fields) - 1 < width:
         wanted = "at least one" if width == 1 else width
         raise ValueError(
-            f"path: {path} line {number} has {len(parts) - 1} numbers; expected {wanted}. Download it again."
+            f"path: {path} line {number} has {len(fields) - 1} numbers; expected {wanted}. Download it again."
         )
-    begin = len(parts) - width  # words may hold blanks
-    if _is_too_long(parts, begin):
+    begin = len(fields) - width  # words may hold blanks
+    if _is_too_long(fields, begin):
         raise ValueError(f"path: {path} line {number} has more than a word and {width} numbers; download it again.")
-    word = " ".join(parts[:begin])
+    word = " ".join(fields[:begin])
     if not word:
         raise ValueError(f"path: {path} line {number} has no word before its {width} numbers; take the line out.")
-    return word.strip(" ") or word, parts[begin:]
+    return word.strip(" ") or word, fields[begin:]
 
 
-def _is_too_long(parts: list[str], begin: int) -> bool:
+def _is_too_long(fields: list[str], begin: int) -> bool:
     """Whether a line is a word and too many numbers, and not a name that holds blanks and numbers (10 000, Apollo 11).
 
     A whole number behind a word is part of its name where the features of the line are written otherwise (0.1, 2e-3).
     """
-    inside = parts[1:begin]
+    inside = fields[1:begin]
     if not inside or not all(map(NUMBER.fullmatch, inside)):
         return False
-    named = parts[0].isdecimal() or not any(part.isdecimal() for part in parts[begin:])
+    named = fields[0].isdecimal() or not any(part.isdecimal() for part in fields[begin:])
     return not (named and all(part.isdecimal() for part in inside))
 
 

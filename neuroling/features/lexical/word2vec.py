@@ -90,13 +90,13 @@ class MappedVectors:
         -------
         ndarray of float32, shape (feature,), or None
         """
-        place = self.rows.get(word)
-        if place is None:
+        offset = self.rows.get(word)
+        if offset is None:
             return None
-        return np.frombuffer(self.view, dtype="<f4", count=self.width, offset=place).astype(np.float32)
+        return np.frombuffer(self.view, dtype="<f4", count=self.width, offset=offset).astype(np.float32)
 
 
-def read_word2vec(path: Path, stream: BinaryIO, header: Header, wanted: Container[str] | None) -> MappedVectors:
+def read_word2vec(path: Path, stream: BinaryIO, header: Header, requested: Container[str] | None) -> MappedVectors:
     """Find the words of a binary file, and check that what stands behind them can be their vectors.
 
     Names may hold blanks: where the bytes behind a blank are no vector, or what follows them no name, the next blank is
@@ -110,7 +110,7 @@ def read_word2vec(path: Path, stream: BinaryIO, header: Header, wanted: Containe
         Mapped; unpacked into memory where it is a gzip file.
     header : Header
         What the first line promises.
-    wanted : container of str, optional
+    requested : container of str, optional
         Words to be kept.
 
     Returns
@@ -140,15 +140,15 @@ def read_word2vec(path: Path, stream: BinaryIO, header: Header, wanted: Containe
     if len(names) < n_words:
         raise ValueError(f"path: {path} ends within word {len(names) + 1} of {n_words}; download it again.")
     _check_binary(path, view, int(blanks[-1]) + 1 + 4 * width, names, numbers)
-    places: dict[str, int] = {}
+    offset_of_word: dict[str, int] = {}
     n_again = 0
     for name, blank in zip(names, blanks.tolist(), strict=True):
         word = name.decode("utf-8", "replace")
-        if wanted is None or word in wanted:
-            n_again += word in places
-            places.setdefault(word, blank + 1)
+        if requested is None or word in requested:
+            n_again += word in offset_of_word
+            offset_of_word.setdefault(word, blank + 1)
     warn_of_doubles(path, n_again)
-    return MappedVectors(path.name, places, width, view)
+    return MappedVectors(path.name, offset_of_word, width, view)
 
 
 def _between(view: View, starts: NDArray[np.intp], blanks: NDArray[np.intp]) -> list[bytes]:
@@ -181,20 +181,20 @@ def _view(path: Path, stream: BinaryIO) -> View:
 
 def _places(view: View, header: Header) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find names and the blanks behind them, as if no name held a blank; as many words as the file has."""
-    n_words, width, place = header
+    n_words, width, offset = header
     starts: list[int] = []
     blanks: list[int] = []
     size = 1 + 4 * width
     while len(starts) < n_words:
-        if view[place : place + 1] == b"\n":
-            place += 1
+        if view[offset : offset + 1] == b"\n":
+            offset += 1
             continue
-        blank = view.find(b" ", place, place + LONGEST_NAME)
+        blank = view.find(b" ", offset, offset + LONGEST_NAME)
         if blank < 0 or blank + size > len(view):
             break
-        starts.append(place)
+        starts.append(offset)
         blanks.append(blank)
-        place = blank + size
+        offset = blank + size
     return np.array(starts, dtype=np.intp), np.array(blanks, dtype=np.intp)
 
 
@@ -216,11 +216,11 @@ def _careful_places(
     view: View, header: Header, bounds: tuple[float, float]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find names and the blanks behind them, where names may hold blanks."""
-    n_words, width, place = header
+    n_words, width, offset = header
     starts: list[int] = []
     blanks: list[int] = []
     for row in range(n_words):
-        name, blank = _name_at(view, place)
+        name, blank = _name_at(view, offset)
         if blank < 0 or blank + 1 + 4 * width > len(view):
             break
         start, n_left = blank - len(name), n_words - row - 1
@@ -228,16 +228,16 @@ def _careful_places(
             blank = _likeliest_blank(view, start, width, n_left, bounds)
         starts.append(start)
         blanks.append(blank)
-        place = blank + 1 + 4 * width
+        offset = blank + 1 + 4 * width
     return np.array(starts, dtype=np.intp), np.array(blanks, dtype=np.intp)
 
 
-def _name_at(view: View, place: int) -> tuple[bytes, int]:
+def _name_at(view: View, offset: int) -> tuple[bytes, int]:
     """Give what stands before the next blank, and where that blank is, or -1."""
-    while view[place : place + 1] == b"\n":
-        place += 1
-    blank = view.find(b" ", place, place + LONGEST_NAME)
-    return view[place:blank] if blank >= 0 else b"", blank
+    while view[offset : offset + 1] == b"\n":
+        offset += 1
+    blank = view.find(b" ", offset, offset + LONGEST_NAME)
+    return view[offset:blank] if blank >= 0 else b"", blank
 
 
 def _is_name(name: bytes) -> bool:
@@ -251,10 +251,10 @@ def _is_name(name: bytes) -> bool:
     return True
 
 
-def _is_vector(view: View, place: int, width: int, bounds: tuple[float, float]) -> bool:
+def _is_vector(view: View, offset: int, width: int, bounds: tuple[float, float]) -> bool:
     """Whether the first numbers from a byte on are of the size of those in other vectors."""
     smallest, largest = bounds
-    numbers = struct.unpack_from(f"<{min(width, SEEN)}f", view, place)
+    numbers = struct.unpack_from(f"<{min(width, SEEN)}f", view, offset)
     return all(size == 0 or smallest <= size <= largest for size in map(abs, numbers))
 
 
@@ -275,15 +275,15 @@ def _seen_behind(
 def _likeliest_blank(view: View, start: int, width: int, n_left: int, bounds: tuple[float, float]) -> int:
     """Find the blank that ends a name that may hold blanks: the one with the most of a vector and a word behind it."""
     first = blank = view.find(b" ", start)
-    best, found = (False, False, False), first
+    best, likeliest = (False, False, False), first
     while 0 <= blank < start + LONGEST_NAME and blank + 1 + 4 * width <= len(view):
         name = view[start:blank]
         if CONTROL.search(name):
             break
         if _is_name(name) and (seen := _seen_behind(view, blank, width, n_left, bounds)) > best:
-            best, found = seen, blank
+            best, likeliest = seen, blank
         blank = view.find(b" ", blank + 1, start + LONGEST_NAME)
-    return found
+    return likeliest
 
 
 def _check_binary(path: Path, view: View, end: int, names: Sequence[bytes], numbers: NDArray[np.float32]) -> None:

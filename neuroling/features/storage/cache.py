@@ -125,14 +125,14 @@ def distrust(path: Path) -> str:
     """
     if not hasattr(os, "getuid") or _is_shared(path.parent):
         return ""
-    for place, what in ((path.parent, f"the folder {path.parent}"), (path, "it")):
-        if not place.exists():
+    for path_to_check, description in ((path.parent, f"the folder {path.parent}"), (path, "it")):
+        if not path_to_check.exists():
             continue
-        state = place.stat()
+        state = path_to_check.stat()
         if state.st_uid not in (os.getuid(), 0):
-            return f"{what} belongs to another user (set {SHARED} to the folder's path if you trust it)"
+            return f"{description} belongs to another user (set {SHARED} to the folder's path if you trust it)"
         if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return f"{what} may be written by others (run chmod go-w, or set {SHARED} to the folder's path)"
+            return f"{description} may be written by others (run chmod go-w, or set {SHARED} to the folder's path)"
     return ""
 
 
@@ -255,12 +255,12 @@ def entries(folder: Path) -> list[Entry]:
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"folder: there is no folder {folder}.")
-    found = []
+    cache_entries = []
     for path in Path(folder).glob("*.npz"):
         if len(path.stem) == DIGITS:
             state = path.stat() if path.exists() else path.lstat()  # of a link to nothing, the link itself
-            found.append(Entry(path, state.st_size, datetime.fromtimestamp(state.st_mtime), _summary(path)))
-    return sorted(found, key=lambda entry: (entry.used, entry.path))
+            cache_entries.append(Entry(path, state.st_size, datetime.fromtimestamp(state.st_mtime), _summary(path)))
+    return sorted(cache_entries, key=lambda entry: (entry.used, entry.path))
 
 
 def damage(path: Path) -> str:
@@ -306,19 +306,19 @@ def to_prune(
     list of Entry
         Files and links only; a folder is nothing that a cache has written.
     """
-    found = [entry for entry in entries(folder) if not entry.path.is_dir()]
-    going = {entry.path for entry in found if damaged and damage(entry.path)}
+    cache_entries = [entry for entry in entries(folder) if not entry.path.is_dir()]
+    going = {entry.path for entry in cache_entries if damaged and damage(entry.path)}
     if older_than_days is not None:
         limit = time.time() - older_than_days * 86400
-        going |= {entry.path for entry in found if entry.used.timestamp() < limit}
-    left = sum(entry.n_bytes for entry in found if entry.path not in going)
-    for entry in found:
+        going |= {entry.path for entry in cache_entries if entry.used.timestamp() < limit}
+    left = sum(entry.n_bytes for entry in cache_entries if entry.path not in going)
+    for entry in cache_entries:
         if most_bytes is None or left <= most_bytes:
             break
         if entry.path not in going:
             going.add(entry.path)
             left -= entry.n_bytes
-    return [entry for entry in found if entry.path in going]
+    return [entry for entry in cache_entries if entry.path in going]
 
 
 def leavings(folder: Path, *, older_than_s: float = 3600.0) -> list[Path]:

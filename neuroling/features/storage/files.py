@@ -98,14 +98,14 @@ def write_layers(
             _check_features(path, template)
         else:
             _write(path, template, list(_blocks(readings, max(1, block_bytes // row_bytes))), begin, progress)
-        found = open_layers(path)
+        existing = open_layers(path)
     except BlockingIOError as error:
         raise BlockingIOError(
             f"out: another job is at work on {path}; wait until it has ended, or choose another name."
         ) from error
     # columns that are not written may be others than when the file was made
-    found.attrs.update(sealed(template.assign_attrs({RECORD: found.attrs.get(RECORD, "unknown")})).attrs)
-    return found
+    existing.attrs.update(sealed(template.assign_attrs({RECORD: existing.attrs.get(RECORD, "unknown")})).attrs)
+    return existing
 
 
 def _check_types(template: xr.DataArray) -> None:
@@ -127,12 +127,12 @@ def _check_features(path: Path, template: xr.DataArray) -> None:
         )
     try:
         with open_sealed(path) as there:
-            known = there.attrs.get("content_key")
+            stored_key = there.attrs.get("content_key")
     except FeaturesFileError as error:
         raise ValueError(
             f"out: {error}; expected a NetCDF file that was written here, or none. Choose another name or remove it."
         ) from error
-    if known != template.attrs["content_key"]:
+    if stored_key != template.attrs["content_key"]:
         raise ValueError(f"out: {path} holds other features; choose another name or remove it.")
     _check_labels(path, template)
 
@@ -223,12 +223,12 @@ def _blocks(readings: list[Reading], most_rows: int) -> Iterator[list[Reading]]:
     block: list[Reading] = []
     rows = 0
     for reading in readings:
-        own = len(np.unique(reading.row))
-        if block and rows + own > most_rows:
+        n_rows_of_reading = len(np.unique(reading.row))
+        if block and rows + n_rows_of_reading > most_rows:
             yield block
             block, rows = [], 0
         block.append(reading)
-        rows += own
+        rows += n_rows_of_reading
     if block:
         yield block
 
@@ -257,10 +257,10 @@ def _fill(partial: Path, template: xr.DataArray, blocks: list[list[Reading]], be
             rows = np.unique(np.concatenate([reading.row for reading in block]))
             lowest, behind = int(rows[0]), int(rows[-1]) + 1
             shifted = [Reading(reading.ids, reading.piece, reading.row - lowest) for reading in block]
-            found = compute(shifted, behind - lowest, False).transpose(1, 0, 2)  # (layer, row, feature)
-            values[:, lowest:behind, :] = found
+            states = compute(shifted, behind - lowest, False).transpose(1, 0, 2)  # (layer, row, feature)
+            values[:, lowest:behind, :] = states
             file.flush()
-            _note(partial, f"{lowest} {behind} {_digest(found)}")
+            _note(partial, f"{lowest} {behind} {_digest(states)}")
 
 
 def write_labels(partial: Path, template: xr.DataArray) -> None:

@@ -46,31 +46,31 @@ def join_shards(shards: Sequence[Path], out: Path, *, block_bytes: int = BLOCK_B
     absent = [str(path) for path in shards if not path.is_file()]
     if absent:
         raise FileNotFoundError(f"{', '.join(absent)}: not there; make these parts first.")
-    parts = [open_layers(path) for path in shards]
+    opened = [open_layers(path) for path in shards]
     try:
-        _check_alike(shards, parts)
-        _write(out, parts, block_bytes)
+        _check_alike(shards, opened)
+        _write(out, opened, block_bytes)
     finally:
-        for part in parts:
+        for part in opened:
             part.close()
     return open_layers(out)
 
 
-def _check_alike(shards: Sequence[Path], parts: Sequence[xr.DataArray]) -> None:
-    first = parts[0]
-    for path, part in zip(shards[1:], parts[1:], strict=True):
+def _check_alike(shards: Sequence[Path], opened: Sequence[xr.DataArray]) -> None:
+    first = opened[0]
+    for path, shard in zip(shards[1:], opened[1:], strict=True):
         for axis in ("layer", "feature"):
-            if not part.indexes[axis].equals(first.indexes[axis]):
+            if not shard.indexes[axis].equals(first.indexes[axis]):
                 raise ValueError(f"shards: {shards[0]} and {path} differ along {axis!r}; expected the same encoder.")
-        keys = (first.attrs.keys() | part.attrs.keys()) - OF_A_SHARD
-        differing = sorted(key for key in keys if str(first.attrs.get(key)) != str(part.attrs.get(key)))
+        keys = (first.attrs.keys() | shard.attrs.keys()) - OF_A_SHARD
+        differing = sorted(key for key in keys if str(first.attrs.get(key)) != str(shard.attrs.get(key)))
         if differing:
             key = differing[0]
             raise ValueError(
                 f"shards: {shards[0]} and {path} differ in {key}: {first.attrs.get(key)!r} against "
-                f"{part.attrs.get(key)!r}. Make one of them again."
+                f"{shard.attrs.get(key)!r}. Make one of them again."
             )
-    labels = np.concatenate([part["sample"].to_numpy() for part in parts])
+    labels = np.concatenate([shard["sample"].to_numpy() for shard in opened])
     names, counts = np.unique(labels, return_counts=True)
     if (counts > 1).any():
         raise ValueError(
@@ -78,10 +78,10 @@ def _check_alike(shards: Sequence[Path], parts: Sequence[xr.DataArray]) -> None:
         )
 
 
-def _write(out: Path, parts: Sequence[xr.DataArray], block_bytes: int) -> None:
+def _write(out: Path, opened: Sequence[xr.DataArray], block_bytes: int) -> None:
     import h5netcdf
 
-    template = _template(parts)
+    template = _template(opened)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         write_labels(partial, template)
@@ -89,7 +89,7 @@ def _write(out: Path, parts: Sequence[xr.DataArray], block_bytes: int) -> None:
             add_values(file, template)
             values, start = file.variables["features"], 0
             rows = max(1, block_bytes // (4 * template.sizes["layer"] * template.sizes["feature"]))
-            for part in parts:
+            for part in opened:
                 for lowest in range(0, part.sizes["sample"], rows):
                     block = part.isel(sample=slice(lowest, lowest + rows)).transpose("layer", "sample", "feature")
                     values[:, start : start + block.sizes["sample"], :] = block.to_numpy()
@@ -101,24 +101,24 @@ def _write(out: Path, parts: Sequence[xr.DataArray], block_bytes: int) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _template(parts: Sequence[xr.DataArray]) -> xr.DataArray:
+def _template(opened: Sequence[xr.DataArray]) -> xr.DataArray:
     """Labels and attributes of the whole; its values take no memory."""
-    first = parts[0]
+    first = opened[0]
     along = {
-        name: ("sample", np.concatenate([part.coords[name].to_numpy() for part in parts]))
+        name: ("sample", np.concatenate([shard.coords[name].to_numpy() for shard in opened]))
         for name, coord in first.coords.items()
         if coord.dims == ("sample",)
     }
-    others = {name: coord.variable for name, coord in first.coords.items() if "sample" not in coord.dims}
-    n_samples = sum(part.sizes["sample"] for part in parts)
+    other_coords = {name: coord.variable for name, coord in first.coords.items() if "sample" not in coord.dims}
+    n_samples = sum(shard.sizes["sample"] for shard in opened)
     shape = (n_samples, first.sizes["layer"], first.sizes["feature"])
-    keys = [str(part.attrs.get("content_key")) for part in parts]
+    keys = [str(shard.attrs.get("content_key")) for shard in opened]
     attrs = {key: value for key, value in first.attrs.items() if key not in OF_A_SHARD}
-    stimuli = content_key({"shards": [str(part.attrs.get("stimuli")) for part in parts]})
-    whole = xr.DataArray(
+    stimuli = content_key({"shards": [str(shard.attrs.get("stimuli")) for shard in opened]})
+    template = xr.DataArray(
         np.broadcast_to(np.float32(0), shape),
         dims=("sample", "layer", "feature"),
-        coords={**along, **others},
+        coords={**along, **other_coords},
         attrs={**attrs, "stimuli": stimuli, "content_key": content_key({"shards": keys})},
     )
-    return sealed(whole)
+    return sealed(template)

@@ -50,18 +50,18 @@ def write_over(model: PreTrainedModel, passes: Passes, ordinary_ids: Sequence[in
     """
     from transformers.activations import GELUActivation
 
-    found = [
+    activations = [
         (parent, name, module)
         for parent in model.modules()
         for name, module in parent.named_children()
         if isinstance(module, GELUActivation) and module.act is torch.nn.functional.gelu
     ]
-    if not found:
+    if not activations:
         return
     before = probe_states(model, passes, ordinary_ids, limit)
-    for parent, name, _ in found:
+    for parent, name, _ in activations:
         setattr(parent, name, InPlaceGELU().eval())
     after = probe_states(model, passes, ordinary_ids, limit)
     if not all(torch.equal(old, new) for old, new in zip(before, after, strict=True)):
-        for parent, name, module in found:
+        for parent, name, module in activations:
             setattr(parent, name, module)

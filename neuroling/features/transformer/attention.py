@@ -117,22 +117,22 @@ def attention(
     if unit not in ("token", "word"):
         raise ValueError(f"unit: got {unit!r}; expected 'token' or 'word'.")
     encoder = resolve_encoder(encoder, device)
-    chosen = _blocks(encoder, layers)
+    blocks = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, "sentence" if unit == "token" else "word")
-    found: dict[object, AttentionMaps] = {}
+    maps_of_label: dict[object, AttentionMaps] = {}
     packs = encoder.passes.batching == "packed"
-    maps_of = _watched_maps(encoder, plan.readings, chosen) if packs else _own_maps(encoder, plan.readings, chosen)
+    maps_of = _watched_maps(encoder, plan.readings, blocks) if packs else _own_maps(encoder, plan.readings, blocks)
     for reading, maps in maps_of:
         row = int(reading.row[0])
         if unit == "token":
             names = [str(token) for token in encoder.tokenizer.convert_ids_to_tokens(reading.ids.tolist())]
-            found[stimuli.labels[row]] = AttentionMaps(names, chosen, maps)
+            maps_of_label[stimuli.labels[row]] = AttentionMaps(names, blocks, maps)
         else:
             label = stimuli.table["group"].iloc[row] if "group" in stimuli.table else 0
             names = [stimuli.texts[word] for word in np.unique(reading.row)]
-            found[label] = AttentionMaps(names, chosen, _between_words(maps, reading))
+            maps_of_label[label] = AttentionMaps(names, blocks, _between_words(maps, reading))
     order = stimuli.labels if unit == "token" else dict.fromkeys(stimuli.table.get("group", [0]))
-    return {label: found[label] for label in order}
+    return {label: maps_of_label[label] for label in order}
 
 
 def head_outputs(
@@ -172,31 +172,31 @@ def head_outputs(
             f"encoder: {encoder.name} ({encoder.model.config.model_type}) keeps its own attention, so that its heads "
             "cannot be watched; expected a model that is packed (encoder.passes.batching)."
         )
-    chosen = _blocks(encoder, layers)
+    blocks = _blocks(encoder, layers)
     plan = _plan(encoder, stimuli, unit)
     values: NDArray[np.float32] | None = None
     width = 0
-    for reading, outputs in _watched_heads(encoder, plan.readings, chosen):
+    for reading, outputs in _watched_heads(encoder, plan.readings, blocks):
         n_heads, width = outputs.shape[2:]
         if values is None:
-            values = np.full((len(stimuli), len(chosen), n_heads * width), np.nan, dtype=np.float32)
+            values = np.full((len(stimuli), len(blocks), n_heads * width), np.nan, dtype=np.float32)
         rows, segment = np.unique(reading.row, return_inverse=True)
         for layer, states in enumerate(torch.as_tensor(outputs).flatten(2)):
             values[rows, layer] = pool_pieces(states, reading.piece, segment, len(rows), pool).numpy()
     assert values is not None  # noqa: S101 - stimuli are never empty
     head, place = np.divmod(np.arange(values.shape[2]), width)
     names = [f"{h}/{u}" for h, u in zip(head, place, strict=True)]
-    coords = {**stimuli.coords(), "layer": chosen, "feature": names, "head": ("feature", head)}
+    coords = {**stimuli.coords(), "layer": blocks, "feature": names, "head": ("feature", head)}
     attrs = {"step": "head_outputs", "pool": pool, "unit": unit, "stimuli": stimuli.fingerprint, **encoder.provenance()}
     return xr.DataArray(values, dims=("sample", "layer", "feature"), coords=coords, attrs=attrs)
 
 
 def _blocks(encoder: Encoder, layers: Sequence[int] | None) -> list[int]:
-    chosen = list(range(1, encoder.n_layers + 1)) if layers is None else list(layers)
-    wrong = [layer for layer in chosen if not 1 <= layer <= encoder.n_layers]
-    if wrong or not chosen:
-        raise ValueError(f"layers: got {chosen}; attention has layers 1 to {encoder.n_layers}.")
-    return chosen
+    blocks = list(range(1, encoder.n_layers + 1)) if layers is None else list(layers)
+    wrong = [layer for layer in blocks if not 1 <= layer <= encoder.n_layers]
+    if wrong or not blocks:
+        raise ValueError(f"layers: got {blocks}; attention has layers 1 to {encoder.n_layers}.")
+    return blocks
 
 
 def _plan(encoder: Encoder, stimuli: Stimuli, unit: str) -> Plan:
@@ -219,10 +219,10 @@ def _watched_heads(
     encoder: Encoder, readings: Sequence[Reading], layers: list[int]
 ) -> Iterator[tuple[Reading, NDArray[np.float32]]]:
     """Give readings with what heads hand on, shape (layer, token, head, unit)."""
-    for chosen, layout in _watched(encoder, readings, heads=True):
+    for readings_of_pack, layout in _watched(encoder, readings, heads=True):
         outputs = torch.stack([layout.heads[layer - 1].float() for layer in layers]).cpu()
-        own = [len(reading.ids) for reading in chosen]
-        for reading, part in zip(chosen, torch.split(outputs, own, dim=1), strict=True):
+        own = [len(reading.ids) for reading in readings_of_pack]
+        for reading, part in zip(readings_of_pack, torch.split(outputs, own, dim=1), strict=True):
             yield reading, part.numpy()
 
 
@@ -231,14 +231,14 @@ def _watched(encoder: Encoder, readings: Sequence[Reading], *, heads: bool) -> I
     lengths = [len(reading.ids) for reading in readings]
 
     def watch(pack: NDArray[np.intp]) -> tuple[list[Reading], Layout]:
-        chosen = [readings[row] for row in pack]
-        own = [lengths[row] for row in pack]
-        layout = Layout.of(own, keep_heads=heads, keep_maps=not heads)
-        ids = torch.as_tensor(np.concatenate([reading.ids for reading in chosen]))[None].to(encoder.device)
+        readings_of_pack = [readings[row] for row in pack]
+        pack_lengths = [lengths[row] for row in pack]
+        layout = Layout.of(pack_lengths, keep_heads=heads, keep_maps=not heads)
+        ids = torch.as_tensor(np.concatenate([reading.ids for reading in readings_of_pack]))[None].to(encoder.device)
         with torch.inference_mode(), packed(layout):
-            positions = pack_inputs(encoder.passes, own, encoder.device)
+            positions = pack_inputs(encoder.passes, pack_lengths, encoder.device)
             encoder.model(input_ids=ids, position_ids=positions, **no_cache(encoder.model))
-        return chosen, layout
+        return readings_of_pack, layout
 
     for pack in plan_packs(lengths, MAP_TOKENS):
         yield from in_halves(watch, pack, lengths, encoder.device)
@@ -249,7 +249,7 @@ def _own_maps(
 ) -> Iterator[tuple[Reading, NDArray[np.float32]]]:
     """Give readings with the maps that a model itself gives where its attention is written out, one at a time."""
     model = encoder.model
-    own: str = model.config._attn_implementation
+    usual_implementation: str = model.config._attn_implementation
     if not take_attention(model, "eager"):  # its maps may lack the mask that it reads with, as Falcon's do
         raise ValueError(
             f"encoder: the attention of {encoder.name} ({model.config.model_type}) cannot be written out once it is "
@@ -268,7 +268,7 @@ def _own_maps(
                 )
             yield reading, torch.stack([maps[layer - 1][0].float() for layer in layers]).cpu().numpy()
     finally:
-        model.set_attn_implementation(own)
+        model.set_attn_implementation(usual_implementation)
 
 
 def _between_words(maps: NDArray[np.float32], reading: Reading) -> NDArray[np.float32]:

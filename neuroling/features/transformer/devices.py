@@ -45,13 +45,14 @@ def on_devices(encoder: Encoder, devices: Sequence[str]) -> list[Encoder]:
     >>> len(on_devices(load_encoder("minilm", device="cpu"), ["cpu", "cpu"]))
     2
     """
-    places = [resolve_device(device) for device in devices]
-    if not places or len({place.type for place in places}) > 1:
+    resolved = [resolve_device(device) for device in devices]
+    if not resolved or len({target.type for target in resolved}) > 1:
         raise ValueError(f"devices: got {list(devices)}; expected at least one, all of one kind.")
     if encoder.compiled:
         raise ValueError("encoder: a compiled one cannot be copied; load it on each device.")
     return [
-        replace(encoder, model=_copied(encoder.model, place), device=place, prepacked=Prepacked()) for place in places
+        replace(encoder, model=_copied(encoder.model, target), device=target, prepacked=Prepacked())
+        for target in resolved
     ]
 
 

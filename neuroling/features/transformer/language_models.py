@@ -171,13 +171,13 @@ class CausalModel:
         queries, slot, end_slot = [], 0, len(rows)
         for (passage, stretch), (word, piece) in zip(stretches, taken, strict=True):
             ids = np.concatenate([self._prefix(), passage.ids[stretch.start : stretch.stop]]).astype(np.int64)
-            place = piece - stretch.start + len(self._prefix())
+            position = piece - stretch.start + len(self._prefix())
             slots = np.arange(slot, slot + len(piece))
-            predicted = place > 0
-            queries.append(_Query(ids, place[predicted] - 1, ids[place[predicted]], slots[predicted]))
+            predicted = position > 0
+            queries.append(_Query(ids, position[predicted] - 1, ids[position[predicted]], slots[predicted]))
             slot += len(piece)
             if self.boundary:  # what follows the last piece of each word, whatever it is
-                last = place[np.flatnonzero(np.append(word[1:] != word[:-1], True))]
+                last = position[np.flatnonzero(np.append(word[1:] != word[:-1], True))]
                 queries[-1] = queries[-1].and_also(last, np.arange(end_slot, end_slot + len(last)))
                 end_slot += len(last)
         texts = [passage.text for passage in passages]
@@ -190,11 +190,11 @@ class CausalModel:
         return _scores(words, rows, pieces, nats, passages)
 
     def _prefix(self) -> list[int]:
-        own = self.encoder.affixes[0]
+        prefix = self.encoder.affixes[0]
         begin = self.encoder.tokenizer.bos_token_id
         if not self.start:
             return []
-        return own if own or begin is None else [int(begin)]
+        return prefix if prefix or begin is None else [int(begin)]
 
     def provenance(self) -> dict[str, str]:
         """Say which model this is and how it is used.
@@ -255,12 +255,16 @@ class MaskedModel:
         for passage, stretch in stretches:
             word, piece = passage.pieces_of(stretch.first, stretch.behind)
             ids = np.concatenate([before, passage.ids[stretch.start : stretch.stop], behind]).astype(np.int64)
-            place = piece - stretch.start + len(before)
+            position = piece - stretch.start + len(before)
             for index in range(len(piece)):
-                later = (word == word[index]) & (place >= place[index]) if self.within_word else place == place[index]
+                later = (
+                    (word == word[index]) & (position >= position[index])
+                    if self.within_word
+                    else position == position[index]
+                )
                 hidden = ids.copy()
-                hidden[place[later]] = self.encoder.tokenizer.mask_token_id
-                here = place[index : index + 1]
+                hidden[position[later]] = self.encoder.tokenizer.mask_token_id
+                here = position[index : index + 1]
                 queries.append(_Query(hidden, here, ids[here], np.array([len(queries)])))
             owner.append(passage.rows[word])
         rows = np.concatenate(owner)
@@ -396,11 +400,11 @@ def _ask(
 
     @torch.inference_mode()
     def ask(pack: NDArray[np.intp]) -> None:
-        chosen = [queries[row] for row in pack]
-        logits = _logits(encoder, model, chosen)  # (place, vocabulary)
+        queries_of_pack = [queries[row] for row in pack]
+        logits = _logits(encoder, model, queries_of_pack)  # (place, vocabulary)
         logs = logits.float().log_softmax(-1)
-        targets = torch.as_tensor(np.concatenate([query.targets for query in chosen]), device=logs.device)
-        slots = np.concatenate([query.slots for query in chosen])
+        targets = torch.as_tensor(np.concatenate([query.targets for query in queries_of_pack]), device=logs.device)
+        slots = np.concatenate([query.slots for query in queries_of_pack])
         shares = logs.exp()
         pieces.nats[slots] = -logs.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
         pieces.entropy[slots] = -(torch.xlogy(shares, shares)).sum(-1).double().cpu().numpy()
@@ -419,60 +423,60 @@ def _ask(
 def _likeliest(
     encoder: Encoder, shares: torch.Tensor, slots: NDArray[np.intp], beginning: set[int], top: int
 ) -> Iterator[tuple[int, list[tuple[str, float]]]]:
-    found = shares.topk(min(top, shares.shape[1]))
-    for place, slot in enumerate(slots.tolist()):
+    best = shares.topk(min(top, shares.shape[1]))
+    for row, slot in enumerate(slots.tolist()):
         if slot in beginning:
-            tokens = [str(encoder.tokenizer.decode([int(token)])) for token in found.indices[place]]
-            yield slot, list(zip(tokens, found.values[place].tolist(), strict=True))
+            tokens = [str(encoder.tokenizer.decode([int(token)])) for token in best.indices[row]]
+            yield slot, list(zip(tokens, best.values[row].tolist(), strict=True))
 
 
 def _logits(encoder: Encoder, model: PreTrainedModel, queries: Sequence[_Query]) -> torch.Tensor:
     """Give the predictions at the wanted places, shape (place, vocabulary); the head runs at no other place."""
     lengths = [len(query.ids) for query in queries]
     starts = np.cumsum([0, *lengths[:-1]])
-    wanted = np.concatenate([start + query.places for start, query in zip(starts, queries, strict=True)])
+    packed_positions = np.concatenate([start + query.places for start, query in zip(starts, queries, strict=True)])
     passes = encoder.passes
     longest = passes.longest_packed
     mixed = len(set(lengths)) > 1
     if mixed and (passes.batching != "packed" or (longest is not None and max(lengths) > longest)):
         return torch.cat([_logits(encoder, model, [query]) for query in queries])
     ids = [torch.as_tensor(query.ids) for query in queries]
-    places = torch.as_tensor(wanted, device=encoder.device)
+    position_tensor = torch.as_tensor(packed_positions, device=encoder.device)
     if not mixed:
-        return _head_output(model, places, torch.stack(ids).to(encoder.device))
+        return _head_output(model, position_tensor, torch.stack(ids).to(encoder.device))
     with packed(Layout.of(lengths)):
         positions = pack_inputs(passes, lengths, encoder.device)
-        return _head_output(model, places, torch.cat(ids)[None].to(encoder.device), position_ids=positions)
+        return _head_output(model, position_tensor, torch.cat(ids)[None].to(encoder.device), position_ids=positions)
 
 
 def _head_output(
-    model: PreTrainedModel, places: torch.Tensor, ids: torch.Tensor, **inputs: torch.Tensor
+    model: PreTrainedModel, positions: torch.Tensor, ids: torch.Tensor, **inputs: torch.Tensor
 ) -> torch.Tensor:
-    with _at_places(model, places) as asked:
+    with _at_places(model, positions) as asked:
         logits: torch.Tensor = model(input_ids=ids, **inputs, **no_cache(model)).logits
-    return logits[0] if asked else logits.reshape(-1, logits.shape[-1])[places]
+    return logits[0] if asked else logits.reshape(-1, logits.shape[-1])[positions]
 
 
 @contextmanager
-def _at_places(model: PreTrainedModel, places: torch.Tensor) -> Iterator[list[torch.Tensor]]:
+def _at_places(model: PreTrainedModel, positions: torch.Tensor) -> Iterator[list[torch.Tensor]]:
     """Hand the last layer of the head the wanted places alone, as one row: it treats each of them by itself.
 
     What is yielded stays empty if that layer is never called, as in MobileBERT, whose head uses its weights alone.
     """
-    asked: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
 
     def select(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         states = inputs[0]
-        asked.append(places)
-        return (states.reshape(-1, states.shape[-1])[places][None],)  # (1, place, unit)
+        outputs.append(positions)
+        return (states.reshape(-1, states.shape[-1])[positions][None],)  # (1, place, unit)
 
     projection: torch.nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]  # as above
     if projection is None:
-        yield asked
+        yield outputs
         return
     handle = projection.register_forward_pre_hook(select)
     try:
-        yield asked
+        yield outputs
     finally:
         handle.remove()
 
@@ -534,7 +538,7 @@ def _scores(
 def _tops(
     rows: NDArray[np.intp], firsts: NDArray[np.intp], top: dict[int, list[tuple[str, float]]], n_words: int
 ) -> list[list[tuple[str, float]]]:
-    found: list[list[tuple[str, float]]] = [[] for _ in range(n_words)]
+    best_of_word: list[list[tuple[str, float]]] = [[] for _ in range(n_words)]
     for row, slot in zip(rows.tolist(), firsts.tolist(), strict=True):
-        found[row] = top.get(slot, [])
-    return found
+        best_of_word[row] = top.get(slot, [])
+    return best_of_word

@@ -51,7 +51,7 @@ def in_halves(
     [[0, 1], [2], [3, 4]]
     """
     try:
-        found = work(pack)
+        states = work(pack)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_full(error):
             raise
@@ -61,7 +61,7 @@ def in_halves(
                 "smaller model, dtype='bfloat16', or another device."
             ) from error
     else:
-        yield found
+        yield states
         return
     half = len(pack) // 2
     for part in (pack[:half], pack[half:]):

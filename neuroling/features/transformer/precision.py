@@ -47,12 +47,12 @@ def probe_states(model: PreTrainedModel, passes: Passes, ordinary_ids: Sequence[
     return [state[0].double().cpu() for state in states]
 
 
-def deviation(found: Sequence[torch.Tensor], exact: Sequence[torch.Tensor]) -> float:
+def deviation(states: Sequence[torch.Tensor], exact: Sequence[torch.Tensor]) -> float:
     """Give the largest difference in any layer, as a share of the largest state of that layer.
 
     Parameters
     ----------
-    found, exact : sequence of torch.Tensor, shape (token, unit)
+    states, exact : sequence of torch.Tensor, shape (token, unit)
         States of every layer.
 
     Returns
@@ -64,7 +64,7 @@ def deviation(found: Sequence[torch.Tensor], exact: Sequence[torch.Tensor]) -> f
     >>> deviation([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -8.0])])
     0.5
     """
-    shares = [float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(found, exact, strict=True)]
+    shares = [float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(states, exact, strict=True)]
     return round(max(shares), 12)
 
 

@@ -176,13 +176,13 @@ class Prepacked:
                     "partial file and begin again."
                 )
         patched = _maps(model, library) if ready else []
-        for one in patched:
-            one.forward = partial(self._product, one, library)  # type: ignore[method-assign]
+        for linear in patched:
+            linear.forward = partial(self._product, linear, library)  # type: ignore[method-assign]
         try:
             yield 0 if library.any_rows or not ready else rows
         finally:
-            for one in patched:
-                vars(one).pop("forward", None)
+            for linear in patched:
+                vars(linear).pop("forward", None)
 
     def _library_of(self, route: ProductRoute) -> Library | None:
         """Give the library of a route; None for plain products."""
@@ -196,45 +196,55 @@ class Prepacked:
         maps = _maps(model, library)
         if tokens != self.tokens or library.name != self._laid_out_by:
             self._laid_out.clear()
-        if not maps or not all(one.weight.device.type == "cpu" and one.weight.dtype == torch.float32 for one in maps):
+        if not maps or not all(
+            linear.weight.device.type == "cpu" and linear.weight.dtype == torch.float32 for linear in maps
+        ):
             return False
-        new = [one for one in maps if id(one) not in self._laid_out]
+        new = [linear for linear in maps if id(linear) not in self._laid_out]
         if new and not _can(library, new, tokens, whatever_is_free):
             return False
         self.tokens, self._laid_out_by = tokens, library.name
-        for one in maps:
-            weight = one.weight.detach()
-            known, seen = self._laid_out.get(id(one)), _seen(weight)
+        for linear in maps:
+            weight = linear.weight.detach()
+            known, seen = self._laid_out.get(id(linear)), _seen(weight)
             if known is None or known[0].data_ptr() != weight.data_ptr() or not _the_same(known[1], seen):
-                self._laid_out[id(one)] = (weight, seen, library.lay_out(_outputs_first(one), tokens))
+                self._laid_out[id(linear)] = (weight, seen, library.lay_out(_outputs_first(linear), tokens))
         return True
 
-    def _product(self, one: Map, library: Library, values: torch.Tensor) -> torch.Tensor:
+    def _product(self, linear: Map, library: Library, values: torch.Tensor) -> torch.Tensor:
         """Multiply as the linear map does, by weights laid out where the rows fit and no gradient is wanted."""
         fits = library.any_rows or values.numel() == self.tokens * values.shape[-1]
-        known = self._laid_out.get(id(one))  # None in a copy that was made during a job
-        if known is None or torch.is_grad_enabled() or values.dtype != torch.float32 or not values.numel() or not fits:
-            return _plain(one, values)
-        return library.multiply(values, known[2], one.weight, one.bias, self.tokens)
+        laid_out = self._laid_out.get(id(linear))  # None in a copy that was made during a job
+        if (
+            laid_out is None
+            or torch.is_grad_enabled()
+            or values.dtype != torch.float32
+            or not values.numel()
+            or not fits
+        ):
+            return _plain(linear, values)
+        return library.multiply(values, laid_out[2], linear.weight, linear.bias, self.tokens)
 
 
 def _maps(model: torch.nn.Module, library: Library) -> list[Map]:
     """Give the plain linear maps of a model: nobody else has replaced their ``forward`` or makes their weight anew."""
-    found = [
-        one
-        for one in model.modules()
-        if isinstance(one, Map)
-        and not ("forward" in vars(one) or one._forward_pre_hooks)
-        and isinstance(one._parameters.get("weight"), torch.Tensor)
-        and one.weight.numel()
+    linears = [
+        module
+        for module in model.modules()
+        if isinstance(module, Map)
+        and not ("forward" in vars(module) or module._forward_pre_hooks)
+        and isinstance(module._parameters.get("weight"), torch.Tensor)
+        and module.weight.numel()
     ]
-    return [one for one in found if type(one) is torch.nn.Linear or (type(one) is Conv1D and library.any_rows)]
+    return [
+        module for module in linears if type(module) is torch.nn.Linear or (type(module) is Conv1D and library.any_rows)
+    ]
 
 
-def _outputs_first(one: Map) -> torch.Tensor:
+def _outputs_first(linear: Map) -> torch.Tensor:
     """Give the weight of a map, shape (output, input)."""
-    weight = one.weight.detach()
-    return weight.t().contiguous() if isinstance(one, Conv1D) else weight
+    weight = linear.weight.detach()
+    return weight.t().contiguous() if isinstance(linear, Conv1D) else weight
 
 
 def _demand(library: Library, lengths: Sequence[int], tokens: int) -> tuple[int, int, bool]:
@@ -248,19 +258,19 @@ def _demand(library: Library, lengths: Sequence[int], tokens: int) -> tuple[int,
 
 def _can(library: Library, maps: Sequence[Map], tokens: int, whatever_is_free: bool) -> bool:
     """Whether there is memory, and torch has the functions and they give the numbers of a plain product."""
-    needed = sum(one.weight.nbytes for one in maps)
+    needed = sum(linear.weight.nbytes for linear in maps)
     if not whatever_is_free and needed > SHARE * free_bytes(torch.device("cpu")):
         return False
-    one = maps[0]
-    weight = _outputs_first(one)
+    linear = maps[0]
+    weight = _outputs_first(linear)
     values = torch.linspace(-1, 1, tokens * weight.shape[1], dtype=torch.float32, device="cpu").reshape(tokens, -1)
     with torch.inference_mode():
-        plain = _plain(one, values)
+        plain = _plain(linear, values)
         try:
-            found = library.multiply(values, library.lay_out(weight, tokens), one.weight, one.bias, tokens)
+            product = library.multiply(values, library.lay_out(weight, tokens), linear.weight, linear.bias, tokens)
         except (AttributeError, NotImplementedError, RuntimeError):  # another torch, or another processor
             return False
-    return bool((found - plain).abs().max() <= EQUAL * plain.abs().max())
+    return bool((product - plain).abs().max() <= EQUAL * plain.abs().max())
 
 
 def _plain(one: Map, values: torch.Tensor) -> torch.Tensor:

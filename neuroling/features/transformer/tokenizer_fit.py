@@ -69,14 +69,16 @@ def warn_of_other_language(
         With the shares.
     """
     unknown, split = unknown_share(encoder, sequences), over_split_share(encoder, texts)
-    said = []
+    complaints = []
     if unknown > UNKNOWN_SHARE:
-        said.append(f"{unknown:.0%} of the tokens are unknown to {encoder.name}")
+        complaints.append(f"{unknown:.0%} of the tokens are unknown to {encoder.name}")
     if split > SPLIT_SHARE:
         pieces = f"pieces of {LETTERS_A_PIECE} letters or fewer"
-        said.append(f"{split:.0%} of the words of {LONG} letters and more are split by {encoder.name} into {pieces}")
-    if said:
-        warnings.warn(f"stimuli: {' and '.join(said)}; is it made for this language?", stacklevel=stacklevel + 1)
+        complaints.append(
+            f"{split:.0%} of the words of {LONG} letters and more are split by {encoder.name} into {pieces}"
+        )
+    if complaints:
+        warnings.warn(f"stimuli: {' and '.join(complaints)}; is it made for this language?", stacklevel=stacklevel + 1)
 
 
 def unknown_share(encoder: Encoder, sequences: Sequence[Sequence[int] | NDArray[np.int64]]) -> float:

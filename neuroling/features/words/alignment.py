@@ -111,34 +111,34 @@ def running_texts(words: Stimuli, *, stacklevel: int = 3) -> list[RunningText]:
     texts = texts if surface is None else surface
     before = _column(words, "before", stacklevel + 1)
     after = _column(words, "after", stacklevel + 1)
-    found = []
+    texts_of_groups = []
     for begin, end in stretches(words):
         gaps = [" " if row > begin and texts[row] else "" for row in range(begin, end)]
         gaps = gaps if before is None else before[begin:end]
-        parts = [part for row, gap in zip(range(begin, end), gaps, strict=True) for part in (gap, texts[row])]
-        ends = np.cumsum([len(part) for part in parts], dtype=np.intp)
+        pieces = [piece for row, gap in zip(range(begin, end), gaps, strict=True) for piece in (gap, texts[row])]
+        ends = np.cumsum([len(piece) for piece in pieces], dtype=np.intp)
         starts, stops = ends[::2], ends[1::2]
         if surface is not None:
             starts, stops = _shared_places(words.table.iloc[begin:end], texts[begin:end], starts, stops)
-        text = "".join(parts) + ("" if after is None else after[end - 1])
-        found.append(RunningText(text, starts, stops, np.arange(begin, end), words.labels[begin:end]))
-    return found
+        text = "".join(pieces) + ("" if after is None else after[end - 1])
+        texts_of_groups.append(RunningText(text, starts, stops, np.arange(begin, end), words.labels[begin:end]))
+    return texts_of_groups
 
 
 def _shared_places(
     words: pd.DataFrame, written: Sequence[str], starts: NDArray[np.intp], stops: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Give words of one group for which nothing is written the place of the last word for which something is."""
-    own = np.array([bool(text) for text in written])
-    alone = ~own & (np.arange(len(own)) == 0)
+    has_text = np.array([bool(text) for text in written])
+    alone = ~has_text & (np.arange(len(has_text)) == 0)
     if "position" in words:  # a word that was left out may be the one that is written
-        alone |= ~own & (np.diff(words["position"].to_numpy(dtype=float), prepend=np.nan) != 1)
+        alone |= ~has_text & (np.diff(words["position"].to_numpy(dtype=float), prepend=np.nan) != 1)
     if alone.any():
         raise ValueError(
             f"surface: nothing is written for {words.index[alone].tolist()[:5]}, and the words before them, whose "
             "place they share, are missing. Keep the words of a fused token together."
         )
-    place = np.maximum.accumulate(np.where(own, np.arange(len(own)), 0))
+    place = np.maximum.accumulate(np.where(has_text, np.arange(len(has_text)), 0))
     return starts[place], stops[place]
 
 
@@ -221,14 +221,14 @@ def _offsets(encoder: Encoder, texts: list[RunningText]) -> Iterator[tuple[Runni
         for text in texts:
             yield text, *_word_by_word(encoder, text)
         return
-    found = encoder.tokenizer(
+    encoding = encoder.tokenizer(
         [text.text for text in texts],
         add_special_tokens=False,
         return_offsets_mapping=True,
         split_special_tokens=True,  # what a person wrote is text, even "[MASK]"
         verbose=False,
     )
-    for text, ids, pairs in zip(texts, found["input_ids"], found["offset_mapping"], strict=True):
+    for text, ids, pairs in zip(texts, encoding["input_ids"], encoding["offset_mapping"], strict=True):
         offsets = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
         if len(ids) > 1 and ((offsets[:, 1] <= offsets[:, 0]).all() or (np.diff(offsets[:, 0]) < 0).any()):
             raise ValueError(
@@ -242,14 +242,14 @@ def _word_by_word(encoder: Encoder, text: RunningText) -> tuple[list[int], NDArr
     labels = text.labels.tolist()
     places = zip(text.starts.tolist(), text.stops.tolist(), labels, strict=True)
     spans = {(a, b): label for a, b, label in places}  # words of a fused token share one
-    parts = [_plain_ids(encoder, text.text[a:b], label) for (a, b), label in spans.items()]
-    ids = [token for part in parts for token in part]
+    ids_of_words = [_plain_ids(encoder, text.text[a:b], label) for (a, b), label in spans.items()]
+    ids = [token for word_ids in ids_of_words for token in word_ids]
     if ids != _plain_ids(encoder, text.text, labels[0]):
         raise ValueError(
             f"words: the tokenizer of {encoder.name} has no character offsets, and gives other pieces for the words of "
             f"{text.text[:40]!r} … than for the whole; use words that it keeps apart, or a fast tokenizer."
         )
-    owned = [span for span, part in zip(spans, parts, strict=True) for _ in part]
+    owned = [span for span, word_ids in zip(spans, ids_of_words, strict=True) for _ in word_ids]
     return ids, np.asarray(owned, dtype=np.intp).reshape(-1, 2)
 
 

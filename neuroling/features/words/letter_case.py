@@ -135,12 +135,18 @@ def bare_words(texts: Sequence[Sequence[str]], language: str | None = None) -> l
     small = [[bare(word, language) for word in words] for words in texts]
     if primary_language(language) not in SHARP_S:
         return small
-    pairs = [pair for words, own in zip(texts, small, strict=True) for pair in zip(words, own, strict=True)]
-    in_small_letters = {own for word, own in pairs if not word.isupper()}
+    pairs = [
+        pair for words, small_words in zip(texts, small, strict=True) for pair in zip(words, small_words, strict=True)
+    ]
+    in_small_letters = {small_words for word, small_words in pairs if not word.isupper()}
     sharp = CaseLookup((word for word in in_small_letters if "ß" in word), language)
-    spelled = {own: _sharp_spelling(own, in_small_letters, sharp) for word, own in pairs if word.isupper()}
+    spelled = {
+        small_words: _sharp_spelling(small_words, in_small_letters, sharp)
+        for word, small_words in pairs
+        if word.isupper()
+    }
     return [
-        [spelled[own] if word.isupper() else own for word, own in zip(words, owns, strict=True)]
+        [spelled[small_words] if word.isupper() else small_words for word, small_words in zip(words, owns, strict=True)]
         for words, owns in zip(texts, small, strict=True)
     ]
 
@@ -232,12 +238,12 @@ class CaseLookup:
             In the order of the list.
         """
         inside = trimmed(word)
-        found = self._plain.get(casefold(inside, self.language, sharp_s=False))
-        if found is None and (inside.isupper() or primary_language(self.language) in SHARP_S):
-            found = self._sharp.get(casefold(inside, self.language))
-        if found is None and self.language is None and "I" in inside:
-            found = self._plain.get(casefold(inside, "tr", sharp_s=False))
-        return found or []
+        plain_forms = self._plain.get(casefold(inside, self.language, sharp_s=False))
+        if plain_forms is None and (inside.isupper() or primary_language(self.language) in SHARP_S):
+            plain_forms = self._sharp.get(casefold(inside, self.language))
+        if plain_forms is None and self.language is None and "I" in inside:
+            plain_forms = self._plain.get(casefold(inside, "tr", sharp_s=False))
+        return plain_forms or []
 
     @cached_property
     def _plain(self) -> dict[str, list[str]]:

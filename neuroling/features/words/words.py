@@ -214,11 +214,11 @@ def words_at(stimuli: Stimuli, spans: Sequence[Sequence[Span]]) -> Stimuli:
         raise ValueError(f"spans: got {len(spans)} lists for {len(stimuli)} texts.")
     carried = stimuli.table.drop(columns=["text", "group", "position", "onset", "offset"], errors="ignore")
     rows, parents = [], []
-    for parent, (label, text, own) in enumerate(zip(stimuli.labels, stimuli.texts, spans, strict=True)):
-        _check_spans(label, text, own)
-        stops = [0, *(stop for _, stop in own)]
-        for position, (start, stop) in enumerate(own, start=1):
-            after = text[stop:] if position == len(own) else ""
+    for parent, (label, text, own_spans) in enumerate(zip(stimuli.labels, stimuli.texts, spans, strict=True)):
+        _check_spans(label, text, own_spans)
+        stops = [0, *(stop for _, stop in own_spans)]
+        for position, (start, stop) in enumerate(own_spans, start=1):
+            after = text[stop:] if position == len(own_spans) else ""
             rows.append(
                 (f"{label}/{position}", text[start:stop], label, position, text[stops[position - 1] : start], after)
             )
@@ -260,22 +260,26 @@ def _locate_one(label: object, text: str, target: str, occurrence: int | None, s
     divided = None if segmenter is None else _locate_all(label, text, segmenter(text))
     starts = [match.start() for match in re.finditer(f"(?={re.escape(target)})", text)]
     spans = [(start, start + len(target)) for start in starts]
-    found = [span for span in spans if (_stands_alone(text, span) if divided is None else _is_made_of(divided, span))]
-    if not found:
+    matching_spans = [
+        span for span in spans if (_stands_alone(text, span) if divided is None else _is_made_of(divided, span))
+    ]
+    if not matching_spans:
         by = "" if divided is None else f" as the segmenter divides it: {[text[a:b] for a, b in divided]}"
         raise ValueError(
             f"targets: {target!r} is not a word of {text!r} (label {label!r}){by}; words_at takes any characters."
         )
-    if occurrence is None and len(found) > 1:
+    if occurrence is None and len(matching_spans) > 1:
         or_else = ", or give a segmenter=" if divided is None and any(map(needs_no_blank, target)) else ""
         raise ValueError(
-            f"targets: {target!r} stands {len(found)} times in {text!r} (label {label!r}); say which with "
+            f"targets: {target!r} stands {len(matching_spans)} times in {text!r} (label {label!r}); say which with "
             f"occurrence={or_else}."
         )
     number = 0 if occurrence is None else occurrence - 1 if occurrence > 0 else occurrence
-    if occurrence == 0 or not -len(found) <= number < len(found):
-        raise ValueError(f"occurrence: got {occurrence} for {target!r}, which stands {len(found)} times in {text!r}.")
-    return found[number]
+    if occurrence == 0 or not -len(matching_spans) <= number < len(matching_spans):
+        raise ValueError(
+            f"occurrence: got {occurrence} for {target!r}, which stands {len(matching_spans)} times in {text!r}."
+        )
+    return matching_spans[number]
 
 
 def _stands_alone(text: str, span: Span) -> bool:
