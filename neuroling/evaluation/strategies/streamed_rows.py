@@ -232,7 +232,11 @@ class StreamedRows(Strategy):
             recording = self.rows.recording.transpose("sample", ...)
             table = recording.to_numpy().reshape(recording.sizes["sample"], -1)
             labels = recording["sample"].to_numpy()[np.isnan(table).any(axis=1)]
-            holders = f"NaN is in the values of {len(labels)} samples, first {labels[:3].tolist()}."
+            holders = (
+                f"NaN is in the values of {len(labels)} samples, first {labels[:3].tolist()}."
+                if len(labels)
+                else "No value is NaN: patterns that are the same in all channels have no such dissimilarity."
+            )
             yield "missing-pairs", "recording", f"{scan.gaps.sentence()} {holders}"
         undefined = 0 if scan.bounds is None else int(np.isnan(scan.bounds).sum())
         if scan.bounds is not None and undefined:
