@@ -37,7 +37,14 @@ IDENTICAL = 1e-5
 """Distance over the typical distance between rows below which two rows count as the same: rounding in float32."""
 
 NEARLY_IDENTICAL = 0.02
-"""The same for recordings, which may have been rounded or filtered again."""
+"""The same for recordings, which may have been rounded or filtered again, and for features that stand alone."""
+
+EMPTY_AROUND = 5
+"""Multiple of that distance within which nearly identical features have no other row: copies stand apart from what is
+merely close, such as neighbours on a curve."""
+
+MOST_COPIES = 0.03
+"""Share of training rows that may be nearly identical to one; more are a background, such as silence."""
 
 SHARE_OF_TEST_ROWS = 0.1
 """Share of test rows with a double in training from which on that is reported."""
@@ -168,15 +175,15 @@ def _repeated_features(data: Aligned, x: NDArray[np.float64], splits: Sequence[S
     background = counts[labels] > max(0.3 * len(x), 2)  # silence, blanks: rows that most others equal too
     if not _can_memorize(data.x.values, len(counts)):
         return None
-    worst, rows = _share_of_doubles(x, splits, IDENTICAL, ~background)
+    worst, rows = _share_of_doubles(x, splits, IDENTICAL, ~background, near_copies=True)
     if worst < SHARE_OF_TEST_ROWS:
         return None
     return Leak(
         "repeated-features",
         f"splits: {worst:.0%} of the test samples of a split (first {_some_labels(data, rows)}) have the same features "
-        "as a training sample, such as a word or story that occurs twice. A model can score by recognising them. Give "
-        "what belongs together one value of the coordinate 'group' and use GroupKFold, or pass allow_leakage='reason' "
-        "to evaluate.",
+        "as a training sample, or nearly so, such as a word or story that occurs twice. A model can score by "
+        "recognising them. Give what belongs together one value of the coordinate 'group' and use GroupKFold, or pass "
+        "allow_leakage='reason' to evaluate.",
     )
 
 
@@ -297,9 +304,17 @@ def _distinct_rows(rows: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray
 
 
 def _share_of_doubles(
-    rows: NDArray[np.float64], splits: Sequence[Split], tolerance: float, counted: NDArray[np.bool_]
+    rows: NDArray[np.float64],
+    splits: Sequence[Split],
+    tolerance: float,
+    counted: NDArray[np.bool_],
+    *,
+    near_copies: bool = False,
 ) -> tuple[float, NDArray[np.intp]]:
-    """Give the largest share of a split's test rows that have a double in training, and those rows."""
+    """Give the largest share of a split's test rows that have a double in training, and those rows.
+
+    With ``near_copies``, rows count too that are nearly identical to a few training rows and far from all others.
+    """
     typical = float(np.sqrt(2 * (rows - rows.mean(axis=0)).var(axis=0).sum()))
     squares = (rows**2).sum(axis=1)
     worst, doubles = 0.0, np.arange(0)
@@ -309,13 +324,18 @@ def _share_of_doubles(
         if len(test) == 0 or typical == 0:
             continue
         nearest = np.full(len(test), np.inf)
+        n_near, n_around = np.zeros(len(test)), np.zeros(len(test))
         for start in range(0, len(train), 4096):
             block = train[start : start + 4096]
             squared = squares[test][:, None] + squares[block][None] - 2 * rows[test] @ rows[block].T
             closest = block[squared.argmin(axis=1)]
             exact = np.sqrt(((rows[test] - rows[closest]) ** 2).sum(axis=1))
             nearest = np.minimum(nearest, exact)
-        has_double = nearest < tolerance * typical
+            if near_copies:
+                n_near += (squared < (NEARLY_IDENTICAL * typical) ** 2).sum(axis=1)
+                n_around += (squared < (EMPTY_AROUND * NEARLY_IDENTICAL * typical) ** 2).sum(axis=1)
+        is_near_copy = (n_near > 0) & (n_near == n_around) & (n_near <= max(MOST_COPIES * len(split.train), 4))
+        has_double = (nearest < tolerance * typical) | is_near_copy
         share = float(has_double.mean())
         if has_double.sum() >= min(FEWEST_DOUBLES, len(split.test)) and share > worst:
             worst, doubles = share, test[has_double]

@@ -39,7 +39,7 @@ def leaking():
 
 
 def test_a_leak_is_warned_of_and_stands_in_the_result(leaking, tmp_path):
-    with pytest.warns(LeakageWarning, match="same features") as caught:
+    with pytest.warns(LeakageWarning, match="the same features") as caught:
         result = evaluate(Ridge(1.0), leaking, splits=KFold(5), metric=pearson)
     assert caught[0].message.code == "repeated-features"
     result.save(tmp_path / "scores.nc")
@@ -90,3 +90,30 @@ def test_the_search_by_leave_one_out_of_this_package_is_seen_too():
     data = designs.arrays(designs.smooth(rng, 120, 6), designs.smooth(rng, 120, 3), time_index=np.arange(120))
     with pytest.warns(LeakageWarning, match="leave-one-out-in-time"):
         evaluate(LeaveOneOutRidgeCV((1.0, 10.0)), data, splits=ContiguousFolds(3, gap=5), metric=pearson)
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-3, 1e-2])
+def test_features_that_are_nearly_the_same_are_seen(noise):
+    """Words heard four times, their features a little different every time: r was 0.44 on responses to words alone."""
+    rng = np.random.default_rng(0)
+    heard = rng.permutation(np.tile(np.arange(30), 4))
+    words, responses = rng.standard_normal((30, 20)), rng.standard_normal((30, 30))
+    data = designs.arrays(
+        words[heard] + noise * rng.standard_normal((120, 20)), responses[heard] + rng.standard_normal((120, 30))
+    )
+    with pytest.warns(LeakageWarning, match="the same features as a training sample, or nearly so"):
+        evaluate(Ridge(1.0), data, splits=KFold(5), metric=pearson)
+
+
+@pytest.mark.parametrize("kind", ["curve", "silence"])
+def test_features_that_are_merely_close_raise_no_alarm(kind):
+    rng = np.random.default_rng(1)
+    if kind == "curve":  # a basis of one number, such as splines of a word's frequency
+        frequency = rng.uniform(0, 1, (150, 1))
+        features = np.exp(-0.5 * ((frequency - np.linspace(0, 1, 8)) / 0.2) ** 2)
+    else:  # a response that dies away in pauses
+        features = rng.standard_normal((150, 20)) * (rng.random((150, 1)) > 0.2) + 1e-4 * rng.standard_normal((150, 20))
+    data = designs.arrays(features, rng.standard_normal((150, 30)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(Ridge(1.0), data, splits=KFold(5, shuffle=True, random_state=0), metric=pearson)
