@@ -23,6 +23,7 @@ from neuroling.n400 import (
     Hypothesis,
     Letters,
     Network,
+    Timing,
     against_published,
     as_text,
     band_table,
@@ -74,6 +75,7 @@ def main(
     threshold: Annotated[
         float, typer.Option(help="Activation above which the clock of the alpha function runs.")
     ] = 0.1,
+    blank: Annotated[int, typer.Option(help="Ticks between prime and target. Default: 4.")] = 4,
     layers: Annotated[list[str], typer.Option(help="Layer on which alpha acts; repeat. Default: all.")] = list(LAYERS),  # noqa: B006 - typer's
     letters: Annotated[Letters, typer.Option(help="Letter code: 15 or 30 input units.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Epochs of training, all stages together.")] = None,
@@ -86,41 +88,44 @@ def main(
     alpha = Alpha(time_constant, threshold=threshold, layers=tuple(layers))
     options = {"lexicons": lexicons, "participants": participants, "letters": letters, "epochs": epochs}
     networks = train_networks(**options, rng=seed, cache=cache or out / "networks")
-    effects, numbers = report(networks, alpha, out, seed, allow_unlearned)
+    effects, numbers = report(networks, alpha, Timing(blank=blank), out, seed, allow_unlearned)
     if sensitivity:
         sweep = diagnose(networks, alpha=alpha, rng=seed)
         sweep.to_csv(out / "sweep.csv", index=False)
         for effect in ("repetition", "neighbourhood"):
             (out / f"sweep_{effect}.png").write_bytes(figure_to_png(plot_sweep(sweep, effect)))
             print(as_text(sweep, effect))
-    if (participants, lexicons, letters, epochs, alpha) == (24, 1, "two-of-five", None, Alpha(7.5)):
+    if (participants, lexicons, letters, epochs, alpha, blank) == (24, 1, "two-of-five", None, Alpha(7.5), 4):
         compare_with_expected(numbers, EXPECTED)
     return effects
 
 
 def report(
-    networks: list[Network], alpha: Alpha, out: Path, seed: int, allow_unlearned: bool
+    networks: list[Network], alpha: Alpha, timing: Timing, out: Path, seed: int, allow_unlearned: bool
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Simulate trained networks, write tables and figures; give the effects, and the numbers that are expected."""
     out.mkdir(parents=True, exist_ok=True)
     models = {"alpha model": alpha, "control": None}
     asked = [Hypothesis(name, dynamics, semantic_activation) for name, dynamics in models.items()]
     parts = {str(place): [network] for place, network in enumerate(networks)} if len(networks) > 1 else {}
-    options = {"phenomena": ROWS, "rng": seed, "allow_unlearned": allow_unlearned}
+    settings = {"timing": timing, "allow_unlearned": allow_unlearned}
+    options = {"phenomena": ROWS, "rng": seed, **settings}
     of_parts = {**parts, "all": networks}
     effects = pd.concat([effect_table(part, asked, **options).assign(lexicon=name) for name, part in of_parts.items()])
     trials = [repetition(network.lexicon, rng=seed) for network in networks]
     pairs = list(zip(networks, trials, strict=True))
     fatigued, control = (
-        pool_lexicons([simulate(*pair, alpha=dynamics, allow_unlearned=allow_unlearned) for pair in pairs])
-        for dynamics in models.values()
+        pool_lexicons([simulate(*pair, alpha=dynamics, **settings) for pair in pairs]) for dynamics in models.values()
     )
-    read = pd.concat([reading_of_lexicons(networks, dynamics, seed, name) for name, dynamics in models.items()])
+    read = pd.concat([reading_of_lexicons(networks, dynamics, seed, name, timing) for name, dynamics in models.items()])
     summary, warning = reading_warning(read, control_model="control")
     window, shape = first_window(fatigued), pd.concat([shape_table(fatigued), shape_table(control)])
     sweep = swept(networks[0], alpha=alpha, rng=seed, time_constants=SWEEP["time_constants"], blanks=BLANKS)
     units = simulate_units(
-        networks[0], trials[0].subset(list(trials[0].table.query("kind == 'word'").index[:2])), alpha=alpha
+        networks[0],
+        trials[0].subset(list(trials[0].table.query("kind == 'word'").index[:2])),
+        alpha=alpha,
+        timing=timing,
     )
     beside, fit = against_published(fatigued, window), fit_to_published(fatigued)
     everyone = effects[effects["lexicon"] == "all"].dropna(subset="estimate")
@@ -158,7 +163,7 @@ def report(
     for name, table in {"effects": effects, "sensitivity": sweep, "accuracy": read}.items():
         table.to_csv(out / f"{name}.csv", index=False)
     subtitle = f"Lexicons: {len(networks)}; simulated participants of each: {networks[0].n_participants}. {warning}"
-    title, provenance = "Repetition and the alpha function", {"alpha": alpha, "seed": seed}
+    title, provenance = "Repetition and the alpha function", {"alpha": alpha, "timing": timing, "seed": seed}
     write_exhibits(out, sections, title=title, subtitle=subtitle, provenance=provenance, synthetic=False)
     film = film_of_units({label: units.sel(sample=label).isel(repeat=0) for label in units["sample"].to_numpy()})
     (out / "semantic_layer.gif").write_bytes(film)

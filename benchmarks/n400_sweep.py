@@ -1,21 +1,26 @@
 """Which choices of the training the headline needs: one row a trained network, over variants, lexicons and seeds.
 
     python benchmarks/n400_sweep.py [--variants NAME …] [--lexicons N …] [--seeds N …] [--participants N]
-        [--out FILE] [--cache FOLDER]
+        [--out FILE] [--cache FOLDER] [--settings]
+    python benchmarks/n400_sweep.py --draw docs/images
 
 Every network is trained, asked whether it reads, and measured in the repetition experiment with and without the alpha
 function (T = 7.5, all layers). Lexicons are those of ``train_networks(rng=0)``; a seed is one of initial weights and of
 the stream, so that every seed learns the same lexicons. Rows are appended to a CSV file as they come, and networks that
 have a row are passed over, so that a sweep can be stopped and taken up again. ``results/n400_sweep.csv`` holds what has
-been run.
+been run. With ``--settings``, networks of the reference are measured at other time constants, thresholds and blanks
+instead, which changes the experiment and not the training; eight participants each, ``results/n400_settings.csv``.
+``--draw`` runs nothing and draws both files, as ``n400_frontier.png`` and ``n400_settings.png``.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +33,7 @@ from neuroling.n400 import (
     Alpha,
     Architecture,
     Network,
+    Timing,
     Training,
     alone,
     best_tick,
@@ -40,9 +46,14 @@ from neuroling.n400 import (
     simulate,
     train_networks,
 )
+from neuroling.report import figure_to_png, plot_frontier, plot_settings
 
 ALPHA = Alpha(7.5)
 OUT = Path(__file__).parent / "results" / "n400_sweep.csv"
+OUT_SETTINGS = OUT.with_name("n400_settings.csv")
+MEASURED = 8
+"""Participants of each network that are measured at every setting."""
+TIME_CONSTANTS, THRESHOLDS, BLANKS = (6.5, 7.0, 7.5, 8.0), (0.07, 0.085, 0.1), (3, 4, 5, 6)
 Setting = dict[str, object]
 
 
@@ -86,19 +97,21 @@ VARIANTS: dict[str, Callable[[], Setting]] = {
 }
 
 
-def measured(network: Network) -> dict[str, float]:
+def measured(network: Network, alpha_model: Alpha = ALPHA, timing: Timing | None = None) -> dict[str, float]:
     """Measure reading, shape and effects of one network; effects are shares of the mean first amplitude."""
     trials = repetition(network.lexicon, rng=0)
-    plain = pd.concat([last_tick(network.accuracy(one)) for one in (alone(network.lexicon), trials)])
-    best = reading_summary(best_tick(network.accuracy(trials, alpha=ALPHA))).set_index("trial")["recognised"]
+    plain = pd.concat([last_tick(network.accuracy(one, timing=timing)) for one in (alone(network.lexicon), trials)])
+    best = reading_summary(best_tick(network.accuracy(trials, alpha=alpha_model, timing=timing))).set_index("trial")[
+        "recognised"
+    ]
     row = {
         "recognised": float(reading_summary(plain)["recognised"].min()),
         "lowest": float(plain["recognised"].min()),
         "recognised_alpha": float(best["new"]),
         "repeated_alpha": float(best["repeated"]),
     }
-    for name, alpha in (("", ALPHA), (" without alpha", None)):
-        recording = simulate(network, trials, alpha=alpha, allow_unlearned=True)
+    for name, alpha in (("", alpha_model), (" without alpha", None)):
+        recording = simulate(network, trials, alpha=alpha, timing=timing, allow_unlearned=True)
         amplitude = mean_amplitude(recording, first_window(recording)).mean("repeat")
         new, kind = (amplitude["condition"] == "new").to_numpy(), amplitude["kind"].to_numpy()
         first = {one: float(amplitude[new & (kind == one)].mean()) for one in np.unique(kind)}
@@ -117,39 +130,79 @@ def measured(network: Network) -> dict[str, float]:
     return row
 
 
+Keys = dict[str, str | float]
+Work = Callable[[], Mapping[str, float]]
+
+
+def sweep_settings(cache: Path | None, lexicons: list[int], participants: int) -> Iterator[tuple[Keys, Work]]:
+    """Give the settings of alpha function and trial, each with what measures it."""
+    networks = train_networks(numbers=lexicons, participants=participants, rng=0, cache=cache, device="cpu")
+    for lexicon, network in zip(lexicons, networks, strict=True):
+        some = network.participants(slice(0, MEASURED))
+        for constant, threshold, blank in product(TIME_CONSTANTS, THRESHOLDS, BLANKS):
+            keys: Keys = {"lexicon": lexicon, "participants": some.n_participants, "time_constant": constant}
+            keys |= {"threshold": threshold, "blank": blank}
+            alpha, timing = Alpha(constant, threshold=threshold), Timing(blank=blank)
+            yield keys, partial(measured, some, alpha, timing)
+
+
+def sweep_training(
+    cache: Path | None, variants: list[str], lexicons: list[int], seeds: list[int], participants: int
+) -> Iterator[tuple[Keys, Work]]:
+    """Give the networks to be trained, each with what trains and measures it."""
+    for variant, lexicon, seed in product(variants, lexicons, seeds):
+        keys: Keys = {"variant": variant, "lexicon": lexicon, "seed": seed, "participants": participants}
+
+        def make(variant: str = variant, lexicon: int = lexicon, seed: int = seed) -> Mapping[str, float]:
+            (network,) = train_networks(
+                numbers=[lexicon],
+                participants=participants,
+                rng=0,
+                training_seed=seed,
+                cache=cache,
+                device="cpu",
+                **VARIANTS[variant](),  # type: ignore[arg-type]  # settings of train_networks
+            )
+            return measured(network)
+
+        yield keys, make
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--lexicons", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--participants", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--settings", action="store_true", help="other settings of alpha function and trial instead")
+    parser.add_argument("--draw", type=Path, help="folder for figures of the kept results; nothing is run")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--cache", type=Path, help="folder of trained networks")
     options = parser.parse_args()
+    if options.draw is not None:
+        for name, plot, path in (("frontier", plot_frontier, OUT), ("settings", plot_settings, OUT_SETTINGS)):
+            (options.draw / f"n400_{name}.png").write_bytes(figure_to_png(plot(pd.read_csv(path))))
+        return
     torch.set_num_threads(1)
-    keys = ["variant", "lexicon", "seed", "participants"]
-    done = pd.read_csv(options.out)[keys].to_numpy().tolist() if options.out.exists() else []
-    for variant in options.variants:
-        for lexicon in options.lexicons:
-            for seed in options.seeds:
-                key = [variant, lexicon, seed, options.participants]
-                if key in done:
-                    continue
-                start = time.process_time()
-                (network,) = train_networks(
-                    numbers=[lexicon],
-                    participants=options.participants,
-                    rng=0,
-                    training_seed=seed,
-                    cache=options.cache,
-                    device="cpu",
-                    **VARIANTS[variant](),  # type: ignore[arg-type]  # settings of train_networks
-                )
-                row = {**dict(zip(keys, key, strict=True)), **measured(network)}
-                row["CPU seconds"] = round(time.process_time() - start, 1)
-                options.out.parent.mkdir(parents=True, exist_ok=True)
-                pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.exists(), index=False)
-                print({name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()})
+    out = options.out or (OUT_SETTINGS if options.settings else OUT)
+    who = (options.lexicons, options.participants)
+    works = (
+        sweep_settings(options.cache, *who)
+        if options.settings
+        else sweep_training(options.cache, options.variants, options.lexicons, options.seeds, options.participants)
+    )
+    done: list[list[object]] | None = None
+    for keys, make in works:
+        if done is None:
+            done = pd.read_csv(out)[list(keys)].to_numpy().tolist() if out.exists() else []
+        if list(keys.values()) in done:
+            continue
+        start = time.process_time()
+        row = {**keys, **make()}
+        row["CPU seconds"] = round(time.process_time() - start, 1)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame([row]).to_csv(out, mode="a", header=not out.exists(), index=False)
+        print({name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}, flush=True)
 
 
 if __name__ == "__main__":

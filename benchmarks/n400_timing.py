@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -21,16 +22,11 @@ from neuroling.n400 import (
     PHENOMENA,
     Alpha,
     Hypothesis,
-    Network,
+    Timing,
     effect_table,
-    first_window,
-    repetition,
     semantic_activation,
-    simulate,
     train_networks,
 )
-from neuroling.n400.effects import FIRST, amplitude_table, estimate
-from neuroling.n400.experiments import Timing
 
 DYNAMICS = {
     "alpha model": Alpha(7.5),
@@ -41,23 +37,16 @@ BY_BLANK = ("immediate repetition", "immediate repetition, words", "semantic pri
 RESULTS = Path(__file__).parent / "results"
 
 
-def repetition_at_lag(networks: list[Network], alpha: Alpha | None, lag: int) -> dict[str, float]:
-    """Estimate the repetition effect with so many strings in between; the window is that of immediate repetition."""
-    tables = []
-    for number, network in enumerate(networks):
-        window = first_window(simulate(network, repetition(network.lexicon, rng=0), alpha=alpha))
-        recording = simulate(network, repetition(network.lexicon, rng=0, lag=lag), alpha=alpha, allow_unlearned=True)
-        table = amplitude_table(recording, network.lexicon, window)
-        labels = {name: f"{number}/" + table[name] for name in ("participant", "item")}
-        tables.append(table.assign(lexicon=str(number), **labels))
-    joined = pd.concat(tables, ignore_index=True)
-    effect = estimate(joined, FIRST(joined), within_items=True)
-    return {**vars(effect), "recognised": float(joined["recognised"].min()), "lowest": float(joined["lowest"].min())}
-
-
-def append(path: Path, rows: pd.DataFrame) -> None:
+def append(path: Path, effects: pd.DataFrame, **setting: float) -> None:
+    """Append the effects of one setting to a table."""
+    rows = effects.dropna(subset="estimate").drop(columns=["larger", "people", "source"])
+    rows = rows.rename(columns={"participants": "share"}).assign(**setting)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows.to_csv(path, mode="a", header=not path.exists(), index=False)
+    print(
+        rows[["hypothesis", "phenomenon", *setting, "relative", "recognised"]].round(4).to_string(index=False),
+        flush=True,
+    )
 
 
 def has_row(path: Path, **values: object) -> bool:
@@ -79,24 +68,23 @@ def main() -> None:
     torch.set_num_threads(1)
     size = {"participants": options.participants, "lexicons": options.lexicons}
     networks = train_networks(**size, rng=0, cache=options.cache, device="cpu")
+    named = {one.name: one for one in PHENOMENA}
+    asked = {name: Hypothesis(name, alpha, semantic_activation) for name, alpha in DYNAMICS.items()}
+    settings: dict[str, Any] = {"rng": 0, "allow_unlearned": True}
     path = options.out / "n400_soa.csv"
-    asked = [Hypothesis(name, DYNAMICS[name], semantic_activation) for name in ("alpha model", "ERP model")]
     for blank in options.blanks:
         if not has_row(path, blank=blank, **size):
-            rows = [one for one in PHENOMENA if one.name in BY_BLANK]
-            timing = Timing(blank=blank)
-            effects = effect_table(networks, asked, rng=0, phenomena=rows, timing=timing, allow_unlearned=True)
-            effects = effects.dropna(subset="estimate").drop(columns=["larger", "people", "source"])
-            append(path, effects.rename(columns={"participants": "share"}).assign(blank=blank, soa=timing.soa, **size))
-            print(effects[["hypothesis", "phenomenon", "relative", "recognised"]].round(3).to_string(index=False))
+            timing, rows = Timing(blank=blank), [named[name] for name in BY_BLANK]
+            models = [asked["alpha model"], asked["ERP model"]]
+            effects = effect_table(networks, models, phenomena=rows, timing=timing, **settings)
+            append(path, effects, blank=blank, soa=timing.soa, **size)
     path = options.out / "n400_lags.csv"
     for lag in options.lags:
-        for name, alpha in DYNAMICS.items():
-            if not has_row(path, model=name, lag=lag, **size):
-                found = repetition_at_lag(networks, alpha, lag)
-                row = {"model": name, "lag": lag, **found, "share": found["participants"], **size}
-                append(path, pd.DataFrame([row]))
-                print(name, lag, round(found["relative"], 4), flush=True)
+        if not has_row(path, lag=lag, **size):
+            rows = [named["lagged repetition" if lag else "immediate repetition"]]
+            append(
+                path, effect_table(networks, list(asked.values()), phenomena=rows, lag=lag, **settings), lag=lag, **size
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from neuroling.core.result import Result
+    from neuroling.n400.alpha import Alpha
 
 METRIC = "smaller on repetition"
 """New less repeated, over new, in the window of the response to new strings."""
@@ -23,6 +25,12 @@ def n400(
     out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
     participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
     time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 7.5,
+    threshold: Annotated[
+        float, typer.Option(help="Activation above which the clock of the alpha function runs.")
+    ] = 0.1,
+    layers: Annotated[
+        list[str] | None, typer.Option(help="Layer on which alpha acts; repeat for several. Default: all.")
+    ] = None,
     lag: Annotated[int, typer.Option(help="Strings between the two presentations.")] = 0,
     letters: Annotated[str, typer.Option(help="Code of the letters: two-of-five or one-hot.")] = "two-of-five",
     epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
@@ -42,7 +50,7 @@ def n400(
         The call itself, which ``--dry-run`` makes again.
     out : pathlib.Path
         Result file: score (split, repeat), a participant each.
-    participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device
+    participants, time_constant, threshold, layers, lag, letters, epochs, allow_unlearned, seed, device
         The simulation.
     unit : list of str, optional
         Labels of the unit, such as ``model=T8``.
@@ -54,15 +62,21 @@ def n400(
     if dry_run:
         _say_needs(ctx, participants)
         return
+    from neuroling.n400.alpha import LAYERS, Alpha
+
+    acting = tuple(layers or LAYERS)
+    model = Alpha(7.5 if time_constant == inf else time_constant, threshold=threshold, layers=acting)  # checks them
+    alpha = None if time_constant == inf else model
     shared = {"participants": participants, "lag": lag, "letters": letters, "epochs": epochs, "metric": METRIC}
+    shared |= {"threshold": threshold, "layers": ", ".join(acting)}
     record = begin(out, unit, shared)
-    result = _simulated(participants, time_constant, lag, letters, epochs, allow_unlearned, seed, device)
+    result = _simulated(participants, alpha, lag, letters, epochs, allow_unlearned, seed, device)
     finish(result, out, record)
 
 
 def _simulated(
     participants: int,
-    time_constant: float,
+    alpha: Alpha | None,
     lag: int,
     letters: str,
     epochs: int | None,
@@ -70,16 +84,13 @@ def _simulated(
     seed: int,
     device: str,
 ) -> Result:
-    import math
-
     from neuroling.core.provenance import Provenance, current_versions, now
     from neuroling.core.result import Result
-    from neuroling.n400.alpha import Alpha
     from neuroling.n400.experiments import repetition
     from neuroling.n400.participants import train_networks
     from neuroling.n400.simulate import simulate
 
-    options = {"participants": participants, "time_constant": time_constant, "lag": lag, "letters": letters}
+    options = {"participants": participants, "alpha": alpha, "lag": lag, "letters": letters}
     [network] = train_networks(
         lexicons=1,
         participants=participants,
@@ -91,17 +102,18 @@ def _simulated(
     recording = simulate(
         network,
         repetition(network.lexicon, rng=seed, lag=lag),
-        alpha=None if math.isinf(time_constant) else Alpha(time_constant),
+        alpha=alpha,
         allow_unlearned=allow_unlearned,
         device=device,
     )
+    reading = f"known targets recognised without alpha: {recording.attrs['reading']}"
     provenance = Provenance(
         options={name: str(value) for name, value in options.items()},
         seed=str(seed),
         device=device,
         versions=current_versions(),
         created=now(),
-        notes=("simulated, not people's",),
+        notes=("simulated, not people's", reading if recording.attrs["reads"] else f"THEY DO NOT READ; {reading}"),
     )
     return Result.of(smaller_on_repetition(recording), metric=METRIC, provenance=provenance)
 

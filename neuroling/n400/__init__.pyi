@@ -11,6 +11,7 @@ from neuroling.n400.effects import Hypothesis as Hypothesis
 from neuroling.n400.effects import effect_table as effect_table
 from neuroling.n400.effects import first_window as first_window
 from neuroling.n400.effects import hypotheses as hypotheses
+from neuroling.n400.experiments import Timing as Timing
 from neuroling.n400.experiments import associative_priming as associative_priming
 from neuroling.n400.experiments import repetition as repetition
 from neuroling.n400.experiments import semantic_priming as semantic_priming

@@ -461,6 +461,7 @@ def effect_table(
     *,
     rng: int | np.random.Generator,
     phenomena: Sequence[Phenomenon] = PHENOMENA,
+    lag: int = 2,
     timing: experiments.Timing | None = None,
     allow_unlearned: bool = False,
     device: str = "auto",
@@ -480,6 +481,8 @@ def effect_table(
         Source of the experiments' orders.
     phenomena : sequence of Phenomenon
         Rows.
+    lag : int
+        Strings in between in lagged repetition.
     timing, allow_unlearned, device
         As in ``simulate``.
 
@@ -502,7 +505,7 @@ def effect_table(
     settings = {"timing": timing, "allow_unlearned": allow_unlearned, "device": device}
     tables: dict[str, dict[str, list[pd.DataFrame]]] = {hypothesis.name: {} for hypothesis in asked}
     for place, (network, generator) in enumerate(zip(networks, generators, strict=True)):
-        trials = standard_experiments(network.lexicon, rng=generator)
+        trials = standard_experiments(network.lexicon, rng=generator, lag=lag)
         trials = {name: trials[name] for name in trials if name in needed}
         for alpha in dict.fromkeys(hypothesis.alpha for hypothesis in asked):
             group = [hypothesis for hypothesis in asked if hypothesis.alpha == alpha]

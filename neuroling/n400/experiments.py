@@ -40,6 +40,11 @@ class Timing:
         Ticks recorded before the target.
     tick : float
         Seconds of a tick. 0.042 s puts the published model's peak, nine ticks after the target, at people's 376 ms.
+
+    Examples
+    --------
+    >>> Timing(blank=5).soa
+    17
     """
 
     shown: int = 12

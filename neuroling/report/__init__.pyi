@@ -36,7 +36,9 @@ from neuroling.report.n400 import plot_sensitivity as plot_sensitivity
 from neuroling.report.n400 import plot_sweep as plot_sweep
 from neuroling.report.n400 import plot_units as plot_units
 from neuroling.report.n400_reading import plot_against_published as plot_against_published
+from neuroling.report.n400_reading import plot_frontier as plot_frontier
 from neuroling.report.n400_reading import plot_reading as plot_reading
+from neuroling.report.n400_reading import plot_settings as plot_settings
 from neuroling.report.output_folder import Exhibit as Exhibit
 from neuroling.report.output_folder import write_exhibits as write_exhibits
 from neuroling.report.probing import draw_heads as draw_heads

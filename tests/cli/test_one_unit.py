@@ -160,6 +160,29 @@ def test_the_same_seed_gives_the_same_unit_and_another_one_does_not(call, tmp_pa
     assert (scores[0] == scores[1], scores[0] == scores[2]) == (True, False)
 
 
+def test_layers_of_the_alpha_function_change_the_unit_and_are_recorded(call, tmp_path):
+    for name, layers in (("all", []), ("semantics", ["--layers", "semantics"])):
+        answer = call(*N400, *layers, "-o", tmp_path / f"{name}.nc")
+        assert answer.exit_code == 0, answer.stderr
+    everywhere, semantics = (Result.load(tmp_path / f"{name}.nc") for name in ("all", "semantics"))
+    assert everywhere.score.to_numpy().tolist() != semantics.score.to_numpy().tolist()
+    assert semantics.provenance.configuration["layers"] == "semantics"
+    assert everywhere.provenance.configuration["layers"] == "orthography, hidden, semantics"
+
+
+def test_layer_that_does_not_exist_is_refused_before_networks_are_trained(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("neuroling.n400.participants.train_networks", None)
+    answer = call(*N400, "--layers", "semantic", "-o", tmp_path / "unit.nc")
+    assert answer.exit_code != 0
+    assert "expected some of ('orthography', 'hidden', 'semantics')" in answer.stderr
+
+
+def test_a_unit_says_whether_its_participants_read(call, tmp_path):
+    call(*N400, "-o", tmp_path / "unit.nc")
+    (note,) = [one for one in Result.load(tmp_path / "unit.nc").provenance.notes if "recognised" in one]
+    assert note.startswith("THEY DO NOT READ; known targets recognised without alpha: new 0% (lowest 0%)")
+
+
 def test_networks_that_cannot_read_end_in_words(call, tmp_path):
     answer = call(*(word for word in N400 if word != "--allow-unlearned"), "-o", tmp_path / "unit.nc")
     assert answer.exit_code == 1

@@ -22,7 +22,7 @@ from neuroling.n400.effects import (
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import make_lexicon
 from neuroling.n400.linking_hypotheses import semantic_activation
-from neuroling.n400.simulate import simulate
+from neuroling.n400.simulate import simulate, simulate_links
 
 SHORT = Timing(shown=5, blank=4, target=10, before=3)
 
@@ -144,6 +144,20 @@ def test_equal_seeds_give_equal_tables_and_different_ones_do_not(network):
     )
     assert one["estimate"][0] == same["estimate"][0]
     assert one["estimate"][0] != other["estimate"][0]
+
+
+def test_lag_of_the_table_is_the_number_of_strings_between(network, monkeypatch):
+    shown = []
+
+    def watched(network, stimuli, links, **options):
+        shown.append(stimuli)
+        return simulate_links(network, stimuli, links, **options)
+
+    monkeypatch.setattr("neuroling.n400.effects.simulate_links", watched)
+    asked = [Hypothesis("alpha", Alpha(5), semantic_activation)]
+    few = [one for one in PHENOMENA if one.name == "lagged repetition"]
+    effect_table([network], asked, rng=0, phenomena=few, lag=3, timing=SHORT, allow_unlearned=True, device="cpu")
+    assert [set(one.table["context"].str.split().str.len()) for one in shown] == [{1}, {4}]
 
 
 def test_hypotheses_of_one_name_are_refused(network):
