@@ -45,9 +45,10 @@ def kinds() -> dict[str, Kind]:
     -------
     dict of Kind
     """
-    from neuroling.data.study_samples import fmri
+    from neuroling.data.study_samples import eeg, fmri
 
     return {
+        "eeg-trf": Kind("eeg_trf", "continuous EEG of a story: temporal response functions", eeg.write_story),
         "word-list-fmri": Kind(
             "word_list_fmri", "fMRI of words shown one by one: single-trial betas, leave-two-out", fmri.write_word_list
         ),

@@ -2,9 +2,12 @@
 
 from neuroling.data.at_hand import real_or_twin as real_or_twin
 from neuroling.data.bids import find_files as find_files
+from neuroling.data.eeg import channel_positions as channel_positions
 from neuroling.data.eeg import from_epochs as from_epochs
 from neuroling.data.eeg import from_raw as from_raw
 from neuroling.data.eeg import from_source_estimates as from_source_estimates
+from neuroling.data.eeg import read_epochs as read_epochs
+from neuroling.data.eeg import read_raw as read_raw
 from neuroling.data.eeg import source_positions as source_positions
 from neuroling.data.embedded import sample as sample
 from neuroling.data.fetch import locate as locate

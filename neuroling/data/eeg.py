@@ -18,6 +18,7 @@ from neuroling.core.times import Window, rows_in_window, same_times
 from neuroling.data.amplitudes import MICROVOLT, check_scale, units_as_text, units_of, warn_of_extreme_trials
 from neuroling.data.errors import reading, require_file
 from neuroling.data.participants import join_subjects as join_subjects
+from neuroling.data.synthetic import lies_in_synthetic
 from neuroling.data.trials import Folds, carried, check_finite, item_labels, lay_out, rows_of
 from neuroling.data.trials import from_arrays as from_arrays
 
@@ -54,6 +55,15 @@ def read_epochs(path: Path | str) -> BaseEpochs:
     ------
     DataNotFound, CorruptData
         If the file is absent, or MNE cannot read it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuroling.data.study_samples.eeg import write_words
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_words(Path(folder), n_subjects=1, n_words=3, n_trials=2)
+    ...     len(read_epochs(Path(folder) / "epochs" / "sub-01-epo.fif"))
+    6
     """
     import mne
 
@@ -128,7 +138,7 @@ def from_epochs(
         "time": picked.times.copy(),
         **{name: ("sample", carried(_column(picked, name), rows)) for name in columns},
     }
-    return laid_out.labelled(coords, {"units": units_as_text(units)})
+    return laid_out.labelled(coords, {"units": units_as_text(units), **_mark_of([getattr(epochs, "filename", None)])})
 
 
 def write_epochs(
@@ -164,6 +174,69 @@ def write_epochs(
         events = np.column_stack([np.arange(len(values)), np.zeros(len(values), int), codes])
         epochs = mne.EpochsArray(values / MICROVOLT, info, events, float(times[0]), metadata=metadata)
         epochs.set_montage("biosemi64").save(path, overwrite=True)
+
+
+def read_raw(path: Path | str) -> BaseRaw:
+    """Read a continuous recording in any format that MNE knows by the ending of the file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Such as ``…_raw.fif``, ``….vhdr``, ``….set``, ``….edf`` or ``….bdf``.
+
+    Returns
+    -------
+    mne.io.BaseRaw
+        In memory, so that it can be filtered and resampled.
+
+    Raises
+    ------
+    DataNotFound, CorruptData
+        If the file is absent, or MNE cannot read it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "story_raw.fif"
+    ...     write_raw(path, np.random.default_rng(0).normal(0, 10, (50, 2)), channels=["Fz", "Cz"], rate_hz=10.0)
+    ...     read_raw(path).ch_names
+    ['Fz', 'Cz']
+    """
+    import mne
+
+    path = require_file(path, "a continuous recording")
+    with reading(path, "a continuous recording", reader="MNE"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        raw: BaseRaw = mne.io.read_raw(path, preload=True, verbose="error")
+    return raw
+
+
+def write_raw(path: Path | str, values: Array, *, channels: Sequence[str], rate_hz: float) -> None:
+    """Write continuous EEG as a file of MNE, channels placed as in the montage ``biosemi64``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ending in ``_raw.fif``; replaced if it exists.
+    values : ndarray, shape (time, channel)
+        µV.
+    channels : sequence of str
+        Names of the montage.
+    rate_hz : float
+        Samples a second.
+    """
+    import mne
+
+    with mne.use_log_level("error"):
+        raw = mne.io.RawArray((values / MICROVOLT).T, mne.create_info(list(channels), rate_hz, "eeg"))
+        raw.set_montage("biosemi64").save(Path(path), overwrite=True)
+
+
+def _mark_of(files: Sequence[Path | str | None]) -> dict[str, int]:
+    """Mark what was read from files in a folder of synthetic ones."""
+    return {"synthetic": 1} if any(file and lies_in_synthetic(Path(file)) for file in files) else {}
 
 
 def montage_channels(n_channels: int) -> list[str]:
@@ -353,6 +426,14 @@ def channel_positions(instance: BaseEpochs | Evoked | BaseRaw, picks: Picks = "e
     ------
     ValueError
         If channels have no position.
+
+    Examples
+    --------
+    >>> import mne
+    >>> info = mne.create_info(["Fz", "Cz"], 100.0, "eeg")
+    >>> raw = mne.io.RawArray(np.zeros((2, 10)), info, verbose="error").set_montage("standard_1020")
+    >>> channel_positions(raw).sizes
+    Frozen({'channel': 2, 'feature': 3})
     """
     if not hasattr(instance, "info"):
         raise TypeError(f"instance: got {type(instance).__name__}; expected epochs, an evoked response or raw data.")
@@ -560,7 +641,7 @@ def from_raw(
     pieces = np.split(rows, np.flatnonzero((np.diff(rows) > 1) | np.isin(rows[1:], starts)) + 1)
     bad_s = float((~good).sum() / picked.info["sfreq"])
     found = _as_runs([values[piece] for piece in pieces], [picked.times[piece] for piece in pieces], picked, run, dtype)
-    return found.assign_attrs(bad_s=bad_s)
+    return found.assign_attrs(bad_s=bad_s, **_mark_of(raw.filenames))
 
 
 def _good_samples(raw: BaseRaw) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:

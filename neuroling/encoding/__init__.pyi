@@ -24,4 +24,5 @@ from neuroling.encoding.stability import StableVoxels as StableVoxels
 from neuroling.encoding.standardize import Standardized as Standardized
 from neuroling.encoding.trf import TRF as TRF
 from neuroling.encoding.trf import lags_between as lags_between
+from neuroling.encoding.words_in_samples import in_samples as in_samples
 from neuroling.encoding.words_in_volumes import in_volumes as in_volumes

@@ -21,6 +21,8 @@ from neuroling.report.html import Section as Section
 from neuroling.report.html import Table as Table
 from neuroling.report.html import Text as Text
 from neuroling.report.html import write_page as write_page
+from neuroling.report.kernels import kernels_of as kernels_of
+from neuroling.report.kernels import plot_kernels as plot_kernels
 from neuroling.report.lm import plot_ablation as plot_ablation
 from neuroling.report.lm import plot_errors as plot_errors
 from neuroling.report.lm import plot_frequencies as plot_frequencies

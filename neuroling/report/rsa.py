@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from mne import EvokedArray, SourceEstimate, VolSourceEstimate
+    from mne.channels import DigMontage
 
 SIGNIFICANCE = 0.05
 CORRECTIONS = {"none": "uncorrected", "fdr": "false discovery rate", "max": "family-wise", "cluster": "clusters"}
@@ -221,7 +222,7 @@ def plot_topographies(
     score: xr.DataArray,
     times: Sequence[float],
     *,
-    montage: str = "biosemi64",
+    montage: str | xr.DataArray = "biosemi64",
     label: str = "score",
     synthetic: bool = False,
 ) -> Figure:
@@ -233,8 +234,9 @@ def plot_topographies(
         Mean over participants, of one model.
     times : sequence of float
         Which to draw, in s.
-    montage : str
-        Where channels are, by their names.
+    montage : str or xarray.DataArray, dims (channel, feature)
+        Where channels are: a montage that MNE knows by name, or the positions of the recording itself, from
+        :func:`neuroling.data.channel_positions`.
     label : str
         Name of the score.
     synthetic : bool
@@ -246,7 +248,7 @@ def plot_topographies(
     """
     import mne
 
-    evoked = to_evoked(score, montage=montage)
+    evoked = to_evoked(score.transpose("channel", "time"), montage=montage)
     chosen = [score.sel(time=time, method="nearest") for time in times]
     bound = float(max(abs(one).max() for one in chosen))
     figure = _figure(2.0 * len(times) + 0.9, 2.5)
@@ -436,15 +438,15 @@ def animate_rdm(dissimilarities: xr.DataArray, *, order: Sequence[str] | None = 
     return buffer.getvalue()
 
 
-def to_evoked(score: xr.DataArray, *, montage: str = "biosemi64", comment: str = "score") -> EvokedArray:
+def to_evoked(score: xr.DataArray, *, montage: str | xr.DataArray = "biosemi64", comment: str = "score") -> EvokedArray:
     """Turn scores into an MNE object, for its plots and its files.
 
     Parameters
     ----------
     score : xarray.DataArray, dims (channel, time) or (time,)
         A single time course becomes one channel of type ``misc``.
-    montage : str
-        Where channels are, by their names.
+    montage : str or xarray.DataArray, dims (channel, feature)
+        As in :func:`plot_topographies`.
     comment : str
         What the values are; they have no physical unit.
 
@@ -465,11 +467,28 @@ def to_evoked(score: xr.DataArray, *, montage: str = "biosemi64", comment: str =
         names = [str(name) for name in score.channel.values]
         info = mne.create_info(names, rate, "eeg")
         evoked = mne.EvokedArray(score.transpose("channel", "time").values, info, tmin=float(times[0]), comment=comment)
-        known = set(mne.channels.make_standard_montage(montage).ch_names)
-        absent = [name for name in names if name not in known]
+        known = _montage(montage)
+        absent = [name for name in names if name not in known.ch_names]
         if absent:
-            raise ValueError(f"montage: {montage!r} does not know {absent[:5]}; name another that does.")
-        return evoked.set_montage(montage)
+            called = repr(montage) if isinstance(montage, str) else "these positions"
+            raise ValueError(f"montage: {called} does not know {absent[:5]}; name another that does.")
+        return evoked.set_montage(known)
+
+
+def _montage(montage: str | xr.DataArray) -> DigMontage:
+    """Give a montage by its name, or make one of positions in m, in the coordinates of the head."""
+    import mne
+
+    if isinstance(montage, str):
+        return mne.channels.make_standard_montage(montage)
+    if set(montage.dims) != {"channel", "feature"} or montage.feature.to_numpy().tolist() != list("xyz"):
+        raise ValueError(
+            f"montage: got positions with axes {montage.dims}; expected (channel, feature) with features x, y and z, "
+            "as from channel_positions."
+        )
+    places = montage.transpose("channel", "feature").to_numpy()
+    by_name = {str(name): place for name, place in zip(montage.channel.to_numpy(), places, strict=True)}
+    return mne.channels.make_dig_montage(by_name, coord_frame="head")
 
 
 def montage_positions(channels: Sequence[str], montage: str = "biosemi64") -> xr.DataArray:

@@ -136,3 +136,20 @@ def test_the_table_counts_significant_locations_by_model():
     assert table["significant"].tolist() == [2, 0]
     assert table["of"].tolist() == [2, 2]
     assert table.loc["a", "p"] == pytest.approx(0.01)
+
+
+def test_heads_are_drawn_at_the_positions_of_the_recording():
+    from neuroling.report.rsa import to_evoked
+
+    positions = xr.DataArray(
+        [[0.0, 0.08, 0.04], [0.0, 0.0, 0.1], [0.0, -0.08, 0.04]],
+        dims=("channel", "feature"),
+        coords={"channel": ["A", "B", "C"], "feature": list("xyz")},
+    )
+    score = xr.DataArray(
+        np.ones((2, 3)), dims=("channel", "time"), coords={"channel": ["C", "A"], "time": [0.0, 0.1, 0.2]}
+    )
+    info = to_evoked(score, montage=positions).info
+    assert info["chs"][0]["loc"][:3] == pytest.approx([0.0, -0.08, 0.04])
+    with pytest.raises(ValueError, match="these positions does not know"):
+        to_evoked(score.assign_coords(channel=["C", "D"]), montage=positions)
