@@ -34,7 +34,7 @@ from neuroling import (
 )
 from neuroling.data import locate, read_table, real_or_twin, vanvliet2018
 from neuroling.encoding import OtherParticipants
-from neuroling.evaluation import dual_bootstrap
+from neuroling.evaluation import DualBootstrap
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_points, write_exhibits
 from neuroling.rsa import FixedRDM, collinearity, in_order_of, label_pairs, ranked_pairs, stack_models
 
@@ -63,8 +63,8 @@ def main(
     result = evaluate(FixedRDM(), pairwise(models, n400), metric=spearman, rng=seed, **people)
     controlled = spearman.partial(models.sel(model=["length", "log frequency"]))
     given = evaluate(FixedRDM(), pairwise(models.sel(model=["MiniLM"]), n400), metric=controlled)
-    boot = dual_bootstrap(n400, models, n_draws=n_draws, rng=seed)
-    low, high = (boot.interval().sel(bound=bound).to_numpy() for bound in ("lower", "upper"))
+    boot = result.test(DualBootstrap("subject", n_draws=n_draws), seed)
+    low, high = (boot.intervals.interval().sel(bound=bound).to_numpy() for bound in ("lower", "upper"))
     table = group.assign(
         people=result.score.mean("subject").values, p_people=result.p_values("max").values, low=low, high=high
     )

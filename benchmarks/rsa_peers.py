@@ -22,7 +22,7 @@ from common import pin_to_one_thread
 from scipy.spatial.distance import pdist, squareform
 
 from neuroling import LeaveOneOutCeiling, NoSplit, Permutation, evaluate, pairwise, pearson, spearman
-from neuroling.evaluation import dual_bootstrap
+from neuroling.evaluation import DualBootstrap
 from neuroling.numerics.rdm.distances import crossnobis, times_first
 from neuroling.rsa import FixedRDM, PairLabels, decoding_rdms, paired, rdms
 
@@ -263,7 +263,8 @@ def bootstrap() -> None:
     fixed = [ModelFixed(f"m{k}", RDMs(value[None])) for k, value in enumerate(values)]
     for how, name in (("spearman", "spearman"), ("pearson", "corr")):
         slow, _ = cpu(lambda name=name: eval_dual_bootstrap(fixed, RDMs(rows), method=name, N=4))
-        fast, _ = in_turn({"ours": lambda how=how: dual_bootstrap(y, models, measure=how, n_draws=1000)}, repeats=1)
+        test = {"metric": METRICS[how], "inference": DualBootstrap(n_draws=1000)}
+        fast, _ = in_turn({"ours": lambda test=test: evaluate(FixedRDM(), pairwise(models, y), **test)}, repeats=1)
         seconds = {"rsatoolbox, scaled from 4 draws": slow * 250, "neuroling": fast["ours"]}
         say(f"dual bootstrap, {how}, 1,000 draws, one time", seconds, "neuroling", {}, 150)
 

@@ -24,7 +24,6 @@ from neuroling.encoding.kernel_ridge import KernelRidgeCV as KernelRidgeCV
 from neuroling.encoding.ridge import Ridge as Ridge
 from neuroling.encoding.ridge import RidgeCV as RidgeCV
 from neuroling.encoding.trf import TRF as TRF
-from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as ExplainableVarianceCeiling
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
 from neuroling.evaluation.estimation.estimate import estimate as estimate

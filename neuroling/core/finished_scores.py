@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from neuroling.core.align import Aligned
-    from neuroling.core.protocols import Array, Orders, Scoring, Split
+    from neuroling.core.protocols import Array, Orders, ParticipantRows, Scoring, Split
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ class FinishedScores:
     def agreement_bounds(self, axis: str) -> xr.DataArray | None:  # noqa: ARG002
         """Refuse: a ceiling is of the recording."""
         self._refuse("this needs the recording")
+
+    def participant_rows(self, axis: str) -> ParticipantRows | None:  # noqa: ARG002
+        """Refuse: there is no recording."""
+        self._refuse("resampling items needs the recording")
 
     def reordered(
         self,
@@ -143,6 +147,11 @@ class ModelDifference:
     def relabelled(self, orders: Iterable[Sequence[NDArray[np.intp]]]) -> Iterator[xr.DataArray]:
         """Differences with held-out truths in other orders."""
         return map(self._less, self.scoring.relabelled(orders))
+
+    def participant_rows(self, axis: str) -> ParticipantRows | None:
+        """Rows of participants, compared with the difference of the two models."""
+        rows = self.scoring.participant_rows(axis)
+        return None if rows is None else rows.difference(self.model, self.other)
 
     def _less(self, scores: xr.DataArray) -> xr.DataArray:
         return scores.sel(model=self.model, drop=True) - scores.sel(model=self.other, drop=True)

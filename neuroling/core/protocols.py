@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.align import Aligned
 from neuroling.core.estimates import Estimates
+from neuroling.core.intervals import Intervals
 from neuroling.core.null_distribution import NullDistribution
 
 Array = NDArray[np.floating[Any]]
@@ -35,6 +36,13 @@ class Split(NamedTuple):
 
     train: Rows
     test: Rows
+
+
+class ParticipantBlock(NamedTuple):
+    """Rows of all participants at some locations and times."""
+
+    places: slice  # where their scores stand among those of all locations and times
+    rows: Array  # (participant, place, sample)
 
 
 class LinearPart(NamedTuple):
@@ -149,6 +157,47 @@ class SelectsFolds(Protocol):
         ...
 
 
+class ParticipantRows(Protocol):
+    """What participants' recordings are compared with, and the recordings in blocks, for resampling."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        ...
+
+    @property
+    def models(self) -> Array:
+        """Models (model, sample)."""
+        ...
+
+    @property
+    def columns(self) -> Array:
+        """Which scores are asked for, as combinations of models (model, column)."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether samples are all pairs of some items, in condensed order."""
+        ...
+
+    @property
+    def n_participants(self) -> int:
+        """Number of participants."""
+        ...
+
+    def blocks(self, most_times: int) -> Iterator[ParticipantBlock]:
+        """Yield rows of all participants, at most so many times at once."""
+        ...
+
+    def labelled(self, values: Array) -> xr.DataArray:
+        r"""Put labels on values (place, column); dims ([model,] \*kept), participants aside."""
+        ...
+
+    def difference(self, model: str, other: str) -> ParticipantRows:
+        """Ask for the difference of two models instead."""
+        ...
+
+
 class Scoring(Protocol):
     """What a ceiling or an inference may ask of an evaluation."""
 
@@ -202,6 +251,10 @@ class Scoring(Protocol):
         """
         ...
 
+    def participant_rows(self, axis: str) -> ParticipantRows | None:
+        """Rows of participants and the models that they are compared with; None where models are fitted."""
+        ...
+
     @property
     def two_sided(self) -> bool:
         """Whether both directions count as an effect, as for a difference of two models."""
@@ -231,10 +284,10 @@ class Ceiling(Protocol):
 
 
 class Inference(Protocol):
-    """Turns an evaluation into a null distribution of its scores."""
+    """Turns an evaluation into a null distribution of its scores, or into intervals of their mean."""
 
-    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution:
-        """Draw the null."""
+    def __call__(self, scoring: Scoring, rng: np.random.Generator) -> NullDistribution | Intervals:
+        """Draw."""
         ...
 
 

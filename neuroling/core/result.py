@@ -18,6 +18,7 @@ import xarray as xr
 from neuroling.core.estimates import COLUMNS, INTERCEPT, LEVEL
 from neuroling.core.files import write_whole
 from neuroling.core.finished_scores import FinishedScores, HasModels, ModelDifference
+from neuroling.core.intervals import Intervals
 from neuroling.core.notices import warn
 from neuroling.core.null_distribution import Alternative, Correction, NullDistribution, adjust_p_values
 from neuroling.core.provenance import Provenance
@@ -75,7 +76,7 @@ class Result:
         chance: float = 0.0,
         larger_is_better: bool = True,
         ceiling: xr.DataArray | None = None,
-        null: NullDistribution | None = None,
+        null: NullDistribution | Intervals | None = None,
         provenance: Provenance | None = None,
         leaks: tuple[str, ...] = (),
         leakage_allowed: str | None = None,
@@ -95,8 +96,8 @@ class Result:
             Direction of the metric.
         ceiling : xarray.DataArray, optional, dims (bound, \*kept)
             Mean scores over splits of the recording's predictions of itself.
-        null : NullDistribution, optional
-            Draws of the null.
+        null : NullDistribution or Intervals, optional
+            Draws of the null, or intervals of mean scores.
         provenance : Provenance, optional
             Where the numbers came from.
         leaks : tuple of str
@@ -183,7 +184,7 @@ class Result:
     def diagnostics(self) -> xr.Dataset:
         """What belongs to the whole fit of an estimate, such as log_likelihood, aic and n_observations."""
         own = {"score", "ceiling", *(COLUMNS if self.is_estimate else ())}
-        names = [name for name in self.data.data_vars if name not in own and not str(name).startswith("null_")]
+        names = [name for name in self.data.data_vars if name not in own and not str(name).startswith(OF_INFERENCE)]
         return self.data[names]
 
     @property
@@ -194,8 +195,19 @@ class Result:
         return self.data["ceiling"]
 
     @property
+    def intervals(self) -> Intervals:
+        """Mean scores with their uncertainty, from an inference such as ``DualBootstrap``."""
+        if "interval_mean" not in self.data:
+            raise ValueError("intervals: this result has none; pass inference=DualBootstrap(…) to evaluate.")
+        parts = (self.data[f"interval_{name}"] for name in ("mean", "standard_error", "df"))
+        mean, error, df = (part.rename(None) for part in parts)
+        return Intervals(mean, error, df, str(self.data.attrs["interval_method"]), self.chance)
+
+    @property
     def null(self) -> NullDistribution:
         """The null distribution of the score."""
+        if "interval_mean" in self.data and "null_observed" not in self.data:
+            raise ValueError("null: this result has intervals and no null distribution; see result.intervals.")
         if "null_observed" not in self.data:
             raise ValueError("null: this result has none; pass inference=… to evaluate.")
         attrs = self.data.attrs
@@ -223,6 +235,8 @@ class Result:
             How to allow for many locations. Estimates without a null have p values of their own, uncorrected or by
             ``"fdr"``, over all effects and locations but the intercept's, which are a family of their own.
         """
+        if "interval_mean" in self.data:
+            return self.intervals.p_values(correct)
         if not self.is_estimate or "null_observed" in self.data:
             return self.null.p_values(correct)
         p = self.data["p"]
@@ -269,8 +283,8 @@ class Result:
         null = inference(scoring, np.random.default_rng(rng).spawn(2)[1])
         seed = str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__
         options = {**self.provenance.options, "inference": " ".join(repr(inference).split()), "inference seed": seed}
-        kept = {name: values for name, values in self.data.data_vars.items() if not str(name).startswith("null_")}
-        attrs = {key: value for key, value in self.data.attrs.items() if not str(key).startswith("null_")}
+        kept = {name: values for name, values in self.data.data_vars.items() if not str(name).startswith(OF_INFERENCE)}
+        attrs = {key: value for key, value in self.data.attrs.items() if not str(key).startswith(OF_INFERENCE)}
         data = xr.Dataset(kept | _null_variables(null), attrs=attrs | _null_attributes(null))
         return Result(data, replace(self.provenance, options=options)).scored_by(self.scoring)
 
@@ -309,11 +323,16 @@ class Result:
             chance=self.chance,
             larger_is_better=self.larger_is_better,
             ceiling=None if ceiling is None else ceiling.sel(own, drop=True),
-            null=self.null.select(**labels) if "null_observed" in self.data else None,
+            null=self._inferred_at(**labels),
             provenance=replace(self.provenance, options={**self.provenance.options, "selected": str(labels)}),
             leaks=self.leaks,
             leakage_allowed=self.leakage_allowed,
         )
+
+    def _inferred_at(self, **labels: str) -> NullDistribution | Intervals | None:
+        if "interval_mean" in self.data:
+            return self.intervals.select(**labels)
+        return self.null.select(**labels) if "null_observed" in self.data else None
 
     def difference(self, model: str, other: str) -> Result:
         r"""Subtract the score of one model from that of another, sign kept, on the same splits and relabelings.
@@ -514,6 +533,8 @@ class Result:
             lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.to_numpy()]
         if "null_observed" in self.data:
             lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {significance(self.null)}")
+        if "interval_mean" in self.data:
+            lines.append(f"  {self.intervals.method}: {_significance_of_intervals(self.intervals)}")
         return "\n".join([*lines, *self._remarks()])
 
     def _estimates_in_words(self) -> list[str]:
@@ -664,6 +685,9 @@ def _sealed_body(path: Path) -> bytes:
     return body
 
 
+OF_INFERENCE = ("null_", "interval_")
+"""What the names of variables and attributes begin with that an inference has made."""
+
 MOST_EFFECTS = 20
 """Estimates that a summary lists one by one."""
 
@@ -697,6 +721,14 @@ def significance(null: NullDistribution, correct: Correction | None = None) -> s
     return f"{int((p < 0.05).sum())} of {p.size} at p < 0.05, {CORRECTIONS[correct]}"
 
 
+def _significance_of_intervals(intervals: Intervals) -> str:
+    if not intervals.mean.dims:
+        low, high = (float(bound) for bound in intervals.interval())
+        return f"mean {float(intervals.mean):.3f}, 95 % interval {low:.3f} to {high:.3f}"
+    p = intervals.p_values("fdr")
+    return f"{int((p < 0.05).sum())} of {p.size} at p < 0.05, {CORRECTIONS['fdr']}"
+
+
 def _adjusted(p: xr.DataArray) -> xr.DataArray:
     """Control the false discovery rate over all effects, and over all intercepts, where there are some."""
     if "feature" not in p.dims:
@@ -708,7 +740,9 @@ def _adjusted(p: xr.DataArray) -> xr.DataArray:
     return adjusted
 
 
-def _null_attributes(null: NullDistribution) -> dict[str, object]:
+def _null_attributes(null: NullDistribution | Intervals) -> dict[str, object]:
+    if isinstance(null, Intervals):
+        return {"interval_method": null.method}
     return {
         "null_method": null.method,
         "null_alternative": null.alternative,
@@ -718,7 +752,10 @@ def _null_attributes(null: NullDistribution) -> dict[str, object]:
     }
 
 
-def _null_variables(null: NullDistribution) -> dict[str, xr.DataArray]:
+def _null_variables(null: NullDistribution | Intervals) -> dict[str, xr.DataArray]:
+    if isinstance(null, Intervals):
+        own = {"mean": null.mean, "standard_error": null.standard_error, "df": null.df}
+        return {f"interval_{name}": part.rename(f"interval_{name}") for name, part in own.items()}
     parts = {
         "observed": null.observed,
         "exceedances": null.exceedances,

@@ -13,8 +13,6 @@ from neuroling.core.times import in_window as in_window
 from neuroling.core.trial_tables import align_table as align_table
 from neuroling.core.units import save_unit as save_unit
 from neuroling.core.units import stamp as stamp
-from neuroling.evaluation.bootstrap import DualBootstrap as DualBootstrap
-from neuroling.evaluation.bootstrap import dual_bootstrap as dual_bootstrap
 from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as ExplainableVarianceCeiling
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
@@ -27,6 +25,7 @@ from neuroling.evaluation.heldout import held_out as held_out
 from neuroling.evaluation.inference.clusters import Clusters as Clusters
 from neuroling.evaluation.inference.participants import BootstrapT as BootstrapT
 from neuroling.evaluation.inference.participants import SignFlip as SignFlip
+from neuroling.evaluation.inference.participants_and_items import DualBootstrap as DualBootstrap
 from neuroling.evaluation.inference.samples import HeldOutPermutation as HeldOutPermutation
 from neuroling.evaluation.inference.samples import Permutation as Permutation
 from neuroling.evaluation.inference.time_series import BlockPermutation as BlockPermutation

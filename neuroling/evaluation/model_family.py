@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from neuroling.core.align import Aligned, AlignedSpaces
-from neuroling.core.protocols import Array, Orders, Predictor, Rows, Split
+from neuroling.core.protocols import Array, Orders, ParticipantRows, Predictor, Rows, Split
 from neuroling.evaluation.scoring import Scorer
+from neuroling.evaluation.strategies.participant_rows import participants_of
 from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 
 NAMELESS = ""
@@ -113,6 +114,16 @@ class FamilyScorer:
             return self.first.agreement_bounds(axis)
         bounds = self._streamed.agreement_bounds(axis)
         return None if bounds is None else self._labelled_bounds(bounds)
+
+    def participant_rows(self, axis: str) -> ParticipantRows | None:
+        """Give the rows of participants and the models that they are compared with; None where models are fitted.
+
+        Parameters
+        ----------
+        axis : str
+            Target axis along which participants lie.
+        """
+        return None if self._streamed is None else participants_of(self._streamed, axis, tuple(self.members))
 
     @property
     def notes(self) -> tuple[str, ...]:

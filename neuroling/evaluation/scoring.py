@@ -9,13 +9,14 @@ from functools import cached_property
 import xarray as xr
 
 from neuroling.core.align import Aligned
-from neuroling.core.protocols import Array, Orders, Predictor, Rows, Split, TargetSelector
+from neuroling.core.protocols import Array, Orders, ParticipantRows, Predictor, Rows, Split, TargetSelector
 from neuroling.evaluation.heldout import HeldOut
 from neuroling.evaluation.metrics import Metric
 from neuroling.evaluation.strategies.direct import DirectScoring
 from neuroling.evaluation.strategies.exchanged_items import ExchangedItems
 from neuroling.evaluation.strategies.gram import GramMatrices
 from neuroling.evaluation.strategies.operators import FittedOperators
+from neuroling.evaluation.strategies.participant_rows import participants_of
 from neuroling.evaluation.strategies.relabelled import CorrelatedColumns, MatchedPatterns
 from neuroling.evaluation.strategies.rotated import RotatedRecordings
 from neuroling.evaluation.strategies.stacked_targets import StackedTargets
@@ -166,6 +167,16 @@ class Scorer:
         found = (strategy.agreement_bounds(axis) for strategy in self.strategies)
         bounds = next((each for each in found if each is not None), None)
         return None if bounds is None else self._label(bounds, "bound").assign_coords(bound=["lower", "upper"])
+
+    def participant_rows(self, axis: str) -> ParticipantRows | None:
+        """Give the rows of participants and the model that they are compared with; None where the model is fitted.
+
+        Parameters
+        ----------
+        axis : str
+            Target axis along which participants lie.
+        """
+        return participants_of(StreamedRows(self.task), axis, None)
 
     @property
     def notes(self) -> tuple[str, ...]:

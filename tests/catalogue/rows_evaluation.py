@@ -14,7 +14,6 @@ from sklearn.model_selection import KFold
 from neuroling import (
     BlockPermutation,
     CircularShift,
-    ExplainableVarianceCeiling,
     LeaveOneOutCeiling,
     LeavePOut,
     Permutation,
@@ -38,7 +37,7 @@ from neuroling.encoding.delays import delay
 from neuroling.encoding.drift import remove_drift
 from neuroling.encoding.hrf import convolve
 from neuroling.encoding.standardize import remove_trend
-from neuroling.evaluation import HeldOutPermutation, product_measure
+from neuroling.evaluation import ExplainableVarianceCeiling, HeldOutPermutation, product_measure
 from neuroling.evaluation.mixed import mixed_model
 from neuroling.n400.fit import AlphaResponse, SimulatedERP, alpha_wave
 from neuroling.rsa.pairs import FixedRDM

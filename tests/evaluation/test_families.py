@@ -17,7 +17,6 @@ from neuroling import (
     ByItem,
     CircularShift,
     ContiguousFolds,
-    ExplainableVarianceCeiling,
     LeaveOneOutCeiling,
     LeavePOut,
     NoSplit,
@@ -34,7 +33,7 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.encoding import StableVoxels, Standardized
-from neuroling.evaluation import HeldOutPermutation, ShufflesTime
+from neuroling.evaluation import ExplainableVarianceCeiling, HeldOutPermutation, ShufflesTime
 from neuroling.evaluation.metrics import apply
 from neuroling.evaluation.splits import checked_splits
 from neuroling.evaluation.variance import explained

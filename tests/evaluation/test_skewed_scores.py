@@ -107,7 +107,7 @@ def test_skewness_is_that_of_scipy():
 def test_participants_who_share_few_items_are_told_so(make_data):
     data = make_data(16, subject=7)
     result = evaluate(Ridge(device="cpu"), data, splits=KFold(2), metric=pearson)
-    with pytest.warns(CodedWarning, match=r"share 16 items.*dual_bootstrap.*\[items-fixed\]"):
+    with pytest.warns(CodedWarning, match=r"share 16 items.*DualBootstrap.*\[items-fixed\]"):
         result.test(SignFlip(n_draws=20))
     many = evaluate(Ridge(device="cpu"), make_data(24, subject=7), splits=KFold(2), metric=pearson)
     assert many.test(SignFlip(n_draws=20)).null.n_draws == 20

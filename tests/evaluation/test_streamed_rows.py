@@ -187,6 +187,7 @@ def test_models_without_something_to_fit_need_no_splits(models, recording):
     xr.testing.assert_identical(without, evaluate(FixedRDM(), pairs, splits=NoSplit(), metric=spearman).score)
 
 
+@pytest.mark.filterwarnings("ignore:.*items-fixed")
 def test_dissimilarities_pass_by_once_for_scores_ceiling_and_participants(models, recording, monkeypatch):
     from neuroling.rsa.dissimilarity import PatternPairs
 

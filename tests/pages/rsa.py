@@ -10,7 +10,7 @@ import xarray as xr
 
 from neuroling import Stimuli
 
-WORDS = [first + second + "t" for first in "bmst" for second in ("a", "ee", "o")]
+WORDS = [first + second + "t" for first in "bmstrnp" for second in ("a", "ee", "o")]
 N_TRIALS, N_TIMES, RATE_HZ = 8, 30, 50.0
 
 

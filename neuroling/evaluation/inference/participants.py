@@ -46,8 +46,9 @@ class SignFlip:
 
     All axes that are left belong to one family: ``p_values("max")`` and ``p_values("cluster")`` allow for every
     location, model and time together. It generalises to other participants who see the same stimuli, not to other
-    stimuli: for that see :func:`~neuroling.evaluation.bootstrap.dual_bootstrap`. Scores of participants have to be
-    symmetric around their mean; where they are skewed it warns, and :class:`BootstrapT` is the test.
+    stimuli: for that see :class:`~neuroling.evaluation.inference.participants_and_items.DualBootstrap`. Scores of
+    participants have to be symmetric around their mean; where they are skewed it warns, and :class:`BootstrapT` is the
+    test.
 
     Clusters say that there is a difference somewhere. They say nothing about where it begins or ends; for onsets see
     :mod:`neuroling.evaluation.latency`.
@@ -318,7 +319,7 @@ def _warn_of_few_items(scoring: Scoring, axis: str) -> None:
         "inference",
         f"the participants share {n_items} items, and a test over participants says nothing about other items: it "
         "finds something in up to 18 % of studies where only these items differ. For other items as well use "
-        "dual_bootstrap (dissimilarities) or a mixed model with items.",
+        "DualBootstrap (dissimilarities) or a mixed model with items.",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.arrays import each_near_one
+from neuroling.core.item_pairs import item_order
 from neuroling.core.notices import warn
 from neuroling.core.protocols import Array, Orders
 from neuroling.core.row_streams import HeldRows, RowPart, RowStream, n_locations, n_times
@@ -130,6 +131,14 @@ class StreamedRows(Strategy):
         data = self.task.data
         return data.stream if data.stream is not None else HeldRows(data.y)
 
+    @property
+    def is_condensed(self) -> bool:
+        """Whether the samples are all pairs of some items, in condensed order."""
+        data = self.task.data
+        if self.rows.is_condensed:
+            return True
+        return item_order(data.coordinate("first"), data.coordinate("second")) is not None
+
     @cached_property
     def comparison(self) -> RowComparison:
         """All models, and the controls, in the order of the pairs."""
@@ -170,7 +179,7 @@ class StreamedRows(Strategy):
                     start += len(rows)
             return scores, np.empty((*scores.shape[:2], 0)), gaps
         bounds = np.empty((*scores.shape[:2], 2))
-        for locations in _along(part, axis):
+        for locations in locations_along(part, axis):
             block, start = part.block_size(len(locations)), 0
             for together in zip(*(part.stream(location, block) for location in locations), strict=True):
                 stop = start + len(together[0])
@@ -296,8 +305,16 @@ def _refuse_explained(task: ScoringTask, model: Array, controls: Array) -> None:
         )
 
 
-def _along(part: RowPart, axis: str) -> Iterator[NDArray[np.intp]]:
-    """Give the locations that differ along an axis alone, for every position along the others."""
+def locations_along(part: RowPart, axis: str) -> Iterator[NDArray[np.intp]]:
+    """Give the locations that differ along an axis alone, for every position along the others.
+
+    Parameters
+    ----------
+    part : RowPart
+        Rows.
+    axis : str
+        One of its axes other than time.
+    """
     grid = np.arange(n_locations(part)).reshape(part.other_shape)
     yield from np.moveaxis(grid, part.others.index(axis), -1).reshape(-1, grid.shape[part.others.index(axis)])
 
