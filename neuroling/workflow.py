@@ -115,10 +115,10 @@ def path(name: str | None = None) -> Path:
     'Snakefile'
     """
     package = Path(__file__).resolve().parent
-    places = (package / "_analyses" / "workflows", package.parent / "analyses" / "workflows")
-    folder = next((place for place in places if place.is_dir()), None)
+    folders = (package / "_analyses" / "workflows", package.parent / "analyses" / "workflows")
+    folder = next((place for place in folders if place.is_dir()), None)
     if folder is None:
-        raise FileNotFoundError(f"no workflows at {places[0]} or {places[1]}; install the package again.")
+        raise FileNotFoundError(f"no workflows at {folders[0]} or {folders[1]}; install the package again.")
     if name is None:
         return folder
     if name not in WORKFLOWS:
@@ -182,69 +182,71 @@ def read_study(
     FileNotFoundError
         If the table or a file that it names is not there.
     """
-    place = Path(table)
-    if not place.is_file():
-        given = f"{place} is not there" if str(table) else "table: the configuration names none"
+    table_path = Path(table)
+    if not table_path.is_file():
+        given = f"{table_path} is not there" if str(table) else "table: the configuration names none"
         raise FileNotFoundError(f"{given}; expected the table of a study, a row a unit.")
-    columns, rows = _read_rows(place, "\t" if place.suffix.lower() in (".tsv", ".txt") else ",")
+    columns, rows = _read_rows(table_path, "\t" if table_path.suffix.lower() in (".tsv", ".txt") else ",")
     absent = [name for name in (*labels, *files) if name not in columns]
     if absent:
-        raise ValueError(f"{place}: has no column {', '.join(absent)} but {', '.join(columns) or 'none'}.")
+        raise ValueError(f"{table_path}: has no column {', '.join(absent)} but {', '.join(columns) or 'none'}.")
     if not rows:
-        raise ValueError(f"{place}: has no rows; expected one a unit.")
-    _check_cells(place, rows, labels, files)
-    _check_arguments(place, rows, [*files, *(name for name in values if name in columns)])
+        raise ValueError(f"{table_path}: has no rows; expected one a unit.")
+    _check_cells(table_path, rows, labels, files)
+    _check_arguments(table_path, rows, [*files, *(name for name in values if name in columns)])
     return Study(rows, labels)
 
 
-def _read_rows(place: Path, separator: str) -> tuple[list[str], list[dict[str, str]]]:
+def _read_rows(table_path: Path, separator: str) -> tuple[list[str], list[dict[str, str]]]:
     """Give columns and rows of a table; blank lines count for nothing."""
     try:
-        text = place.read_bytes().decode("utf-8-sig")
+        text = table_path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{place}: byte {error.start} is no UTF-8 ({error.reason}); save the file as UTF-8."
+            f"{table_path}: byte {error.start} is no UTF-8 ({error.reason}); save the file as UTF-8."
         ) from error
     try:
         lines = [(line, cells) for line, cells in rows_of_cells(text, separator) if cells]
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
+        raise ValueError(f"{table_path}: {error}") from error
     columns = lines.pop(0)[1] if lines else []
     for line, cells in lines:
         if len(cells) != len(columns):
-            raise ValueError(f"{place}: line {line} has {len(cells)} cells where the header has {len(columns)}.")
+            raise ValueError(f"{table_path}: line {line} has {len(cells)} cells where the header has {len(columns)}.")
     return columns, [dict(zip(columns, cells, strict=True)) for _, cells in lines]
 
 
-def _check_cells(place: Path, rows: Sequence[Mapping[str, str]], labels: Sequence[str], files: Sequence[str]) -> None:
+def _check_cells(
+    table_path: Path, rows: Sequence[Mapping[str, str]], labels: Sequence[str], files: Sequence[str]
+) -> None:
     first_at: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows, start=2):
         empty = [name for name in (*labels, *files) if not row[name]]
         if empty:
-            raise ValueError(f"{place}: row {number} has nothing under {', '.join(empty)}.")
+            raise ValueError(f"{table_path}: row {number} has nothing under {', '.join(empty)}.")
         unit = tuple(row[name] for name in labels)
         odd = [label for label in unit if not LABEL.fullmatch(label) or ".." in label]
         if odd:
             raise ValueError(
-                f"{place}: row {number} has the label {odd[0]!r}; labels become names of files: expected letters, "
+                f"{table_path}: row {number} has the label {odd[0]!r}; labels become names of files: expected letters, "
                 "digits, '-', '_' and '.', a letter or digit first."
             )
         if unit in first_at:
-            raise ValueError(f"{place}: rows {first_at[unit]} and {number} are the same unit, {', '.join(unit)}.")
+            raise ValueError(f"{table_path}: rows {first_at[unit]} and {number} are the same unit, {', '.join(unit)}.")
         first_at[unit] = number
         missing = [row[name] for name in files if not Path(row[name]).exists()]
         if missing:
-            raise FileNotFoundError(f"{place}: row {number} names {missing[0]}, which is not there.")
+            raise FileNotFoundError(f"{table_path}: row {number} names {missing[0]}, which is not there.")
 
 
-def _check_arguments(place: Path, rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> None:
+def _check_arguments(table_path: Path, rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> None:
     """Refuse cells that a command would take for an option, or Snakemake for a wildcard."""
     for number, row in enumerate(rows, start=2):
         for name in names:
             if row[name].startswith("-") or CONTROL.search(row[name]):
                 raise ValueError(
-                    f"{place}: row {number} has {row[name]!r} under {name}; expected a value that does not begin with "
-                    "'-' and holds no control characters or braces."
+                    f"{table_path}: row {number} has {row[name]!r} under {name}; expected a value that does not "
+                    "begin with '-' and holds no control characters or braces."
                 )
 
 
@@ -363,10 +365,10 @@ def read_list(config: Mapping[str, object], name: str, default: Sequence[object]
     >>> read_list({"layers": [0, 6]}, "layers")
     ['0', '6']
     """
-    found = config.get(name, default)
-    labels = [str(label) for label in found] if isinstance(found, list | tuple) else []
+    entry = config.get(name, default)
+    labels = [str(label) for label in entry] if isinstance(entry, list | tuple) else []
     if not labels or len(set(labels)) < len(labels):
-        given = "nothing" if name not in config else repr(found)
+        given = "nothing" if name not in config else repr(entry)
         raise ValueError(f"{name}: the configuration has {given}; expected a list of at least one, each once.")
     odd = [label for label in labels if not LABEL.fullmatch(label.removeprefix("-")) or ".." in label]
     if odd:
@@ -401,11 +403,11 @@ def read_file(config: Mapping[str, object], name: str) -> str:
     >>> read_file({"stimuli": __file__}, "stimuli") == __file__
     True
     """
-    found = config.get(name)
-    if not isinstance(found, str) or not Path(found).is_file():
-        given = "nothing" if found is None else repr(found)
+    entry = config.get(name)
+    if not isinstance(entry, str) or not Path(entry).is_file():
+        given = "nothing" if entry is None else repr(entry)
         raise FileNotFoundError(f"{name}: the configuration has {given}; expected the name of a file that is there.")
-    return found
+    return entry
 
 
 def requests(estimate: str | Path, attempt: int = 1) -> dict[str, int]:

@@ -479,14 +479,17 @@ def _check_labels(name_of_features: str, features: xr.DataArray, recording: xr.D
                 f"{name}: {len(twice)} sample labels occur more than once, first {list(twice[:5])}; expected unique "
                 "labels. Presentations of the same stimulus belong on the axis 'repeat'."
             )
-    ours, theirs = features.indexes["sample"], recording.indexes["sample"]
-    only_features, only_recording = ours[~ours.isin(theirs)], theirs[~theirs.isin(ours)]
+    feature_labels, recording_labels = features.indexes["sample"], recording.indexes["sample"]
+    only_features, only_recording = (
+        feature_labels[~feature_labels.isin(recording_labels)],
+        recording_labels[~recording_labels.isin(feature_labels)],
+    )
     if len(only_features) or len(only_recording):
         raise ValueError(
             f"{'' if name_of_features == 'features' else name_of_features + ': '}sample labels differ: "
-            f"{len(only_features)} of {len(ours)} stand in the features alone (first "
-            f"{list(only_features[:5])}), {len(only_recording)} of {len(theirs)} in the recording alone (first "
-            f"{list(only_recording[:5])}). {near_hint(only_features, only_recording)}"
+            f"{len(only_features)} of {len(feature_labels)} stand in the features alone (first "
+            f"{list(only_features[:5])}), {len(only_recording)} of {len(recording_labels)} in the recording alone "
+            f"(first {list(only_recording[:5])}). {near_hint(only_features, only_recording)}"
             f"{_uneven_runs(features, recording)}Select the common ones by label on both sides with .sel(sample=…)."
         )
 
@@ -660,26 +663,29 @@ def _with_sample_coords(y: xr.DataArray, x: xr.DataArray) -> xr.DataArray:
         if name not in y.coords:
             y = y.assign_coords({name: coord})
             continue
-        ours, theirs = np.asarray(coord), np.asarray(y.coords[name])
-        apart = _apart(str(name), ours, theirs)
+        feature_coord, recording_coord = np.asarray(coord), np.asarray(y.coords[name])
+        apart = _apart(str(name), feature_coord, recording_coord)
         if apart.any():
             where, labels = np.flatnonzero(apart)[:3], y.sample.values.tolist()
             raise ValueError(
                 f"coordinate {name!r}: features and recording disagree about it for the same samples, first "
-                f"{[(labels[i], ours.tolist()[i], theirs.tolist()[i]) for i in where]} (sample, features, "
-                "recording). Correct one side, or drop it there with .drop_vars."
+                f"{[(labels[i], feature_coord.tolist()[i], recording_coord.tolist()[i]) for i in where]} (sample, "
+                "features, recording). Correct one side, or drop it there with .drop_vars."
             )
     return y
 
 
-def _apart(name: str, ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _apart(name: str, feature_coord: NDArray[np.generic], recording_coord: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Say where two coordinates of the same samples differ; times by more than a hundredth of a sampling step.
 
     Other numbers may differ by rounding, and two missing values are alike.
     """
-    if ours.dtype.kind not in "fiu" or theirs.dtype.kind not in "fiu":
-        return np.array([a != b and not (a != a and b != b) for a, b in zip(ours, theirs, strict=True)], dtype=bool)
-    first, second = ours.astype(np.float64), theirs.astype(np.float64)
+    if feature_coord.dtype.kind not in "fiu" or recording_coord.dtype.kind not in "fiu":
+        return np.array(
+            [a != b and not (a != a and b != b) for a, b in zip(feature_coord, recording_coord, strict=True)],
+            dtype=bool,
+        )
+    first, second = feature_coord.astype(np.float64), recording_coord.astype(np.float64)
     steps = np.diff(np.unique(second[np.isfinite(second)]))
     slack = max(SAMPLE_SHARE * float(steps.min(initial=np.inf)), 1e-9) if name in TIMES and len(steps) else 0.0
     return ~np.isclose(first, second, rtol=ROUNDING, atol=slack, equal_nan=True)

@@ -49,14 +49,14 @@ class Numbers(NamedTuple):
     labels: pd.Index | None
 
 
-def read_numbers(name: str, given: object, *, narrow: type[np.floating[Any]] = np.float64) -> Numbers:
+def read_numbers(name: str, values: object, *, narrow: type[np.floating[Any]] = np.float64) -> Numbers:
     """Read an argument as real numbers, or say why it holds none.
 
     Parameters
     ----------
     name : str
         Name of the argument; every message begins with it.
-    given : array-like
+    values : array-like
         Array, list of lists, data frame, series, labelled array, masked array without masked values, or tensor (of any
         device, with or without gradient).
     narrow : type
@@ -84,54 +84,54 @@ def read_numbers(name: str, given: object, *, narrow: type[np.floating[Any]] = n
         ...
     ValueError: X: got rows of different lengths (2 and 1, in rows 0 and 1); expected as many values in every row.
     """
-    refuse_what_is_no_array(name, given)
-    array, labels = plain_array(name, given)
+    refuse_what_is_no_array(name, values)
+    array, labels = plain_array(name, values)
     if array.dtype.kind in "biu" and array.dtype.itemsize <= 2:
         return Numbers(array.astype(narrow), labels)
     return Numbers(real_numbers(name, array), labels)
 
 
-def refuse_what_is_no_array(name: str, given: object) -> None:
+def refuse_what_is_no_array(name: str, value: object) -> None:
     """Refuse nothing, text, generators, mappings, sets and sparse matrices.
 
     Parameters
     ----------
     name : str
         Name of the argument.
-    given : object
+    value : object
         What was handed over.
     """
-    kind = type(given).__name__
-    if given is None:
+    kind = type(value).__name__
+    if value is None:
         raise ValueError(f"{name}: got None; expected an array of real numbers.")
-    if isinstance(given, str | bytes | bytearray):
-        raise TypeError(f"{name}: got {kind} {given[:40]!r}; expected an array of real numbers.")
-    if not isinstance(given, np.ndarray | pd.DataFrame | pd.Series) and _is_sparse(given):
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError(f"{name}: got {kind} {value[:40]!r}; expected an array of real numbers.")
+    if not isinstance(value, np.ndarray | pd.DataFrame | pd.Series) and _is_sparse(value):
         raise TypeError(f"{name}: got a sparse {kind}; expected a dense array. Convert it with .toarray() first.")
-    if isinstance(given, Iterator):
+    if isinstance(value, Iterator):
         raise TypeError(
             f"{name}: got a {kind}, which can be read only once; expected an array. Turn it into a list first."
         )
-    if isinstance(given, Mapping | Set | xr.Dataset):
+    if isinstance(value, Mapping | Set | xr.Dataset):
         raise TypeError(f"{name}: got a {kind}; expected one array of real numbers. Choose one of its entries.")
-    if isinstance(given, pd.DataFrame) and any(isinstance(dtype, pd.SparseDtype) for dtype in given.dtypes):
+    if isinstance(value, pd.DataFrame) and any(isinstance(dtype, pd.SparseDtype) for dtype in value.dtypes):
         raise TypeError(f"{name}: got a DataFrame with sparse columns; expected dense numbers: .sparse.to_dense().")
 
 
-def _is_sparse(given: object) -> bool:
+def _is_sparse(value: object) -> bool:
     from scipy.sparse import issparse
 
-    return bool(issparse(given)) or bool(getattr(given, "is_sparse", False))
+    return bool(issparse(value)) or bool(getattr(value, "is_sparse", False))
 
 
-def plain_array(name: str, given: object) -> tuple[NDArray[Any], pd.Index | None]:
+def plain_array(name: str, value: object) -> tuple[NDArray[Any], pd.Index | None]:
     """Turn tensors, masked arrays, data frames, labelled arrays and lists into a numpy array, with labels of rows.
 
     Parameters
     ----------
     name : str
         Name of the argument.
-    given : object
+    value : object
         What was handed over.
 
     Returns
@@ -141,37 +141,37 @@ def plain_array(name: str, given: object) -> tuple[NDArray[Any], pd.Index | None
     labels : pandas.Index or None
         Labels of the rows.
     """
-    if isinstance(given, pd.DataFrame | pd.Series):
-        return _from_pandas(name, given), row_labels(given)
-    if isinstance(given, xr.DataArray):
-        if "sample" in given.dims and given.dims[0] != "sample":
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return _from_pandas(name, value), row_labels(value)
+    if isinstance(value, xr.DataArray):
+        if "sample" in value.dims and value.dims[0] != "sample":
             raise ValueError(
-                f"{name}: got axes {given.dims}; expected samples along the first. Use .transpose('sample', …)."
+                f"{name}: got axes {value.dims}; expected samples along the first. Use .transpose('sample', …)."
             )
-        return np.asarray(given.to_numpy()), row_labels(given)
-    if callable(getattr(given, "detach", None)) and type(given).__module__.partition(".")[0] == "torch":
-        return _from_tensor(name, given), None
-    if isinstance(given, np.ma.MaskedArray):
-        return _unmasked(name, given), None
-    return _from_sequence(name, given), None
+        return np.asarray(value.to_numpy()), row_labels(value)
+    if callable(getattr(value, "detach", None)) and type(value).__module__.partition(".")[0] == "torch":
+        return _from_tensor(name, value), None
+    if isinstance(value, np.ma.MaskedArray):
+        return _unmasked(name, value), None
+    return _from_sequence(name, value), None
 
 
-def row_labels(given: object) -> pd.Index | None:
+def row_labels(value: object) -> pd.Index | None:
     """Give the labels of the rows of a data frame, series or labelled array; None of anything else.
 
     Parameters
     ----------
-    given : object
+    value : object
         An argument.
     """
-    if isinstance(given, pd.DataFrame | pd.Series):
-        return given.index
-    return given.indexes.get("sample") if isinstance(given, xr.DataArray) else None
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return value.index
+    return value.indexes.get("sample") if isinstance(value, xr.DataArray) else None
 
 
-def _from_pandas(name: str, given: pd.DataFrame | pd.Series) -> NDArray[Any]:
+def _from_pandas(name: str, frame: pd.DataFrame | pd.Series) -> NDArray[Any]:
     """Values of columns of numbers; a message names columns that are none."""
-    columns = given.to_frame() if isinstance(given, pd.Series) else given
+    columns = frame.to_frame() if isinstance(frame, pd.Series) else frame
     wrong = [
         (str(label), str(dtype))
         for label, dtype in columns.dtypes.items()
@@ -189,14 +189,14 @@ def _from_pandas(name: str, given: pd.DataFrame | pd.Series) -> NDArray[Any]:
             raise ValueError(f"{name}: {_counted(missing, 'missing (NA)')}. {MEND}")
         columns = columns.astype(nullable)
     array = columns.to_numpy()
-    return array[:, 0] if isinstance(given, pd.Series) else array
+    return array[:, 0] if isinstance(frame, pd.Series) else array
 
 
-def _from_tensor(name: str, given: Any) -> NDArray[Any]:
+def _from_tensor(name: str, foreign_tensor: Any) -> NDArray[Any]:
     """Values of a tensor of any device, without its gradient."""
     import torch
 
-    tensor: torch.Tensor = given.detach()
+    tensor: torch.Tensor = foreign_tensor.detach()
     if tensor.is_complex():
         raise _complex(name, str(tensor.dtype))
     if tensor.dtype == torch.bfloat16:
@@ -218,32 +218,32 @@ def _complex(name: str, what: str) -> ValueError:
     return ValueError(f"{name}: got complex values ({what}). Complex data not supported; expected real ones.")
 
 
-def _unmasked(name: str, given: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
-    masked = np.ma.getmaskarray(given)
+def _unmasked(name: str, masked_array: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
+    masked = np.ma.getmaskarray(masked_array)
     if masked.any():
         raise ValueError(
             f"{name}: got a masked array in which {_counted(masked, 'masked')}; what stands behind a mask is no data. "
             "Leave those rows or columns out, or fill them in knowingly with .filled(value)."
         )
-    return np.asarray(given.data)
+    return np.asarray(masked_array.data)
 
 
-def _from_sequence(name: str, given: Any) -> NDArray[Any]:
+def _from_sequence(name: str, sequence: Any) -> NDArray[Any]:
     """Values of arrays and nested lists, whose rows have to be equally long."""
-    if isinstance(given, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in given):
-        given = [_unmasked(f"{name}: row {number}", np.ma.asarray(row)) for number, row in enumerate(given)]
-    if isinstance(given, list | tuple) and any(callable(getattr(row, "detach", None)) for row in given):
-        given = [plain_array(name, row)[0] for row in given]
+    if isinstance(sequence, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in sequence):
+        sequence = [_unmasked(f"{name}: row {number}", np.ma.asarray(row)) for number, row in enumerate(sequence)]
+    if isinstance(sequence, list | tuple) and any(callable(getattr(row, "detach", None)) for row in sequence):
+        sequence = [plain_array(name, row)[0] for row in sequence]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getattr(np.exceptions, "VisibleDeprecationWarning", DeprecationWarning))
-            array = np.asarray(given)
+            array = np.asarray(sequence)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise _ragged(name, given) or TypeError(
-            f"{name}: got {type(given).__name__}, which numpy cannot read ({error}); expected an array of numbers."
+        raise _ragged(name, sequence) or TypeError(
+            f"{name}: got {type(sequence).__name__}, which numpy cannot read ({error}); expected an array of numbers."
         ) from error
     if array.ndim == 0 and array.dtype == object:
-        raise TypeError(f"{name}: got {type(given).__name__}; expected an array of real numbers.")
+        raise TypeError(f"{name}: got {type(sequence).__name__}; expected an array of real numbers.")
     return np.asarray(array)
 
 
@@ -308,79 +308,79 @@ def _beyond_float64(array: NDArray[Any]) -> bool:
 def _from_objects(name: str, array: NDArray[np.object_]) -> NDArray[np.float64]:
     """Numbers that were stored as objects; text is not read as numbers, and nothing is rounded."""
     allowed = (Real, np.number, np.bool_, Decimal, Fraction)
-    for place, value in np.ndenumerate(array):
+    for index, value in np.ndenumerate(array):
         if value is None or value is pd.NA or value is pd.NaT:
-            raise ValueError(f"{name}: the value at {_at(place)} is missing ({value}). {MEND}")
+            raise ValueError(f"{name}: the value at {_at(index)} is missing ({value}). {MEND}")
         if isinstance(value, complex | np.complexfloating):
-            raise _complex(name, f"at {_at(place)}")
+            raise _complex(name, f"at {_at(index)}")
         if not isinstance(value, allowed):
             raise TypeError(
-                f"{name}: got {type(value).__name__} at {_at(place)}; every value of this argument must be no string, "
+                f"{name}: got {type(value).__name__} at {_at(index)}; every value of this argument must be no string, "
                 "list or other object, but a real number."
             )
         if isinstance(value, int) and abs(value) > LARGEST_EXACT_INTEGER:
-            raise ValueError(f"{name}: the integer at {_at(place)} is beyond ±2^53, which float64 rounds.")
+            raise ValueError(f"{name}: the integer at {_at(index)} is beyond ±2^53, which float64 rounds.")
     return array.astype(np.float64)
 
 
-def _at(place: tuple[int, ...]) -> str:
+def _at(index: tuple[int, ...]) -> str:
     names = ("row", "column")
-    if len(place) > len(names):
-        return f"position {place}"
-    return ", ".join(f"{axis} {number}" for axis, number in zip(names, place, strict=False))
+    if len(index) > len(names):
+        return f"position {index}"
+    return ", ".join(f"{axis} {number}" for axis, number in zip(names, index, strict=False))
 
 
 MEND = "Leave those rows or columns out, or impute the values, knowingly and inside the training set."
 
 
-def _counted(bad: NDArray[np.bool_], what: str) -> str:
+def _counted(bad: NDArray[np.bool_], name_of_values: str) -> str:
     """Say how many values are bad, and in which rows and columns."""
     table = bad.reshape(len(bad), -1) if bad.ndim else bad.reshape(1, 1)
     rows, columns = np.flatnonzero(table.any(1)), np.flatnonzero(table.any(0))
     where = f"in {len(rows)} rows (first {rows[:NAMED].tolist()})"
     if table.shape[1] > 1:
         where += f" and {len(columns)} columns (first {columns[:NAMED].tolist()})"
-    return f"{int(bad.sum())} of {bad.size} values are {what}, {where}"
+    return f"{int(bad.sum())} of {bad.size} values are {name_of_values}, {where}"
 
 
-def check_labelled(name: str, given: object, *, finite: bool = True) -> None:
+def check_labelled(name: str, value: object, *, finite: bool = True) -> None:
     """Refuse what is no labelled array of real numbers, is empty, or holds values that are not finite.
 
     Parameters
     ----------
     name : str
         Name of the argument.
-    given : object
+    value : object
         Wanted as an ``xarray.DataArray``.
     finite : bool
         Whether NaN and infinity are refused.
     """
-    if not isinstance(given, xr.DataArray):
-        raise TypeError(f"{name}: got {type(given).__name__}; expected an xarray.DataArray with labelled axes.")
-    if given.dtype.kind not in "fiub":
-        what = " (complex)" if given.dtype.kind == "c" else ""
-        raise TypeError(f"{name}: got values of type {given.dtype}{what}; expected real numbers.")
-    for dim, size in given.sizes.items():
+    if not isinstance(value, xr.DataArray):
+        raise TypeError(f"{name}: got {type(value).__name__}; expected an xarray.DataArray with labelled axes.")
+    if value.dtype.kind not in "fiub":
+        what = " (complex)" if value.dtype.kind == "c" else ""
+        raise TypeError(f"{name}: got values of type {value.dtype}{what}; expected real numbers.")
+    for dim, size in value.sizes.items():
         if size == 0:
             raise ValueError(f"{name}: the axis {dim!r} is empty; expected at least one entry.")
-    if finite and given.dtype.kind == "f":
-        refuse_not_finite(name, given.to_numpy())
+    if finite and value.dtype.kind == "f":
+        refuse_not_finite(name, value.to_numpy())
 
 
-def check_table(name: str, given: object) -> None:
+def check_table(name: str, value: object) -> None:
     """Refuse what is no table, or has a column name twice, so that a name says not which column is meant.
 
     Parameters
     ----------
     name : str
         Name of the argument.
-    given : object
+    value : object
         Wanted as a ``pandas.DataFrame``.
     """
-    if not isinstance(given, pd.DataFrame):
-        raise TypeError(f"{name}: got {type(given).__name__}; expected a pandas.DataFrame.")
-    if not given.columns.is_unique:
-        twice = given.columns[given.columns.duplicated()].unique()
+    if not isinstance(value, pd.DataFrame):
+        raise TypeError(f"{name}: got {type(value).__name__}; expected a pandas.DataFrame.")
+    if not value.columns.is_unique:
+        twice = value.columns[value.columns.duplicated()].unique()
         raise ValueError(
             f"{name}: {len(twice)} column names occur more than once, first {list(twice[:NAMED])}, so a name says not "
             "which column is meant; rename or drop the others."
@@ -516,20 +516,20 @@ def refuse_other_labels(names: tuple[str, str], labels: tuple[pd.Index | None, p
     ValueError
         If both have labels and these differ, or stand in another order.
     """
-    ours, theirs = labels
-    if ours is None or theirs is None or ours.equals(theirs):
+    first_labels, other_labels = labels
+    if first_labels is None or other_labels is None or first_labels.equals(other_labels):
         return
-    one, other = names
-    if ours.is_unique and theirs.is_unique and set(ours) == set(theirs):
-        place = int(np.flatnonzero(np.asarray(ours != theirs))[0])
+    first_name, other = names
+    if first_labels.is_unique and other_labels.is_unique and set(first_labels) == set(other_labels):
+        position = int(np.flatnonzero(np.asarray(first_labels != other_labels))[0])
         raise ValueError(
-            f"{one}, {other}: their {n_rows} rows have the same labels in another order (row {place} is "
-            f"{ours[place]!r} in {one} and {theirs[place]!r} in {other}); expected the same order. "
-            f"Reorder one by label: {other} = {other}.loc[{one}.index]."
+            f"{first_name}, {other}: their {n_rows} rows have the same labels in another order (row {position} is "
+            f"{first_labels[position]!r} in {first_name} and {other_labels[position]!r} in {other}); expected the "
+            f"same order. Reorder one by label: {other} = {other}.loc[{first_name}.index]."
         )
-    alone = ours.difference(theirs, sort=False)
+    alone = first_labels.difference(other_labels, sort=False)
     raise ValueError(
-        f"{one}, {other}: their row labels differ ({len(alone)} of {n_rows} stand in {one} alone, first "
-        f"{alone[:NAMED].tolist()}; {other} begins with {theirs[:NAMED].tolist()}), so nothing says which row is "
+        f"{first_name}, {other}: their row labels differ ({len(alone)} of {n_rows} stand in {first_name} alone, first "
+        f"{alone[:NAMED].tolist()}; {other} begins with {other_labels[:NAMED].tolist()}), so nothing says which row is "
         f"which. Select the same labels on both sides, or, if rows match by position, hand over {other}.to_numpy()."
     )

@@ -75,11 +75,11 @@ def _named_columns(bands: Any, n_features: int) -> list[tuple[str, Any]]:
     return [(name, [place for place, label in enumerate(labels) if label == name]) for name in dict.fromkeys(labels)]
 
 
-def _columns_of(name: str, given: Any, n_features: int) -> NDArray[np.intp]:
+def _columns_of(name: str, column_choice: Any, n_features: int) -> NDArray[np.intp]:
     """Columns of one space as numbers from 0."""
-    if isinstance(given, slice):
-        return _columns_of_slice(name, given, n_features)
-    columns = np.asarray(given)
+    if isinstance(column_choice, slice):
+        return _columns_of_slice(name, column_choice, n_features)
+    columns = np.asarray(column_choice)
     if columns.size == 0:
         return np.empty(0, np.intp)
     if columns.dtype == bool and columns.shape == (n_features,):
@@ -98,13 +98,13 @@ def _columns_of(name: str, given: Any, n_features: int) -> NDArray[np.intp]:
     return np.asarray(np.where(columns < 0, columns + n_features, columns), dtype=np.intp)
 
 
-def _columns_of_slice(name: str, given: slice, n_features: int) -> NDArray[np.intp]:
-    bounds = [bound for bound in (given.start, given.stop) if bound is not None]
-    if any(not isinstance(bound, int | np.integer) for bound in (*bounds, given.step or 1)):
-        raise TypeError(f"bands: {name!r} has {given}; expected a slice of whole numbers.")
+def _columns_of_slice(name: str, columns: slice, n_features: int) -> NDArray[np.intp]:
+    bounds = [bound for bound in (columns.start, columns.stop) if bound is not None]
+    if any(not isinstance(bound, int | np.integer) for bound in (*bounds, columns.step or 1)):
+        raise TypeError(f"bands: {name!r} has {columns}; expected a slice of whole numbers.")
     if any(bound > n_features or bound < -n_features for bound in bounds):
-        raise ValueError(f"bands: {name!r} has {given}, but X has {n_features} columns; expected bounds within them.")
-    return np.arange(n_features)[given]
+        raise ValueError(f"bands: {name!r} has {columns}, but X has {n_features} columns; expected bounds within them.")
+    return np.arange(n_features)[columns]
 
 
 def _check_cover(columns: Mapping[str, NDArray[np.intp]], n_features: int) -> None:

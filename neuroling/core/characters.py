@@ -322,10 +322,10 @@ def primary_language(language: str | None) -> str:
     """
     if language is None:
         return ""
-    found = re.match("([a-z]{2,3})([-_]|$)", language.lower())
-    if found is None:
+    match = re.match("([a-z]{2,3})([-_]|$)", language.lower())
+    if match is None:
         raise ValueError(f"language: got {language!r}; expected a code such as 'tr', 'de' or 'de-CH'.")
-    return found[1]
+    return match[1]
 
 
 def needs_no_blank(character: str) -> bool:
@@ -386,9 +386,9 @@ def _is_unwanted(character: str) -> bool:
 
 
 def _warn(
-    name: str, what: str, before: Sequence[str], after: Sequence[str], labels: Sequence[object], stacklevel: int
+    name: str, complaint: str, before: Sequence[str], after: Sequence[str], labels: Sequence[object], stacklevel: int
 ) -> None:
     if list(before) == list(after):
         return
     changed = [label for label, old, new in zip(labels, before, after, strict=True) if old != new]
-    warnings.warn(f"{name}: {len(changed)} texts {what} (first labels {changed[:5]}).", stacklevel=stacklevel + 1)
+    warnings.warn(f"{name}: {len(changed)} texts {complaint} (first labels {changed[:5]}).", stacklevel=stacklevel + 1)

@@ -188,7 +188,7 @@ def _names_of_spaces(features: xr.DataArray, labels: Sequence[str]) -> list[str]
                 f"features: {missing} entries of the coordinate 'space' are missing; expected a name each."
             )
         return [str(name) for name in coordinate.to_numpy().tolist()]
-    found = [DELAYED.fullmatch(label) for label in labels]
-    if not any(found):
+    matches = [DELAYED.fullmatch(label) for label in labels]
+    if not any(matches):
         return None
-    return [label if match is None else match["name"] for match, label in zip(found, labels, strict=True)]
+    return [label if match is None else match["name"] for match, label in zip(matches, labels, strict=True)]

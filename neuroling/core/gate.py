@@ -238,12 +238,12 @@ def remember_features(model: BaseEstimator, X: ArrayLike, features: Array, *, re
     reset : bool
         Whether to write or to compare.
     """
-    known = getattr(model, "n_features_in_", None)
-    if not reset and known is not None and known != features.shape[1]:
-        turned = " Samples lie along the first axis: X.T would fit." if known == len(features) else ""
+    n_features_of_model = getattr(model, "n_features_in_", None)
+    if not reset and n_features_of_model is not None and n_features_of_model != features.shape[1]:
+        turned = " Samples lie along the first axis: X.T would fit." if n_features_of_model == len(features) else ""
         raise ValueError(
-            f"X has {features.shape[1]} features, but {type(model).__name__} is expecting {known} features as input "
-            f"(X: shape {features.shape}).{turned}"
+            f"X has {features.shape[1]} features, but {type(model).__name__} is expecting {n_features_of_model} "
+            f"features as input (X: shape {features.shape}).{turned}"
         )
     if not hasattr(X, "columns") and not hasattr(model, "feature_names_in_"):  # no names to be compared
         if reset:

@@ -166,7 +166,7 @@ class NullDistribution:
         least = extreme - resolution.to_numpy()
         own_support = None if support is None else support(values[None])[0]
         count, best = np.zeros(values.shape, dtype=np.int64), list[Array]()
-        largest_support, kept = list[Array](), list[Array]()
+        largest_support, kept_draws = list[Array](), list[Array]()
         for batch in all_batches:
             goodness = _extremeness(batch, alternative, centre)
             goodness = np.where(np.isnan(goodness), np.inf, goodness)
@@ -175,14 +175,14 @@ class NullDistribution:
             if support is not None:
                 largest_support.append(support(batch).reshape(len(batch), -1).max(axis=1, initial=0.0))
             if keep_draws:
-                kept.append(batch)
+                kept_draws.append(batch)
         signed_best = np.concatenate(best) * (-1.0 if alternative == "less" else 1.0)
         return cls(
             observed=observed,
             exceedances=observed.copy(data=count),
             best=xr.DataArray(signed_best, dims="draw"),
             method=method,
-            draws=_labelled(kept, observed) if keep_draws else None,
+            draws=_labelled(kept_draws, observed) if keep_draws else None,
             cluster=None
             if own_support is None
             else observed.copy(data=_support_p(own_support, np.concatenate(largest_support), rounding)),

@@ -98,13 +98,13 @@ def current_versions() -> dict[str, str]:
 @cache
 def _versions() -> tuple[tuple[str, str], ...]:
     """Read the packages' metadata once a process: it costs more than a small evaluation."""
-    found = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    versions = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return tuple(found.items())
+    return tuple(versions.items())
 
 
 def describe_seed(rng: int | np.random.Generator) -> str:

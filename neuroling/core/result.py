@@ -484,19 +484,19 @@ class Result:
         bounds = [str(name) for name in ceiling.bound.to_numpy()]
         if bound is not None and bound not in bounds:
             raise ValueError(f"bound: got {bound!r}; this ceiling has {bounds}.")
-        chosen = ceiling if bound is None else ceiling.sel(bound=bound, drop=True)
-        dims = [dim for dim in chosen.dims if dim != "bound"] if over is None else list(over)
-        undefined = int(np.isnan(chosen.to_numpy()).sum())
+        selected = ceiling if bound is None else ceiling.sel(bound=bound, drop=True)
+        dims = [dim for dim in selected.dims if dim != "bound"] if over is None else list(over)
+        undefined = int(np.isnan(selected.to_numpy()).sum())
         if undefined:
             warn(
                 "ceiling-undefined",
                 "ceiling",
-                f"{undefined} of {chosen.size} values are undefined (NaN); means over {' × '.join(map(str, dims))} are "
-                "of the others.",
+                f"{undefined} of {selected.size} values are undefined (NaN); means over {' × '.join(map(str, dims))} "
+                "are of the others.",
             )
-        defined = chosen.copy(data=np.isfinite(chosen.to_numpy()))
+        defined = selected.copy(data=np.isfinite(selected.to_numpy()))
         counted = defined.sum(dims)
-        mean: xr.DataArray = chosen.where(defined, 0).sum(dims) / counted.where(counted > 0)
+        mean: xr.DataArray = selected.where(defined, 0).sum(dims) / counted.where(counted > 0)
         return mean
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -645,14 +645,14 @@ class Result:
         body = _sealed_body(path)
         try:
             data = xr.load_dataset(io.BytesIO(body), engine="h5netcdf")
-            found = data.attrs.pop("format")
+            stored_format = data.attrs.pop("format")
             provenance = Provenance.from_json(data.attrs.pop("provenance"))
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise ResultFileError(
                 f"path: {path} is sealed as a result but does not read as one ({type(error).__name__}: {error})."
             ) from error
-        if found != FORMAT:
-            raise ResultFileError(f"path: {path} has the format {found!r}; this version reads {FORMAT!r}.")
+        if stored_format != FORMAT:
+            raise ResultFileError(f"path: {path} has the format {stored_format!r}; this version reads {FORMAT!r}.")
         return cls(data, provenance)
 
 
@@ -754,9 +754,9 @@ def _null_attributes(null: NullDistribution | Intervals) -> dict[str, object]:
 
 def _null_variables(null: NullDistribution | Intervals) -> dict[str, xr.DataArray]:
     if isinstance(null, Intervals):
-        own = {"mean": null.mean, "standard_error": null.standard_error, "df": null.df}
-        return {f"interval_{name}": part.rename(f"interval_{name}") for name, part in own.items()}
-    parts = {
+        statistics = {"mean": null.mean, "standard_error": null.standard_error, "df": null.df}
+        return {f"interval_{name}": values.rename(f"interval_{name}") for name, values in statistics.items()}
+    variables = {
         "observed": null.observed,
         "exceedances": null.exceedances,
         "best": null.best,
@@ -764,7 +764,7 @@ def _null_variables(null: NullDistribution | Intervals) -> dict[str, xr.DataArra
         "cluster": null.cluster,
         "resolution": null.resolution,
     }
-    return {f"null_{name}": part.rename(f"null_{name}") for name, part in parts.items() if part is not None}
+    return {f"null_{name}": part.rename(f"null_{name}") for name, part in variables.items() if part is not None}
 
 
 def _range_of(values: xr.DataArray) -> str:

@@ -182,14 +182,14 @@ class Stimuli:
         return xr.DataArray(array, dims=("sample", "feature"), coords={**self.coords(), "feature": feature})
 
 
-def require_stimuli(name: str, given: object) -> Stimuli:
+def require_stimuli(name: str, value: object) -> Stimuli:
     """Give stimuli back, and refuse anything else.
 
     Parameters
     ----------
     name : str
         What the argument is called; opens the message.
-    given : object
+    value : object
         What was given for it.
 
     Returns
@@ -206,9 +206,9 @@ def require_stimuli(name: str, given: object) -> Stimuli:
     >>> len(require_stimuli("words", Stimuli.from_texts(["cat"])))
     1
     """
-    if not isinstance(given, Stimuli):
-        raise TypeError(f"{name}: got {type(given).__name__}; expected Stimuli. See Stimuli.from_texts.")
-    return given
+    if not isinstance(value, Stimuli):
+        raise TypeError(f"{name}: got {type(value).__name__}; expected Stimuli. See Stimuli.from_texts.")
+    return value
 
 
 def _plain(values: pd.Series | pd.Index) -> np.ndarray:

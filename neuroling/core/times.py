@@ -235,12 +235,12 @@ def same_times(times: ArrayLike, others: ArrayLike) -> bool:
     >>> same_times([0.1, 0.3], [0.1, 0.31])
     False
     """
-    ours, theirs = (np.asarray(row, dtype=np.float64) for row in (times, others))
-    if ours.shape != theirs.shape:
+    first_times, other_times = (np.asarray(row, dtype=np.float64) for row in (times, others))
+    if first_times.shape != other_times.shape:
         return False
-    step = sample_step(ours)
+    step = sample_step(first_times)
     slack = SAMPLE_SHARE * step if step > 0 else 1e-9
-    return bool((np.abs(ours - theirs) <= slack).all())
+    return bool((np.abs(first_times - other_times) <= slack).all())
 
 
 def with_shared_times(recordings: Mapping[str, Labelled]) -> dict[str, Labelled]:

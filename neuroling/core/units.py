@@ -86,14 +86,14 @@ def stamp(result: Result, labels: Mapping[str, str], configuration: Mapping[str,
     )
 
 
-def first_difference(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
+def first_difference(first: Mapping[str, str], other: Mapping[str, str]) -> str | None:
     """Name the first key, in alphabetical order, that has another value in the other; None if all agree.
 
     Parameters
     ----------
-    one, other : mapping of str to str
+    first, other : mapping of str to str
     """
-    return next((key for key in sorted({*one, *other}) if one.get(key) != other.get(key)), None)
+    return next((key for key in sorted({*first, *other}) if first.get(key) != other.get(key)), None)
 
 
 def versions_that_count(versions: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def check_same_unit(path: Path, ours: Provenance, theirs: Provenance) -> None:
     ValueError
         If they differ; the message names the first thing that does.
     """
-    for what, now, there in (
+    for aspect, now, there in (
         ("unit", ours.unit, theirs.unit),
         ("configuration", ours.configuration, theirs.configuration),
         ("option", ours.options, _among(ours.options, theirs.options)),
@@ -136,7 +136,7 @@ def check_same_unit(path: Path, ours: Provenance, theirs: Provenance) -> None:
         key = first_difference(now, there)
         if key is not None:
             raise ValueError(
-                f"out: {path} was made with another {what}: {key} is {there.get(key)!r} there and {now.get(key)!r} "
+                f"out: {path} was made with another {aspect}: {key} is {there.get(key)!r} there and {now.get(key)!r} "
                 "now. Choose another place, or remove what stands there."
             )
 
@@ -163,10 +163,10 @@ def refuse_another(path: Path, ours: Provenance) -> None:
     if not path.exists():
         return
     try:
-        theirs = Result.load(path).provenance
+        existing = Result.load(path).provenance
     except ResultFileError as error:
         raise ValueError(f"out: {path} is no whole result; choose another place, or remove it. ({error})") from error
-    check_same_unit(path, ours, theirs)
+    check_same_unit(path, ours, existing)
 
 
 def save_unit(result: Result, path: Path) -> None:

@@ -199,23 +199,23 @@ class BidsFile:
         return self._repetition_time(self.metadata().get("RepetitionTime"))
 
     def _repetition_time(self, stated: object, *, by_hand: bool = False) -> float:
-        said = "repetition_time_s: got" if by_hand else f"{self.path.name}: RepetitionTime is"
+        complaint = "repetition_time_s: got" if by_hand else f"{self.path.name}: RepetitionTime is"
         where = "" if by_hand else " in the JSON file"
         is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
         if is_number and LONGEST_TR_S < stated < np.inf:  # type: ignore[operator]  # a number, as has been seen
             raise ValueError(
-                f"{said} {stated!r}; expected seconds, at most {LONGEST_TR_S:g}. It looks like milliseconds: divide by "
-                f"1000{where}."
+                f"{complaint} {stated!r}; expected seconds, at most {LONGEST_TR_S:g}. It looks like milliseconds: "
+                f"divide by 1000{where}."
             )
         if is_number and 0 < stated < SHORTEST_TR_S:  # type: ignore[operator]
             raise ValueError(
-                f"{said} {stated!r}; expected seconds, at least {SHORTEST_TR_S:g}. It looks as if seconds had been "
-                f"divided by 1000: correct it{where}."
+                f"{complaint} {stated!r}; expected seconds, at least {SHORTEST_TR_S:g}. It looks as if seconds had "
+                f"been divided by 1000: correct it{where}."
             )
         if not is_number or not 0 < stated < np.inf:  # type: ignore[operator]
             looked = ", ".join(str(path) for path in self.sidecars()) or "no JSON file applies to it"
             raise ValueError(
-                f"{said} {stated!r}; expected seconds above 0{'' if by_hand else f' (looked in: {looked})'}."
+                f"{complaint} {stated!r}; expected seconds above 0{'' if by_hand else f' (looked in: {looked})'}."
             )
         return float(stated)  # type: ignore[arg-type]
 
@@ -308,14 +308,20 @@ def find_files(
     below = root / f"sub-{entities['sub']}" if entities.get("sub") else root
     paths = [path for path in sorted(below.rglob(f"*_{suffix}.*")) if not NESTED & set(path.relative_to(root).parts)]
     all_files = [_parsed(path) for path in paths]
-    known = [file for file in all_files if file is not None and file.suffix == suffix and file.extension in endings]
-    fitting = [file for file in known if file._has(entities)]
-    asked = ", ".join(f"{key}-{label}" for key, label in entities.items())
+    matching_files = [
+        file for file in all_files if file is not None and file.suffix == suffix and file.extension in endings
+    ]
+    fitting = [file for file in matching_files if file._has(entities)]
+    entity_text = ", ".join(f"{key}-{label}" for key, label in entities.items())
     if not fitting:
-        seen = {key: sorted({file.entities.get(key, "(none)") for file in known}) for key in entities}
-        found = "; ".join(f"{key}: {', '.join(labels[:6])}" for key, labels in seen.items()) if known else "none at all"
-        raise ValueError(f"root: {root} has no {suffix} file with {asked}; those that are there have {found}.")
-    _check_one_a_run(fitting, asked)
+        seen = {key: sorted({file.entities.get(key, "(none)") for file in matching_files}) for key in entities}
+        found = (
+            "; ".join(f"{key}: {', '.join(labels[:6])}" for key, labels in seen.items())
+            if matching_files
+            else "none at all"
+        )
+        raise ValueError(f"root: {root} has no {suffix} file with {entity_text}; those that are there have {found}.")
+    _check_one_a_run(fitting, entity_text)
     return sorted(fitting, key=lambda file: (file.entities.get("ses", ""), _number(file.entities.get("run", "0"))))
 
 
@@ -353,14 +359,14 @@ def volume_table(
     [0.0, 1.5]
     """
     _check_runs(files, lengths)
-    parts = []
+    tables = []
     for file, n_volumes in zip(files, lengths, strict=True):
         name = run_name(file)
-        part = pd.DataFrame({"sample": volume_labels(name, n_volumes), "group": name})
-        part["time_index"] = range(n_volumes)
-        part["onset"] = _onsets(file, n_volumes, repetition_time_s)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+        run_table = pd.DataFrame({"sample": volume_labels(name, n_volumes), "group": name})
+        run_table["time_index"] = range(n_volumes)
+        run_table["onset"] = _onsets(file, n_volumes, repetition_time_s)
+        tables.append(run_table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _check_runs(files: Sequence[BidsFile], lengths: Sequence[int]) -> None:
@@ -505,10 +511,10 @@ def _in_order(entities: Mapping[str, str]) -> list[str]:
     return sorted(entities, key=lambda key: (order.index(key) if key in order else len(order) - 1.5, key))
 
 
-def _same_label(key: str, one: str | None, other: str | None) -> bool:
-    if key in INDICES and one and other and one.isdecimal() and other.isdecimal():
-        return int(one) == int(other)
-    return one == other
+def _same_label(key: str, first: str | None, other: str | None) -> bool:
+    if key in INDICES and first and other and first.isdecimal() and other.isdecimal():
+        return int(first) == int(other)
+    return first == other
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -552,7 +558,7 @@ def _parsed(path: Path) -> BidsFile | None:
         return None
 
 
-def _check_one_a_run(files: list[BidsFile], asked: str) -> None:
+def _check_one_a_run(files: list[BidsFile], entity_text: str) -> None:
     seen: dict[tuple[str, str], BidsFile] = {}
     for file in files:
         run = (file.entities.get("ses", ""), file.entities.get("run", ""))
@@ -562,7 +568,7 @@ def _check_one_a_run(files: list[BidsFile], asked: str) -> None:
             differing = [key for key in keys if file.entities.get(key) != other.entities.get(key)]
             by = "; ".join(f"{key}: {other.entities.get(key)} or {file.entities.get(key)}" for key in differing)
             raise ValueError(
-                f"entities: {asked} fit {other.path.name} and {file.path.name}; say which by {by or 'extension'}."
+                f"entities: {entity_text} fit {other.path.name} and {file.path.name}; say which by {by or 'extension'}."
             )
 
 

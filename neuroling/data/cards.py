@@ -109,11 +109,11 @@ def root() -> Path:
 
 
 def _root_of(package: Path) -> Path:
-    places = (package / "_cards", package.parent / "datasets")
-    for place in places:
+    folders = (package / "_cards", package.parent / "datasets")
+    for place in folders:
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"no cards at {places[0]} or {places[1]}; install the package again.")
+    raise FileNotFoundError(f"no cards at {folders[0]} or {folders[1]}; install the package again.")
 
 
 def cards() -> dict[str, Card]:
@@ -149,10 +149,10 @@ def card(name: str) -> Card:
     ValueError
         If there is no such card; the message lists the names.
     """
-    known = cards()
-    if name not in known:
-        raise ValueError(f"name: no data set is called {name!r}; expected one of {', '.join(known)}.")
-    return known[name]
+    all_cards = cards()
+    if name not in all_cards:
+        raise ValueError(f"name: no data set is called {name!r}; expected one of {', '.join(all_cards)}.")
+    return all_cards[name]
 
 
 def read_card(path: Path) -> Card:
@@ -189,11 +189,11 @@ TYPES: dict[str, type] = {"files": list, "bytes": int, "unpack": bool}
 
 
 def _check_entries(where: str, kind: type, entries: dict[str, Any]) -> None:
-    known = {field.name: field.default is MISSING for field in fields(kind)}
-    missing = [name for name, required in known.items() if required and name not in entries]
-    unknown = [name for name in entries if name not in known]
+    is_required = {field.name: field.default is MISSING for field in fields(kind)}
+    missing = [name for name, required in is_required.items() if required and name not in entries]
+    unknown = [name for name in entries if name not in is_required]
     if missing or unknown:
-        raise ValueError(f"{where}: missing {missing}, unknown {unknown}; expected entries among {list(known)}.")
+        raise ValueError(f"{where}: missing {missing}, unknown {unknown}; expected entries among {list(is_required)}.")
     for name, value in entries.items():
         wanted = TYPES.get(name, str)
         if type(value) is not wanted:
@@ -235,12 +235,12 @@ def _check_card(path: Path, entries: dict[str, Any], files: tuple[CardFile, ...]
         raise ValueError(f"{path}: no bytes or sha256 for {unchecked}; expected both for every file of open access.")
 
 
-def as_table(known: Mapping[str, Card]) -> str:
+def as_table(all_cards: Mapping[str, Card]) -> str:
     """Write the cards as a Markdown table, as it stands in ``datasets/README.md``.
 
     Parameters
     ----------
-    known : mapping of Card
+    all_cards : mapping of Card
         By name.
 
     Returns
@@ -248,7 +248,7 @@ def as_table(known: Mapping[str, Card]) -> str:
     str
     """
     head = "| name | what | modality | shape | size | licence | access | loader |\n|---|---|---|---|---|---|---|---|\n"
-    return head + "".join(_row(entry) for entry in known.values())
+    return head + "".join(_row(entry) for entry in all_cards.values())
 
 
 def _row(entry: Card) -> str:

@@ -262,10 +262,10 @@ def _download(entry: Card, file: CardFile, staging: Path) -> None:
         return
     target = staging / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + f".{os.getpid()}.part")
+    partial_file = target.with_name(target.name + f".{os.getpid()}.part")
     try:
-        pooch.HTTPDownloader(timeout=TIMEOUT_S)(file.url, str(part), None)
-        part.replace(target)
+        pooch.HTTPDownloader(timeout=TIMEOUT_S)(file.url, str(partial_file), None)
+        partial_file.replace(target)
     except requests.exceptions.RequestException as error:
         address = urlsplit(str(file.url))
         raise DataNotFound(
@@ -274,7 +274,7 @@ def _download(entry: Card, file: CardFile, staging: Path) -> None:
             f"Check the network, or set {VARIABLE} to a folder that holds {entry.name}/."
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        partial_file.unlink(missing_ok=True)
     wrong = _wrong(staging, file, None)
     if wrong:
         target.unlink()

@@ -151,14 +151,14 @@ def _confounds(
         return None, np.zeros(sum(lengths), dtype=bool)
     frames, marks = [], []
     for run, n_volumes in zip(runs, lengths, strict=True):
-        frame, kept = _of_run(run, confounds)
+        frame, retained_volumes = _of_run(run, confounds)
         if frame is None or len(frame) != n_volumes:
             raise ValueError(
                 f"confounds: {run.path.name} has {n_volumes} volumes, its confounds "
                 f"{0 if frame is None else len(frame)} rows; expected one a volume."
             )
         mark = np.ones(n_volumes, dtype=bool)
-        mark[np.arange(n_volumes) if kept is None else np.asarray(kept, dtype=np.intp)] = False
+        mark[np.arange(n_volumes) if retained_volumes is None else np.asarray(retained_volumes, dtype=np.intp)] = False
         frames.append(frame)
         marks.append(mark)
     joined = pd.concat(frames, ignore_index=True).fillna(0.0)
@@ -177,12 +177,12 @@ def _of_run(run: BidsFile, confounds: Confounds) -> tuple[pd.DataFrame | None, N
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             if isinstance(confounds, str):
-                frame, kept = load_confounds_strategy(str(run.path), denoise_strategy=confounds)
+                frame, retained_volumes = load_confounds_strategy(str(run.path), denoise_strategy=confounds)
             else:
-                frame, kept = load_confounds(str(run.path), **confounds)
+                frame, retained_volumes = load_confounds(str(run.path), **confounds)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"confounds: {run.path.name}: {' '.join(str(error).split())}") from error
     if frame is not None and not np.isfinite(frame.to_numpy()).all():
         bad = [str(name) for name in frame.columns[~np.isfinite(frame.to_numpy()).all(axis=0)]]
         raise ValueError(f"confounds: {run.path.name}: {bad[:4]} have cells that are not finite; choose others.")
-    return frame, kept
+    return frame, retained_volumes

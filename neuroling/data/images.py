@@ -67,12 +67,12 @@ def load_image(path: Path | str, what: str = "a complete image") -> Any:
     return image
 
 
-def checked_image(given: Any, name: str) -> Any:
+def checked_image(image: Any, name: str) -> Any:
     """Accept an image or the path of one, and look after the file behind either.
 
     Parameters
     ----------
-    given : path or nibabel image
+    image : path or nibabel image
         What the caller passed.
     name : str
         Argument that it was passed as.
@@ -88,20 +88,20 @@ def checked_image(given: Any, name: str) -> Any:
     DataNotFound, CorruptData
         As :func:`load_image`.
     """
-    if isinstance(given, str | Path):
-        return load_image(given)
-    if not hasattr(given, "dataobj"):
-        raise TypeError(f"{name}: got {type(given).__name__}; expected an image of nibabel, or the path of one.")
-    _check_promise(given, {})
-    return given
+    if isinstance(image, str | Path):
+        return load_image(image)
+    if not hasattr(image, "dataobj"):
+        raise TypeError(f"{name}: got {type(image).__name__}; expected an image of nibabel, or the path of one.")
+    _check_promise(image, {})
+    return image
 
 
-def spatial_image(given: Any, name: str) -> SpatialImage:
+def spatial_image(image_or_path: Any, name: str) -> SpatialImage:
     """Accept an image of voxels whose position in space can be trusted.
 
     Parameters
     ----------
-    given : path or nibabel image
+    image_or_path : path or nibabel image
         Or a path of one.
     name : str
         Argument that it was passed as.
@@ -120,8 +120,8 @@ def spatial_image(given: Any, name: str) -> SpatialImage:
     UserWarning
         If qform and sform disagree, or neither is set.
     """
-    image = checked_image(given, name)
-    called = str(given) if isinstance(given, str | Path) else name
+    image = checked_image(image_or_path, name)
+    called = str(image_or_path) if isinstance(image_or_path, str | Path) else name
     affine = getattr(image, "affine", None)
     if affine is None or not hasattr(image, "get_data_dtype"):
         raise ValueError(f"{called}: is {type(image).__name__}; expected an image of voxels, such as NAME.nii.gz.")
@@ -218,12 +218,12 @@ def xform_codes(image: SpatialImage) -> tuple[int, int]:
     return (int(qform_code) if agrees else 0), int(sform_code)
 
 
-def corner_distance(one: ArrayLike, other: ArrayLike, shape: Sequence[int]) -> float:
+def corner_distance(first: ArrayLike, other: ArrayLike, shape: Sequence[int]) -> float:
     """Measure how far apart two affines put the corners of a grid.
 
     Parameters
     ----------
-    one, other : array-like, shape (4, 4)
+    first, other : array-like, shape (4, 4)
         From voxel indices to mm.
     shape : sequence of int
         Voxels along x, y and z.
@@ -241,23 +241,23 @@ def corner_distance(one: ArrayLike, other: ArrayLike, shape: Sequence[int]) -> f
     2.0
     """
     corners = np.array(list(itertools.product(*((0, size - 1) for size in shape[:3]), [1])), dtype=np.float64)
-    apart = corners @ (np.asarray(one, dtype=np.float64) - np.asarray(other, dtype=np.float64)).T
+    apart = corners @ (np.asarray(first, dtype=np.float64) - np.asarray(other, dtype=np.float64)).T
     return float(np.sqrt((apart[:, :3] ** 2).sum(axis=1)).max())
 
 
-def file_of(given: object) -> Path | None:
+def file_of(image: object) -> Path | None:
     """Say which file an image is read from.
 
     Parameters
     ----------
-    given : path or nibabel image
+    image : path or nibabel image
         Or anything else, which has none.
 
     Returns
     -------
     pathlib.Path or None
     """
-    name = given if isinstance(given, str | Path) else getattr(getattr(given, "dataobj", None), "file_like", None)
+    name = image if isinstance(image, str | Path) else getattr(getattr(image, "dataobj", None), "file_like", None)
     return Path(name) if isinstance(name, str | Path) else None
 
 

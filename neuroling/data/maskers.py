@@ -75,10 +75,10 @@ def masked(masker: Any, images: Any, samples: pd.DataFrame) -> xr.DataArray:
     kind = type(fitted).__name__
     if kind in VOXEL_MASKERS:
         grid = grid_of_mask(fitted.mask_img_, space=space)
-    parts = list(_transformed(fitted, runs, grid))
-    names = [f"images[{number}]" for number in range(len(parts))]
-    split_runs(samples, {name: len(part) for name, part in zip(names, parts, strict=True)})
-    values, coords = np.concatenate(parts), sample_coords(samples)
+    masked_runs = list(_transformed(fitted, runs, grid))
+    names = [f"images[{number}]" for number in range(len(masked_runs))]
+    split_runs(samples, {name: len(part) for name, part in zip(names, masked_runs, strict=True)})
+    values, coords = np.concatenate(masked_runs), sample_coords(samples)
     if kind in VOXEL_MASKERS and grid is not None:
         labelled = BrainGrid(grid.shape, grid.affine, grid.voxels, grid.space, xform_codes(_first_volume(runs[0])))
         return labelled.recording(values, {name: ("sample", labels) for name, labels in coords.items()})
@@ -171,11 +171,13 @@ def _transformed(fitted: Any, runs: list[Any], grid: BrainGrid | None) -> Iterat
         name = "images" if len(runs) == 1 else f"images[{number}]"
         if hasattr(run, "mesh"):
             _refuse_unusable_vertices(name, fitted, run)
-            given = run
+            source_run = run
         else:
-            given = [_checked_volumes(name, fitted, image, grid) for image in (run if isinstance(run, list) else [run])]
-            given = given if isinstance(run, list) else given[0]
-        yield as_float(np.atleast_2d(fitted.transform(given)))
+            source_run = [
+                _checked_volumes(name, fitted, image, grid) for image in (run if isinstance(run, list) else [run])
+            ]
+            source_run = source_run if isinstance(run, list) else source_run[0]
+        yield as_float(np.atleast_2d(fitted.transform(source_run)))
 
 
 def _checked_volumes(name: str, fitted: Any, image: Any, grid: BrainGrid | None) -> Any:

@@ -68,16 +68,16 @@ def _belongs(key: str, variable: str) -> bool:
 
 def _run_child(path: Path, variables: Sequence[str], target: Path) -> None:
     command = [sys.executable, "-P", "-m", "neuroling.data.matfile", str(path), str(target), *variables]
-    wanted = "a whole MATLAB file, version 7 or older; fetch it again"
+    expected = "a whole MATLAB file, version 7 or older; fetch it again"
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise CorruptData(path, f"not read within {TIME_LIMIT_S} s", wanted) from error
+        raise CorruptData(path, f"not read within {TIME_LIMIT_S} s", expected) from error
     if child.returncode < 0:
-        raise CorruptData(path, f"reading it crashed (signal {-child.returncode})", wanted)
+        raise CorruptData(path, f"reading it crashed (signal {-child.returncode})", expected)
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise CorruptData(path, f"it cannot be read ({reason[:300]})", wanted)
+        raise CorruptData(path, f"it cannot be read ({reason[:300]})", expected)
 
 
 def flattened(name: str, value: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -61,16 +61,18 @@ def neighbours_on_surface(
         In the order of the vertices; hemispheres do not touch, and voxels of a CIFTI file have no neighbours here.
     """
     counts = mesh_of(values)
-    found = meshes or _named(str({**values.attrs, **values.coords["vertex"].attrs}.get("space", "")))
-    absent = sorted(set(counts) - set(found))
+    mesh_of_side = meshes or _named(str({**values.attrs, **values.coords["vertex"].attrs}.get("space", "")))
+    absent = sorted(set(counts) - set(mesh_of_side))
     if absent:
-        raise ValueError(f"meshes: got {sorted(found)}; the values have vertices of {absent} as well.")
-    whole = sparse.block_diag([mesh_adjacency(_faces(found[side]), n) for side, n in counts.items()], format="csr")
+        raise ValueError(f"meshes: got {sorted(mesh_of_side)}; the values have vertices of {absent} as well.")
+    adjacency = sparse.block_diag(
+        [mesh_adjacency(_faces(mesh_of_side[side]), n) for side, n in counts.items()], format="csr"
+    )
     starts = dict(zip(counts, np.cumsum([0, *counts.values()]), strict=False))
     hemisphere, number = np.asarray(values.hemisphere), np.asarray(values.number)
     on_mesh = np.isin(hemisphere, list(counts))
     places = np.array([starts[side] for side in hemisphere[on_mesh].tolist()], dtype=np.intp) + number[on_mesh]
-    selected = sparse.csr_array(whole)[places][:, places].tocoo()
+    selected = sparse.csr_array(adjacency)[places][:, places].tocoo()
     rows = np.flatnonzero(on_mesh)
     shape = (len(hemisphere), len(hemisphere))
     return sparse.csr_array((selected.data, (rows[selected.row], rows[selected.col])), shape=shape)

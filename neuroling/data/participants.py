@@ -123,11 +123,11 @@ def _items_of(recordings: Mapping[str, xr.DataArray], missing: str) -> list[Hash
     for name, recording in recordings.items():
         absent = [item for item in items if name not in holders[item]]
         pairs = near_pairs(absent, recording.indexes["sample"])
-        alike = [(there, here) for there, here in pairs if not holders[there] & holders[here]]
+        alike = [(there, own_item) for there, own_item in pairs if not holders[there] & holders[own_item]]
         if alike:
             raise ValueError(
                 f"recordings: {len(alike)} items of {name!r} are spelled differently in others, first "
-                f"{[(here, there) for there, here in alike[:3]]} (here, elsewhere); spell each item in one way."
+                f"{[(own_item, there) for there, own_item in alike[:3]]} (here, elsewhere); spell each item in one way."
             )
         if absent and missing == "error":
             raise ValueError(
@@ -166,14 +166,14 @@ def _with_matched_channels(recordings: Mapping[str, xr.DataArray], channels: str
 
 def _in_the_case_of(order: list[str], name: str, first_name: str, recording: xr.DataArray) -> xr.DataArray:
     """Rename channels whose names differ from the first participant's in case alone."""
-    own = [str(channel) for channel in recording.indexes["channel"]]
-    if len(set(own)) < len(own):
+    own_channels = [str(channel) for channel in recording.indexes["channel"]]
+    if len(set(own_channels)) < len(own_channels):
         raise ValueError(f"recordings: {name!r} has channels that occur more than once; expected each once.")
     spelled = {channel.casefold(): channel for channel in order}
-    new = [channel if channel in order else spelled.get(channel.casefold(), channel) for channel in own]
-    if new == own or len(set(new)) < len(new):
-        return recording.assign_coords(channel=own)
-    changed = [(a, b) for a, b in zip(own, new, strict=True) if a != b]
+    new = [channel if channel in order else spelled.get(channel.casefold(), channel) for channel in own_channels]
+    if new == own_channels or len(set(new)) < len(new):
+        return recording.assign_coords(channel=own_channels)
+    changed = [(a, b) for a, b in zip(own_channels, new, strict=True) if a != b]
     warnings.warn(
         f"recordings: {len(changed)} channels of {name!r} are matched with those of {first_name!r} although their case "
         f"differs, first {changed[:3]}.",
@@ -204,17 +204,22 @@ def _described(times: NDArray[Any]) -> str:
 def _check_units(recordings: Mapping[str, xr.DataArray]) -> None:
     """Refuse to join values in different units: volts beside microvolts, or an unknown unit beside a known one."""
     first_name, first = next(iter(recordings.items()))
-    ours = _units_of(first)
+    units_of_first = _units_of(first)
     for name, recording in recordings.items():
-        theirs = _units_of(recording)
-        apart = [channel for channel in ours if ours[channel] != theirs.get(channel, theirs.get("", ""))]
+        units_of_recording = _units_of(recording)
+        apart = [
+            channel
+            for channel in units_of_first
+            if units_of_first[channel] != units_of_recording.get(channel, units_of_recording.get("", ""))
+        ]
         if apart:
             channel = apart[0]
             where = f" in {len(apart)} channels, first {channel!r}" if channel else ""
             raise ValueError(
                 f"recordings: units differ between participants{where}: {name!r} has "
-                f"{theirs.get(channel, theirs.get('', '')) or 'none'}, {first_name!r} has {ours[channel] or 'none'}. "
-                "Bring all to one unit, and name it in the coordinate 'unit' along 'channel' or in attrs['units']."
+                f"{units_of_recording.get(channel, units_of_recording.get('', '')) or 'none'}, {first_name!r} has "
+                f"{units_of_first[channel] or 'none'}. Bring all to one unit, and name it in the coordinate 'unit' "
+                "along 'channel' or in attrs['units']."
             )
 
 

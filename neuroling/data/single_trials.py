@@ -105,13 +105,15 @@ def single_trial_betas(
     ]
     rows = pd.concat(trials.values())
     laid_out = _by_word(np.concatenate(maps), item_labels(rows["text"], "words"))
-    made = f"{method.upper()} by nilearn's FirstLevelModel, response {hrf}, noise {noise}, " + (
+    description = f"{method.upper()} by nilearn's FirstLevelModel, response {hrf}, noise {noise}, " + (
         "no high-pass filter" if high_pass_s is None else f"high-pass filter at {high_pass_s:g} s"
     )
     kept = ("affine", "grid_shape", "space", XFORM_CODES, "tr_s", "participant", "confounds", "n_censored", "synthetic")
     attrs = {name: read.recording.attrs[name] for name in kept if name in read.recording.attrs}
     voxels = {name: coord for name, coord in read.recording.coords.items() if coord.dims == ("voxel",)}
-    betas = laid_out.assign_coords(voxels).assign_attrs(attrs | {"single_trials": made, "single_trial_method": method})
+    betas = laid_out.assign_coords(voxels).assign_attrs(
+        attrs | {"single_trials": description, "single_trial_method": method}
+    )
     return betas.isel(repeat=0, drop=True) if betas.sizes["repeat"] == 1 else betas
 
 
@@ -122,12 +124,12 @@ def _trials_of_runs(words: Stimuli, names: Sequence[str]) -> dict[str, pd.DataFr
         if len(names) > 1:
             raise ValueError(f"words: they do not name their run, and there are {len(names)} runs {list(names)[:4]}.")
         return {names[0]: table}
-    ours = dict.fromkeys(table["group"].astype(str))
-    apart = sorted(set(ours) ^ set(names))
+    table_runs = dict.fromkeys(table["group"].astype(str))
+    apart = sorted(set(table_runs) ^ set(names))
     if apart:
         raise ValueError(
-            f"words: runs {apart[:4]} have images or words but not both; the words name {list(ours)[:4]}, the images "
-            f"{list(names)[:4]}."
+            f"words: runs {apart[:4]} have images or words but not both; the words name {list(table_runs)[:4]}, the "
+            f"images {list(names)[:4]}."
         )
     return {name: table[table["group"].astype(str) == name] for name in names}
 

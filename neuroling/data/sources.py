@@ -177,16 +177,18 @@ class RunsSource:
         ValueError
             If the runs label these targets differently.
         """
-        parts = [run.read(targets) for run in self.runs]
-        axis = parts[0].dims[1]
-        for number, part in enumerate(parts):
-            if part.dims[1] != axis or not part.indexes[axis].equals(parts[0].indexes[axis]):
-                common = len(part.indexes[axis].intersection(parts[0].indexes[axis]))
+        run_values = [run.read(targets) for run in self.runs]
+        axis = run_values[0].dims[1]
+        for number, values in enumerate(run_values):
+            if values.dims[1] != axis or not values.indexes[axis].equals(run_values[0].indexes[axis]):
+                common = len(values.indexes[axis].intersection(run_values[0].indexes[axis]))
                 raise ValueError(
-                    f"runs: run {number} labels the axis {axis!r} differently from run 0: of {part.sizes[axis]} and "
-                    f"{parts[0].sizes[axis]} {axis}s read, {common} are common; use one mask."
+                    f"runs: run {number} labels the axis {axis!r} differently from run 0: of {values.sizes[axis]} and "
+                    f"{run_values[0].sizes[axis]} {axis}s read, {common} are common; use one mask."
                 )
-        return xr.concat(parts, "sample", coords="minimal", compat="override", combine_attrs="override", join="exact")
+        return xr.concat(
+            run_values, "sample", coords="minimal", compat="override", combine_attrs="override", join="exact"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,22 +244,22 @@ class NiftiSource:
         xarray.DataArray, dims (sample, voxel)
             With the centres of the voxels in mm and the grid.
         """
-        part = replace(self.grid, voxels=self.grid.voxels[targets], xform_codes=xform_codes(self.image))
-        places = np.unravel_index(part.voxels, part.shape)
+        grid = replace(self.grid, voxels=self.grid.voxels[targets], xform_codes=xform_codes(self.image))
+        voxel_indices = np.unravel_index(grid.voxels, grid.shape)
         coords = {name: ("sample", np.asarray(labels)) for name, labels in self.samples.items()}
         with reading(self.name, "a complete image"):
-            values = self._values(places)
-        return part.recording(values, coords)
+            values = self._values(voxel_indices)
+        return grid.recording(values, coords)
 
-    def _values(self, places: tuple[NDArray[np.intp], ...]) -> NDArray[np.floating[Any]]:
+    def _values(self, voxel_indices: tuple[NDArray[np.intp], ...]) -> NDArray[np.floating[Any]]:
         proxy: Any = self.image.dataobj
         stored = proxy.get_unscaled() if hasattr(proxy, "get_unscaled") and not _is_compressed(proxy) else None
         if stored is not None:  # a memory map: only the pages of these voxels are read
-            values = as_float(np.asarray(stored[places]).T)  # (sample, voxel)
+            values = as_float(np.asarray(stored[voxel_indices]).T)  # (sample, voxel)
             return as_float(values * proxy.slope + proxy.inter) if (proxy.slope, proxy.inter) != (1, 0) else values
         if not hasattr(proxy, "get_unscaled"):
-            return as_float(np.asarray(proxy)[places].T)
-        volumes = (np.asarray(proxy[..., volume])[places] for volume in range(self.n_samples))
+            return as_float(np.asarray(proxy)[voxel_indices].T)
+        volumes = (np.asarray(proxy[..., volume])[voxel_indices] for volume in range(self.n_samples))
         return as_float(np.stack(list(volumes)))
 
 
@@ -322,13 +324,13 @@ def open_zarr(path: Path | str, samples: pd.DataFrame, *, axis: str = "voxel") -
     if not path.exists():
         raise DataNotFound(f"{path}: not there; expected a folder that holds a zarr array.")
     with reading(path, "a zarr array"):
-        found = zarr.open(str(path), mode="r")
-    if not isinstance(found, zarr.Array):
-        names = ", ".join(sorted(found.array_keys())) or "none"
+        stored = zarr.open(str(path), mode="r")
+    if not isinstance(stored, zarr.Array):
+        names = ", ".join(sorted(stored.array_keys())) or "none"
         raise ValueError(  # noqa: TRY004 - the file is wrong, not the type of an argument
             f"{path}: is a zarr group; expected an array. Its arrays are: {names}. Name one as PATH/NAME."
         )
-    values: Any = found
+    values: Any = stored
     return ArraySource(values, sample_coords(samples), axis=axis, attrs={"source": str(path.name)})
 
 
@@ -494,21 +496,21 @@ def check_same_grid(name: str, shape: Sequence[int], affine: ArrayLike, grid: Br
     grid : BrainGrid
         What it is held against.
     """
-    ours = np.asarray(affine, dtype=np.float64)
+    grid_affine = np.asarray(affine, dtype=np.float64)
     resample = "Resample one to the other, with nilearn.image.resample_to_img, and look at the outcome."
     if tuple(shape) != tuple(grid.shape):
         raise ValueError(
             f"{name}: its voxels are {tuple(shape)}, those of the mask {tuple(grid.shape)}; they are "
-            f"{_millimetres(ours)} and {_millimetres(grid.affine)} mm large. {resample}"
+            f"{_millimetres(grid_affine)} and {_millimetres(grid.affine)} mm large. {resample}"
         )
-    furthest = corner_distance(ours, grid.affine, grid.shape)
+    furthest = corner_distance(grid_affine, grid.affine, grid.shape)
     if not furthest <= SAME_PLACE_MM:
-        one, other = _directions(ours), _directions(grid.affine)
+        one, other = _directions(grid_affine), _directions(grid.affine)
         flipped = [axis for axis, here, there in zip("xyz", one, other, strict=True) if here != there]
         mirrored = f" The {' and '.join(flipped)} axes run otherwise ({one} and {other})." if flipped else ""
         raise ValueError(
             f"{name}: its affine differs from that of the mask by up to {furthest:.4g} mm at a corner, so that equal "
-            f"indices are different places: {_rows(ours)} and {_rows(grid.affine)}.{mirrored} {resample}"
+            f"indices are different places: {_rows(grid_affine)} and {_rows(grid.affine)}.{mirrored} {resample}"
         )
 
 
@@ -540,12 +542,12 @@ def sample_coords(samples: pd.DataFrame) -> dict[str, NDArray[Any]]:
     dict of str to ndarray
     """
     table = samples.set_index("sample") if "sample" in samples else samples
-    found = {"sample": _plain(table.index), **{str(name): _plain(column) for name, column in table.items()}}
-    twice = pd.Index(found["sample"])
+    coords = {"sample": _plain(table.index), **{str(name): _plain(column) for name, column in table.items()}}
+    twice = pd.Index(coords["sample"])
     if not twice.is_unique:
         again = twice[twice.duplicated()].unique()
         raise ValueError(f"samples: {len(again)} labels occur more than once, first {again[:3].tolist()}.")
-    return found
+    return coords
 
 
 def split_runs(samples: pd.DataFrame, lengths: Mapping[str, int]) -> list[pd.DataFrame]:
@@ -568,16 +570,16 @@ def split_runs(samples: pd.DataFrame, lengths: Mapping[str, int]) -> list[pd.Dat
             f"({', '.join(f'{name}: {n}' for name, n in lengths.items())}); expected a row a sample, file after file."
         )
     ends = np.cumsum(list(lengths.values()))
-    parts = [samples.iloc[end - n : end] for end, n in zip(ends, lengths.values(), strict=True)]
+    run_samples = [samples.iloc[end - n : end] for end, n in zip(ends, lengths.values(), strict=True)]
     if len(lengths) > 1 and "group" not in samples:
         raise ValueError(f"samples: {len(lengths)} files, but no column 'group' that says which run a row belongs to.")
-    for name, part in zip(lengths, parts, strict=True):
-        if len(lengths) > 1 and len(part["group"].unique()) != 1:
+    for name, rows in zip(lengths, run_samples, strict=True):
+        if len(lengths) > 1 and len(rows["group"].unique()) != 1:
             raise ValueError(
-                f"samples: the rows of {name} belong to the groups {part['group'].unique().tolist()[:4]}; expected one "
+                f"samples: the rows of {name} belong to the groups {rows['group'].unique().tolist()[:4]}; expected one "
                 "group a file. Are the files in the order of the table?"
             )
-    return parts
+    return run_samples
 
 
 def check_stored_type(name: str, dtype: np.dtype[Any]) -> None:

@@ -91,15 +91,15 @@ def read_gifti(files: Mapping[str, Path | str], samples: pd.DataFrame, *, space:
             f"files: {files['left']} is given as the left hemisphere and as the right one; expected a file for each. "
             "Name one hemisphere alone if there is no other."
         )
-    parts = {side: _gifti_values(side, Path(files[side]), len(coords["sample"])) for side in _ordered(files)}
-    for side, values in parts.items():
+    values_of_side = {side: _gifti_values(side, Path(files[side]), len(coords["sample"])) for side in _ordered(files)}
+    for side, values in values_of_side.items():
         if len(values) != len(coords["sample"]):
             raise ValueError(
                 f"samples: the table has {len(coords['sample'])} rows, {files[side]} has {len(values)} data arrays or "
                 "columns; expected one a row."
             )
-    counts = {side: values.shape[1] for side, values in parts.items()}
-    return on_surface(np.concatenate(list(parts.values()), axis=1), coords, counts, space=space)
+    counts = {side: values.shape[1] for side, values in values_of_side.items()}
+    return on_surface(np.concatenate(list(values_of_side.values()), axis=1), coords, counts, space=space)
 
 
 def on_surface(
@@ -161,12 +161,12 @@ def write_gifti(values: xr.DataArray, folder: Path | str, name: str) -> list[Pat
     paths = []
     for side, n_vertices in counts.items():
         ours = np.asarray(values.hemisphere) == side
-        whole = np.full((len(rows), n_vertices), np.nan, dtype=np.float32)
-        whole[:, np.asarray(values.number)[ours]] = rows[:, ours]
+        surface_values = np.full((len(rows), n_vertices), np.nan, dtype=np.float32)
+        surface_values[:, np.asarray(values.number)[ours]] = rows[:, ours]
         meta: Any = GiftiMetaData(AnatomicalStructurePrimary=GIFTI_STRUCTURES[side])  # type: ignore[no-untyped-call]
         arrays = [
             GiftiDataArray(row, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")  # type: ignore[no-untyped-call]
-            for row in whole
+            for row in surface_values
         ]
         image: Any = GiftiImage(darrays=arrays, meta=meta)  # type: ignore[no-untyped-call]
         path = Path(folder) / f"{name}_hemi-{side[0].upper()}.func.gii"
@@ -304,20 +304,20 @@ def surface_parts(values: xr.DataArray) -> dict[str, NDArray[np.float64]]:
     """
     if values.dims != ("vertex",):
         raise ValueError(f"values: got axes {values.dims}; expected ('vertex',). Choose or average along the others.")
-    found = {}
+    surface_arrays = {}
     for side, n_vertices in mesh_of(values).items():
         ours = np.asarray(values.hemisphere) == side
         whole = np.full(n_vertices, np.nan)
         whole[np.asarray(values.number)[ours]] = values.to_numpy()[ours]
-        found[side] = whole
-    return found
+        surface_arrays[side] = whole
+    return surface_arrays
 
 
-def _ordered(given: Mapping[str, object]) -> list[str]:
-    unknown = sorted(set(given) - set(HEMISPHERES))
-    if unknown or not given:
-        raise ValueError(f"hemispheres: got {sorted(given)}; expected 'left', 'right' or both.")
-    return [side for side in HEMISPHERES if side in given]
+def _ordered(sides: Mapping[str, object]) -> list[str]:
+    unknown = sorted(set(sides) - set(HEMISPHERES))
+    if unknown or not sides:
+        raise ValueError(f"hemispheres: got {sorted(sides)}; expected 'left', 'right' or both.")
+    return [side for side in HEMISPHERES if side in sides]
 
 
 def _check_mesh(space: str, counts: Mapping[str, int]) -> None:
@@ -389,14 +389,14 @@ def _check_orientation(path: Path, shape: tuple[int, ...], n_samples: int) -> No
 
 def _check_hemisphere(side: str, path: Path, image: Any) -> None:
     """Refuse a file of the other hemisphere, by what stands in it, in its arrays, or in its name."""
-    told = {
+    stated = {
         str(meta["AnatomicalStructurePrimary"])
         for meta in (image.meta, *(array.meta for array in image.darrays))
         if meta.get("AnatomicalStructurePrimary", "")
     }
-    sides = {text: _side_of(text) for text in told}
+    sides = {text: _side_of(text) for text in stated}
     if len(set(sides.values())) > 1:
-        raise CorruptData(path, f"its arrays say that they are {', '.join(sorted(told))}", "one hemisphere a file")
+        raise CorruptData(path, f"its arrays say that they are {', '.join(sorted(stated))}", "one hemisphere a file")
     other = [text for text, found in sides.items() if found != side]
     if other:
         raise ValueError(f"{path}: says that it is {other[0]}, but was given as the {side} hemisphere.")

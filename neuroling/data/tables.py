@@ -113,17 +113,17 @@ def read_numbers(path: Path | str, shape: tuple[int | None, int | None]) -> np.n
     DataNotFound, CorruptData
         If the file is absent, of another shape, or holds something that is not a finite number.
     """
-    wanted = " × ".join("any number" if size is None else str(size) for size in shape) + " finite numbers"
+    expected = " × ".join("any number" if size is None else str(size) for size in shape) + " finite numbers"
     rows = [line.split() for line in split_lines(read_text(path)) if line.strip()]
     try:
         numbers = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
     except ValueError as error:
-        raise CorruptData(path, f"not a rectangle of numbers ({error})", wanted) from error
+        raise CorruptData(path, f"not a rectangle of numbers ({error})", expected) from error
     if any(size not in (None, seen) for size, seen in zip(shape, numbers.shape, strict=True)):
-        raise CorruptData(path, f"{numbers.shape[0]} × {numbers.shape[1]} numbers", wanted)
+        raise CorruptData(path, f"{numbers.shape[0]} × {numbers.shape[1]} numbers", expected)
     if not np.isfinite(numbers).all():
         row, column = np.argwhere(~np.isfinite(numbers))[0]
-        raise CorruptData(path, f"{numbers[row, column]} in row {row + 1}, column {column + 1}", wanted)
+        raise CorruptData(path, f"{numbers[row, column]} in row {row + 1}, column {column + 1}", expected)
     return numbers
 
 

@@ -176,25 +176,25 @@ def _tiers(path: Path, text: str) -> list[_Tier]:
     if header is None:
         raise CorruptData(path, "no times and number of tiers at its beginning", "a TextGrid")
     n_tiers = _count(path, tokens[header.start(1)].value, "tiers")
-    place = header.end()
-    found: list[_Tier] = []
-    while len(found) < n_tiers or place < len(tokens):
-        if not re.compile("ttnnn").match(kinds, place):
-            raise CorruptData(path, f"{len(found)} tiers, then {len(tokens) - place} entries", f"{n_tiers} tiers")
-        kind, name, _, _, stated = (token.value for token in tokens[place : place + 5])
+    offset = header.end()
+    tiers: list[_Tier] = []
+    while len(tiers) < n_tiers or offset < len(tokens):
+        if not re.compile("ttnnn").match(kinds, offset):
+            raise CorruptData(path, f"{len(tiers)} tiers, then {len(tokens) - offset} entries", f"{n_tiers} tiers")
+        kind, name, _, _, stated = (token.value for token in tokens[offset : offset + 5])
         if kind not in ("IntervalTier", "TextTier"):
             raise CorruptData(path, f"a tier of the class {kind!r}", "IntervalTier or TextTier")
         shape = "nnt" if kind == "IntervalTier" else "nt"
         tier, size = _Tier(kind, name), _count(path, stated, f"entries in tier {name!r}")
-        place += 5
+        offset += 5
         for _ in range(size):
-            if kinds[place : place + len(shape)] != shape:
+            if kinds[offset : offset + len(shape)] != shape:
                 what = "intervals" if kind == "IntervalTier" else "points"
                 raise CorruptData(path, f"{len(tier.entries)} {what} in tier {name!r}", f"{size} of them")
-            tier.entries.append(tuple(token.value for token in tokens[place : place + len(shape)]))
-            place += len(shape)
-        found.append(tier)
-    return found
+            tier.entries.append(tuple(token.value for token in tokens[offset : offset + len(shape)]))
+            offset += len(shape)
+        tiers.append(tier)
+    return tiers
 
 
 def _count(path: Path, number: str, what: str) -> int:
@@ -207,17 +207,19 @@ def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) ->
     """Find the interval tier of a name."""
     intervals = [tier for tier in tiers if tier.kind == "IntervalTier"]
     wanted = unicodedata.normalize("NFC", name)
-    found = [tier for tier in intervals if unicodedata.normalize("NFC", tier.name) == wanted]
-    if not found:
+    matching_tiers = [tier for tier in intervals if unicodedata.normalize("NFC", tier.name) == wanted]
+    if not matching_tiers:
         raise CorruptData(path, f"interval tiers {[tier.name for tier in intervals]}", f"one called {name!r}")
-    if occurrence is None and len(found) > 1:
+    if occurrence is None and len(matching_tiers) > 1:
         raise ValueError(
-            f"tier: {path} has {len(found)} interval tiers called {name!r}; say which with occurrence=1 to "
-            f"{len(found)}."
+            f"tier: {path} has {len(matching_tiers)} interval tiers called {name!r}; say which with occurrence=1 to "
+            f"{len(matching_tiers)}."
         )
-    if occurrence is not None and not 1 <= occurrence <= len(found):
-        raise ValueError(f"occurrence: got {occurrence}; {path} has {len(found)} interval tiers called {name!r}.")
-    return found[(occurrence or 1) - 1]
+    if occurrence is not None and not 1 <= occurrence <= len(matching_tiers):
+        raise ValueError(
+            f"occurrence: got {occurrence}; {path} has {len(matching_tiers)} interval tiers called {name!r}."
+        )
+    return matching_tiers[(occurrence or 1) - 1]
 
 
 def _times(path: Path, intervals: pd.DataFrame) -> dict[str, pd.Series]:

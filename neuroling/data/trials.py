@@ -247,11 +247,11 @@ def item_labels(column: pd.Series, argument: str) -> NDArray[np.str_]:
         spellings.setdefault(_as_meant(label), []).append(label)
     twice = [spelled[:2] for spelled in spellings.values() if len(spelled) > 1]
     if twice:
-        what = "numbers" if NUMBER.fullmatch(twice[0][0].strip()) else "labels"
+        kind_of_label = "numbers" if NUMBER.fullmatch(twice[0][0].strip()) else "labels"
         first, other = (ascii(str(label)) for label in twice[0])
         raise ValueError(
-            f"{argument}: {len(twice)} {what} are spelled in two ways, first {other} and {first}; they would become "
-            "two items. Spell each in one way."
+            f"{argument}: {len(twice)} {kind_of_label} are spelled in two ways, first {other} and {first}; they "
+            "would become two items. Spell each in one way."
         )
     return np.array(labels, dtype=str)
 

@@ -115,7 +115,7 @@ class DirichletSearch:
         return self.find(bands, targets, folds, alphas, Kept.none_for(values) if keep else None)
 
     def find(
-        self, bands: Bands, targets: Targets, folds: Folds, alphas: NDArray[np.float64], kept: Kept | None = None
+        self, bands: Bands, targets: Targets, folds: Folds, alphas: NDArray[np.float64], kept_errors: Kept | None = None
     ) -> Found:
         """Find weights and penalties, and keep the weights of samples that come with them if there is room.
 
@@ -123,7 +123,7 @@ class DirichletSearch:
         ----------
         bands, targets, folds, alphas
             As when called.
-        kept : Kept, optional
+        kept_errors : Kept, optional
             Room for the weights of samples.
 
         Returns
@@ -131,11 +131,11 @@ class DirichletSearch:
         Found
         """
         weightings = self.weightings(len(bands.parts))
-        scores, weighting, penalty = search_weightings(bands, targets, folds, alphas, weightings, kept)
+        scores, weighting, penalty = search_weightings(bands, targets, folds, alphas, weightings, kept_errors)
         weights = weightings[weighting].T
-        if kept is not None:
-            kept.option[kept.option != weighting * len(alphas) + penalty] = -1
-        return Found(weights, alphas[penalty], scores, weights, kept)
+        if kept_errors is not None:
+            kept_errors.option[kept_errors.option != weighting * len(alphas) + penalty] = -1
+        return Found(weights, alphas[penalty], scores, weights, kept_errors)
 
 
 @dataclass(frozen=True)

@@ -146,8 +146,10 @@ class BandedRidgeCV(CrossValidated, Linear):
         targets = Targets(values, resolve_device(self.device), limits)
         bands = Bands.of(features, list(spaces.values()), targets.device)
         warn_if_shrunk(alphas, float(len(features) * features.var(0, dtype=np.float64).sum()), features.shape)
-        found = (self.search or DirichletSearch())(bands, targets, folds, alphas)
-        coef, mean = fit_bands(bands, targets, found.weights, found.alphas, found.near, found.kept)
+        search_result = (self.search or DirichletSearch())(bands, targets, folds, alphas)
+        coef, mean = fit_bands(
+            bands, targets, search_result.weights, search_result.alphas, search_result.near, search_result.kept
+        )
         self.feature_means_ = features.mean(0, dtype=np.float64)
         intercept = mean.astype(coef.dtype)
         for start in range(0, len(intercept), AT_ONCE):
@@ -156,8 +158,8 @@ class BandedRidgeCV(CrossValidated, Linear):
         self._store(spread(units.back(coef), usable), spread(units.back(intercept), usable), n_axes)
         self.band_names_ = list(spaces)
         self._bands = spaces
-        self._store_search(found, usable, n_axes, alphas)
-        warn_at_edge(alphas, found.alphas, np.nanmax(found.scores, 0, initial=-np.inf))
+        self._store_search(search_result, usable, n_axes, alphas)
+        warn_at_edge(alphas, search_result.alphas, np.nanmax(search_result.scores, 0, initial=-np.inf))
         return self
 
     def count_options(self) -> tuple[int, int]:
@@ -217,15 +219,17 @@ class BandedRidgeCV(CrossValidated, Linear):
                 root[columns] = np.sqrt(weight)
             yield root
 
-    def _store_search(self, found: Any, usable: NDArray[np.bool_], n_axes: int, alphas: NDArray[np.float64]) -> None:
+    def _store_search(
+        self, search_result: Any, usable: NDArray[np.bool_], n_axes: int, alphas: NDArray[np.float64]
+    ) -> None:
         with np.errstate(divide="ignore"):
-            penalties = found.alphas / found.weights  # (band, target), infinite where a weight is zero
-        weights, penalties = spread(found.weights, usable), spread(penalties, usable)
+            penalties = search_result.alphas / search_result.weights  # (band, target), infinite where a weight is zero
+        weights, penalties = spread(search_result.weights, usable), spread(penalties, usable)
         self.band_weights_ = weights if n_axes == 2 else weights[:, 0]
         self.penalties_ = penalties if n_axes == 2 else penalties[:, 0]
-        self.alpha_ = spread(found.alphas, usable) if n_axes == 2 else float(found.alphas[0])
-        self.cv_scores_ = spread(found.scores, usable)
-        self.share_at_edge_ = float(np.isin(found.alphas, [alphas.min(), alphas.max()]).mean())
+        self.alpha_ = spread(search_result.alphas, usable) if n_axes == 2 else float(search_result.alphas[0])
+        self.cv_scores_ = spread(search_result.scores, usable)
+        self.share_at_edge_ = float(np.isin(search_result.alphas, [alphas.min(), alphas.max()]).mean())
 
     def predict_bands(self, X: ArrayLike) -> NDArray[np.floating]:
         """Predict what every feature space contributes.
@@ -247,9 +251,9 @@ class BandedRidgeCV(CrossValidated, Linear):
         features = features_to_predict(self, X)
         coef, device = np.atleast_2d(self.coef_).T, resolve_device(self.device)
         nothing = np.zeros(coef.shape[1], coef.dtype)
-        parts = [
+        band_predictions = [
             predict_ridge(features[:, chosen] - self.feature_means_[chosen], coef[chosen], nothing, device=device)
             for chosen in self._bands.values()
         ]
-        contributions = np.stack(parts)  # (band, sample, target)
+        contributions = np.stack(band_predictions)  # (band, sample, target)
         return contributions if self.coef_.ndim == 2 else contributions[..., 0]

@@ -69,7 +69,7 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
     names = table.coords["feature"].to_numpy() if "feature" in table.coords else np.arange(values.shape[1])
     labels = [f"{name}@{step}" for step in steps.tolist() for name in names.tolist()]
     coords = {name: c for name, c in table.coords.items() if c.dims == ("sample",)}
-    others = {
+    other_coords = {
         name: ("feature", np.tile(c.to_numpy(), len(steps)))
         for name, c in table.coords.items()
         if c.dims == ("feature",) and name != "feature"
@@ -78,7 +78,7 @@ def delay(features: xr.DataArray, delays: Sequence[int], *, runs: str | ArrayLik
     return xr.DataArray(
         delayed.reshape(len(values), -1),
         dims=("sample", "feature"),
-        coords={**coords, "feature": labels, **others},
+        coords={**coords, "feature": labels, **other_coords},
         attrs={**features.attrs, "delays": steps.tolist(), "longest_delay": reach},
     )
 
@@ -106,10 +106,10 @@ def _runs(features: xr.DataArray, runs: str | ArrayLike) -> list[tuple[object, N
     n = features.sizes["sample"]
     if labels.shape != (n,):
         raise ValueError(f"runs: got shape {labels.shape}; expected the name of the run for each of {n} rows.")
-    found = rows_of_runs("runs", labels)
+    rows = rows_of_runs("runs", labels)
     if "time_index" in features.coords:
         index = features.coords["time_index"].to_numpy()
-        for name, piece in found:
+        for name, piece in rows:
             if (np.diff(index[piece]) != 1).any():
                 raise ValueError(f"time_index: not counting up by one within run {name!r}; leave no volume out.")
-    return found
+    return rows

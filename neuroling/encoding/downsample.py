@@ -177,19 +177,19 @@ def run_by_run(
             f"frame_times: runs {sorted(apart)[:5]} have words or frame times but not both; the words name "
             f"{sorted(set(names.tolist()))[:5]}, the frame times {list(runs)[:5]}."
         )
-    parts = []
+    volumes_of_runs = []
     for name, times in runs.items():
-        part = spread(
+        run_volumes = spread(
             words.isel(sample=np.flatnonzero(names == name)),
             read_numbers("frame_times", times).values.astype(np.float64),
         )
-        size = part.sizes["sample"]
+        size = run_volumes.sizes["sample"]
         labels = np.array(volume_labels(name, size))
-        parts.append(
-            part.assign_coords(
+        volumes_of_runs.append(
+            run_volumes.assign_coords(
                 sample=labels, group=("sample", np.full(size, name)), time_index=("sample", np.arange(size))
             )
         )
-    joined = xr.concat(parts, "sample", join="exact", combine_attrs="drop_conflicts")
-    longest = max(int(part.attrs.get("longest_delay", 0)) for part in parts)
+    joined = xr.concat(volumes_of_runs, "sample", join="exact", combine_attrs="drop_conflicts")
+    longest = max(int(run_volumes.attrs.get("longest_delay", 0)) for run_volumes in volumes_of_runs)
     return joined.assign_attrs({"longest_delay": longest} if longest else {})

@@ -147,16 +147,16 @@ def _refuse_negative_durations(table: xr.DataArray, words: NDArray[np.generic]) 
     along = {str(key) for key, coord in table.coords.items() if coord.dims == ("sample",) and coord.dtype.kind in "fiu"}
     if {"onset", "offset"} <= along:
         durations = table.coords["offset"].to_numpy() - table.coords["onset"].to_numpy()
-        what = "offset: {} words end before they begin"
+        complaint = "offset: {} words end before they begin"
     elif "duration" in along:
-        durations, what = table.coords["duration"].to_numpy(), "duration: {} words have a negative one"
+        durations, complaint = table.coords["duration"].to_numpy(), "duration: {} words have a negative one"
     else:
         return
     negative = np.flatnonzero(durations < 0)
     if len(negative):
         raise ValueError(
-            f"{what.format(len(negative))} (first {words[negative][:3].tolist()}, by {-durations[negative[0]]:g} s); "
-            "expected times in seconds of which the offset is the later one."
+            f"{complaint.format(len(negative))} (first {words[negative][:3].tolist()}, by "
+            f"{-durations[negative[0]]:g} s); expected times in seconds of which the offset is the later one."
         )
 
 

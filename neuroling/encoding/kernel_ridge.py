@@ -138,16 +138,16 @@ class KernelRidgeCV(CrossValidated):
         design = Design.of_kernel(kernel, to_tensor(features, device))
         warn_if_shrunk(alphas, design.trace(), features.shape)
         scores, kept = cv_fit(design, targets, folds, alphas)
-        chosen = best_penalties(alphas, scores)
-        dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
+        best_alpha = best_penalties(alphas, scores)
+        dual, mean = fit_dual(design, targets, best_alpha, (alphas, kept))
         offset = mean if design.features is not None else mean - _at_the_mean_sample(design, dual)
         intercept = units.back(offset.astype(dual.dtype))
         self._store(spread(units.back(dual), usable), spread(intercept, usable), n_axes)
         self.X_fit_ = features
         self.cv_scores_ = spread(scores, usable)
-        self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
-        self.alpha_ = spread(chosen, usable) if n_axes == 2 else float(chosen[0])
-        warn_at_edge(alphas, chosen, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, chosen, scores))
+        self.share_at_edge_ = float(np.isin(best_alpha, [alphas.min(), alphas.max()]).mean())
+        self.alpha_ = spread(best_alpha, usable) if n_axes == 2 else float(best_alpha[0])
+        warn_at_edge(alphas, best_alpha, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, best_alpha, scores))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.floating]:

@@ -107,12 +107,12 @@ class LeaveOneOutRidgeCV(RidgeCV):
         centred = features - features.mean(0)
         pairs = np.array([test for _, test in splits])
         allowed = Targets(Y, features.device, self._limits()).allowed
-        found = nested_pairs(centred @ centred.T, Y, pairs, alphas, allowed=allowed)
+        operators = nested_pairs(centred @ centred.T, Y, pairs, alphas, allowed=allowed)
         try:
-            first = next(found)
+            first = next(operators)
         except PenaltyTooSmallError:
             return None
-        return (prediction for part in ([first], found) for prediction, _ in part)
+        return (prediction for part in ([first], operators) for prediction, _ in part)
 
     def _refits(
         self, X: NDArray[np.floating], Y: NDArray[np.floating], splits: Splits

@@ -334,19 +334,21 @@ class RidgeCV(CrossValidated, Linear):
         design = Design.linear(to_tensor(features, targets.device))
         warn_if_shrunk(alphas, design.trace(), features.shape)
         wide = design.gram is not None
-        scores, kept = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
-        chosen = self._choose(alphas, scores)  # (usable target,)
-        if wide and chosen.min() > GRAM_LIMIT * design.trace():
-            dual, mean = fit_dual(design, targets, chosen, (alphas, kept))
+        scores, kept_solution = cv_fit(design, targets, folds, alphas, fit=wide and self.alpha_per_target)
+        best_alpha = self._choose(alphas, scores)  # (usable target,)
+        if wide and best_alpha.min() > GRAM_LIMIT * design.trace():
+            dual, mean = fit_dual(design, targets, best_alpha, (alphas, kept_solution))
             self._store_samples(features, spread(units.back(dual), usable), spread(units.back(mean), usable), n_axes)
         else:
-            coef, intercept = fit_linear(features, targets, chosen)
+            coef, intercept = fit_linear(features, targets, best_alpha)
             self._store(spread(units.back(coef), usable), spread(units.back(intercept), usable), n_axes)
         self.cv_scores_ = spread(scores, usable)
-        self.share_at_edge_ = float(np.isin(chosen, [alphas.min(), alphas.max()]).mean())
-        self.alpha_ = spread(chosen, usable) if n_axes == 2 and self.alpha_per_target else float(chosen[0])
+        self.share_at_edge_ = float(np.isin(best_alpha, [alphas.min(), alphas.max()]).mean())
+        self.alpha_ = spread(best_alpha, usable) if n_axes == 2 and self.alpha_per_target else float(best_alpha[0])
         if self.alpha_per_target:
-            warn_at_edge(alphas, chosen, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, chosen, scores))
+            warn_at_edge(
+                alphas, best_alpha, np.nanmax(scores, 0, initial=-np.inf), one_step_in(alphas, best_alpha, scores)
+            )
         return self
 
     @property

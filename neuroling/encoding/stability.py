@@ -60,13 +60,13 @@ class StableVoxels:
         train = read_numbers("train", train).values
         self._check("train", train, n_train=train.shape[1] if train.ndim == 3 else 0)
         score = stability(train)  # (voxel,)
-        chosen = np.argpartition(score, -self.n_voxels)[-self.n_voxels :]
-        if np.isneginf(score[chosen]).any():
+        most_stable = np.argpartition(score, -self.n_voxels)[-self.n_voxels :]
+        if np.isneginf(score[most_stable]).any():
             raise ValueError(
                 f"train: only {int(np.isfinite(score).sum())} of {len(score)} voxels vary over the training "
                 f"samples in every presentation; expected at least n_voxels={self.n_voxels}."
             )
-        return np.isin(np.arange(len(score)), chosen)
+        return np.isin(np.arange(len(score)), most_stable)
 
     def select_folds(
         self, recording: NDArray[np.floating], tests: Sequence[NDArray[np.integer]] | NDArray[np.integer]

@@ -121,10 +121,10 @@ class Standardized(ManyTargets):
 
     def _scaled_targets(self, targets: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Z-scores of targets (sample, target), computed in units of their own; keeps their means and deviations."""
-        own, units = in_own_units(targets, usable_targets(targets).largest)
-        mean, deviation, _ = _moments(own)
+        scaled, units = in_own_units(targets, usable_targets(targets).largest)
+        mean, deviation, _ = _moments(scaled)
         self.y_mean_, self.y_scale_ = units.back(mean), units.back(deviation)
-        return np.asarray(((own - mean) / deviation).astype(targets.dtype))
+        return np.asarray(((scaled - mean) / deviation).astype(targets.dtype))
 
     def _scaled(self, features: NDArray[Any]) -> NDArray[Any]:
         scaled = (features - self.x_mean_) / self.x_scale_

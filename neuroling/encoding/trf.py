@@ -321,9 +321,9 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         return _Design(lagged, Y, labels, total, *means, units, checked.n_axes)
 
     def _fit_rows(self, design: _Design, rows: Rows) -> Self:
-        whole = _sums(design, rows)
+        all_moments = _sums(design, rows)
         folds = [
-            self._fold(design, whole, rows, fold=fold, number=number)
+            self._fold(design, all_moments, rows, fold=fold, number=number)
             for number, fold in enumerate(self._inner_folds(rows, design.groups[rows]))
         ]
         alphas, columns = self._checked_alphas(), self._band_of_columns(design.total.x_sum.shape[0])
@@ -348,17 +348,17 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         self.alpha_, self.shares_ = alphas[alpha], self.mixtures_[mixture]
         self.share_at_edge_ = float(np.isin(self.alpha_, [alphas.min(), alphas.max()]).mean())
         warn_at_edge(alphas, self.alpha_, self.cv_r_, one_step_in(alphas, self.alpha_, mean[mixture, :, channel].T))
-        self._store(design, whole, _refit(whole, scales, alphas, mixture, alpha))
+        self._store(design, all_moments, _refit(all_moments, scales, alphas, mixture, alpha))
         return self
 
     def _fold(
-        self, design: _Design, whole: Moments, rows: Rows, *, fold: tuple[Rows, Rows], number: int
+        self, design: _Design, all_moments: Moments, rows: Rows, *, fold: tuple[Rows, Rows], number: int
     ) -> tuple[Centred, Centred]:
         """Moments of the training and test rows of one inner fold, counted from its training means."""
         train, test = fold
         _check_gap(train, test, design.groups, self._reach(), f"folds: fold {number}")
         outside = np.setdiff1d(rows, train)
-        training = whole.without(_sums(design, outside)) if len(outside) < len(train) else _sums(design, train)
+        training = all_moments.without(_sums(design, outside)) if len(outside) < len(train) else _sums(design, train)
         scored = test[design.lagged.complete[test]]
         if len(scored) < 3:
             raise ValueError(
@@ -367,14 +367,14 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         x_mean, y_mean = training.x_sum / training.n, training.y_sum / training.n
         return centred(training, x_mean, y_mean), centred(_sums(design, scored), x_mean, y_mean)
 
-    def _store(self, design: _Design, whole: Moments, weights: torch.Tensor) -> None:
+    def _store(self, design: _Design, all_moments: Moments, weights: torch.Tensor) -> None:
         first, last = self._checked_lags()
         n_features = len(design.x_offset)
         blocks = weights.cpu().numpy().reshape(last - first + 1, n_features, -1)[::-1]  # (lag, feature, channel)
         blocks = design.units.back(blocks)
         self.coef_ = np.ascontiguousarray(blocks.transpose(2, 1, 0))
-        self.x_mean_ = design.x_offset + (whole.x_sum / whole.n).cpu().numpy()
-        self.y_mean_ = design.units.back(design.y_offset + (whole.y_sum / whole.n).cpu().numpy())
+        self.x_mean_ = design.x_offset + (all_moments.x_sum / all_moments.n).cpu().numpy()
+        self.y_mean_ = design.units.back(design.y_offset + (all_moments.y_sum / all_moments.n).cpu().numpy())
         self.intercept_ = self.y_mean_ - self.coef_.sum(axis=2) @ self.x_mean_
         self.lags_ = np.arange(first, last + 1)
         self.n_features_in_ = n_features
@@ -385,12 +385,12 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
         blocks = np.concatenate([self.coef_, marks], axis=1)  # (channel, feature + 1, lag)
         weights = blocks.transpose(2, 1, 0)[::-1].reshape(lagged.width, -1)
         operator = to_tensor(np.ascontiguousarray(weights), lagged.padded.device)
-        found = np.empty((len(rows), len(self.coef_)))
+        predictions = np.empty((len(rows), len(self.coef_)))
         size = max(1, 2**22 // lagged.width)
         for place in range(0, len(rows), size):
             chunk = lagged.rows(lagged.starts[rows[place : place + size]])
-            found[place : place + size] = multiply(chunk, operator).cpu().numpy()
-        predicted = found + self.y_mean_
+            predictions[place : place + size] = multiply(chunk, operator).cpu().numpy()
+        predicted = predictions + self.y_mean_
         return np.asarray(predicted if self.n_axes_ == 2 else predicted[:, 0])
 
     # --- what was asked for -----------------------------------------------------------------------------------------
@@ -416,10 +416,10 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc
             ]
         except (ValueError, TypeError) as error:
             raise ValueError(f"folds: {splitter!r} cannot split {len(rows)} rows of these runs: {error}") from error
-        found = [(np.sort(rows[train]), np.sort(rows[test])) for train, test in split]
-        if not found or any(len(train) == 0 or len(test) == 0 for train, test in found):
+        folds = [(np.sort(rows[train]), np.sort(rows[test])) for train, test in split]
+        if not folds or any(len(train) == 0 or len(test) == 0 for train, test in folds):
             raise ValueError(f"folds: {splitter!r} gave no folds, or an empty one, for {len(rows)} rows.")
-        return found
+        return folds
 
     def _mixtures(self, n_bands: int) -> Array:
         """Shares of the spaces that are tried, (mixture, band), each row summing to one; alone where there is one."""
@@ -481,16 +481,16 @@ def _solved(train: Centred, alpha: float) -> torch.Tensor:
 
 
 def _refit(
-    whole: Moments, scales: list[Array], alphas: Array, mixture: NDArray[np.intp], alpha: NDArray[np.intp]
+    all_moments: Moments, scales: list[Array], alphas: Array, mixture: NDArray[np.intp], alpha: NDArray[np.intp]
 ) -> torch.Tensor:
     """Fit all training rows with what was chosen for each channel: (lag × feature, channel)."""
-    centre = centred(whole, whole.x_sum / whole.n, whole.y_sum / whole.n)
+    centre = centred(all_moments, all_moments.x_sum / all_moments.n, all_moments.y_sum / all_moments.n)
     weights = torch.zeros_like(centre.cross)
     for number, row in sorted(set(zip(mixture.tolist(), alpha.tolist(), strict=True))):
-        chosen = torch.from_numpy(np.flatnonzero((mixture == number) & (alpha == row))).to(weights.device)
+        targets = torch.from_numpy(np.flatnonzero((mixture == number) & (alpha == row))).to(weights.device)
         scale = to_tensor(scales[number], weights.device, torch.float64)
         part = centre.scaled(scale)
-        weights[:, chosen] = scale[:, None] * _solved(part._replace(cross=part.cross[:, chosen]), float(alphas[row]))
+        weights[:, targets] = scale[:, None] * _solved(part._replace(cross=part.cross[:, targets]), float(alphas[row]))
     return weights
 
 

@@ -189,13 +189,13 @@ def checked_alphas(alphas: Sequence[float]) -> NDArray[np.float64]:
     >>> checked_alphas([1, 10])
     array([ 1., 10.])
     """
-    given = np.asarray(alphas)
-    if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "fiu":
+    values = np.asarray(alphas)
+    if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu":
         raise ValueError(f"alphas: got {alphas!r}; expected a sequence of numbers above 0.")
-    wrong = given[~((given > 0) & np.isfinite(given))]
+    wrong = values[~((values > 0) & np.isfinite(values))]
     if wrong.size:
-        raise ValueError(f"alphas: got {wrong[:5].tolist()} among {given.size}; expected finite numbers above 0.")
-    return given.astype(np.float64)
+        raise ValueError(f"alphas: got {wrong[:5].tolist()} among {values.size}; expected finite numbers above 0.")
+    return values.astype(np.float64)
 
 
 def warn_at_edge(

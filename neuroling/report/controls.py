@@ -183,13 +183,13 @@ def partition_blocks(heading: str, partition: Partition, *, synthetic: bool) -> 
         f"{heading}: held-out {metric}, mean over all targets. Alone: the space by itself; unique: what is lost "
         "without it; shared: what no space has for itself. Nothing is clipped: below zero a space harms."
     )
-    parts = plotted_parts(partition)
-    mean = {str(name): float(parts.sel(model=name).mean()) for name in parts.model.to_numpy()}
-    axes = plot_points(parts, along="model", chance=None, label=f"part of {metric}")
+    plotted = plotted_parts(partition)
+    mean = {str(name): float(plotted.sel(model=name).mean()) for name in plotted.model.to_numpy()}
+    axes = plot_points(plotted, along="model", chance=None, label=f"part of {metric}")
     picture = Figure(
         axes_to_png(axes, synthetic=synthetic),
         f"{heading}: unique parts of each space, what they share, and all together"
-        + (f"; grey: each {parts.dims[0]}." if len(parts.dims) > 1 else "."),
+        + (f"; grey: each {plotted.dims[0]}." if len(plotted.dims) > 1 else "."),
         "; ".join(f"{name} {value:.4f}" for name, value in mean.items()),
     )
     return [Table(partition.table(), caption, digits=4), picture]
@@ -207,9 +207,9 @@ def plotted_parts(partition: Partition) -> xr.DataArray:
     -------
     xarray.DataArray
     """
-    kept = [str(dim) for dim in partition.full.dims if dim != "subject"]
+    retained_axes = [str(dim) for dim in partition.full.dims if dim != "subject"]
     whole = [part.expand_dims("model") for part in (partition.shared, partition.full)]
     labels = [*partition.names, "shared", "all together"]
     together = xr.concat([partition.unique.drop_vars("model"), *whole], "model").assign_coords(model=labels)
-    mean = together.mean(kept)
+    mean = together.mean(retained_axes)
     return mean.transpose("subject", "model") if "subject" in mean.dims else mean

@@ -477,12 +477,12 @@ def plot_points(
         _series_points(ax, table.values, _names(score, series))
     else:
         _mean_points(ax, table.values, other)
-    places = np.arange(len(names))
+    positions = np.arange(len(names))
     for values, color, text in ((edge, INK, "95 % of the null"), (ceiling, CEILING, "ceiling")):
         if values is not None:
             heights = values.sel({along: score[along]}).values if along in values.coords else values.values
-            ax.hlines(heights, places - 0.36, places + 0.36, color=color, linewidth=2.2, label=text, zorder=2)
-    ax.set_xticks(places, names)
+            ax.hlines(heights, positions - 0.36, positions + 0.36, color=color, linewidth=2.2, label=text, zorder=2)
+    ax.set_xticks(positions, names)
     _turn_long_names(ax, names)
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_ylabel(label)
@@ -514,14 +514,14 @@ def _series_points(ax: Axes, table: NDArray[np.float64], names: Sequence[str]) -
 
 
 def _mean_points(ax: Axes, table: NDArray[np.float64], other: str | None) -> None:
-    places = np.arange(len(table))
+    positions = np.arange(len(table))
     if other:
         shift = 0.25 * (2 * (np.arange(table.shape[1]) * 0.6180339887 % 1) - 1)
-        where = np.add.outer(places, shift)
+        where = np.add.outer(positions, shift)
         ax.plot(where.ravel(), table.ravel(), "o", color=NULL, alpha=0.55, markersize=4, label=f"each {other}")
     mean = np.mean(table, axis=1)
     name = f"mean over {other}s" if other else "observed"
-    ax.plot(places, mean, "o", color=SCORE, markersize=9, label=name, zorder=4)
+    ax.plot(positions, mean, "o", color=SCORE, markersize=9, label=name, zorder=4)
 
 
 def plot_penalty_curve(
@@ -555,11 +555,11 @@ def plot_penalty_curve(
     if (grid <= 0).any():
         raise ValueError("penalties: some are zero or negative; the axis is logarithmic.")
     ax = ax or new_axes(7.0, 3.8)
-    for place, (name, values) in enumerate(scores.items()):
+    for number, (name, values) in enumerate(scores.items()):
         curve = np.asarray(values, dtype=np.float64)
         if curve.shape != grid.shape:
             raise ValueError(f"scores[{name!r}]: got shape {curve.shape} for {len(grid)} penalties.")
-        color, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
+        color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
         ax.plot(grid, curve, color=color, marker=marker, markersize=5, linewidth=1.8, label=name)
         if chosen and name in chosen:
             height = curve[np.argmin(np.abs(np.log(grid / chosen[name])))]
@@ -617,10 +617,10 @@ def plot_distribution(
     3
     """
     models = values if isinstance(values, Mapping) else {"": values}
-    scores = {name: np.asarray(one, dtype=np.float64).ravel() for name, one in models.items()}
-    defined = {name: one[np.isfinite(one)] for name, one in scores.items()}
-    for name, one in defined.items():
-        if not len(one):
+    scores = {name: np.asarray(finite_values, dtype=np.float64).ravel() for name, finite_values in models.items()}
+    defined = {name: finite_values[np.isfinite(finite_values)] for name, finite_values in scores.items()}
+    for name, finite_values in defined.items():
+        if not len(finite_values):
             raise ValueError(f"values{f'[{name!r}]' if name else ''}: none of {len(scores[name])} is a finite number.")
     if len(defined) > len(SERIES):
         raise ValueError(f"values: {len(defined)} models; at most {len(SERIES)} can be told apart. Select some.")
@@ -634,16 +634,16 @@ def plot_distribution(
         low, high = np.quantile(draws, (0.025, 0.975))
         ax.axvspan(low, high, color=NULL, alpha=0.22, linewidth=0, label="null, central 95 % per location")
         ax.axvline(float(draws.mean()), color=NULL, linewidth=1.2, label=f"null, mean ({draws.mean():.3f})")
-    for number, (name, one) in enumerate(defined.items()):
-        text = f"{name + ': ' if name else ''}median {np.median(one):.3f}, maximum {one.max():.3f}"
-        counts, _ = np.histogram(one, bins)
+    for number, (name, finite_values) in enumerate(defined.items()):
+        text = f"{name + ': ' if name else ''}median {np.median(finite_values):.3f}, maximum {finite_values.max():.3f}"
+        counts, _ = np.histogram(finite_values, bins)
         ax.stairs(counts, bins, color=SERIES[number], linestyle=DASHES[number], linewidth=1.8, label=text)
     ax.axvline(chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=f"chance ({chance:g})")
     if ceiling is not None:
         ax.axvline(ceiling, color=CEILING, linewidth=2.2, label=f"ceiling, median ({ceiling:.3f})")
     ax.set_xlabel(label)
-    sizes = {f"{len(one):,}" for one in defined.values()}
-    excluded = sum(len(scores[name]) - len(one) for name, one in defined.items())
+    sizes = {f"{len(finite_values):,}" for finite_values in defined.values()}
+    excluded = sum(len(scores[name]) - len(finite_values) for name, finite_values in defined.items())
     ax.set_ylabel(f"locations, of {' or '.join(sorted(sizes))}" + (f" ({excluded:,} undefined)" if excluded else ""))
     _tidy(ax)
     _legend(ax)

@@ -100,14 +100,14 @@ def plot_recall(curves: pd.DataFrame, *, title: str = "") -> Axes:
     """
     ax = _axes(7.5, 4.2)
     names = list(dict.fromkeys(curves["curve"]))
-    for place, name in enumerate(names):
-        own = curves[curves["curve"] == name]
+    for number, name in enumerate(names):
+        curve = curves[curves["curve"] == name]
         ax.plot(
-            own["epoch"],
-            100 * own["share"],
-            color=SERIES[place % len(SERIES)],
-            linestyle=("-", "--", ":")[place // len(SERIES) % 3],
-            marker="o" if len(own) <= 12 else None,
+            curve["epoch"],
+            100 * curve["share"],
+            color=SERIES[number % len(SERIES)],
+            linestyle=("-", "--", ":")[number // len(SERIES) % 3],
+            marker="o" if len(curve) <= 12 else None,
             label=name,
         )
     ax.set(xlabel="epoch", ylabel="right, %", ylim=(-3, 103), title=title)
@@ -143,12 +143,12 @@ def plot_errors(
     ax = _axes(0.36 * longest * columns, 0.3 * rows + 0.6)
     for number, (target, answer) in enumerate(zip(targets, said, strict=True)):
         x0, y = (number // rows) * longest, -(number % rows)
-        for place, label in enumerate(target if font else romanise(target)):
-            good = right[number, place] == 1
-            given = answer[place] if place < len(answer) else "–"
+        for position, label in enumerate(target if font else romanise(target)):
+            good = right[number, position] == 1
+            given = answer[position] if position < len(answer) else "–"
             shown = label if good else f"{label}→{given if font else ''.join(romanise(given))}"
             ax.text(
-                x0 + place,
+                x0 + position,
                 y,
                 shown,
                 color=RIGHT if good else WRONG,
@@ -249,18 +249,18 @@ def plot_ablation(table: pd.DataFrame, measure: str, *, title: str = "", label: 
     ax = _axes(7, 3.8)
     conditions = list(dict.fromkeys(table["condition"]))
     if "steps" in table:
-        for place, name in enumerate(conditions):
+        for position, name in enumerate(conditions):
             found = table[table["condition"] == name].groupby("steps")[measure].agg(["mean", "std"])
-            colour = SERIES[place % len(SERIES)]
+            colour = SERIES[position % len(SERIES)]
             ax.errorbar(found.index, found["mean"], found["std"], color=colour, marker="o", capsize=3, label=name)
         ax.set_xlabel("steps of pre-training")
         ax.legend(frameon=False, fontsize=8)
     else:
-        for place, name in enumerate(conditions):
+        for position, name in enumerate(conditions):
             values = table.loc[table["condition"] == name, measure].to_numpy()
-            ax.plot(np.full(len(values), place + 0.12), values, ".", color=INK, alpha=0.6)
+            ax.plot(np.full(len(values), position + 0.12), values, ".", color=INK, alpha=0.6)
             spread = values.std(ddof=1) if len(values) > 1 else 0.0
-            ax.errorbar(place, values.mean(), spread, color=SERIES[0], marker="o", capsize=4)
+            ax.errorbar(position, values.mean(), spread, color=SERIES[0], marker="o", capsize=4)
         ax.set_xticks(range(len(conditions)), conditions, fontsize=8)
         ax.set_xlim(-0.5, len(conditions) - 0.5)
     ax.set(ylabel=label or measure, title=title)

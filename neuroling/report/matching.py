@@ -113,10 +113,10 @@ def clusters(image: SpatialImage, least_r: float, least_size: int) -> pd.DataFra
         inside = labels == number
         if inside.sum() >= least_size:
             peak = np.unravel_index(np.where(inside, scores, -np.inf).argmax(), scores.shape)
-            place = (np.asarray(image.affine) @ [*peak, 1])[:3]
+            position_mm = (np.asarray(image.affine) @ [*peak, 1])[:3]
             values = scores[inside]
             row = {"voxels": int(inside.sum()), "peak r": values.max(), "mean r": values.mean()}
-            rows.append({**row, **dict(zip("xyz", place.round().astype(int).tolist(), strict=True))})
+            rows.append({**row, **dict(zip("xyz", position_mm.round().astype(int).tolist(), strict=True))})
     columns = ["voxels", "peak r", "mean r", "x", "y", "z"]
     return pd.DataFrame(rows, columns=columns).sort_values("voxels", ascending=False, ignore_index=True)
 
@@ -213,12 +213,12 @@ def _null(study: MatchingStudy) -> Figure:
 
 
 def _cluster_blocks(study: MatchingStudy, folder: Path) -> list[Block]:
-    found = {name: clusters(image, study.least_r, study.least_size) for name, image in study.images.items()}
-    listed = pd.concat([table.assign(participant=name) for name, table in found.items()], ignore_index=True)
-    what = f"clusters of at least {study.least_size} contiguous voxels with r at or above {study.least_r:g}"
+    clusters_of_image = {name: clusters(image, study.least_r, study.least_size) for name, image in study.images.items()}
+    listed = pd.concat([table.assign(participant=name) for name, table in clusters_of_image.items()], ignore_index=True)
+    description = f"clusters of at least {study.least_size} contiguous voxels with r at or above {study.least_r:g}"
     if listed.empty:
-        return [Text(f"No participant has {what}.")]
-    best = max(found, key=lambda name: int(found[name]["voxels"].sum()))
+        return [Text(f"No participant has {description}.")]
+    best = max(clusters_of_image, key=lambda name: int(clusters_of_image[name]["voxels"].sum()))
     synthetic = study.result.provenance.synthetic
     picture = Figure(
         glass_brain(
@@ -227,12 +227,12 @@ def _cluster_blocks(study: MatchingStudy, folder: Path) -> list[Block]:
             threshold=study.least_r,
             synthetic=synthetic,
         ),
-        f"Participant {best}: {what}. The place in the template is approximate, the files state none.",
-        f"Glass brain with {len(found[best])} clusters.",
+        f"Participant {best}: {description}. The place in the template is approximate, the files state none.",
+        f"Glass brain with {len(clusters_of_image[best])} clusters.",
     )
     (folder / "clusters.png").write_bytes(picture.png)
     rows = listed[["participant", *listed.columns.drop("participant")]]
-    return [picture, Table(rows, f"All {what}; places in mm, approximate.")]
+    return [picture, Table(rows, f"All {description}; places in mm, approximate.")]
 
 
 def _clusters_alone(image: SpatialImage, least_r: float, least_size: int) -> SpatialImage:

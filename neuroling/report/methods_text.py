@@ -77,25 +77,25 @@ def methods_text(result: Result) -> str:
     'Recordings were predicted by ridge regression of a fixed regularization strength.'
     """
     options, record = result.provenance.options, result.provenance
-    said = []
+    sentences = []
     models = sorted({text for name, text in options.items() if name == "model" or name.endswith(".model")})
     if models:
-        said.append(f"Recordings were predicted by {' and by '.join(_in_words(text, MODELS) for text in models)}.")
+        sentences.append(f"Recordings were predicted by {' and by '.join(_in_words(text, MODELS) for text in models)}.")
     if "splits" in options:
-        said.append(
+        sentences.append(
             f"Held out were {_in_words(options['splits'], SPLITS)} ({options.get('n_splits', '?')} splits; "
             f"{options['splits']}), and predictions were scored by {result.metric} (chance {result.chance:g})."
         )
     if "inference" in options and "null_observed" in result.data:
         null = result.null
         sides = {"greater": "one-sided, larger", "less": "one-sided, smaller"}.get(null.alternative, "two-sided")
-        said.append(
+        sentences.append(
             f"The null distribution was drawn from {_in_words(options['inference'], NULLS)} ({null.n_draws} draws); p "
             f"values are {sides}."
         )
     if "ceiling" in options:
-        said.append(f"The noise ceiling is {_in_words(options['ceiling'], CEILINGS)}.")
-    paragraphs = [" ".join(said), _features(result), _recording(result)]
+        sentences.append(f"The noise ceiling is {_in_words(options['ceiling'], CEILINGS)}.")
+    paragraphs = [" ".join(sentences), _features(result), _recording(result)]
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items() if name != "platform")
     if versions:
         paragraphs.append(f"Software: {versions}. Random seed: {record.seed or 'none'}.")
@@ -109,16 +109,27 @@ def _in_words(text: str, known: dict[str, str]) -> str:
 
 def _features(result: Result) -> str:
     """Say how each feature space was made, as far as its attributes tell."""
-    wanted = ("step", "model", "encoder", "layer", "window", "stride", "hrf", "delays", "volumes_by", "high_pass_s")
-    said: dict[str, list[str]] = {}
+    reported_keys = (
+        "step",
+        "model",
+        "encoder",
+        "layer",
+        "window",
+        "stride",
+        "hrf",
+        "delays",
+        "volumes_by",
+        "high_pass_s",
+    )
+    values_of_key: dict[str, list[str]] = {}
     for key, value in result.provenance.data.items():
         space, dot, attribute = key.rpartition(".features.")
         if not dot:
             is_only = key.startswith("features.")
             space, dot, attribute = ("", ".", key.removeprefix("features.")) if is_only else ("", "", "")
-        if dot and attribute in wanted:
-            said.setdefault(space, []).append(f"{attribute.replace('_', ' ')} {value}")
-    lines = [f"{space or 'features'} ({', '.join(parts)})" for space, parts in said.items()]
+        if dot and attribute in reported_keys:
+            values_of_key.setdefault(space, []).append(f"{attribute.replace('_', ' ')} {value}")
+    lines = [f"{space or 'features'} ({', '.join(parts)})" for space, parts in values_of_key.items()]
     return f"Feature spaces: {'; '.join(lines)}." if lines else ""
 
 
@@ -128,16 +139,16 @@ def _recording(result: Result) -> str:
         for key, value in result.provenance.data.items()
         if key.startswith("recording.")
     }
-    said = []
+    sentences = []
     if "tr_s" in data:
-        said.append(f"The repetition time was {data['tr_s']} s.")
+        sentences.append(f"The repetition time was {data['tr_s']} s.")
     if "high_pass_s" in data:
-        said.append(
+        sentences.append(
             f"Periods longer than {data['high_pass_s']} s, confounds ({data.get('confounds', 'none')}) and censored "
             f"volumes ({data.get('n_censored', '0')}) were regressed out of recording and features, "
             f"{data['cleaned_in']}, so "
             "that nothing passed from held-out volumes to training volumes."
         )
     if "single_trials" in data:
-        said.append(f"Single-trial estimates: {data['single_trials']}.")
-    return " ".join(said)
+        sentences.append(f"Single-trial estimates: {data['single_trials']}.")
+    return " ".join(sentences)

@@ -375,14 +375,14 @@ def _draw_frequency(ax: Axes, recording: xr.DataArray, kinds: Sequence[str]) -> 
 
 
 def _curves(recording: xr.DataArray, kinds: Sequence[str]) -> list[tuple[str, str, xr.DataArray]]:
-    found = []
+    curves = []
     for kind in kinds:
         for condition in ("new", "repeated"):
             rows = (np.asarray(recording["kind"]) == kind) & (np.asarray(recording["condition"]) == condition)
             if not rows.any():
                 raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
-            found.append((kind, condition, recording.isel(sample=np.flatnonzero(rows)).mean(["sample", "repeat"])))
-    return found
+            curves.append((kind, condition, recording.isel(sample=np.flatnonzero(rows)).mean(["sample", "repeat"])))
+    return curves
 
 
 def _style(kind: str, kinds: Sequence[str], condition: str) -> dict[str, Any]:

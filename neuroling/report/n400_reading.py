@@ -86,11 +86,11 @@ def plot_reading(table: pd.DataFrame) -> Axes:
     """
     ax = new_figure(7.5, 4.2).add_subplot()
     models = list(dict.fromkeys(table["model"]))
-    for place, trial in enumerate(dict.fromkeys(table["trial"])):
+    for position, trial in enumerate(dict.fromkeys(table["trial"])):
         for model, line in zip(models, ("-", ":", "--"), strict=False):
             rows = table[(table["trial"] == trial) & (table["model"] == model)]
             mean = 100 * rows.groupby("tick")["recognised"].mean()
-            colour = SERIES[place % len(SERIES)]
+            colour = SERIES[position % len(SERIES)]
             ax.plot(mean.index, mean, color=colour, linestyle=line, label=f"{trial}, {model}")
     ax.axhline(100 * GROUP_READS, color=INK, linewidth=0.8, linestyle=(0, (1, 3)))
     ax.set_xlabel("tick from target onset")

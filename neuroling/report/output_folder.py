@@ -99,27 +99,27 @@ def write_exhibits(
     ['report.html', 'scores.csv']
     """
     out = Path(out)
-    exhibits = [one for blocks in sections.values() for one in blocks if isinstance(one, Exhibit)]
-    names = pd.Series([one.name for one in exhibits], dtype=object)
+    exhibits = [exhibit for blocks in sections.values() for exhibit in blocks if isinstance(exhibit, Exhibit)]
+    names = pd.Series([exhibit.name for exhibit in exhibits], dtype=object)
     if names.duplicated().any():
         raise ValueError(
             f"sections: {names[names.duplicated()].iloc[0]!r} names two exhibits; their files would clash."
         )
     out.mkdir(parents=True, exist_ok=True)
-    for one in exhibits:
-        one.write(out)
+    for exhibit in exhibits:
+        exhibit.write(out)
     return write_page(
         out / "report.html",
         title=title,
         subtitle=subtitle,
-        sections=[Section(heading, [on_page(one) for one in blocks]) for heading, blocks in sections.items()],
+        sections=[Section(heading, [on_page(exhibit) for exhibit in blocks]) for heading, blocks in sections.items()],
         provenance={**(provenance or {}), "created": now(), **current_versions()},
         synthetic=synthetic,
     )
 
 
-def on_page(one: Exhibit | Block | str) -> Block:
+def on_page(entry: Exhibit | Block | str) -> Block:
     """Turn what an analysis gives into what a page is made of."""
-    if isinstance(one, str):
-        return Text(one)
-    return one.block() if isinstance(one, Exhibit) else one
+    if isinstance(entry, str):
+        return Text(entry)
+    return entry.block() if isinstance(entry, Exhibit) else entry

@@ -53,17 +53,17 @@ def plot_by_layer(
         raise ValueError(f"score: got axes {score.dims}; expected ('model', 'layer').")
     ax = ax or new_axes()
     layer = np.arange(score.sizes["layer"])
-    for place, name in enumerate(score.model.values):
+    for number, name in enumerate(score.model.values):
         ax.plot(
             layer,
             score.sel(model=name).values,
-            color=SERIES[place % len(SERIES)],
-            marker=MARKERS[place % len(MARKERS)],
+            color=SERIES[number % len(SERIES)],
+            marker=MARKERS[number % len(MARKERS)],
             linewidth=2,
             label=str(name),
         )
-    for place, (name, value) in enumerate((baselines or {}).items()):
-        ax.axhline(value, color=NULL, linestyle=STYLES[place % len(STYLES)], linewidth=1.2)
+    for number, (name, value) in enumerate((baselines or {}).items()):
+        ax.axhline(value, color=NULL, linestyle=STYLES[number % len(STYLES)], linewidth=1.2)
         ax.annotate(
             name, (1.01, value), xycoords=("axes fraction", "data"), ha="left", va="center", fontsize=8.5, color=INK,
             annotation_clip=False,
@@ -100,7 +100,7 @@ def plot_parse(
     """
     ax = ax or new_axes(max(4.0, 0.85 * len(words)), 3.4)
     true = {tuple(sorted(edge)) for edge in gold.tolist()}
-    room = [max([abs(b - a) for a, b in edges.tolist()], default=1) ** 0.7 for edges in (gold, predicted)]
+    heights = [max([abs(b - a) for a, b in edges.tolist()], default=1) ** 0.7 for edges in (gold, predicted)]
     for a, b in sorted(true):
         _arc(ax, a, b, 1, color=INK)
     for a, b in predicted.tolist():
@@ -109,11 +109,11 @@ def plot_parse(
     for place, word in enumerate(words):
         ax.text(place, 0, _plain(word), ha="center", va="center", fontsize=9.5, color=INK)
     right_edge = len(words) - 0.3
-    ax.text(right_edge, 0.65 + room[0], "above: the tree", fontsize=9, color=INK, ha="right", va="top")
+    ax.text(right_edge, 0.65 + heights[0], "above: the tree", fontsize=9, color=INK, ha="right", va="top")
     below = "below: the probe (dashed: not in the tree)"
-    ax.text(right_edge, -0.65 - room[1], below, fontsize=9, color=INK, ha="right", va="bottom")
+    ax.text(right_edge, -0.65 - heights[1], below, fontsize=9, color=INK, ha="right", va="bottom")
     ax.set_xlim(-0.7, len(words) - 0.3)
-    ax.set_ylim(-0.7 - room[1], 0.7 + room[0])
+    ax.set_ylim(-0.7 - heights[1], 0.7 + heights[0])
     ax.set_axis_off()
     return ax
 

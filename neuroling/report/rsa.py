@@ -54,13 +54,13 @@ def plot_models_over_time(result: Result, ax: Axes | None = None, *, correct: st
         low, high = bounds.sel(bound="lower").values, bounds.sel(bound="upper").values
         ax.fill_between(time, low, high, color=CEILING, alpha=0.55, linewidth=0, label="noise ceiling")
     names = [str(name) for name in score.model.values]
-    for place, name in enumerate(names):
-        one = score.isel(model=place)
-        mean = one.mean("subject") if "subject" in one.dims else one
-        colour, style = _look(place)
+    for model_number, name in enumerate(names):
+        curve = score.isel(model=model_number)
+        mean = curve.mean("subject") if "subject" in curve.dims else curve
+        colour, style = _look(model_number)
         ax.plot(time, mean.values, color=colour, linestyle=style, linewidth=2, label=name)
-        if "subject" in one.dims and one.sizes["subject"] > 1:
-            error = one.std("subject", ddof=1) / np.sqrt(one.sizes["subject"])
+        if "subject" in curve.dims and curve.sizes["subject"] > 1:
+            error = curve.std("subject", ddof=1) / np.sqrt(curve.sizes["subject"])
             ax.fill_between(time, (mean - error).values, (mean + error).values, color=colour, alpha=0.18, linewidth=0)
     if "null_observed" in result.data:
         significant = result.null.p_values(correct) < SIGNIFICANCE  # type: ignore[arg-type]  # checked there
@@ -113,15 +113,15 @@ def plot_rdm_strip(
     """
     if set(dissimilarities.dims) != {"sample", "time"}:
         raise ValueError(f"dissimilarities: got axes {dissimilarities.dims}; expected (sample, time). Average first.")
-    chosen = [dissimilarities.sel(time=time, method="nearest") for time in times]
-    squares = [square(one, order) for one in chosen]
+    nearest_rdms = [dissimilarities.sel(time=time, method="nearest") for time in times]
+    squares = [square(rdm, order) for rdm in nearest_rdms]
     low, high = min(np.nanmin(s) for s in squares), max(np.nanmax(s) for s in squares)
     figure = _figure(2.1 * len(times) + 0.8, 2.5)
     axes = figure.subplots(1, len(times), squeeze=False)[0]
     image = None
-    for ax, one, matrix in zip(axes, chosen, squares, strict=True):
+    for ax, rdm, matrix in zip(axes, nearest_rdms, squares, strict=True):
         image = ax.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
-        ax.set_title(f"{float(one.time) * 1000:.0f} ms", fontsize=9)
+        ax.set_title(f"{float(rdm.time) * 1000:.0f} ms", fontsize=9)
         ax.set_xticks([])
         ax.set_yticks([])
     if image is not None:
@@ -150,11 +150,11 @@ def square(dissimilarities: xr.DataArray, order: Sequence[str] | None = None) ->
     first, second = (
         np.array([str(n) for n in dissimilarities.coords[side].to_numpy()]) for side in ("first", "second")
     )
-    known = np.unique(np.concatenate([first, second]))
-    items = list(known) if order is None else [str(item) for item in order]
-    if set(items) != set(known) or len(items) != len(known):
+    all_items = np.unique(np.concatenate([first, second]))
+    items = list(all_items) if order is None else [str(item) for item in order]
+    if set(items) != set(all_items) or len(items) != len(all_items):
         raise ValueError(
-            f"order: {len(items)} items for {len(known)} of the dissimilarities; expected the same, each once."
+            f"order: {len(items)} items for {len(all_items)} of the dissimilarities; expected the same, each once."
         )
     place = {item: number for number, item in enumerate(items)}
     rows, columns = [place[item] for item in first], [place[item] for item in second]
@@ -249,16 +249,16 @@ def plot_topographies(
     import mne
 
     evoked = to_evoked(score.transpose("channel", "time"), montage=montage)
-    chosen = [score.sel(time=time, method="nearest") for time in times]
-    bound = float(max(abs(one).max() for one in chosen))
+    nearest_scores = [score.sel(time=time, method="nearest") for time in times]
+    bound = float(max(abs(topography).max() for topography in nearest_scores))
     figure = _figure(2.0 * len(times) + 0.9, 2.5)
     axes = figure.subplots(1, len(times), squeeze=False)[0]
     image = None
-    for ax, one in zip(axes, chosen, strict=True):
+    for ax, topography in zip(axes, nearest_scores, strict=True):
         image, _ = mne.viz.plot_topomap(
-            one.values, evoked.info, axes=ax, show=False, vlim=(-bound, bound), cmap="RdBu_r", contours=4
+            topography.values, evoked.info, axes=ax, show=False, vlim=(-bound, bound), cmap="RdBu_r", contours=4
         )
-        ax.set_title(f"{float(one.time) * 1000:.0f} ms", fontsize=9)
+        ax.set_title(f"{float(topography.time) * 1000:.0f} ms", fontsize=9)
     if image is not None:
         figure.colorbar(image, ax=list(axes), shrink=0.7, label=label)
     if synthetic:
@@ -419,11 +419,11 @@ def animate_rdm(dissimilarities: xr.DataArray, *, order: Sequence[str] | None = 
     low, high = float(dissimilarities.min()), float(dissimilarities.max())
     frames = []
     for place in range(dissimilarities.sizes["time"]):
-        one = dissimilarities.isel(time=place)
+        rdm = dissimilarities.isel(time=place)
         figure = _figure(3.4, 3.2)
         ax = figure.subplots()
-        image = ax.imshow(square(one, order), vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
-        ax.set_title(f"{float(one.time) * 1000:.0f} ms")
+        image = ax.imshow(square(rdm, order), vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
+        ax.set_title(f"{float(rdm.time) * 1000:.0f} ms")
         ax.set_xticks([])
         ax.set_yticks([])
         figure.colorbar(image, ax=ax, label=str(dissimilarities.attrs.get("distance", "dissimilarity")))
@@ -508,12 +508,12 @@ def montage_positions(channels: Sequence[str], montage: str = "biosemi64") -> xr
     """
     import mne
 
-    places = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
+    position_of_channel = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
     names = [str(name) for name in channels]
-    absent = [name for name in names if name not in places]
+    absent = [name for name in names if name not in position_of_channel]
     if absent:
         raise ValueError(f"montage: {montage!r} does not know {absent[:5]}; name another that does.")
-    values = np.array([places[name] for name in names])
+    values = np.array([position_of_channel[name] for name in names])
     return xr.DataArray(values, dims=("channel", "feature"), coords={"channel": names, "feature": list("xyz")})
 
 

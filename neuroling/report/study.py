@@ -92,21 +92,21 @@ def write_report(
         raise ValueError("result: got none; expected a Result, or a mapping of headings to results.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    synthetic = any(one.provenance.synthetic for one in results.values())
-    studies = {heading: _Study.of(one, model, controls) for heading, one in results.items()}
+    synthetic = any(model_result.provenance.synthetic for model_result in results.values())
+    studies = {heading: _Study.of(model_result, model, controls) for heading, model_result in results.items()}
     sections = [section for heading, study in studies.items() for section in study.sections(heading, folder)]
     if figures:
         sections.append(Section("Further figures", list(figures)))
     first = next(iter(results.values()))
-    references = references_of([one.provenance for one in results.values()], cite)
+    references = references_of([model_result.provenance for model_result in results.values()], cite)
     write_whole(folder / "references.bib", bibtex_of(references).encode())
-    listed = "\n\n".join(one.text for one in references)
+    listed = "\n\n".join(model_result.text for model_result in references)
     sections += [
         Section("Checks and exclusions", _checks(results, notes)),
         Section("Methods, as they could stand in a paper", [Text(methods_text(first))]),
         Section("References", [Text(f"{listed}\n\nBibTeX of all of them: references.bib, beside this page.")]),
     ]
-    record = {heading or "result": _record(one) for heading, one in results.items()}
+    record = {heading or "result": _record(model_result) for heading, model_result in results.items()}
     return write_page(
         folder / "report.html",
         title=title,
@@ -212,13 +212,15 @@ def answer_of(result: Result, model: str | None, comparison: Comparison | None) 
 
 
 def _uncertainty(comparison: Comparison) -> str:
-    said = []
+    sentences = []
     if comparison.interval is not None:
         low, high = comparison.interval
-        said.append(f"95 % interval over {comparison.n_participants} participants {low:+.3f} to {high:+.3f}")
+        sentences.append(f"95 % interval over {comparison.n_participants} participants {low:+.3f} to {high:+.3f}")
     if comparison.p is not None:
-        said.append(f"two-sided p = {comparison.p:.2g} under the null in which neither is related to the recording")
-    return f" ({'; '.join(said)})" if said else " (no interval: one participant, and no null was drawn)"
+        sentences.append(
+            f"two-sided p = {comparison.p:.2g} under the null in which neither is related to the recording"
+        )
+    return f" ({'; '.join(sentences)})" if sentences else " (no interval: one participant, and no null was drawn)"
 
 
 def _drawable(result: Result) -> tuple[Result, str]:
@@ -272,11 +274,11 @@ def _maps(study: _Study, comparison: Comparison | None, folder: Path, heading: s
     score = study.result.score
     if "voxel" not in score.dims or "affine" not in score.coords["voxel"].attrs:
         return []
-    chosen = score.sel(model=study.model, drop=True) if study.model is not None else score
-    if "model" in chosen.dims:
+    model_scores = score.sel(model=study.model, drop=True) if study.model is not None else score
+    if "model" in model_scores.dims:
         return []
     stem = f"{heading}_".replace(" ", "_") if heading else ""
-    images = {study.model or study.result.metric: to_image(chosen)}
+    images = {study.model or study.result.metric: to_image(model_scores)}
     changes = {} if comparison is None else {f"minus {comparison.control}": to_image(comparison.difference.score)}
     for name, image in {**images, **changes}.items():
         safe = "".join(letter if letter.isalnum() else "_" for letter in name)

@@ -76,19 +76,19 @@ def surface_map(
     figure = Figure(figsize=(10.0, height), facecolor="white")
     FigureCanvasAgg(figure)
     top = height
-    for title, parts in maps.items():
+    for title, surface in maps.items():
         top -= TITLE_INCHES
         shown = f"shown: {f'|{unit}|' if kind == 'difference' else unit} > {threshold:g}"
         figure.text(0.012, (top + 0.08) / height, title, fontsize=12, weight="bold", color=INK)
         figure.text(0.988, (top + 0.08) / height, shown, fontsize=9, ha="right", color=INK)
         top -= ROW_INCHES
-        for place, (side, view) in enumerate(VIEWS):
-            box = (0.25 * place, top / height, 0.25, ROW_INCHES / height)
-            values = _shown(parts.get(side), threshold, kind, len(mesh.parts[side].coordinates))
+        for number, (side, view) in enumerate(VIEWS):
+            box = (0.25 * number, top / height, 0.25, ROW_INCHES / height)
+            values = _shown(surface.get(side), threshold, kind, len(mesh.parts[side].coordinates))
             style = {"hemi": side, "view": view, "vmin": low, "vmax": high, "cmap": map_colors(kind)}
             _draw(figure, box, mesh.parts[side], values, np.asarray(sulci.data.parts[side]).ravel(), style)
             label = f"{side[0].upper()} {view}"
-            figure.text(0.25 * place + 0.125, (top + 0.04) / height, label, fontsize=8, ha="center", color=INK)
+            figure.text(0.25 * number + 0.125, (top + 0.04) / height, label, fontsize=8, ha="center", color=INK)
     _scale_bar(figure, (low, high), threshold, unit, kind)
     return figure_to_png(figure, synthetic=synthetic)
 
@@ -138,14 +138,16 @@ def _limit(
         raise ValueError("maps: got none; expected at least one map.")
     if kind not in ("score", "difference"):
         raise ValueError(f"kind: got {kind!r}; expected 'score' or 'difference'.")
-    for title, parts in maps.items():
-        for side, values in parts.items():
+    for title, surface in maps.items():
+        for side, values in surface.items():
             if side not in sizes or np.shape(values) != (sizes[side],):
                 raise ValueError(
                     f"maps[{title!r}]: {side!r} has shape {np.shape(values)}; expected 'left' and 'right' of "
                     f"{sizes['left']} vertices each, those of fsaverage5."
                 )
-    values = np.concatenate([np.asarray(part, dtype=np.float64) for parts in maps.values() for part in parts.values()])
+    values = np.concatenate(
+        [np.asarray(part, dtype=np.float64) for surface in maps.values() for part in surface.values()]
+    )
     shown = np.abs(values[np.isfinite(values)]) if kind == "difference" else values[np.isfinite(values)]
     if not len(shown):
         raise ValueError("maps: no vertex holds a finite number.")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling import convolve, run_by_run
+from neuroling import convolve
+from neuroling.encoding import run_by_run
 from neuroling.encoding.words_in_volumes import in_volumes
 
 

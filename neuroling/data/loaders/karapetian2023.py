@@ -110,27 +110,27 @@ def _person(folder: Path, task: str, n_folds: int, rng: np.random.Generator) -> 
         raise CorruptData(path, f"no scene has {n_folds} correct trials", f"trials for {n_folds} folds")
     if short:
         logger.warning("%s: %d scenes with fewer than %d correct trials are NaN: %s", path, len(short), n_folds, short)
-    kept = {name: trials for name, trials in rows.items() if name not in short}
+    complete_rows = {name: trials for name, trials in rows.items() if name not in short}
     return xr.DataArray(
-        _dealt(eeg["trial"], kept, n_folds, rng),
+        _dealt(eeg["trial"], complete_rows, n_folds, rng),
         dims=("sample", "repeat", "channel", "time"),
         coords={
-            "sample": list(kept),
+            "sample": list(complete_rows),
             "channel": [str(label) for label in eeg["label"].ravel()],
             "time": np.round(eeg["time"].ravel(), 6),
-            "n_trials": ("sample", [len(trials) for trials in kept.values()]),
+            "n_trials": ("sample", [len(trials) for trials in complete_rows.values()]),
         },
         name="EEG",
     )
 
 
-def _fields(path: Path, struct: str, wanted: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def _fields(path: Path, struct: str, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     require_file(path, f"{NAME}, a MATLAB file")
     contents = read_mat(path, [struct])
-    absent = [name for name in wanted if f"{struct}.{name}" not in contents]
+    absent = [name for name in names if f"{struct}.{name}" not in contents]
     if absent:
-        raise CorruptData(path, f"{struct} without {absent}", f"the fields {', '.join(wanted)}")
-    return {name: contents[f"{struct}.{name}"] for name in wanted}
+        raise CorruptData(path, f"{struct} without {absent}", f"the fields {', '.join(names)}")
+    return {name: contents[f"{struct}.{name}"] for name in names}
 
 
 def _dealt(

@@ -109,13 +109,13 @@ def _thinned(articles: pd.DataFrame, most: int | None) -> pd.DataFrame:
 def _read_peaks(path: Path, metadata: Path, articles: pd.DataFrame, *, complete: bool) -> pd.DataFrame:
     """Read the peaks of these articles, columns id, x, y, z (mm) and space."""
     peaks = read_table(path, ["id", "x", "y", "z"], numbers=["x", "y", "z"])[["id", "x", "y", "z"]]
-    ours = peaks["id"].isin(articles["id"])
-    if complete and not ours.all():
-        strangers = peaks["id"][~ours].unique()
+    is_in_articles = peaks["id"].isin(articles["id"])
+    if complete and not is_in_articles.all():
+        strangers = peaks["id"][~is_in_articles].unique()
         raise CorruptData(
             path, f"{len(strangers)} articles, first {strangers[0]!r}, not in {metadata.name}", "both alike"
         )
-    return peaks[ours].merge(articles[["id", "space"]], on="id", validate="many_to_one")
+    return peaks[is_in_articles].merge(articles[["id", "space"]], on="id", validate="many_to_one")
 
 
 def _in_mni(peaks: pd.DataFrame, talairach: Conversion | None) -> NDArray[np.float64]:
@@ -143,11 +143,11 @@ def _reasons_to_exclude(articles: pd.DataFrame, in_brain: set[str]) -> dict[str,
 
 
 def _maps(
-    grid: BrainGrid, kept: pd.DataFrame, peaks: pd.DataFrame, where: NDArray[np.intp], sigma_voxels: float
+    grid: BrainGrid, articles: pd.DataFrame, peaks: pd.DataFrame, where: NDArray[np.intp], sigma_voxels: float
 ) -> NDArray[np.float32]:
-    rows = pd.Index(kept["id"]).get_indexer(peaks["id"])
+    rows = pd.Index(articles["id"]).get_indexer(peaks["id"])
     usable = (rows >= 0) & (where >= 0)
-    return smoothed_peaks(grid, rows[usable], where[usable], len(kept), sigma_voxels)
+    return smoothed_peaks(grid, rows[usable], where[usable], len(articles), sigma_voxels)
 
 
 def _notes(

@@ -148,7 +148,7 @@ def read_treebank(path: Path | str, name: str, synthetic: bool = False) -> Treeb
     sentences = read_conllu(path)
     _warn_of_other_texts(path, sentences)
     labels = [f"{name}/{number:04d}" for number in range(1, len(sentences) + 1)]
-    words = pd.concat([_table(label, one) for label, one in zip(labels, sentences, strict=True)])
+    words = pd.concat([_table(label, sentence) for label, sentence in zip(labels, sentences, strict=True)])
     if (words["surface"] == words["text"]).all():
         words = words.drop(columns="surface")
     stimuli = Stimuli(words.drop(columns="head"))
@@ -160,13 +160,13 @@ def read_treebank(path: Path | str, name: str, synthetic: bool = False) -> Treeb
         attrs={
             "dataset": NAME,
             "split": name,
-            "n_multiword_tokens": sum(one.n_multiword for one in sentences),
-            "n_empty_nodes": sum(one.n_empty for one in sentences),
+            "n_multiword_tokens": sum(sentence.n_multiword for sentence in sentences),
+            "n_empty_nodes": sum(sentence.n_empty for sentence in sentences),
             "synthetic": int(synthetic),
         },
     )
     named = Stimuli.from_texts(
-        [one.text for one in sentences], labels=labels, sent_id=[one.sent_id for one in sentences]
+        [sentence.text for sentence in sentences], labels=labels, sent_id=[sentence.sent_id for sentence in sentences]
     )
     return Treebank(named, stimuli, heads)
 
@@ -185,7 +185,7 @@ def _composed(text: str) -> list[str]:
     return unicodedata.normalize("NFC", text).split()
 
 
-def join(*parts: Treebank, longest: int | None = None) -> Treebank:
+def join(*treebanks: Treebank, longest: int | None = None) -> Treebank:
     """Put treebanks together, perhaps without their long sentences.
 
     Parameters
@@ -200,18 +200,18 @@ def join(*parts: Treebank, longest: int | None = None) -> Treebank:
     Treebank
         Attributes are those of the first; ``n_left_out`` counts sentences that were too long.
     """
-    sentences = pd.concat([part.sentences.table for part in parts])
-    words = pd.concat([part.words.table for part in parts])
+    sentences = pd.concat([treebank.sentences.table for treebank in treebanks])
+    words = pd.concat([treebank.words.table for treebank in treebanks])
     if "surface" in words:
         words = words.assign(surface=words["surface"].fillna(words["text"]))
-    heads = xr.concat([part.heads for part in parts], "sample", combine_attrs="override")
+    heads = xr.concat([treebank.heads for treebank in treebanks], "sample", combine_attrs="override")
     length = words.groupby("group", sort=False)["group"].transform("size").to_numpy()
     short = np.ones(len(words), bool) if longest is None else length <= longest
-    kept = sentences.index.isin(words["group"][short].unique())
-    if not kept.any():
+    is_retained = sentences.index.isin(words["group"][short].unique())
+    if not is_retained.any():
         raise ValueError(f"longest: got {longest}; the shortest sentence has {length.min()} words.")
-    heads = heads[short].assign_attrs(n_left_out=int((~kept).sum()))
-    return Treebank(Stimuli(sentences[kept]), Stimuli(words[short]), heads)
+    heads = heads[short].assign_attrs(n_left_out=int((~is_retained).sum()))
+    return Treebank(Stimuli(sentences[is_retained]), Stimuli(words[short]), heads)
 
 
 def read_conllu(path: Path | str) -> list[Sentence]:
@@ -234,14 +234,14 @@ def read_conllu(path: Path | str) -> list[Sentence]:
     """
     path = Path(path)
     blocks = [block for block in _blocks(read_text(path)) if not _is_comment(block)]
-    found = [_parsed(path, number, block) for number, block in enumerate(blocks, start=1)]
-    if not found:
+    parsed = [_parsed(path, number, block) for number, block in enumerate(blocks, start=1)]
+    if not parsed:
         raise CorruptData(path, "no sentence", "CoNLL-U")
     # a number that stands in for a missing label may be the label of another sentence
     names = pd.Series([name for block in blocks if (name := _comment(block, "sent_id")) is not None], dtype=object)
     if names.duplicated().any():
         raise CorruptData(path, f"sent_id {names[names.duplicated()].iloc[0]!r} more than once", "each once")
-    return found
+    return parsed
 
 
 def _blocks(text: str) -> Iterator[list[tuple[int, str]]]:
@@ -348,20 +348,20 @@ def _check_tree(path: Path, sent_id: str, heads: Sequence[int]) -> None:
     outside = [head for head in heads if head > n]
     if outside:
         raise CorruptData(path, f"{where}: head {outside[0]} of {n} words", f"heads from 0 to {n}")
-    roots = [place for place, head in enumerate(heads, start=1) if head == 0]
+    roots = [position for position, head in enumerate(heads, start=1) if head == 0]
     if len(roots) != 1:
         raise CorruptData(path, f"{where} has {len(roots)} roots {roots[:5]}", "one word with head 0")
     reached = {roots[0]}
     for start in range(1, n + 1):
         trail: list[int] = []
-        place = start
-        while place not in reached:
-            if place in trail:
+        position = start
+        while position not in reached:
+            if position in trail:
                 raise CorruptData(
-                    path, f"{where}: words {trail[trail.index(place) :]} depend on one another in a cycle", "a tree"
+                    path, f"{where}: words {trail[trail.index(position) :]} depend on one another in a cycle", "a tree"
                 )
-            trail.append(place)
-            place = heads[place - 1]
+            trail.append(position)
+            position = heads[position - 1]
         reached.update(trail)
 
 
@@ -441,11 +441,11 @@ def _draw(sent_id: str, rng: np.random.Generator) -> str:
     nodes += [_attached(node, verb, "obj", verb) for node in _noun_phrase(rng, 2)]
     nodes.append((".", "PUNCT", "punct", verb))
     lines = [f"# sent_id = {sent_id}"]
-    for place, (form, tag, relation, head) in enumerate(nodes, start=1):
-        misc = NO_SPACE if place == len(nodes) - 1 else "_"
+    for position, (form, tag, relation, head) in enumerate(nodes, start=1):
+        misc = NO_SPACE if position == len(nodes) - 1 else "_"
         if form == "did":
-            lines.append(f"{place}-{place + 1}\tdidn't" + "\t_" * 8)
-        lines.append(f"{place}\t{form}\t{form}\t{tag}\t{tag}\t_\t{head}\t{relation}\t_\t{misc}")
+            lines.append(f"{position}-{position + 1}\tdidn't" + "\t_" * 8)
+        lines.append(f"{position}\t{form}\t{form}\t{tag}\t{tag}\t_\t{head}\t{relation}\t_\t{misc}")
     if rng.random() < 0.1:
         lines.append(f"{len(nodes)}.1\tthere\tthere\tADV\tRB\t_\t_\t_\t_\t_")
     return "\n".join(lines)
