@@ -24,7 +24,6 @@ LINE = re.compile(r"^from (neuroling[\w.]*) import (\w+) as \2$", re.MULTILINE)
 TIME_AN_INNER_FUNCTION = {
     "benchmarks/features_batching.py": "counts the tokens of each pack that the encoder plans",
     "benchmarks/leave_two_out.py": "times the operators of leave-two-out ridge by themselves, without labels",
-    "benchmarks/n400_timing.py": "times the steps of a table of effects one by one",
     "benchmarks/rsa_peers.py": "times crossnobis on bare arrays, as the other package does",
 }
 """Benchmarks that have to import from below the namespaces, and why."""
