@@ -11,6 +11,12 @@ import pytest
 from neuroling.data.errors import DataNotFound
 from neuroling.data.fetch import locate
 
+pytestmark = [
+    # what the scripts say themselves: few items, and a test over participants says nothing of others
+    pytest.mark.filterwarnings("ignore:.*items-fixed"),
+    # MiniLM reads Dutch words in wordpairs_eeg, which says so
+    pytest.mark.filterwarnings("ignore:.*is it made for this language"),
+]
 ANALYSES = Path(__file__).parents[2] / "analyses"
 
 

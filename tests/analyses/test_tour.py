@@ -7,6 +7,8 @@ import pytest
 
 from neuroling.data import fetch
 
+# the page says of the nouns that they are few, and that nothing is said of others
+pytestmark = pytest.mark.filterwarnings("ignore:.*items-fixed")
 SCRIPT = Path(__file__).resolve().parents[2] / "analyses" / "tour.py"
 
 
