@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from neuroling.cli.command import say
+from neuroling.cli.command import Command, say
 
 HANDS_ON: dict[str, object] = {
     "ignore_unknown_options": True,
@@ -161,7 +161,7 @@ def load(name: str, path: Path) -> ModuleType:
 def _execute(name: str, module: ModuleType, arguments: list[str]) -> object:
     """Call a script's ``main`` with options from the command line; gives its exit status, or what it returned."""
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-    app.command(help=summary(module.__doc__))(module.main)
+    app.command(cls=Command, help=summary(module.__doc__))(module.main)
     command = typer.main.get_command(app)
     returned: object = command.main(args=arguments, prog_name=f"neuroling run {name}", standalone_mode=False)
     return returned

@@ -28,11 +28,8 @@ from neuroling.cli import (
     rsa,
     units,
 )
-from neuroling.cli.command import Command, printable, say
-
-FAILURES = (ValueError, OSError, EOFError, ModuleNotFoundError)
-"""Errors that say themselves what is wrong; ``DataNotFound``, ``CorruptData`` and ``ResultFileError`` are among them.
-Anything else is a fault of the program and keeps its traceback."""
+from neuroling.cli.command import FAILURES, Command, one_line, printable, say
+from neuroling.cli.option_names import CommandError
 
 
 class Root(TyperGroup):
@@ -56,8 +53,8 @@ class Root(TyperGroup):
         except FAILURES as failure:
             if ctx.params["debug"]:
                 raise
-            say(f"neuroling: {_one_line(failure)}", err=True)
-            raise typer.Exit(1) from failure
+            say(f"neuroling: {one_line(failure)}", err=True)
+            raise typer.Exit(2 if isinstance(failure, CommandError) and failure.is_usage else 1) from failure
 
 
 def build() -> typer.Typer:
@@ -68,7 +65,7 @@ def build() -> typer.Typer:
     typer.Typer
     """
     app = typer.Typer(
-        cls=Root, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+        cls=Root, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=True
     )
     app.callback()(options)
     app.command("tour", context_settings=analyses.HANDS_ON, add_help_option=False)(analyses.tour)
@@ -141,10 +138,3 @@ def _log_to_stderr(ctx: typer.Context, level: int) -> None:
         logger.setLevel(before)
 
     ctx.call_on_close(undo)
-
-
-def _one_line(failure: BaseException) -> str:
-    said = str(failure)
-    if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
-        said = f"{failure.filename}: {failure.strerror}"  # without the system's number
-    return printable(" ".join(said.split())) or type(failure).__name__

@@ -64,10 +64,10 @@ def verify(folder: Folder) -> None:
 def prune(
     folder: Folder,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", help="Remove entries not used for so many days.")
+        float | None, typer.Option("--older-than", min=0, help="Remove entries not used for so many days.")
     ] = None,
     larger_than: Annotated[
-        float | None, typer.Option("--larger-than", help="Remove the longest unused until so many GB are left.")
+        float | None, typer.Option("--larger-than", min=0, help="Remove the longest unused until so many GB are left.")
     ] = None,
     damaged: Annotated[bool, typer.Option("--damaged", help="Remove entries that are damaged.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without this, only say what would go.")] = False,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroling.cli.command import Command, say
+from neuroling.cli.command import AsJson, Command, say, say_json
 
 if TYPE_CHECKING:
     from neuroling.data.cards import Card
+
+LICENCE_WIDTH = 20
+"""Characters of a licence in the list; `show` has it in full."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a data set, as `datasets list` shows it.")]
 
@@ -29,15 +33,40 @@ def build() -> typer.Typer:
     return app
 
 
-def list_all() -> None:
-    """List all data sets and whether they are at hand."""
+def list_all(as_json: AsJson = False) -> None:
+    """List all data sets: modality, size, access, licence, and whether they are at hand and have a loader.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print a JSON list with everything that the cards say instead.
+    """
     from neuroling.data.cards import cards
 
     known = cards()
+    if as_json:
+        say_json([_entry(card) for card in known.values()])
+        return
     name_width = max(map(len, known))
+    modality_width = max(len(card.modality) for card in known.values())
     for name, card in known.items():
         here, _ = at_hand(name)
-        say(f"{name:<{name_width}}  {here:<8}  {_size(card):>9}  {card.access:<7}  {card.title}")
+        modality = f"{card.modality:<{modality_width}}"
+        licence = f"{_shortened(card.licence, LICENCE_WIDTH):<{LICENCE_WIDTH}}"
+        loader = "loader" if card.loader else "no loader"
+        columns = [f"{name:<{name_width}}", f"{here:<8}", f"{_size(card):>9}", f"{card.access:<7}", modality, licence]
+        say("  ".join([*columns, f"{loader:<9}", card.title]))
+
+
+def _entry(card: Card) -> dict[str, object]:
+    """Give what is known of a data set, for programs."""
+    here, where = at_hand(card.name)
+    facts = {key: value for key, value in asdict(card).items() if key != "files"}
+    return {**facts, "files": len(card.files), "bytes": card.n_bytes, "at hand": here, "where": where}
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def show(name: Name) -> None:

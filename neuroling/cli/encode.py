@@ -30,20 +30,20 @@ def encode(
     mask: Annotated[Path | None, typer.Option(help="For NIfTI: image of the voxels to take.")] = None,
     layer: Annotated[str | None, typer.Option(help="Layer of the features, where they have several.")] = None,
     tile: Annotated[str | None, typer.Option(help="I/N: the I-th of N tiles alone, from 1; one a job.")] = None,
-    tiles: Annotated[int | None, typer.Option(help="All of so many tiles, one after another.")] = None,
+    tiles: Annotated[int | None, typer.Option(min=1, help="All of so many tiles, one after another.")] = None,
     folds: Annotated[str, typer.Option(help="Stretches to hold out, or `group`: every group in turn.")] = "5",
-    gap: Annotated[int, typer.Option(help="Samples left out on either side of what is held out.")] = 0,
+    gap: Annotated[int, typer.Option(min=0, help="Samples left out on either side of what is held out.")] = 0,
     penalties: Annotated[str, typer.Option(help="FROM:TO:HOW MANY, powers of ten.")] = "-1:8:19",
     null: Annotated[
         str, typer.Option(help="none, shift, block:LENGTH, or exchange where time does not matter.")
     ] = "none",
-    draws: Annotated[int, typer.Option(help="Relabelings of the null.")] = 1000,
+    draws: Annotated[int, typer.Option(min=1, help="Relabelings of the null.")] = 1000,
     keep_draws: Annotated[bool, typer.Option("--keep-draws", help="Keep them all, as clusters need.")] = False,
     unusable: Annotated[
         str, typer.Option(help="Constant or NaN targets: refuse, or nan to score them as NaN.")
     ] = "refuse",
     memory_gb: Annotated[float | None, typer.Option(help="Work in smaller stretches where a tile needs more.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the null.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the null.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
@@ -184,7 +184,11 @@ def _source(targets: list[Path], table: pd.DataFrame, mask: Path | None) -> Targ
     if all(path.name.endswith((".nii", ".nii.gz")) for path in targets):
         if mask is None:
             raise typer.BadParameter("NIfTI images need a mask that says which voxels to take.", param_hint="--mask")
-        return open_nifti(targets, table, mask=mask)
+        try:
+            return open_nifti(targets, table, mask=mask)
+        except ValueError as error:
+            named = str(mask) in str(error) or "mask" not in str(error)
+            raise ValueError(f"{error}" if named else f"{error} The mask: {mask}.") from error
     if len(targets) == 1 and targets[0].suffix in (".npy", ".zarr"):
         return (open_npy if targets[0].suffix == ".npy" else open_zarr)(targets[0], table)
     raise typer.BadParameter(

@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 ROLLING = re.compile(r"rolling:(?P<words>\d+)(,stride=(?P<stride>\d+))?")
 OVERLAPPING = re.compile(r"overlapping:(?P<left>\d+)(,right=(?P<right>\d+))?(,tokens=(?P<tokens>\d+))?")
 
-AS_TYPED = {
-    "context=": "--context ",
-    "Rolling(words=…)": "rolling:WORDS",
-    "Overlapping(left=…)": "overlapping:TOKENS",
-    " and normalise=True": " --normalise",
-    " and normalise=False": "",
-}
-"""What sentences of the Python functions say, and how it is typed here."""
-
 
 def extract(
     ctx: typer.Context,
@@ -53,9 +44,9 @@ def extract(
     shared: Annotated[str, typer.Option(help="Pieces that cover several words: error, both or first.")] = "error",
     normalise: Annotated[bool, typer.Option("--normalise/--no-normalise", help="Scale to unit length.")] = False,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64.")] = "float32",
-    untrained: Annotated[int | None, typer.Option(help="Seed of random weights: an untrained twin.")] = None,
+    untrained: Annotated[int | None, typer.Option(min=0, help="Seed of random weights: an untrained twin.")] = None,
     long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
-    batch_tokens: Annotated[int | None, typer.Option(help="Tokens in a pack.")] = None,
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a pack.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …; several with commas.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compiled", help="Compile the layers first, with torch.compile.")] = False,
     shard: Annotated[str | None, typer.Option(help="I/N: the I-th of N parts, from 1; one a GPU or job.")] = None,
@@ -112,7 +103,7 @@ def extract(
     stimuli = _shard(stimuli, shard)
     first, *others = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
-    with _options_as_typed(ctx), _unkept_is_failed():
+    with _unkept_is_failed():
         encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
         readers = on_devices(encoder, [first, *others]) if others else encoder
         extract_features: Callable[..., xr.DataArray]
@@ -171,27 +162,6 @@ def _say_needs(ctx: typer.Context, shard: str | None) -> None:
 
         needs = extrapolate(part, whole)
     say(needs.to_json())
-
-
-@contextmanager
-def _options_as_typed(ctx: typer.Context) -> Iterator[None]:
-    """Name options in sentences of the Python functions as they are typed here."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(_as_typed(ctx, str(error))) from error
-
-
-def _as_typed(ctx: typer.Context, said: str) -> str:
-    """Turn ``long='truncate'`` into ``--long truncate``, and the name in front of a sentence into its option."""
-    options = {str(parameter.name): parameter.opts[0] for parameter in ctx.command.params}
-    options |= {"name": options["model"], "layers": options["layer"], "devices": options["device"]}
-    name = f"({'|'.join(options)})"
-    said = re.sub(rf"^{name}: ", lambda found: f"{options[found[1]]}: ", said)
-    said = re.sub(rf"\b{name}='([^']*)'", lambda found: f"{options[found[1]]} {found[2]}", said)
-    for python, typed in AS_TYPED.items():
-        said = said.replace(python, typed)
-    return said
 
 
 @contextmanager

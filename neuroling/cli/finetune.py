@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RATED = ("jsts", "sts-b")
 HIGHEST_RATING = 5.0  # of both
 
+MODEL_FILES = ("config.json", "tokenizer.json", "*.safetensors")
+"""What the folder of a model has to hold."""
+
 STEPS_OF_WARMUP = 10
 """Warm-up takes one step in so many."""
 
@@ -37,13 +40,13 @@ def pretrain(
     whole_words: Annotated[bool, typer.Option("--whole-words", help="Hide whole words.")] = False,
     next_sentence: Annotated[bool, typer.Option("--next-sentence/--no-next-sentence", help="Second task.")] = True,
     left_to_right: Annotated[bool, typer.Option("--left-to-right", help="Predict the next token instead.")] = False,
-    steps: Annotated[int, typer.Option(help="Steps.")] = 10_000,
-    batch_size: Annotated[int, typer.Option(help="Sequences a step, over all processes.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Steps.")] = 10_000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences a step, over all processes.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Highest.")] = 1e-4,
-    accumulate: Annotated[int, typer.Option(help="Parts of a step; more need less memory.")] = 1,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a step; more need less memory.")] = 1,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: only at the end.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …; one a process under torchrun.")] = "auto",
 ) -> None:
     """Train a BERT from random weights; every checkpoint can be given to `extract --model` and `finetune`.
@@ -61,6 +64,8 @@ def pretrain(
     steps, batch_size, learning_rate, accumulate, precision, save_every, seed, device
         As in ``neuroling.lm.training``.
     """
+    from neuroling.cli.option_names import renamed
+    from neuroling.cli.unit_options import check_place
     from neuroling.lm import schedules
     from neuroling.lm.corpora import Corpus
     from neuroling.lm.masking import Masking
@@ -71,9 +76,11 @@ def pretrain(
 
     if long not in ("error", "truncate", "split"):
         raise typer.BadParameter(f"got {long!r}; expected error, truncate or split.", param_hint="--long")
+    check_place(out)
     corpora = [read_corpus(path, clean=clean) for path in texts]
     corpus = Corpus(tuple(document for one in corpora for document in one.documents))
-    tokenizer = train_wordpiece(corpus.sentences, size=vocabulary, lowercase=not cased, max_length=max_length)
+    with renamed(size="vocabulary"):
+        tokenizer = train_wordpiece(corpus.sentences, size=vocabulary, lowercase=not cased, max_length=max_length)
     recipe = Recipe(
         steps=steps,
         batch_size=batch_size,
@@ -135,20 +142,20 @@ def finetune(
     test: Annotated[Path, typer.Option(help="Test file, with labels.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted one goes on.")],
     model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, or a folder such as a checkpoint.")] = "minilm",
-    epochs: Annotated[float, typer.Option(help="Passes over the training file.")] = 3,
-    batch_size: Annotated[int, typer.Option(help="Texts a step.")] = 16,
+    epochs: Annotated[float, typer.Option(min=0, help="Passes over the training file.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts a step.")] = 16,
     learning_rate: Annotated[float, typer.Option(help="Highest.")] = 5e-5,
-    accumulate: Annotated[int, typer.Option(help="Parts of a step; more need less memory.")] = 1,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a step; more need less memory.")] = 1,
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     long: Annotated[str, typer.Option(help="Texts too long: error, truncate or, for squad, windows.")] = "error",
-    shared: Annotated[int, typer.Option(help="Tokens of a passage that neighbouring windows share.")] = 128,
+    shared: Annotated[int, typer.Option(min=0, help="Tokens of a passage that neighbouring windows share.")] = 128,
     max_length: Annotated[int | None, typer.Option(help="Fewer positions than the model has.")] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help="Train the head alone; needs a higher rate.")] = False,
     siamese: Annotated[bool, typer.Option("--siamese", help="Rate pairs by the cosine of their vectors.")] = False,
-    first: Annotated[int | None, typer.Option(help="Train on the first so many only.")] = None,
-    overlap: Annotated[int, typer.Option(help="Test texts that may stand in the training file too.")] = 0,
+    first: Annotated[int | None, typer.Option(min=1, help="Train on the first so many only.")] = None,
+    overlap: Annotated[int, typer.Option(min=0, help="Test texts that may stand in the training file too.")] = 0,
     untrained: Annotated[bool, typer.Option("--untrained", help="Begin with random weights: a control.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of head, order and dropout.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of head, order and dropout.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda …; one a process under torchrun.")] = "auto",
 ) -> None:
     """Fine-tune a model for sentences, pairs, tags or spans, and score it on a test file.
@@ -173,6 +180,7 @@ def finetune(
     overlap : int
         How many test texts may have been trained on; more are refused.
     """
+    from neuroling.cli.unit_options import check_place
     from neuroling.core.files import write_whole
     from neuroling.lm import schedules
     from neuroling.lm.corpora import refuse_overlap
@@ -189,6 +197,7 @@ def finetune(
     if long == "windows" and layout != "squad":
         raise typer.BadParameter(f"windows are for passages (squad); got {layout}.", param_hint="--long")
     how = Windows(shared) if long == "windows" else _check_long(long)
+    check_place(out)
     learnt, tested = read_tasks(layout, train, test)
     learnt = learnt.head(first) if first is not None else learnt
     refuse_overlap(learnt.texts, tested.texts, allowed=overlap)
@@ -298,6 +307,12 @@ def _folder(model: str) -> Path:
 
     if model != "minilm" and not Path(model).is_dir():
         raise FileNotFoundError(f"model: {model!r} is no folder; expected one, or minilm.")
+    lacking = [] if model == "minilm" else [name for name in MODEL_FILES if not any(Path(model).glob(name))]
+    if lacking:
+        raise ValueError(
+            f"model: the folder {model} has no {' and no '.join(lacking)}; expected a model that was saved by "
+            "save_pretrained, or a checkpoint."
+        )
     folder = load_encoder("minilm", device="cpu").folder if model == "minilm" else Path(model)
     if folder is None:
         raise FileNotFoundError("model: minilm lies in no folder.")

@@ -23,7 +23,7 @@ METRIC = "smaller on repetition"
 def n400(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
-    participants: Annotated[int, typer.Option(help="Simulated participants.")] = 24,
+    participants: Annotated[int, typer.Option(min=1, help="Simulated participants.")] = 24,
     time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 7.5,
     threshold: Annotated[
         float, typer.Option(help="Activation above which the clock of the alpha function runs.")
@@ -31,11 +31,11 @@ def n400(
     layers: Annotated[
         list[str] | None, typer.Option(help="Layer on which alpha acts; repeat for several. Default: all.")
     ] = None,
-    lag: Annotated[int, typer.Option(help="Strings between the two presentations.")] = 0,
+    lag: Annotated[int, typer.Option(min=0, help="Strings between the two presentations.")] = 0,
     letters: Annotated[str, typer.Option(help="Code of the letters: two-of-five or one-hot.")] = "two-of-five",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the lexicon.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the lexicon.")] = None,
     allow_unlearned: Annotated[bool, typer.Option("--allow-unlearned", help="Go on with who cannot read.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of lexicon, weights and order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of lexicon, weights and order.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its sweep; repeat.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroling.cli.command import say
+from neuroling.cli.command import AsJson, say, say_json
 
 if TYPE_CHECKING:
     from neuroling.core.provenance import Provenance
@@ -24,6 +25,7 @@ def show(
     path: File,
     provenance: Annotated[bool, typer.Option("--provenance", help="Say where the numbers came from.")] = False,
     table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Summarise a result file.
 
@@ -35,10 +37,15 @@ def show(
         Show options, data, versions and seed as well.
     table : bool
         Show scores, ceiling and p values of every position instead of the summary.
+    as_json : bool
+        Print all of this as one JSON object.
     """
     from neuroling.core.result import Result
 
     result = Result.load(path)
+    if as_json:
+        say_json(_everything(path, result))
+        return
     if table:
         say(result.to_dataframe().to_csv(sep="\t", index=False).rstrip())
     else:
@@ -51,8 +58,9 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="A.nc", help="A result file.")],
     second: Annotated[Path, typer.Argument(metavar="B.nc", help="Another, of the same metric and axes.")],
     table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Hold two results against each other: what differs between them, and by how much A is above B.
+    """Compare two results: score differences, with a paired test, and every difference in options, data and versions.
 
     Parameters
     ----------
@@ -60,12 +68,28 @@ def compare(
         Files written by ``Result.save``.
     table : bool
         Show both scores and their difference at every position.
+    as_json : bool
+        Print all of this as one JSON object.
     """
     from neuroling.cli.comparison import difference_of, differences, paired_test, side_by_side, summary
     from neuroling.core.result import Result
 
     a, b = Result.load(first), Result.load(second)
     difference, rows = difference_of(a, b), side_by_side(a, b)
+    if as_json:
+        say_json(
+            {
+                "A": str(first),
+                "B": str(second),
+                "metric": a.metric,
+                "chance": a.chance,
+                "mean": {"A": a.score.mean(), "B": b.score.mean(), "A - B": difference.mean()},
+                "positions": rows.to_dict("records"),
+                "paired test": paired_test(a, b, difference).removeprefix("test: "),
+                "differs": differences(a, b),
+            }
+        )
+        return
     if table:
         say(rows.to_csv(sep="\t", index=False).rstrip())
         return
@@ -74,6 +98,19 @@ def compare(
         say(rows.to_string(index=False, float_format="{:.4f}".format))
     say(paired_test(a, b, difference))
     say("\n".join(["differs:", *(f"  {line}" for line in differences(a, b))]))
+
+
+def _everything(path: Path, result: Result) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "metric": result.metric,
+        "chance": result.chance,
+        "axes": dict(result.score.sizes),
+        "mean": result.score.mean(),
+        "summary": result.summary().splitlines(),
+        "positions": result.to_dataframe().to_dict("records"),
+        "provenance": asdict(result.provenance),
+    }
 
 
 def _axes(result: Result) -> str:

@@ -32,7 +32,7 @@ def rsa(
         str | None, typer.Option(help="By default Spearman, or rho-a where models have ties.")
     ] = None,
     over: Annotated[str, typer.Option(help="Axis of the patterns.")] = "channel",
-    window: Annotated[int, typer.Option(help="Time points a pattern spans.")] = 1,
+    window: Annotated[int, typer.Option(min=1, help="Time points a pattern spans.")] = 1,
     unit: Annotated[
         list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
     ] = None,
@@ -62,6 +62,7 @@ def rsa(
     dry_run : bool
         Print memory in MiB and seconds as JSON instead.
     """
+    from neuroling.cli.option_names import renamed
     from neuroling.cli.unit_options import begin, finish, read_array, selected
     from neuroling.evaluation.ceilings import LeaveOneOutCeiling
     from neuroling.evaluation.evaluate import evaluate
@@ -78,9 +79,14 @@ def rsa(
         return chosen if first_times is None else chosen.isel(time=slice(first_times))
 
     measured = read_array(recording, RECORDING, part)
-    models = _models(
-        read_array(features, "features, as `neuroling extract` writes them"), layer, model_distance, features
-    )
+    if over not in measured.dims:
+        raise typer.BadParameter(
+            f"got {over!r}; {recording} has the axes {', '.join(map(str, measured.dims))}.", param_hint="--over"
+        )
+    with renamed(distance="model_distance"):
+        models = _models(
+            read_array(features, "features, as `neuroling extract` writes them"), layer, model_distance, features
+        )
     pairs = pairwise(models, measured, distance=distance, over=over, window=window)
     has_people = measured.sizes.get("subject", 1) > 1
     result = evaluate(

@@ -90,7 +90,7 @@ def join(
 def check(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[RESULT.nc...]", help="Result files.")] = None,
     sweep: Annotated[Path | None, typer.Option(help="Folder to clear of what killed writers left.")] = None,
-    older_than: Annotated[float, typer.Option(help="Hours since the last byte, for --sweep.")] = 24.0,
+    older_than: Annotated[float, typer.Option(min=0, help="Hours since the last byte, for --sweep.")] = 24.0,
 ) -> None:
     """Read result files whole and check their checksums; status 1 if one is damaged, missing or of another kind.
 

@@ -619,7 +619,9 @@ def _check_coords(name: str, coords: Mapping[str, ArrayLike], axis: str, n: int)
         raise ValueError(f"{name}: has {sorted(coords)}; expected labels named {axis!r} among them.")
     for key, labels in coords.items():
         if np.shape(labels) != (n,):
-            raise ValueError(f"{name}[{key!r}]: got shape {np.shape(labels)}; expected ({n},), one for each {axis}.")
+            raise ValueError(
+                f"{name}: the column {key!r} has shape {np.shape(labels)}; expected ({n},), one for each {axis}."
+            )
 
 
 def _is_compressed(proxy: Any) -> bool:

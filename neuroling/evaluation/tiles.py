@@ -344,8 +344,12 @@ def _evaluated(
     """Evaluate a tile, in stretches that memory allows, with NaN at unusable targets."""
     axis = str(recording.dims[1])
     usable = usable_targets(recording)
-    if unusable == "refuse" or usable.all():
-        usable = np.ones(len(usable), bool)  # align says what is wrong with the others
+    if unusable == "refuse" and not usable.all():
+        bad = recording[axis].values[~usable]
+        raise ValueError(
+            f"recording: {len(bad)} of {len(usable)} targets are constant or not finite, first {axis} "
+            f"{', '.join(map(str, bad[:5].tolist()))}; exclude them, or pass unusable='score as NaN'."
+        )
     if not usable.any():
         raise ValueError(
             f"recording: all {len(usable)} targets from {recording[axis].values[0]} to {recording[axis].values[-1]} "

@@ -205,7 +205,8 @@ def refuse_overlap(trained: Iterable[str], tested: Sequence[str], *, allowed: in
     if len(overlap) > allowed:
         raise ValueError(
             f"test: {len(overlap)} of {len(tested)} texts were trained on as well (places {overlap[:5]}, the first is "
-            f"{tested[overlap[0]][:60]!r}), {allowed} allowed; take them out of one of the two."
+            f"{tested[overlap[0]][:60]!r}), {allowed} allowed; take them out of one of the two, or "
+            f"say allowed={len(overlap)}."
         )
 
 

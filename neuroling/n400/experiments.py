@@ -111,6 +111,8 @@ def repetition(lexicon: Lexicon, *, rng: int | np.random.Generator, lag: int = 0
         if len(items) < 2:
             continue
         others = list(lexicon.items.difference(lexicon.of_kind(kind), sort=False))
+        if lag > len(others):
+            raise ValueError(f"lag: got {lag}; the lexicon has {len(others)} other strings to stand in between.")
         contexts = {item: " ".join([item, *_drawn(others, lag, generator)]) for item in items}
         for item, first in zip(items, _deranged(items, generator), strict=True):
             rows += [(item, contexts[first], "new"), (item, contexts[item], "repeated")]

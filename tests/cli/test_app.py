@@ -26,6 +26,19 @@ def test_the_version_is_the_package_version(call):
     assert call("--version").stdout.strip() == neuroling.__version__
 
 
+def test_shells_can_complete(call):
+    assert "--install-completion" in call("--help").stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [["shwo"], ["--quite"], ["datasets", "lsit"], ["show", "--tabel"], ["run", "neurosynht"]]
+)
+def test_a_mistyped_name_is_a_wrong_call_with_the_name_that_was_meant(call, wrong):
+    answer = call(*wrong)
+    assert answer.exit_code == 2
+    assert "Did you mean" in answer.stderr or "Possible options" in answer.stderr
+
+
 def test_help_names_every_command(call):
     text = call("--help").stdout
     assert all(name in text for name in ("run", "datasets", "show", "compare", "doctor"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from neuroling.cli import datasets
@@ -14,15 +16,27 @@ def test_every_card_is_listed(call):
     assert [line.split()[0] for line in listing.splitlines()] == list(read_cards())
 
 
+def test_the_list_is_there_for_programs_too(call):
+    entries = json.loads(call("datasets", "list", "--json").stdout)
+    assert [entry["name"] for entry in entries] == list(read_cards())
+    assert {"modality", "licence", "bytes", "at hand", "loader"} <= entries[0].keys()
+
+
+def test_the_list_says_modality_and_licence(call):
+    (line,) = (line for line in call("datasets", "list").stdout.splitlines() if line.startswith("alice2016_fmri"))
+    assert "fMRI" in line
+    assert "CC" in line
+
+
 def test_a_card_is_shown_with_its_notes(call):
     text = call("datasets", "show", "neurosynth_v7").stdout
     assert "ODbL" in text
     assert "507,891 peaks" in text
 
 
-def test_an_unknown_data_set_is_a_failure_that_lists_the_known(call):
+def test_an_unknown_data_set_is_a_wrong_call_that_lists_the_known(call):
     answer = call("datasets", "show", "nowhere")
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert "neurosynth_v7" in answer.stderr
 
 

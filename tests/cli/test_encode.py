@@ -66,7 +66,7 @@ def test_a_null_comes_along(call, study):
 
 
 BAD = {
-    "tile": (["--tile", "3"], 1, "such as 3/40"),
+    "tile": (["--tile", "3"], 2, "such as 3/40"),
     "both": (["--tile", "1/2", "--tiles", "2"], 2, "one of the two"),
     "folds": (["--folds", "many"], 2, "expected a number, or `group`"),
     "gap of groups": (["--folds", "group"], 2, "no gap to leave"),

@@ -288,5 +288,5 @@ def test_units_of_another_configuration_are_not_mixed(call, recordings):
 
 def test_more_cards_than_there_are_end_in_words(call, recordings):
     answer = encode(call, recordings, "s1", "0", "--device", "cuda:7")
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert "got 'cuda:7'; expected 'auto' or one that exists here" in answer.stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,21 @@ def test_show_summarises(call, saved):
 def test_show_table_has_a_row_a_position(call, saved):
     lines = call("show", saved("a.nc", [0.1, 0.3]), "--table").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["subject", "subject 0", "subject 1"]
+
+
+def test_show_gives_json_with_null_for_what_is_undefined(call, saved):
+    found = json.loads(call("show", saved("a.nc", [0.1, np.nan]), "--json").stdout)
+    assert found["axes"] == {"subject": 2}
+    assert [row["score"] for row in found["positions"]] == [0.1, None]
+    assert found["provenance"]["options"]["model"] == "Ridge()"
+
+
+def test_compare_gives_json(call, saved):
+    first, second = saved("a.nc", [0.1, 0.3]), saved("b.nc", [0.0, 0.1], model="another")
+    found = json.loads(call("compare", first, second, "--json").stdout)
+    assert found["mean"]["A - B"] == pytest.approx(0.15)
+    assert [row["difference"] for row in found["positions"]] == pytest.approx([0.1, 0.2])
+    assert found["differs"] == ["options.model: Ridge() | another"]
 
 
 def test_show_provenance_tells_options_data_and_versions(call, saved):

@@ -179,7 +179,7 @@ def test_unusable_targets_are_named_in_the_record(features, source, tmp_path):
 
 
 def test_unusable_targets_are_refused_by_default(features, source, tmp_path):
-    with pytest.raises(ValueError, match="1 of 880 values are NaN"):
+    with pytest.raises(ValueError, match=r"2 of 11 targets are constant or not finite.*unusable='score as NaN'"):
         tiled(features, with_bad(source), tmp_path, tiles=Tile.all(1))
 
 

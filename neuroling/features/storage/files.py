@@ -215,7 +215,13 @@ def open_layers(path: Path | str) -> xr.DataArray:
     FeaturesFileError
         If the file is damaged, labels included.
     """
-    return open_sealed(path).transpose("sample", "layer", "feature")
+    features = open_sealed(path)
+    if set(features.dims) != {"sample", "layer", "feature"}:
+        features.close()
+        raise FeaturesFileError(
+            f"{path} does not read as features: its axes are {features.dims}; expected sample, layer and feature"
+        )
+    return features.transpose("sample", "layer", "feature")
 
 
 def _blocks(readings: list[Reading], most_rows: int) -> Iterator[list[Reading]]:
