@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.extract import extract
+from neuroling.features.extract import extract_text_features
 
 from .conftest import result_of
 
@@ -122,7 +122,8 @@ def shards(files: Path) -> Path:
     """A features file as ``extract`` writes it, with a seal."""
     path = files / "shard.nc"
     if not path.exists():
-        extract(Stimuli.from_texts(["the cat", "a dog ran"]), "minilm", layers=[0], device="cpu", out=path).close()
+        stimuli = Stimuli.from_texts(["the cat", "a dog ran"])
+        extract_text_features(stimuli, "minilm", layers=[0], device="cpu", out=path).close()
     return path
 
 
@@ -377,6 +378,15 @@ CATALOGUE = [
     Bad("run neurosynht", "neurosynth", 2),
     Bad("run neurosynth --sed 1", "--seed", 2),
     Bad("run neurosynth --seed one", "--seed", 2),
+    Bad("run {absent.py}", "NAME", 2),
+    Bad("run {empty}", "NAME", 2),
+    Bad("run neurosynth --seed -1", "--seed", 2),
+    Bad("new", "KIND", 2),
+    Bad("new story-fmir mine", "story-fmri", 2),
+    Bad("new story-fmri", "NAME", 2),
+    Bad("new story-fmri ../mine", "NAME", 2),
+    Bad("new story-fmri 1mine", "NAME", 2),
+    Bad("tour --sed 1", "--seed", 2),
     Bad("shwo {result.nc}", "show", 2),
     Bad("--quite show {result.nc}", "--quiet", 2),
 ]
