@@ -158,8 +158,8 @@ def _shortened(
     if long == "error":
         windows = "long=Windows(), " if isinstance(task, Spans) else ""
         raise ValueError(
-            f"task: {complaint}, where a sequence may have {max_length}. Shorten them, raise max_length if the model has "
-            f"more positions, or pass {windows}long='truncate'."
+            f"task: {complaint}, where a sequence may have {max_length}. Shorten them, raise max_length if the model "
+            f"has more positions, or pass {windows}long='truncate'."
         )
     if not isinstance(long, Windows):
         logger.warning("%d of %d texts are cut to %d tokens.", len(too_long), len(lengths), max_length)
