@@ -527,15 +527,36 @@ class Result:
             return "\n".join([*self._estimates_in_words(), *self._remarks()])
         score = self.score
         chance = "no chance level" if np.isnan(self.chance) else f"chance {self.chance:g}"
-        lines = [f"{self.metric}: {_range_of(score)} ({chance}; {self.data.sizes['split']} splits)"]
+        splits = f"({chance}; {self.data.sizes['split']} splits)"
+        by_model = "model" in score.dims and 1 < score.sizes["model"] <= MOST_EFFECTS
+        if by_model:  # a mean over models would be nobody's score
+            lines = [f"{self.metric} {splits}", *self._models_in_words()]
+        else:
+            lines = [f"{self.metric}: {_range_of(score)} {splits}"]
         if "ceiling" in self.data:
             ceiling = self.ceiling
             lines += [f"  ceiling, {b}: {_range_of(ceiling.sel(bound=b))}" for b in ceiling.bound.to_numpy()]
         if "null_observed" in self.data:
-            lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws; {significance(self.null)}")
+            said = by_model and "model" in self.null.observed.dims  # of every model
+            found = "" if said else f"; {significance(self.null)}"
+            lines.append(f"  null: {self.null.method}, {self.null.n_draws} draws{found}")
         if "interval_mean" in self.data:
             lines.append(f"  {self.intervals.method}: {_significance_of_intervals(self.intervals)}")
         return "\n".join([*lines, *self._remarks()])
+
+    def _models_in_words(self) -> list[str]:
+        """Say of every model what it scored, and where it is significant if the null is one of the score."""
+        has_p = "null_observed" in self.data and "model" in self.data["null_observed"].dims
+        null = self.null if has_p else None
+        p = None if null is None else null.p_values(null.family_wise)
+        lines = []
+        for name in self.score["model"].to_numpy():
+            line = f"  {name}: {_range_of(self.score.sel(model=name))}"
+            if p is not None and null is not None:
+                of_model = p.sel(model=name)
+                line += f"; {_significant(of_model, null.family_wise)}"
+            lines.append(line)
+        return lines
 
     def _estimates_in_words(self) -> list[str]:
         """Say what was estimated: every effect in a line where they are few, else how many are significant."""
@@ -717,7 +738,12 @@ def significance(null: NullDistribution, correct: Correction | None = None) -> s
     if not null.observed.dims:
         return f"p = {float(null.p_values()):.4g}"
     correct = null.family_wise if correct is None else correct
-    p = null.p_values(correct)
+    return _significant(null.p_values(correct), correct)
+
+
+def _significant(p: xr.DataArray, correct: Correction) -> str:
+    if not p.dims:
+        return f"p = {float(p):.4g}, {CORRECTIONS[correct]}"
     return f"{int((p < 0.05).sum())} of {p.size} at p < 0.05, {CORRECTIONS[correct]}"
 
 

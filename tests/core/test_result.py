@@ -8,8 +8,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
+from sklearn.model_selection import KFold
 
-from neuroling import Result
+from neuroling import Permutation, Result, Ridge, align, evaluate, pearson
 from neuroling.core.provenance import content_hash, describe_seed
 from neuroling.evaluation import NullDistribution, Provenance
 
@@ -210,3 +211,29 @@ def test_any_change_gives_another_content_hash(change):
 def test_memory_layout_does_not_change_the_content_hash(change):
     array = xr.DataArray(np.arange(6.0).reshape(2, 3), dims=("sample", "voxel"))
     assert content_hash(change(array)) == content_hash(array)
+
+
+def test_a_summary_says_of_every_model_what_it_scored():
+    """It gave one mean over the model and its control, and one count of significant locations in both."""
+    rng = np.random.default_rng(0)
+    labels = {"sample": np.arange(40)}
+    features = {
+        name: xr.DataArray(rng.standard_normal((40, 3)), dims=("sample", "feature"), coords=labels)
+        for name in ("meaning", "rate")
+    }
+    values = features["meaning"].to_numpy() @ rng.standard_normal((3, 6)) + 0.5 * rng.standard_normal((40, 6))
+    recording = xr.DataArray(values, dims=("sample", "voxel"), coords=labels)
+    result = evaluate(
+        Ridge(1.0), align(features, recording), splits=KFold(4), metric=pearson, inference=Permutation(99)
+    )
+    first, of_meaning, of_rate, null = result.summary().splitlines()
+    assert first == "pearson (chance 0; 4 splits)"
+    significant = (result.p_values("max") < 0.05).sum("voxel")
+    for line, name in ((of_meaning, "meaning"), (of_rate, "rate")):
+        mean = float(result.score.sel(model=name).mean())
+        assert line.startswith(f"  {name}: mean {mean:.3f}, from ")
+        n_significant = int(significant.sel(model=name))
+        assert line.endswith(
+            f"over voxel; {n_significant} of 6 at p < 0.05, corrected over all locations by the maximum"
+        )
+    assert null == "  null: permutation of samples, 99 draws"
