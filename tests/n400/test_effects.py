@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import neuroling as nl
 from neuroling.n400 import published
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.effects import (
@@ -22,6 +23,8 @@ from neuroling.n400.effects import (
 from neuroling.n400.experiments import Timing, repetition
 from neuroling.n400.lexicon import make_lexicon
 from neuroling.n400.linking_hypotheses import semantic_activation
+from neuroling.n400.measures import mean_amplitude
+from neuroling.n400.networks import trained_network
 from neuroling.n400.simulate import simulate, simulate_links
 
 SHORT = Timing(shown=5, blank=4, target=10, before=3)
@@ -158,6 +161,21 @@ def test_lag_of_the_table_is_the_number_of_strings_between(network, monkeypatch)
     few = [one for one in PHENOMENA if one.name == "lagged repetition"]
     effect_table([network], asked, rng=0, phenomena=few, lag=3, timing=SHORT, allow_unlearned=True, device="cpu")
     assert [set(one.table["context"].str.split().str.len()) for one in shown] == [{1}, {4}]
+
+
+def test_repetition_effect_is_that_of_a_mixed_model_through_estimate():
+    network = trained_network(0)
+    trials = repetition(network.lexicon, rng=0)
+    trials = trials.subset(list(trials.labels[trials.table["kind"] == "acronym"]))
+    recording = simulate(network, trials, alpha=Alpha(7.5), device="cpu")
+    table = amplitude_table(recording, network.lexicon, (0.29, 0.63))
+    effect = estimate(table, table["new_z"], within_items=True)
+    coded = trials.features(np.where(trials.table["condition"] == "new", 0.5, -0.5)[:, None], ["new"])
+    model = nl.MixedModel(["new"], {"repeat": ["1", "new"], "item": ["1", "new"]})
+    result = nl.estimate(model, nl.align(coded, mean_amplitude(recording, (0.29, 0.63))))
+    found = result.estimates.sel(feature="new")
+    for name in ("estimate", "low", "high", "t", "df", "p"):
+        assert float(found[name]) == pytest.approx(getattr(effect, name), rel=1e-4, abs=1e-12), name
 
 
 def test_hypotheses_of_one_name_are_refused(network):
