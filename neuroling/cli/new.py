@@ -45,9 +45,20 @@ def kinds() -> dict[str, Kind]:
     -------
     dict of Kind
     """
-    from neuroling.data.study_samples import eeg, fmri
+    from neuroling.data.study_samples import eeg, fmri, tables
 
     return {
+        "eeg-rsa": Kind("eeg_rsa", "EEG of single words: RSA over time, tested over participants", eeg.write_words),
+        "single-trial-erp": Kind(
+            "single_trial_erp",
+            "amplitudes, one row per trial: mixed models",
+            tables.write_trials,
+        ),
+        "reading-times": Kind(
+            "reading_times",
+            "reading times, one row per reader and word: mixed models",
+            tables.write_reading,
+        ),
         "eeg-trf": Kind("eeg_trf", "continuous EEG of a story: temporal response functions", eeg.write_story),
         "word-list-fmri": Kind(
             "word_list_fmri", "fMRI of words shown one by one: single-trial betas, leave-two-out", fmri.write_word_list

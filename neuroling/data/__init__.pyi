@@ -28,5 +28,6 @@ from neuroling.data.participants import join_subjects as join_subjects
 from neuroling.data.single_trials import single_trial_betas as single_trial_betas
 from neuroling.data.sources import open_nifti as open_nifti
 from neuroling.data.tables import read_table as read_table
+from neuroling.data.tables import read_text as read_text
 from neuroling.data.trials import from_arrays as from_arrays
 from neuroling.data.word_files import read_words as read_words

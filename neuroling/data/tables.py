@@ -16,6 +16,7 @@ from neuroling.core.cells import rows_of_cells
 from neuroling.core.lines import split_lines
 from neuroling.core.stimuli import Stimuli
 from neuroling.data.errors import CorruptData, require_file
+from neuroling.data.synthetic import lies_in_synthetic
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """File endings that are read, a further ``.gz`` allowed, and what stands between their columns."""
@@ -43,6 +44,15 @@ def read_text(path: Path | str) -> str:
         If the file is absent.
     CorruptData
         If it is truncated or damaged (gzip) or not UTF-8; the message gives the byte offset.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "corpus.txt"
+    ...     written = path.write_text("once upon a time", encoding="utf-8")
+    ...     read_text(path)
+    'once upon a time'
     """
     path = require_file(path, "a text file")
     content = path.read_bytes()
@@ -78,7 +88,8 @@ def read_table(
     Returns
     -------
     pandas.DataFrame
-        Text cells as they are (``NA`` stays ``NA``, an empty cell is ``""``), numbers as float64.
+        Text cells as they are (``NA`` stays ``NA``, an empty cell is ``""``), numbers as float64. For files in a folder
+        that is marked as synthetic, ``attrs["synthetic"]`` is True.
 
     Raises
     ------
@@ -91,7 +102,10 @@ def read_table(
     missing = [name for name in columns if name not in table]
     if missing:
         raise CorruptData(path, f"columns {list(table.columns)[:12]}, so {missing} are missing", f"{list(columns)}")
-    return table.assign(**{name: finite_column(path, table[name]) for name in numbers})
+    read = table.assign(**{name: finite_column(path, table[name]) for name in numbers})
+    if lies_in_synthetic(path):
+        read.attrs["synthetic"] = True
+    return read
 
 
 def read_numbers(path: Path | str, shape: tuple[int | None, int | None]) -> np.ndarray:

@@ -23,6 +23,9 @@ from neuroling.features.transformer.devices import on_devices as on_devices
 from neuroling.features.transformer.encoder import Encoder as Encoder
 from neuroling.features.transformer.encoder import load_encoder as load_encoder
 from neuroling.features.transformer.language_models import load_language_model as load_language_model
+from neuroling.features.trial_predictors import predictors_in_context as predictors_in_context
+from neuroling.features.trial_predictors import predictors_in_reading as predictors_in_reading
+from neuroling.features.trial_predictors import standardized as standardized
 from neuroling.features.words.context import Overlapping as Overlapping
 from neuroling.features.words.context import Rolling as Rolling
 from neuroling.features.words.context import Whole as Whole

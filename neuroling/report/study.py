@@ -55,7 +55,8 @@ def write_report(
     question : str
         What the study asks, in a sentence.
     model : str, optional
-        Name of the model that the study asks about, on the axis ``model``; needed where there are controls.
+        Name of the model that the study asks about, on the axis ``model``; needed where there are controls. A result
+        that has no axis ``model``, such as estimates of effects, stands on the page as it is.
     controls : sequence of str
         Names on the axis ``model`` that are controls; names that a result does not have are passed over.
     notes : sequence of str
@@ -140,6 +141,8 @@ class _Study:
         return compare_with_controls(self.result, self.model, self.controls)
 
     def sections(self, heading: str, folder: Path) -> list[Section]:
+        if self.result.is_estimate:
+            return _effects(self.result, heading)
         comparison = self.comparison
         mark = f"{heading}: " if heading else ""
         answer: list[Block] = [Callout("result", answer_of(self.result, self.model, comparison)), self._overview()]
@@ -168,6 +171,21 @@ class _Study:
         table = model_table(self.result)
         alt = "; ".join(f"{row.model} {row.score:.3f}" for row in table.itertuples())
         return Figure(axes_to_png(axes, synthetic=self.result.provenance.synthetic), caption, f"Mean scores: {alt}.")
+
+
+def _effects(result: Result, heading: str) -> list[Section]:
+    """Show estimates of effects: each in words, as a figure, and as a table with intervals and tests."""
+    mark = f"{heading}: " if heading else ""
+    lines = [line.strip() for line in result.summary().split("\n") if not line.startswith("  note:")]
+    axes = plot_result(result)
+    caption = f"{result.data.attrs.get('estimated', result.metric)}. Bars: 95 % intervals; zero: no effect."
+    figure = Figure(axes_to_png(axes, synthetic=result.provenance.synthetic), caption, lines[0])
+    frame = result.to_dataframe()
+    meaning = "low and high: ends of the 95 % interval; df: degrees of freedom; p: two-sided, of each effect by itself."
+    return [
+        Section(f"{mark}What came out", [Callout("result", "; ".join(lines)), figure]),
+        Section(f"{mark}Effects", [Table(frame, f"Estimates, one row per effect. {meaning}")]),
+    ]
 
 
 def answer_of(result: Result, model: str | None, comparison: Comparison | None) -> str:
@@ -220,7 +238,7 @@ def _uncertainty(comparison: Comparison) -> str:
         sentences.append(
             f"two-sided p = {comparison.p:.2g} under the null in which neither is related to the recording"
         )
-    return f" ({'; '.join(sentences)})" if sentences else " (no interval: one participant, and no null was drawn)"
+    return f" ({'; '.join(sentences)})" if sentences else " (no interval: no participants, no null)"
 
 
 def _drawable(result: Result) -> tuple[Result, str]:

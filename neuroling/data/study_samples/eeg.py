@@ -60,7 +60,7 @@ def write_story(
 
 
 def write_words(
-    folder: Path, *, n_subjects: int = 4, n_words: int = 16, n_trials: int = 4, rate_hz: float = 50.0, seed: int = 0
+    folder: Path, *, n_subjects: int = 6, n_words: int = 16, n_trials: int = 4, rate_hz: float = 50.0, seed: int = 0
 ) -> None:
     """Write participants who read single words: epochs as ``-epo.fif`` with the word of each trial as metadata.
 
