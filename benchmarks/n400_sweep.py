@@ -3,6 +3,7 @@
     python benchmarks/n400_sweep.py [--variants NAME …] [--lexicons N …] [--seeds N …] [--participants N]
         [--out FILE] [--cache FOLDER] [--settings]
     python benchmarks/n400_sweep.py --draw docs/images
+    python benchmarks/n400_sweep.py --summary
 
 Every network is trained, asked whether it reads, and measured in the repetition experiment with and without the alpha
 function (T = 7.5, all layers). Lexicons are those of ``train_networks(rng=0)``; a seed is one of initial weights and of
@@ -10,7 +11,8 @@ the stream, so that every seed learns the same lexicons. Rows are appended to a 
 have a row are passed over, so that a sweep can be stopped and taken up again. ``results/n400_sweep.csv`` holds what has
 been run. With ``--settings``, networks of the reference are measured at other time constants, thresholds and blanks
 instead, which changes the experiment and not the training; eight participants each, ``results/n400_settings.csv``.
-``--draw`` runs nothing and draws both files, as ``n400_frontier.png`` and ``n400_settings.png``.
+``--draw`` runs nothing and draws both files, as ``n400_frontier.png`` and ``n400_settings.png``; ``--summary`` prints
+means and intervals over the networks of the reference, which are seeds × lexicons of the same number of participants.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
 from neuroling.n400 import (
     ISOLATED,
@@ -168,6 +171,38 @@ def sweep_training(
         yield keys, make
 
 
+SUMMARISED = (
+    "recognised",
+    "lowest",
+    "recognised_alpha",
+    "repeated_alpha",
+    "peak",
+    "final",
+    "repetition",
+    "repetition, all types",
+    "repetition without alpha",
+    "repetition, all types without alpha",
+    "neighbourhood",
+    "lexicality",
+)
+
+
+def summary(rows: pd.DataFrame, participants: int) -> pd.DataFrame:
+    """Give the mean over networks of the reference, its 95 % interval (t, networks as draws), the least and the most.
+
+    Each network counts once, by the mean of its participants, so that the interval holds the spread of seeds, lexicons
+    and participants together. Networks of one lexicon are taken for independent; with few lexicons, the interval is too
+    narrow for other lexicons.
+    """
+    chosen = rows[(rows["variant"] == "reference") & (rows["participants"] == participants)]
+    if len(chosen) < 2:
+        raise ValueError(f"--summary: {len(chosen)} networks of {participants} participants; expected 2 or more.")
+    values = chosen[list(SUMMARISED)]
+    half = stats.t.ppf(0.975, len(chosen) - 1) * values.std(ddof=1) / np.sqrt(len(chosen))
+    table = pd.DataFrame({"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half})
+    return table.assign(least=values.min(), most=values.max(), networks=len(chosen))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -176,12 +211,18 @@ def main() -> None:
     parser.add_argument("--participants", type=int, default=4)
     parser.add_argument("--settings", action="store_true", help="other settings of alpha function and trial instead")
     parser.add_argument("--draw", type=Path, help="folder for figures of the kept results; nothing is run")
+    parser.add_argument(
+        "--summary", action="store_true", help="mean and interval over seeds × lexicons of the kept rows"
+    )
     parser.add_argument("--out", type=Path)
     parser.add_argument("--cache", type=Path, help="folder of trained networks")
     options = parser.parse_args()
     if options.draw is not None:
         for name, plot, path in (("frontier", plot_frontier, OUT), ("settings", plot_settings, OUT_SETTINGS)):
             (options.draw / f"n400_{name}.png").write_bytes(figure_to_png(plot(pd.read_csv(path))))
+        return
+    if options.summary:
+        print(summary(pd.read_csv(options.out or OUT), options.participants).round(4).to_string())
         return
     torch.set_num_threads(1)
     out = options.out or (OUT_SETTINGS if options.settings else OUT)

@@ -10,7 +10,8 @@ def block_1(folder: Path) -> dict[str, object]:
     return {}
 
 
-def block_2(folder):
+def block_2(folder: Path) -> dict[str, object]:
+    """A small experiment that has been simulated."""
     from neuroling.n400 import Alpha, mean_amplitude, repetition, simulate, trained_network
 
     network = trained_network(0)
