@@ -156,7 +156,7 @@ def profile(name: str) -> Path:
 def read_study(
     table: str | Path, *, labels: Sequence[str], files: Sequence[str] = (), values: Sequence[str] = ()
 ) -> Study:
-    """Read the table of a study: a row a unit.
+    """Read the table of a study: one row per unit.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def read_study(
     table_path = Path(table)
     if not table_path.is_file():
         given = f"{table_path} is not there" if str(table) else "table: the configuration names none"
-        raise FileNotFoundError(f"{given}; expected the table of a study, a row a unit.")
+        raise FileNotFoundError(f"{given}; expected the table of a study, one row per unit.")
     columns, rows = _read_rows(table_path, "\t" if table_path.suffix.lower() in (".tsv", ".txt") else ",")
     absent = [name for name in (*labels, *files) if name not in columns]
     if absent:

@@ -384,7 +384,7 @@ def _check_runs(files: Sequence[BidsFile], lengths: Sequence[int]) -> None:
         if other is not file:
             raise ValueError(
                 f"files: {other.path.name} and {file.path.name} are both run {run_name(file)!r}, and their volumes "
-                "could not be told apart; expected the runs of one participant, each once."
+                "could not be distinguished; expected the runs of one participant, each once."
             )
 
 

@@ -43,7 +43,7 @@ def without_heads(model: torch.nn.Module, heads: Mapping[int, Sequence[int]]) ->
     if len(output_names) != n_layers:
         raise ValueError(
             f"model: {type(model).__name__} has {n_layers} layers and {len(output_names)} known maps behind heads; its "
-            "heads cannot be told apart."
+            "heads cannot be distinguished."
         )
     for layer, silenced in heads.items():
         wrong = [head for head in silenced if not 0 <= head < n_heads]

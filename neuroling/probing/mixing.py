@@ -239,7 +239,7 @@ class LayerMixProbe(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         if self.n_classes < 2 or len(np.unique(target)) < 2:
             raise ValueError(
                 f"y: {len(np.unique(target))} classes among the samples, n_classes {self.n_classes}; expected two at "
-                "least, or there is nothing to tell apart."
+                "least, or there is nothing to discriminate."
             )
         if (target % 1).any() or target.min() < 0 or target.max() >= self.n_classes:
             raise ValueError(
@@ -339,5 +339,5 @@ def control_labels(words: ArrayLike, labels: ArrayLike, rng: np.random.Generator
     types, which = np.unique(np.asarray(words), return_inverse=True)
     true_labels = np.asarray(labels)
     if true_labels.shape != which.shape:
-        raise ValueError(f"labels: got shape {true_labels.shape} for {which.shape} words; expected one a word.")
+        raise ValueError(f"labels: got shape {true_labels.shape} for {which.shape} words; expected one per word.")
     return np.asarray(rng.choice(true_labels, size=len(types))[which])

@@ -295,7 +295,7 @@ def plot_curve(
     models = score if "model" in score.dims else score.expand_dims(model=["score"])
     if models.sizes["model"] > len(SERIES):
         raise ValueError(
-            f"score: {models.sizes['model']} models; at most {len(SERIES)} can be told apart. Select some with "
+            f"score: {models.sizes['model']} models; at most {len(SERIES)} can be distinguished. Select some with "
             ".sel(model=[…])."
         )
     ax.axhline(chance, color=CHANCE, linestyle=(0, (5, 3)), linewidth=1.2, label=f"chance ({chance:g})")
@@ -505,7 +505,7 @@ def _point_axes(score: xr.DataArray, along: str | None, series: str | None) -> t
 
 def _series_points(ax: Axes, table: NDArray[np.float64], names: Sequence[str]) -> None:
     if len(names) > len(SERIES):
-        raise ValueError(f"series: {len(names)} entries; at most {len(SERIES)} can be told apart. Leave series out.")
+        raise ValueError(f"series: {len(names)} entries; at most {len(SERIES)} can be distinguished. Leave series out.")
     shift = np.linspace(-0.22, 0.22, len(names)) if len(names) > 1 else [0.0]
     for column, name in enumerate(names):
         places = np.arange(len(table)) + shift[column]
@@ -623,7 +623,7 @@ def plot_distribution(
         if not len(finite_values):
             raise ValueError(f"values{f'[{name!r}]' if name else ''}: none of {len(scores[name])} is a finite number.")
     if len(defined) > len(SERIES):
-        raise ValueError(f"values: {len(defined)} models; at most {len(SERIES)} can be told apart. Select some.")
+        raise ValueError(f"values: {len(defined)} models; at most {len(SERIES)} can be distinguished. Select some.")
     ax = ax or new_axes(7.0, 3.4)
     pooled = np.concatenate(list(defined.values()))
     n_bins = min(60, max(10, int(np.sqrt(len(pooled) / len(defined)))))

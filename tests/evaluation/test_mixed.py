@@ -123,7 +123,7 @@ BAD = {
     "a str for the fixed effects": (lambda t: (t, "y", "xy", RANDOM), TypeError, "fixed: got the str 'xy'"),
     "one grouping under two names": (
         lambda t: (t.assign(who=t["person"] + 7), "y", ["x"], {"person": ["1"], "item": ["1"], "who": ["1"]}),
-        ValueError, "person: 1, who: 1: .*told apart",
+        ValueError, "person: 1, who: 1: .*distinguished",
     ),
     "a fixed effect that is the grouping": (
         lambda t: (t.assign(group=t["person"] % 2), "y", ["x", "group"], {"item": ["1"], "group": ["1"]}),

@@ -164,5 +164,5 @@ def test_heads_that_do_not_exist_and_shared_layers_are_refused():
         with pytest.raises(ValueError, match="layers 1 to 2 and heads 0 to 2"):
             without_heads(bert(), wrong)
     shared = AlbertModel(AlbertConfig(**SIZE, embedding_size=8))
-    with pytest.raises(ValueError, match="cannot be told apart"):
+    with pytest.raises(ValueError, match="cannot be distinguished"):
         without_heads(shared, {1: [0]})

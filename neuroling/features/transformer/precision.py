@@ -81,11 +81,11 @@ def compile_blocks(model: PreTrainedModel, passes: Passes) -> None:
     Raises
     ------
     ValueError
-        If its layers cannot be told apart, as in ALBERT.
+        If its layers cannot be distinguished, as in ALBERT.
     """
     if passes.blocks is None:
         raise ValueError(
-            f"compiled: the layers of this model ({model.config.model_type}) cannot be told apart; use compiled=False."
+            f"compiled: the layers of this model ({model.config.model_type}) cannot be distinguished; use compiled=False."
         )
     if passes.batching == "packed":
         register_for_compiling()

@@ -167,7 +167,7 @@ def check_distinct(X: Array, terms: Sequence[RandomTerm]) -> None:
     Raises
     ------
     ValueError
-        If the fixed effects account for every level of a term, or variances cannot be told apart.
+        If the fixed effects account for every level of a term, or variances cannot be distinguished.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def check_distinct(X: Array, terms: Sequence[RandomTerm]) -> None:
     involved = (np.abs(vectors[:, values < INDISTINCT]) > 1e-3).any(axis=1)
     if involved.any():
         raise ValueError(
-            f"{_listed((*names, 'the residual'), involved)}: their variances cannot be told apart, as with one "
+            f"{_listed((*names, 'the residual'), involved)}: their variances cannot be distinguished, as with one "
             "grouping under two names, a slope that is one number a level, or one far from zero that hardly varies; "
             "leave one out, or centre the slope."
         )

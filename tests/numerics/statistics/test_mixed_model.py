@@ -289,15 +289,15 @@ BAD = {
     "an outcome of persons alone": (lambda y, X, p, i: (1.0 * p, X, intercepts(p, i)), "y: random effects reach"),
     "one grouping twice": (
         lambda y, X, p, i: (y, X, intercepts(p, p)),
-        r"terms\[0\] effect 0, terms\[1\] effect 0: .*told apart",
+        r"terms\[0\] effect 0, terms\[1\] effect 0: .*distinguished",
     ),
     "an effect twice": (
         lambda y, X, p, i: (y, X, [RandomTerm(p, X), RandomTerm(i, X[:, [0, 0]])]),
-        r"terms\[1\] effect 0, terms\[1\] effect 1: .*told apart",
+        r"terms\[1\] effect 0, terms\[1\] effect 1: .*distinguished",
     ),
     "a slope that is one number a level": (
         lambda y, X, p, i: (y, X, [RandomTerm(2 * p + (X[:, 1] > 0), X), RandomTerm(i, X[:, :1])]),
-        r"terms\[0\] effect 0, terms\[0\] effect 1: .*told apart",
+        r"terms\[0\] effect 0, terms\[0\] effect 1: .*distinguished",
     ),
     "a fixed effect for each level": (
         lambda y, X, p, i: (y, np.column_stack([X, p == 0, p == 1]), intercepts(p, i)),
