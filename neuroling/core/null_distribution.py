@@ -304,8 +304,8 @@ class NullDistribution:
         draws = self._kept_draws("a mean")
         if not self.relabelings:
             raise ValueError(
-                f"null: its draws ({self.method}) are not known to be the same permutations along {', '.join(dims)}, so "
-                "their mean, draw by draw, is not a draw of the mean. Evaluate all with the same seed and the same "
+                f"null: its draws ({self.method}) are not known to be the same permutations along {', '.join(dims)}, "
+                "so their mean, draw by draw, is not a draw of the mean. Evaluate all with the same seed and the same "
                 "samples, as evaluate_each does."
             )
         return NullDistribution.collect(

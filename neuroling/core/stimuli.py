@@ -177,7 +177,9 @@ class Stimuli:
         numbers = real_numbers("values", array)
         array = numbers if array.dtype.kind == "O" or array.dtype == np.float16 else array
         if array.ndim != 2 or len(array) != len(self):
-            raise ValueError(f"values: got shape {array.shape}; expected ({len(self)}, n_features), one row per stimulus.")
+            raise ValueError(
+                f"values: got shape {array.shape}; expected ({len(self)}, n_features), one row per stimulus."
+            )
         feature = np.arange(array.shape[1]) if names is None else np.asarray(list(names))
         return xr.DataArray(array, dims=("sample", "feature"), coords={**self.coords(), "feature": feature})
 

@@ -567,7 +567,8 @@ def split_runs(samples: pd.DataFrame, lengths: Mapping[str, int]) -> list[pd.Dat
     if len(samples) != sum(lengths.values()):
         raise ValueError(
             f"samples: the table has {len(samples)} rows, the files have {sum(lengths.values())} samples "
-            f"({', '.join(f'{name}: {n}' for name, n in lengths.items())}); expected one row per sample, file after file."
+            f"({', '.join(f'{name}: {n}' for name, n in lengths.items())}); expected one row per sample, file after "
+            "file."
         )
     ends = np.cumsum(list(lengths.values()))
     run_samples = [samples.iloc[end - n : end] for end, n in zip(ends, lengths.values(), strict=True)]

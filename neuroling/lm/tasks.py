@@ -46,7 +46,7 @@ class Sentences:
         if not self.first or any(len(side) != len(self.labels) for side in sides):
             raise ValueError(
                 f"labels: got {len(self.labels)} for {' and '.join(str(len(side)) for side in sides)} texts; expected "
-                "one a text, and at least one."
+                "one per text, and at least one."
             )
         for name, side in zip(("first", "second"), sides, strict=False):
             object.__setattr__(self, name, tuple(readable_texts(name, side, stacklevel=4)))

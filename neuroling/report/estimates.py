@@ -114,7 +114,7 @@ def _series(table: xr.Dataset, dims: list[str]) -> tuple[list[str], list[xr.Data
     names = [", ".join(map(str, label)) for label in labels]
     if len(names) > len(SERIES):
         raise ValueError(
-            f"result: {len(names)} series along {' × '.join(dims)}; at most {len(SERIES)} can be distinguished. Estimate "
-            "for fewer models, or draw a selection."
+            f"result: {len(names)} series along {' × '.join(dims)}; at most {len(SERIES)} can be distinguished. "
+            "Estimate for fewer models, or draw a selection."
         )
     return names, columns

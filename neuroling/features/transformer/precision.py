@@ -85,7 +85,8 @@ def compile_blocks(model: PreTrainedModel, passes: Passes) -> None:
     """
     if passes.blocks is None:
         raise ValueError(
-            f"compiled: the layers of this model ({model.config.model_type}) cannot be distinguished; use compiled=False."
+            f"compiled: the layers of this model ({model.config.model_type}) cannot be distinguished; use "
+            "compiled=False."
         )
     if passes.batching == "packed":
         register_for_compiling()
