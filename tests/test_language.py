@@ -18,7 +18,19 @@ SAY_NOTHING_ALONE = {
 
 LINES = 3
 
-STILL_THERE = {}
+STILL_THERE = {
+    "cli": 38,
+    "core": 14,
+    "data": 3,
+    "encoding": 3,
+    "evaluation": 56,
+    "features": 8,
+    "lm": 12,
+    "n400": 51,
+    "numerics": 107,
+    "report": 10,
+    "rsa": 20,
+}
 """How many are left, by subpackage; these numbers only ever go down."""
 
 PRIVATE = {

@@ -29,7 +29,7 @@ def run(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="NAME|SCRIPT.py [OPTIONS OF THE SCRIPT]")] = None,
 ) -> None:
-    """Run an analysis; `run NAME --help` shows the options of its script, `--dry-run` measures the call.
+    """Run an analysis script; `run NAME --help` lists its options, `--dry-run` estimates time and memory.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _own_script(name: str) -> Path:
 
 
 def tour(ctx: typer.Context) -> None:
-    """Run encoding, RSA, single trials and the simulator on real data that come with the package, in two minutes.
+    """Run encoding, RSA, single-trial and simulation examples on included real data, in about two minutes.
 
     Parameters
     ----------

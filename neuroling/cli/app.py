@@ -98,11 +98,11 @@ def _show_version(asked: bool) -> None:
 
 def options(
     ctx: typer.Context,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every step.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
     version: Annotated[  # noqa: ARG001 - typer calls the callback
-        bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_show_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
     """Language models against the brain: encoding, RSA and N400 simulation through one evaluation call."""

@@ -9,7 +9,9 @@ import typer
 
 from neuroling.cli.command import Command, say
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder given as cache= to extract.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="Folder of a feature cache, as given to `extract --cache`.")
+]
 
 
 def build() -> typer.Typer:
@@ -19,7 +21,7 @@ def build() -> typer.Typer:
     -------
     typer.Typer
     """
-    app = typer.Typer(help="Earlier features: list, verify, prune.", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(help="List, verify and prune a feature cache.", no_args_is_help=True, rich_markup_mode=None)
     app.command("list", cls=Command)(list_all)
     app.command("verify", cls=Command)(verify)
     app.command("prune", cls=Command)(prune)
@@ -27,7 +29,7 @@ def build() -> typer.Typer:
 
 
 def list_all(folder: Folder) -> None:
-    """List the entries of a cache, the latest use last.
+    """List the entries of a feature cache, the most recently used last.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def list_all(folder: Folder) -> None:
 
 
 def verify(folder: Folder) -> None:
-    """Read every entry and check its checksum and key; status 1 if one is damaged.
+    """Verify checksum and key of every entry; exit status 1 if one is damaged.
 
     Parameters
     ----------
@@ -64,15 +66,20 @@ def verify(folder: Folder) -> None:
 def prune(
     folder: Folder,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", min=0, help="Remove entries not used for so many days.")
+        float | None, typer.Option("--older-than", min=0, help="Remove entries not used for this number of days.")
     ] = None,
     larger_than: Annotated[
-        float | None, typer.Option("--larger-than", min=0, help="Remove the longest unused until so many GB are left.")
+        float | None,
+        typer.Option(
+            "--larger-than", min=0, help="Largest total size in GB; entries unused for longest are removed first."
+        ),
     ] = None,
-    damaged: Annotated[bool, typer.Option("--damaged", help="Remove entries that are damaged.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it; without this, only say what would go.")] = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Remove damaged entries.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Remove the entries. Default: only list what would be removed.")
+    ] = False,
 ) -> None:
-    """Remove entries; remains of interrupted writes go as well. Says what would go unless told --yes.
+    """Remove entries and remains of interrupted writes. Without --yes, list what would be removed.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LICENCE_WIDTH = 20
 """Characters of a licence in the list; `show` has it in full."""
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a data set, as `datasets list` shows it.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a data set, as listed by `datasets list`.")]
 
 
 def build() -> typer.Typer:
@@ -25,7 +25,9 @@ def build() -> typer.Typer:
     -------
     typer.Typer
     """
-    app = typer.Typer(help="Data sets: list, show, fetch, verify.", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(
+        help="List, describe, download and verify data sets.", no_args_is_help=True, rich_markup_mode=None
+    )
     app.command("list", cls=Command)(list_all)
     app.command("show", cls=Command)(show)
     app.command("fetch", cls=Command)(fetch)
@@ -70,7 +72,7 @@ def _shortened(text: str, width: int) -> str:
 
 
 def show(name: Name) -> None:
-    """Show the card of a data set, and its notes.
+    """Print the description of a data set and its notes.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def show(name: Name) -> None:
 
 
 def fetch(name: Name) -> None:
-    """Download a data set, check every file, and say where it lies.
+    """Download a data set, verify every file, and print its folder.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ def fetch(name: Name) -> None:
 
 
 def verify(name: Name) -> None:
-    """Compare every file of a data set with its card; status 1 if anything is wrong.
+    """Verify the checksum of every file of a data set; exit status 1 if one differs.
 
     Parameters
     ----------

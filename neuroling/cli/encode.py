@@ -23,34 +23,54 @@ FLOAT_BYTES = 4.0
 
 def encode(
     ctx: typer.Context,
-    targets: Annotated[list[Path], typer.Argument(metavar="TARGETS...", help="NIfTI runs, one .npy, or one .zarr.")],
-    features: Annotated[Path, typer.Option("--features", "-x", help="NetCDF file, as `extract` writes it.")],
-    samples: Annotated[Path, typer.Option(help="CSV or TSV, a row a sample: sample, perhaps group and time_index.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets a file a tile.")],
-    mask: Annotated[Path | None, typer.Option(help="For NIfTI: image of the voxels to take.")] = None,
-    layer: Annotated[str | None, typer.Option(help="Layer of the features, where they have several.")] = None,
-    tile: Annotated[str | None, typer.Option(help="I/N: the I-th of N tiles alone, from 1; one a job.")] = None,
-    tiles: Annotated[int | None, typer.Option(min=1, help="All of so many tiles, one after another.")] = None,
-    folds: Annotated[str, typer.Option(help="Stretches to hold out, or `group`: every group in turn.")] = "5",
-    gap: Annotated[int, typer.Option(min=0, help="Samples left out on either side of what is held out.")] = 0,
-    penalties: Annotated[str, typer.Option(help="FROM:TO:HOW MANY, powers of ten.")] = "-1:8:19",
-    null: Annotated[
-        str, typer.Option(help="none, shift, block:LENGTH, or exchange where time does not matter.")
-    ] = "none",
-    draws: Annotated[int, typer.Option(min=1, help="Relabelings of the null.")] = 1000,
-    keep_draws: Annotated[bool, typer.Option("--keep-draws", help="Keep them all, as clusters need.")] = False,
-    unusable: Annotated[
-        str, typer.Option(help="Constant or NaN targets: refuse, or nan to score them as NaN.")
-    ] = "refuse",
-    memory_gb: Annotated[float | None, typer.Option(help="Work in smaller stretches where a tile needs more.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the null.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
-    unit: Annotated[
-        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
+    targets: Annotated[
+        list[Path],
+        typer.Argument(metavar="TARGETS...", help="Recording: NIfTI runs, one .npy file, or one .zarr array."),
+    ],
+    features: Annotated[Path, typer.Option("--features", "-x", help="Features: NetCDF file written by `extract`.")],
+    samples: Annotated[
+        Path, typer.Option(help="Table of samples, CSV or TSV: `sample`, optionally `group`, `time_index`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results, one file per tile.")],
+    mask: Annotated[Path | None, typer.Option(help="Brain mask for NIfTI recordings.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer of the features, if there are several.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(help="Tile I of N to compute, as I/N, counted from 1; one job per tile.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of a tile; say what it will need.")] = False,
+    tiles: Annotated[
+        int | None, typer.Option(min=1, help="Number of tiles; all are computed, one after another.")
+    ] = None,
+    folds: Annotated[
+        str, typer.Option(help="Number of contiguous folds, or `group` to hold out each group in turn.")
+    ] = "5",
+    gap: Annotated[
+        int, typer.Option(min=0, help="Samples excluded from training on either side of each test fold.")
+    ] = 0,
+    penalties: Annotated[str, typer.Option(help="Grid of alphas as FROM:TO:N, exponents of ten.")] = "-1:8:19",
+    null: Annotated[
+        str, typer.Option(help="Permutations: none, shift, block:LENGTH, or exchange (independent samples).")
+    ] = "none",
+    draws: Annotated[int, typer.Option(min=1, help="Number of permutations.")] = 1000,
+    keep_draws: Annotated[
+        bool, typer.Option("--keep-draws", help="Save the scores of all permutations, needed for cluster tests.")
+    ] = False,
+    unusable: Annotated[
+        str, typer.Option(help="Constant or NaN targets: refuse, or nan to give them NaN as score.")
+    ] = "refuse",
+    memory_gb: Annotated[
+        float | None, typer.Option(help="Memory limit in GB; larger tiles are computed in pieces.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the permutations.")] = 0,
+    device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 …")] = "auto",
+    unit: Annotated[
+        list[str] | None,
+        typer.Option("--unit", help="Label of the unit in its study, as NAME=LABEL; repeat for several."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure parts of a tile, and print the time and memory needed.")
+    ] = False,
 ) -> None:
-    """Fit and score ridge regression for every target; tiles that are done already are not done again.
+    """Fit ridge regression to every target and score held-out predictions; finished tiles are not repeated.
 
     Parameters
     ----------
@@ -124,7 +144,7 @@ def read_samples(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there; expected a table with a row a sample.")
+        raise FileNotFoundError(f"{path} is not there; expected a table with one row per sample.")
     separator = "\t" if path.suffix.lower() in (".tsv", ".txt") else ","
     try:
         text = io.StringIO(path.read_bytes().decode("utf-8-sig").rstrip("\r\n") + "\n")

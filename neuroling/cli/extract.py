@@ -27,33 +27,60 @@ OVERLAPPING = re.compile(r"overlapping:(?P<left>\d+)(,right=(?P<right>\d+))?(,to
 
 def extract(
     ctx: typer.Context,
-    table: Annotated[Path, typer.Argument(metavar="STIMULI.csv", help="A row a text or word; column `text`.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="NetCDF file to be written.")] = None,
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="STIMULI.csv", help="Table of stimuli, one text or word per row, with a column `text`."),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="NetCDF file to write.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of a feature cache, in place of --out.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, a folder, or a name on the hub.")] = "minilm",
-    revision: Annotated[str | None, typer.Option(help="Commit hash, for a name on the hub.")] = None,
-    layer: Annotated[list[int] | None, typer.Option("--layer", "-l", help="0 to the last, or -1; repeat. All.")] = None,
-    pool: Annotated[str, typer.Option(help="mean, first, last, max; for texts also weighted, cls, model.")] = "mean",
-    unit: Annotated[str, typer.Option(help="sentence, word (rows are words), or split (rows are split).")] = "sentence",
-    segment: Annotated[str, typer.Option(help="With --unit split: at blanks, or japanese (MeCab).")] = "blanks",
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="Language model: `minilm`, a folder, or a name on the Hugging Face hub."),
+    ] = "minilm",
+    revision: Annotated[str | None, typer.Option(help="Commit hash of a model on the hub.")] = None,
+    layer: Annotated[
+        list[int] | None,
+        typer.Option("--layer", "-l", help="Layer to extract; repeat for several. Default: all layers."),
+    ] = None,
+    pool: Annotated[
+        str, typer.Option(help="Pooling of tokens: mean, first, last or max; for texts also weighted, cls, model.")
+    ] = "mean",
+    unit: Annotated[
+        str, typer.Option(help="What a row is: sentence, word, or split (a text to split into words).")
+    ] = "sentence",
+    segment: Annotated[str, typer.Option(help="How --unit split finds words: blanks, or japanese (MeCab).")] = "blanks",
     context: Annotated[
         str | None,
-        typer.Option(help="For words: whole, rolling:WORDS[,stride=N], overlapping:TOKENS[,right=N][,tokens=N]."),
+        typer.Option(
+            help="Context of words: whole, rolling:WORDS[,stride=N], overlapping:TOKENS[,right=N][,tokens=N]."
+        ),
     ] = None,
-    missing: Annotated[str, typer.Option(help="Words without any piece: error or nan.")] = "error",
-    shared: Annotated[str, typer.Option(help="Pieces that cover several words: error, both or first.")] = "error",
-    normalise: Annotated[bool, typer.Option("--normalise/--no-normalise", help="Scale to unit length.")] = False,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16 or float64.")] = "float32",
-    untrained: Annotated[int | None, typer.Option(min=0, help="Seed of random weights: an untrained twin.")] = None,
-    long: Annotated[str, typer.Option(help="Texts too long: error or truncate.")] = "error",
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens in a pack.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …; several with commas.")] = "auto",
-    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the layers first, with torch.compile.")] = False,
-    shard: Annotated[str | None, typer.Option(help="I/N: the I-th of N parts, from 1; one a GPU or job.")] = None,
+    missing: Annotated[str, typer.Option(help="Words without a token: error, or nan for missing values.")] = "error",
+    shared: Annotated[str, typer.Option(help="Tokens that cover several words: error, both or first.")] = "error",
+    normalise: Annotated[
+        bool, typer.Option("--normalise/--no-normalise", help="Scale every vector to unit length.")
+    ] = False,
+    dtype: Annotated[str, typer.Option(help="Precision: float32, bfloat16, float16 or float64.")] = "float32",
+    untrained: Annotated[
+        int | None, typer.Option(min=0, help="Random seed of an untrained copy of the model, a control.")
+    ] = None,
+    long: Annotated[str, typer.Option(help="Texts longer than the model reads: error or truncate.")] = "error",
+    batch_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens per batch; changes speed and memory only.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 …; several separated by commas.")
+    ] = "auto",
+    compiled: Annotated[bool, typer.Option("--compiled", help="Compile the layers with torch.compile.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="Part I of N to extract, as I/N, counted from 1; one job per part.")
+    ] = None,
     progress: Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure small parts, and print the time and memory needed.")
+    ] = False,
 ) -> None:
-    """Extract features from a table of stimuli; a run that was interrupted goes on where it stopped.
+    """Extract features from a table of stimuli; an interrupted run continues where it stopped.
 
     Parameters
     ----------
@@ -198,7 +225,7 @@ def read_stimuli(path: Path) -> Stimuli:
     from neuroling.core.stimuli import Stimuli
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there; expected a table with a row a text or word.")
+        raise FileNotFoundError(f"{path} is not there; expected a table with one row per text or word.")
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8").removeprefix("\ufeff")
@@ -223,7 +250,7 @@ def _rows(path: Path, text: str, separator: str) -> list[list[str]]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not rows:
-        raise ValueError(f"{path}: no table, since the file is empty; expected a header and a row a text or word.")
+        raise ValueError(f"{path}: no table, since the file is empty; expected a header and one row per text or word.")
     width = len(next(iter(rows.values())))
     mark = "tab" if separator == "\t" else "comma"
     for line, row in rows.items():

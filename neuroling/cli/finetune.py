@@ -27,29 +27,36 @@ STEPS_OF_WARMUP = 10
 
 def pretrain(
     texts: Annotated[
-        list[Path], typer.Argument(metavar="TEXT...", help="A sentence a line, blank lines between documents.")
+        list[Path],
+        typer.Argument(metavar="TEXT...", help="Text files: one sentence per line, blank lines between documents."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted one goes on.")],
-    size: Annotated[str, typer.Option(help="tiny, mini, small, medium, base or large.")] = "tiny",
-    vocabulary: Annotated[int, typer.Option(help="Pieces of words, special tokens included.")] = 8000,
-    cased: Annotated[bool, typer.Option("--cased", help="Keep case and accents; needed for Japanese.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted run continues.")],
+    size: Annotated[str, typer.Option(help="Model size: tiny, mini, small, medium, base or large.")] = "tiny",
+    vocabulary: Annotated[int, typer.Option(help="Vocabulary size in tokens, special tokens included.")] = 8000,
+    cased: Annotated[bool, typer.Option("--cased", help="Preserve case and accents; needed for Japanese.")] = False,
     clean: Annotated[bool, typer.Option("--clean", help="Remove control characters instead of refusing them.")] = False,
-    max_length: Annotated[int, typer.Option(help="Positions.")] = 128,
-    long: Annotated[str, typer.Option(help="Sentences too long: error, truncate or split.")] = "error",
-    ratio: Annotated[float, typer.Option(help="Share of tokens to be guessed.")] = 0.15,
-    whole_words: Annotated[bool, typer.Option("--whole-words", help="Hide whole words.")] = False,
-    next_sentence: Annotated[bool, typer.Option("--next-sentence/--no-next-sentence", help="Second task.")] = True,
-    left_to_right: Annotated[bool, typer.Option("--left-to-right", help="Predict the next token instead.")] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Steps.")] = 10_000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences a step, over all processes.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Highest.")] = 1e-4,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a step; more need less memory.")] = 1,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    max_length: Annotated[int, typer.Option(help="Maximum sequence length in tokens.")] = 128,
+    long: Annotated[str, typer.Option(help="Sentences longer than --max-length: error, truncate or split.")] = "error",
+    ratio: Annotated[float, typer.Option(help="Proportion of tokens to predict.")] = 0.15,
+    whole_words: Annotated[bool, typer.Option("--whole-words", help="Mask whole words.")] = False,
+    next_sentence: Annotated[
+        bool, typer.Option("--next-sentence/--no-next-sentence", help="Also train next-sentence prediction.")
+    ] = True,
+    left_to_right: Annotated[
+        bool, typer.Option("--left-to-right", help="Predict the next token instead of masked tokens.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 10_000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per step, over all processes.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts that each step is split into; more need less memory.")
+    ] = 1,
+    precision: Annotated[str, typer.Option(help="Precision: float32 or bfloat16.")] = "float32",
     save_every: Annotated[int, typer.Option(min=0, help="Steps between checkpoints; 0: only at the end.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda …; one a process under torchrun.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda …; under torchrun, one per process.")] = "auto",
 ) -> None:
-    """Train a BERT from random weights; every checkpoint can be given to `extract --model` and `finetune`.
+    """Train a BERT model from random weights; `extract --model` and `finetune` read its checkpoints.
 
     Parameters
     ----------
@@ -137,28 +144,46 @@ def read_corpus(path: Path, *, clean: bool = False) -> Corpus:
 
 
 def finetune(
-    layout: Annotated[str, typer.Argument(metavar="LAYOUT", help="A task of GLUE (sst-2 …), jsts, conllu or squad.")],
+    layout: Annotated[
+        str, typer.Argument(metavar="LAYOUT", help="File format: a GLUE task (sst-2 …), jsts, conllu or squad.")
+    ],
     train: Annotated[Path, typer.Option(help="Training file.")],
-    test: Annotated[Path, typer.Option(help="Test file, with labels.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted one goes on.")],
-    model: Annotated[str, typer.Option("--model", "-m", help="`minilm`, or a folder such as a checkpoint.")] = "minilm",
-    epochs: Annotated[float, typer.Option(min=0, help="Passes over the training file.")] = 3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="Highest.")] = 5e-5,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a step; more need less memory.")] = 1,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    long: Annotated[str, typer.Option(help="Texts too long: error, truncate or, for squad, windows.")] = "error",
-    shared: Annotated[int, typer.Option(min=0, help="Tokens of a passage that neighbouring windows share.")] = 128,
-    max_length: Annotated[int | None, typer.Option(help="Fewer positions than the model has.")] = None,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Train the head alone; needs a higher rate.")] = False,
-    siamese: Annotated[bool, typer.Option("--siamese", help="Rate pairs by the cosine of their vectors.")] = False,
-    first: Annotated[int | None, typer.Option(min=1, help="Train on the first so many only.")] = None,
-    overlap: Annotated[int, typer.Option(min=0, help="Test texts that may stand in the training file too.")] = 0,
-    untrained: Annotated[bool, typer.Option("--untrained", help="Begin with random weights: a control.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of head, order and dropout.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda …; one a process under torchrun.")] = "auto",
+    test: Annotated[Path, typer.Option(help="Labelled test file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an interrupted run continues.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Pretrained model: `minilm`, or a folder such as a checkpoint.")
+    ] = "minilm",
+    epochs: Annotated[float, typer.Option(min=0, help="Epochs: passes over the training file.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts that each step is split into; more need less memory.")
+    ] = 1,
+    precision: Annotated[str, typer.Option(help="Precision: float32 or bfloat16.")] = "float32",
+    long: Annotated[
+        str, typer.Option(help="Texts longer than the model reads: error, truncate or, for squad, windows.")
+    ] = "error",
+    shared: Annotated[int, typer.Option(min=0, help="Overlap of neighbouring windows, in tokens.")] = 128,
+    max_length: Annotated[
+        int | None, typer.Option(help="Maximum sequence length in tokens. Default: the model's own.")
+    ] = None,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Train the output layer alone; needs a higher learning rate.")
+    ] = False,
+    siamese: Annotated[
+        bool, typer.Option("--siamese", help="Predict ratings of pairs by the cosine of their sentence vectors.")
+    ] = False,
+    first: Annotated[
+        int | None, typer.Option(min=1, help="Number of training examples to use, from the first. Default: all.")
+    ] = None,
+    overlap: Annotated[
+        int, typer.Option(min=0, help="Number of test texts allowed to occur in the training file.")
+    ] = 0,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Start from random weights, as a control.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of output layer, order and dropout.")] = 0,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda …; under torchrun, one per process.")] = "auto",
 ) -> None:
-    """Fine-tune a model for sentences, pairs, tags or spans, and score it on a test file.
+    """Fine-tune a model to classify sentences, pairs, words or spans, and score it on a test file.
 
     Parameters
     ----------

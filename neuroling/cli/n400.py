@@ -22,27 +22,32 @@ METRIC = "smaller on repetition"
 
 def n400(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
-    participants: Annotated[int, typer.Option(min=1, help="Simulated participants.")] = 24,
-    time_constant: Annotated[float, typer.Option(help="T of the alpha function in ticks; inf: without it.")] = 7.5,
-    threshold: Annotated[
-        float, typer.Option(help="Activation above which the clock of the alpha function runs.")
-    ] = 0.1,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to write.")],
+    participants: Annotated[int, typer.Option(min=1, help="Number of simulated participants.")] = 24,
+    time_constant: Annotated[
+        float, typer.Option(help="Time constant of the alpha function in ticks; inf switches it off.")
+    ] = 7.5,
+    threshold: Annotated[float, typer.Option(help="Activation above which the alpha function starts.")] = 0.1,
     layers: Annotated[
-        list[str] | None, typer.Option(help="Layer on which alpha acts; repeat for several. Default: all.")
+        list[str] | None, typer.Option(help="Layer that the alpha function acts on; repeat for several. Default: all.")
     ] = None,
-    lag: Annotated[int, typer.Option(min=0, help="Strings between the two presentations.")] = 0,
-    letters: Annotated[str, typer.Option(help="Code of the letters: two-of-five or one-hot.")] = "two-of-five",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the lexicon.")] = None,
-    allow_unlearned: Annotated[bool, typer.Option("--allow-unlearned", help="Go on with who cannot read.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of lexicon, weights and order.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    lag: Annotated[int, typer.Option(min=0, help="Number of strings between first and second presentation.")] = 0,
+    letters: Annotated[str, typer.Option(help="Letter code: two-of-five or one-hot.")] = "two-of-five",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Training epochs, passes over the lexicon.")] = None,
+    allow_unlearned: Annotated[
+        bool, typer.Option("--allow-unlearned", help="Continue although participants have not learned their lexicon.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of lexicon, weights and order.")] = 0,
+    device: Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda, cuda:1 …")] = "auto",
     unit: Annotated[
-        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its sweep; repeat.")
+        list[str] | None,
+        typer.Option("--unit", help="Label of the unit in its sweep, as NAME=LABEL; repeat for several."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure small parts, and print the time and memory needed.")
+    ] = False,
 ) -> None:
-    """Train, simulate repetition, and write by how much each participant's N400 is smaller the second time.
+    """Train networks, simulate word repetition, and save each participant's N400 repetition effect.
 
     Parameters
     ----------

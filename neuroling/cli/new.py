@@ -70,14 +70,10 @@ def kinds() -> dict[str, Kind]:
 
 
 def new(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="Kind of study; without one they are listed.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name of the study, and of its new folder.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="Kind of study. Default: list the kinds.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the study and of its new folder.")] = None,
 ) -> None:
-    """Start a study of your own: a script, a Snakefile, and a sample in the layout of your files.
+    """Start a new study: write a script, a Snakefile and sample data in the layout of your files.
 
     The script runs at once (`neuroling run NAME/NAME.py`), on the sample. Point its constants at your own files, one
     after the other. README.md in the folder shows every table that the script reads.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neuroling.core.provenance import Provenance
     from neuroling.core.result import Result
 
-File = Annotated[Path, typer.Argument(metavar="RESULT.nc", help="A file written by Result.save.")]
+File = Annotated[Path, typer.Argument(metavar="RESULT.nc", help="Result file, written by Result.save.")]
 
 
 MOST_ROWS = 30
@@ -23,11 +23,13 @@ MOST_ROWS = 30
 
 def show(
     path: File,
-    provenance: Annotated[bool, typer.Option("--provenance", help="Say where the numbers came from.")] = False,
-    table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Print options, data and versions behind the numbers.")
+    ] = False,
+    table: Annotated[bool, typer.Option("--table", help="Print one row per location, tab-separated.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Summarise a result file.
+    """Summarize a result file.
 
     Parameters
     ----------
@@ -55,9 +57,9 @@ def show(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.nc", help="A result file.")],
-    second: Annotated[Path, typer.Argument(metavar="B.nc", help="Another, of the same metric and axes.")],
-    table: Annotated[bool, typer.Option("--table", help="One row a position, tab-separated.")] = False,
+    first: Annotated[Path, typer.Argument(metavar="A.nc", help="Result file.")],
+    second: Annotated[Path, typer.Argument(metavar="B.nc", help="Result file with the same metric and axes.")],
+    table: Annotated[bool, typer.Option("--table", help="Print one row per location, tab-separated.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two results: score differences, with a paired test, and every difference in options, data and versions.

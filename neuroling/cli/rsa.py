@@ -21,25 +21,37 @@ RECORDING = "a recording (sample, [repeat,] channel, [time, subject])"
 
 def rsa(
     ctx: typer.Context,
-    features: Annotated[Path, typer.Argument(metavar="FEATURES.nc", help="As `extract` writes them.")],
-    recording: Annotated[Path, typer.Argument(metavar="RECORDING.nc", help="(sample, [repeat,] channel, [time, …]).")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to be written.")],
-    layer: Annotated[str | None, typer.Option(help="One layer; by default each is a model of its own.")] = None,
-    subject: Annotated[str | None, typer.Option(help="One participant of the recording.")] = None,
-    model_distance: Annotated[str, typer.Option(help="Between features: cosine, correlation, euclidean …")] = "cosine",
-    distance: Annotated[str | None, typer.Option(help="Between patterns; crossnobis where there are repeats.")] = None,
-    comparator: Annotated[
-        str | None, typer.Option(help="By default Spearman, or rho-a where models have ties.")
+    features: Annotated[
+        Path, typer.Argument(metavar="FEATURES.nc", help="Features: NetCDF file written by `extract`.")
+    ],
+    recording: Annotated[
+        Path,
+        typer.Argument(metavar="RECORDING.nc", help="Recording: NetCDF file, (sample, [repeat,] channel, [time, …])."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to write.")],
+    layer: Annotated[str | None, typer.Option(help="Layer to use. Default: every layer, each as a model.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Participant to use. Default: all.")] = None,
+    model_distance: Annotated[
+        str, typer.Option(help="Distance between features: cosine, correlation, euclidean …")
+    ] = "cosine",
+    distance: Annotated[
+        str | None, typer.Option(help="Distance between patterns. Default: crossnobis if there are repeats.")
     ] = None,
-    over: Annotated[str, typer.Option(help="Axis of the patterns.")] = "channel",
-    window: Annotated[int, typer.Option(min=1, help="Time points a pattern spans.")] = 1,
+    comparator: Annotated[
+        str | None, typer.Option(help="Comparison of RDMs. Default: spearman, or rho-a for models with ties.")
+    ] = None,
+    over: Annotated[str, typer.Option(help="Axis over which patterns extend.")] = "channel",
+    window: Annotated[int, typer.Option(min=1, help="Window length of a pattern, in time points.")] = 1,
     unit: Annotated[
-        list[str] | None, typer.Option("--unit", help="NAME=LABEL of the unit in its study; repeat.")
+        list[str] | None,
+        typer.Option("--unit", help="Label of the unit in its study, as NAME=LABEL; repeat for several."),
     ] = None,
     first_times: Annotated[int | None, typer.Option(hidden=True)] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure parts of it and say what it will need.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure small parts, and print the time and memory needed.")
+    ] = False,
 ) -> None:
-    """Compare models of the features with a recording at every time and place, and write one result file.
+    """Compare RDMs of features with RDMs of a recording at every time point, and save the result.
 
     Parameters
     ----------

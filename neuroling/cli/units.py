@@ -12,17 +12,17 @@ from neuroling.cli.command import say
 if TYPE_CHECKING:
     from neuroling.core.result import Result
 
-Files = Annotated[list[Path], typer.Argument(metavar="RESULT.nc...", help="Files written by units of a study.")]
+Files = Annotated[list[Path], typer.Argument(metavar="RESULT.nc...", help="Result files of the units of one study.")]
 
 HOUR_S = 3600.0
 
 
 def gather(
     files: Files,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Result file with all of them.")],
-    table: Annotated[Path | None, typer.Option(help="Also a CSV, one row a position.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Result file to write.")],
+    table: Annotated[Path | None, typer.Option(help="CSV file to write as well, one row per location.")] = None,
 ) -> None:
-    """Join units of one study along participants, layers or models, and tiles before; refuses what does not belong.
+    """Join the results of one study along tiles, participants, layers or models; refuse results of other studies.
 
     Parameters
     ----------
@@ -68,10 +68,12 @@ def _without_tiles(results: dict[str, Result]) -> dict[str, Result]:
 
 
 def join(
-    shards: Annotated[list[Path], typer.Argument(metavar="SHARD.nc...", help="Written by `extract --shard`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="NetCDF file to be written.")],
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="SHARD.nc...", help="Feature files written by `extract --shard`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="NetCDF file to write.")],
 ) -> None:
-    """Join features made in shards into one file, in the order given.
+    """Join features extracted in shards into one file, in the given order.
 
     Parameters
     ----------
@@ -89,10 +91,14 @@ def join(
 
 def check(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[RESULT.nc...]", help="Result files.")] = None,
-    sweep: Annotated[Path | None, typer.Option(help="Folder to clear of what killed writers left.")] = None,
-    older_than: Annotated[float, typer.Option(min=0, help="Hours since the last byte, for --sweep.")] = 24.0,
+    sweep: Annotated[
+        Path | None, typer.Option(help="Folder to clear of temporary files of interrupted writes.")
+    ] = None,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Minimum age in hours of the files that --sweep removes.")
+    ] = 24.0,
 ) -> None:
-    """Read result files whole and check their checksums; status 1 if one is damaged, missing or of another kind.
+    """Verify the checksums of result files; exit status 1 if one is damaged, missing or of another format.
 
     Parameters
     ----------
