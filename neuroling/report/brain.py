@@ -150,6 +150,12 @@ def stat_map(
     heights = _axial_cuts(images) if cuts is None else [float(cut) for cut in cuts]
     if not heights or not np.isfinite(heights).all():
         raise ValueError(f"cuts: got {heights}; expected heights in mm, at least one.")
+    low, high = _heights_of(images)
+    if not any(low <= height <= high for height in heights):
+        raise ValueError(
+            f"cuts: got {heights}, and the images reach from {low:g} to {high:g} mm; expected at least one height "
+            "inside. Leave cuts out to have them chosen."
+        )
 
     def draw(image: SpatialImage, figure: Figure, box: Box, style: dict[str, object]) -> None:
         plot_stat_map(
@@ -175,6 +181,15 @@ def _axial_cuts(images: Mapping[str, SpatialImage]) -> list[float]:
         return [float(cut) for cut in AXIAL_CUTS]
     inner = np.linspace(lowest, highest, len(AXIAL_CUTS) + 2)[1:-1]
     return list(dict.fromkeys(np.round(inner).tolist()))
+
+
+def _heights_of(images: Mapping[str, SpatialImage]) -> tuple[float, float]:
+    """Give the lowest and the highest edge of all images in mm."""
+    edges = []
+    for image in images.values():
+        corners = np.stack(np.meshgrid(*([-0.5, size - 0.5] for size in image.shape[:3])), axis=-1).reshape(-1, 3)
+        edges.append(corners @ np.asarray(image.affine)[2, :3] + np.asarray(image.affine)[2, 3])
+    return float(np.min(edges)), float(np.max(edges))
 
 
 def _heights_with_values(name: str, image: SpatialImage) -> tuple[float, float]:

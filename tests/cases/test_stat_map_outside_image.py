@@ -30,3 +30,11 @@ def test_a_value_is_painted_at_its_own_height_alone(layer):
     values[:, :, layer] = 0.5
     painted = [count > 0 for count in coloured_pixels(nibabel.Nifti1Image(values, affine))]
     assert painted == [3 * layer == height for height in HEIGHTS]
+
+
+def test_slices_that_all_miss_the_image_are_refused():
+    affine = np.diag([3, 3, 3, 1.0])
+    affine[:3, 3] = [-18, -60, 0]
+    image = nibabel.Nifti1Image(np.ones((12, 12, 10), np.float32), affine)
+    with pytest.raises(ValueError, match=r"cuts: got \[-24.0, 500.0\], and the images reach from -1.5 to 28.5 mm"):
+        stat_map({"m": image}, unit="r", threshold=0.1, limit=0.5, cuts=(-24, 500))
