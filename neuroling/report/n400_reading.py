@@ -84,7 +84,10 @@ def plot_reading(table: pd.DataFrame) -> Axes:
     matplotlib.axes.Axes
         Means over participants; one colour a kind of trial, one line style a model. The bar is drawn.
     """
-    ax = new_figure(7.5, 4.2).add_subplot()
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(7.5, 5.0)
+    ax = figure.add_subplot()
     models = list(dict.fromkeys(table["model"]))
     for position, trial in enumerate(dict.fromkeys(table["trial"])):
         for model, line in zip(models, ("-", ":", "--"), strict=False):
@@ -96,7 +99,8 @@ def plot_reading(table: pd.DataFrame) -> Axes:
     ax.set_xlabel("tick from target onset")
     ax.set_ylabel("known targets recognised (%)")
     ax.set_ylim(-2, 102)
-    ax.legend(frameon=False, fontsize=7, ncol=2)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", frameon=False, fontsize=7, ncol=len(models))
     tidy(ax)
     return ax
 
