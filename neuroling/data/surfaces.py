@@ -45,6 +45,9 @@ MESH_SIZES: dict[str, tuple[int, ...]] = {
     "fsaverage6": (40962,),
     "fsaverage7": (163842,),
     "fsaverage": (642, 2562, 10242, 40962, 163842),
+    "fsaverage10k": (10242,),
+    "fsaverage41k": (40962,),
+    "fsaverage164k": (163842,),
     "fsaveragesym": (163842,),
     "fslr": (32492, 59292, 163842, 4002, 7842),
     "fslr4k": (4002,),
@@ -57,7 +60,7 @@ MESH_SIZES: dict[str, tuple[int, ...]] = {
 59, 164, 4 and 8 thousand."""
 
 DENSITY = re.compile(r"(?:den)?(\d+k)")
-"""How names say the density of fs_LR, in front or behind: ``fs_LR_32k``, ``32k_fs_LR``, ``fsLR_den-32k``."""
+"""How names say the density of a mesh, in front or behind: ``32k_fs_LR``, ``fsLR_den-32k``, ``fsaverage_den-10k``."""
 
 
 def read_gifti(files: Mapping[str, Path | str], samples: pd.DataFrame, *, space: str) -> xr.DataArray:

@@ -90,6 +90,8 @@ def test_18_the_hemisphere_of_the_arrays_counts():
         ("fs_LR_32k", 59292),
         ("fsLR_den-32k", 10242),
         ("fs_LR-164k", 32492),
+        ("fsaverage_den-10k", 2562),
+        ("fsaverage_den-41k", 10242),
     ],
 )
 def test_a_mesh_has_the_vertices_of_its_name_however_that_is_spelled(tmp_path, space, n_vertices):
@@ -99,7 +101,14 @@ def test_a_mesh_has_the_vertices_of_its_name_however_that_is_spelled(tmp_path, s
 
 @pytest.mark.parametrize(
     ("space", "n_vertices"),
-    [("fs_LR_32k", 32492), ("32k_fs_LR", 32492), ("fsLR_den-164k", 163842), ("fsaverage 3", 642), ("fsnative", 10)],
+    [
+        ("fs_LR_32k", 32492),
+        ("32k_fs_LR", 32492),
+        ("fsLR_den-164k", 163842),
+        ("fsaverage 3", 642),
+        ("fsnative", 10),
+        ("fsaverage_den-10k", 10242),
+    ],
 )
 def test_a_mesh_that_fits_its_name_is_read(tmp_path, space, n_vertices):
     found = read_gifti({"right": one_map(tmp_path / "a.func.gii", n_vertices)}, EIGHT[:1], space=space)
