@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from neuroling.core.bands import Bands, band_columns
 
-DELAYED = re.compile(r"(?P<name>.*)@[+-]?\d+", re.DOTALL)
-"""Label of a delayed feature, NAME@DELAY, as :func:`neuroling.delay` writes it."""
+DELAYED = re.compile(r"(?P<name>.*?)(@[+-]?\d+)+", re.DOTALL)
+"""Label of a delayed feature, NAME@DELAY, as :func:`neuroling.delay` writes it; NAME@DELAY@DELAY if it was called on
+what it gave."""
 
 SPACE = "space"
 """Feature coordinate that names the feature space of each column."""

@@ -61,3 +61,10 @@ def test_without_spaces_every_feature_is_a_band_with_all_its_delays(study):
     bands = bands_of(study.x.drop_vars("space"))
     assert list(bands) == ["rate"] + [f"m{number}" for number in range(20)]
     assert study.x.feature.to_numpy()[bands["rate"]].tolist() == ["rate@1", "rate@2", "rate@3", "rate@4"]
+
+
+def test_features_that_are_delayed_twice_stay_one_band(study):
+    again = delay(study.x.drop_vars("space"), [0, 1], runs="group")
+    bands = bands_of(again)
+    assert list(bands) == ["rate"] + [f"m{number}" for number in range(20)]
+    assert again.feature.to_numpy()[bands["rate"]].tolist()[:2] == ["rate@1@0", "rate@2@0"]
