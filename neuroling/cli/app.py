@@ -24,6 +24,7 @@ from neuroling.cli import (
     finetune,
     n400,
     new,
+    report,
     results,
     rsa,
     units,
@@ -77,6 +78,7 @@ def build() -> typer.Typer:
     app.add_typer(cache.build(), name="cache")
     app.command("pretrain", cls=Command)(finetune.pretrain)
     app.command("finetune", cls=Command)(finetune.finetune)
+    app.command("report", cls=Command)(report.report)
     app.command("show", cls=Command)(results.show)
     app.command("compare", cls=Command)(results.compare)
     app.command("rsa", cls=Command)(rsa.rsa)

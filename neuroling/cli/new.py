@@ -59,6 +59,8 @@ def kinds() -> dict[str, Kind]:
             "reading times, one row per reader and word: mixed models",
             tables.write_reading,
         ),
+        "layers": Kind("layers", "fMRI of a story: all layers of several models", fmri.write_story),
+        "n400-simulation": Kind("n400_simulation", "an N400 effect of networks beside people's", tables.write_people),
         "eeg-trf": Kind("eeg_trf", "continuous EEG of a story: temporal response functions", eeg.write_story),
         "word-list-fmri": Kind(
             "word_list_fmri", "fMRI of words shown one by one: single-trial betas, leave-two-out", fmri.write_word_list

@@ -109,6 +109,10 @@ def _draw_time(result: Result, ax: Axes | None) -> Axes:
 
 def _draw_locations(result: Result, ax: Axes | None) -> Axes:
     """Draw distributions over locations: of each model, over participants together."""
+    if "model" in result.score.dims and result.score.sizes["model"] > len(SERIES):
+        others = [str(dim) for dim in result.score.dims if dim != "model"]
+        label = f"{result.metric}, mean over {' and '.join(others)}"
+        return plot_points(result.score.mean(others, skipna=False), chance=result.chance, label=label, ax=ax)
     score, draws = result.score, _null_draws(result)
     models = {str(name): score.sel(model=name).values for name in score.model.values} if "model" in score.dims else {}
     ceiling = _upper(result, score)

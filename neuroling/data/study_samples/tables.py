@@ -84,6 +84,30 @@ def write_reading(folder: Path, *, n_participants: int = 10, n_items: int = 15, 
     mark_synthetic(folder, {"kind": "reading-times", "ms_per_letter": EFFECT_MS, "seed": seed})
 
 
+def write_people(folder: Path, *, n_participants: int = 16, seed: int = 0) -> None:
+    """Write mean amplitudes of the N400 at new and repeated words: repeated ones are less negative by 2 µV.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Gets ``people.csv``.
+    n_participants : int
+        Participants.
+    seed : int
+        Seed of everything.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    level = rng.normal(-3, 1, n_participants)
+    rows = [
+        (f"p{number:02d}", condition, round(level[number] + shift + 0.7 * rng.standard_normal(), 3))
+        for number in range(n_participants)
+        for condition, shift in (("new", EFFECT_MICROVOLT), ("repeated", 0.0))
+    ]
+    pd.DataFrame(rows, columns=["participant", "condition", "n400"]).to_csv(folder / "people.csv", index=False)
+    mark_synthetic(folder, {"kind": "n400-simulation", "effect_microvolt": EFFECT_MICROVOLT, "seed": seed})
+
+
 def _write_corpus(folder: Path, rng: np.random.Generator) -> None:
     """Write sentences in which the last five nouns are seldom."""
     lines = [words for words in (sentence(rng) for _ in range(600)) if not set(words) & set(NOUNS[5:])]
