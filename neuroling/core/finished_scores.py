@@ -136,6 +136,10 @@ class ModelDifference:
         r"""Difference of every split, dims (split, \*kept)."""
         return self._less(self.scoring.scores)
 
+    def sample_scores(self) -> xr.DataArray:
+        r"""Difference of every sample, dims (sample, \*kept)."""
+        return self._less(self.scoring.sample_scores())  # type: ignore[attr-defined]  # it says so if it has none
+
     def observed(self) -> xr.DataArray:
         r"""Mean difference over splits, dims (\*kept,)."""
         return self._less(self.scoring.observed())

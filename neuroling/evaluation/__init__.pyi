@@ -20,9 +20,14 @@ from neuroling.evaluation.ceilings import choose_ceiling as choose_ceiling
 from neuroling.evaluation.estimation.estimate import estimate as estimate
 from neuroling.evaluation.estimation.group_mean import GroupMean as GroupMean
 from neuroling.evaluation.estimation.mixed_model import MixedModel as MixedModel
+from neuroling.evaluation.estimation.regression import AutocorrelatedErrors as AutocorrelatedErrors
+from neuroling.evaluation.estimation.regression import ClusteredErrors as ClusteredErrors
+from neuroling.evaluation.estimation.regression import HeteroscedasticErrors as HeteroscedasticErrors
+from neuroling.evaluation.estimation.regression import Regression as Regression
 from neuroling.evaluation.evaluate import evaluate as evaluate
 from neuroling.evaluation.heldout import held_out as held_out
 from neuroling.evaluation.inference.clusters import Clusters as Clusters
+from neuroling.evaluation.inference.items import ItemSignFlip as ItemSignFlip
 from neuroling.evaluation.inference.participants import BootstrapT as BootstrapT
 from neuroling.evaluation.inference.participants import SignFlip as SignFlip
 from neuroling.evaluation.inference.participants_and_items import DualBootstrap as DualBootstrap
@@ -37,6 +42,7 @@ from neuroling.evaluation.leaks import LeakageWarning as LeakageWarning
 from neuroling.evaluation.leaks import find_leaks as find_leaks
 from neuroling.evaluation.metrics import Metric as Metric
 from neuroling.evaluation.metrics import cosine as cosine
+from neuroling.evaluation.metrics import log_likelihood as log_likelihood
 from neuroling.evaluation.metrics import pearson as pearson
 from neuroling.evaluation.metrics import r2 as r2
 from neuroling.evaluation.metrics import spearman as spearman

@@ -9,7 +9,15 @@ import numpy as np
 import xarray as xr
 
 from neuroling.core.align import Aligned, AlignedSpaces
-from neuroling.core.protocols import Ceiling, ChecksFeatures, Inference, Predictor, Splitter, TargetSelector
+from neuroling.core.protocols import (
+    Ceiling,
+    ChecksFeatures,
+    Inference,
+    NeedsLabels,
+    Predictor,
+    Splitter,
+    TargetSelector,
+)
 from neuroling.core.provenance import Provenance, content_hash, current_versions, describe_seed, now
 from neuroling.core.result import Result
 from neuroling.evaluation.held_out_counts import check_held_out
@@ -102,7 +110,7 @@ def evaluate(
     keep_choices = bool(getattr(inference, "keep_choices", False))
     if allow_leakage is not None and not (isinstance(allow_leakage, str) and allow_leakage.strip()):
         raise TypeError(f"allow_leakage: got {allow_leakage!r}; expected the reason, in words, or None.")
-    members = members_of(model, data)
+    members = {name: _on_rows(*member) for name, member in members_of(model, data).items()}
     splits = _default_splits(members) if splits is None else splits
     scorers = _scorers(members, splits, metric, select, keep_choices)
     scorer = scorers[NAMELESS] if list(scorers) == [NAMELESS] else FamilyScorer(scorers)
@@ -123,6 +131,24 @@ def evaluate(
         leakage_allowed=allow_leakage,
         scoring=scorer.forgetful(),
     )
+
+
+def _on_rows(model: Predictor, data: Aligned) -> tuple[Predictor, Aligned]:
+    """Give a model that reads labels of samples the numbers of rows as its feature; others stay as they are."""
+    if isinstance(model, type) or not isinstance(model, NeedsLabels):
+        return model, data
+    rows = xr.DataArray(
+        np.arange(data.n_samples, dtype=np.float64)[:, None],
+        dims=("sample", "feature"),
+        coords={"sample": data.x["sample"], "feature": ["row"]},
+    )
+    return model.on_rows(data), data.with_features(rows)
+
+
+def _source(scorer: Scorer) -> Aligned:
+    """Give the data with the features that were given, where a model reads rows of them."""
+    source = getattr(scorer.model, "source", None)
+    return source if isinstance(source, Aligned) else scorer.data
 
 
 def _scorers(
@@ -162,7 +188,7 @@ def _leaks(scorers: Mapping[str, Scorer], splits: Splitter) -> list[Leak]:
     """Look for leaks in every feature space; what all of them show is said once."""
     found: dict[Leak, list[str]] = {}
     for name, scorer in scorers.items():
-        for leak in find_leaks(scorer.data, scorer.splits, scorer.model, splits):
+        for leak in find_leaks(_source(scorer), scorer.splits, scorer.model, splits):
             found.setdefault(leak, []).append(name)
     return [
         leak if len(names) == len(scorers) else replace(leak, message=f"{', '.join(names)}: {leak.message}")
@@ -208,9 +234,9 @@ def _provenance(
     data |= {f"recording.{key}": str(value) for key, value in first.data.y.attrs.items()}
     for name, scorer in scorers.items():
         prefix = f"{name}.features" if name else "features"
-        data[prefix] = content_hash(_without_pairs(scorer.data))
-        data |= {f"{prefix}.{key}": str(value) for key, value in scorer.data.x.attrs.items()}
-    arrays = [first.data.y, *(scorer.data.x for scorer in scorers.values())]
+        data[prefix] = content_hash(_without_pairs(_source(scorer)))
+        data |= {f"{prefix}.{key}": str(value) for key, value in _source(scorer).x.attrs.items()}
+    arrays = [first.data.y, *(_source(scorer).x for scorer in scorers.values())]
     return Provenance(
         options={**options, "metric": first.metric.name, "n_splits": str(len(first.splits))},
         data=data,

@@ -70,6 +70,8 @@ class Metric:
         Whether samples have to be all pairs of some items, in condensed order.
     controls : xarray.DataArray or None, dims (sample, model)
         What is held constant, matched by the labels of the samples; from :meth:`partial`.
+    of_densities : bool
+        Whether what is scored is the log density of observations under a model that gives one, in place of predictions.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Metric:
     few: int = 0
     of_all_pairs: bool = False
     controls: xr.DataArray | None = field(default=None, repr=False, compare=False)
+    of_densities: bool = False
 
     def partial(self, controls: xr.DataArray) -> Metric:
         """Hold other variables constant: the partial correlation given all of them.
@@ -181,6 +184,7 @@ class Metric:
         if plus == minus:
             raise ValueError(f"plus, minus: both are {plus!r}; expected two different values of {coord!r}.")
         self._refuse_controls("between")
+        self._refuse_densities("between")
         over = tuple(axis for axis in self.over if axis != "sample")
         if self.is_pattern:
             raise ValueError(f"{self.name}: it tells samples apart, and a difference wave has none left; use cosine.")
@@ -201,12 +205,20 @@ class Metric:
         a null that does everything again has it too.
         """
         self._refuse_controls("pooled")
+        self._refuse_densities("pooled")
         base = self.name.replace(CENTRED, "")
         return replace(self, name=f"{base}, pooled{CENTRED}", is_pooled=True, baseline="training mean")
 
     def uncentred(self) -> Metric:
         """Compare truth and prediction as they are, nothing subtracted; the name says so."""
         return replace(self, name=f"{self.name.replace(CENTRED, '')}, uncentred", baseline="none")
+
+    def _refuse_densities(self, method: str) -> None:
+        if self.of_densities:
+            raise ValueError(
+                f"{self.name}.{method}: log densities are those of single observations, of which the mean is taken "
+                "split by split; there is nothing to pool or subtract."
+            )
 
     def _refuse_controls(self, method: str) -> None:
         if self.controls is not None:
@@ -524,6 +536,23 @@ Zero is what the mean of the test samples would score; a model of noise falls be
 cosine = Metric(f"cosine{CENTRED}", CosineScore(), baseline="training mean", least=2, few=FEW_VALUES - 1)
 """Cosine over samples, or over patterns with ``.along``, counted from the training mean; over at least two values, of
 which one would be 1 or -1, with a warning below four."""
+
+
+@dataclass(frozen=True)
+class MeanLogDensity:
+    """Mean log density over the last axis."""
+
+    def __call__(self, truth: Array, prediction: Array) -> Array:  # noqa: ARG002 - both are the densities
+        """Average (…, value)."""
+        return np.asarray(truth.mean(axis=-1))
+
+
+log_likelihood = Metric("log-likelihood", MeanLogDensity(), chance=float("nan"), of_densities=True)
+"""Log-likelihood per held-out observation (natural logarithm), for models that give densities, such as `MixedModel`.
+
+It depends on the unit of the recording, and no value of it means chance: what counts is the gain over a baseline, which
+does not, from ``evaluate({"model": …, "baseline": …}, …).difference("model", "baseline")``.
+"""
 
 two_vs_two = Metric(
     f"two_vs_two{CENTRED}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -92,6 +92,10 @@ class FamilyScorer:
         r"""Mean score over splits, dims (model, \*kept)."""
         return self.scores.mean("split", skipna=False)
 
+    def sample_scores(self) -> xr.DataArray:
+        r"""Give the held-out score of every sample under every model, dims (sample, model, \*kept)."""
+        return self._joined([scorer.sample_scores() for scorer in self.members.values()], "sample")
+
     def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
         r"""Score one recording against another, dims (split, \*kept): the same for all models.
 
@@ -173,7 +177,7 @@ class FamilyScorer:
 
     def forgetful(self) -> FamilyScorer:
         """Give a copy that holds the data and the scores, and nothing else that has been computed."""
-        other = FamilyScorer({name: replace(scorer, keep_choices=False) for name, scorer in self.members.items()})
+        other = FamilyScorer({name: scorer.without_fits() for name, scorer in self.members.items()})
         other.__dict__["scores"] = self.scores
         return other
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import xarray as xr
 
 from neuroling.core.align import Aligned
@@ -17,6 +18,7 @@ from neuroling.evaluation.strategies.exchanged_items import ExchangedItems
 from neuroling.evaluation.strategies.gram import GramMatrices
 from neuroling.evaluation.strategies.operators import FittedOperators
 from neuroling.evaluation.strategies.participant_rows import participants_of
+from neuroling.evaluation.strategies.predictive_densities import PredictiveDensities
 from neuroling.evaluation.strategies.relabelled import CorrelatedColumns, MatchedPatterns
 from neuroling.evaluation.strategies.rotated import RotatedRecordings
 from neuroling.evaluation.strategies.stacked_targets import StackedTargets
@@ -25,6 +27,7 @@ from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 from neuroling.evaluation.strategies.task import ScoringTask
 
 STRATEGIES: tuple[type[Strategy], ...] = (
+    PredictiveDensities,
     StreamedRows,
     FittedOperators,
     GramMatrices,
@@ -96,8 +99,15 @@ class Scorer:
 
     def forgetful(self) -> Scorer:
         """Give a copy that holds the data and the scores, and nothing else that has been computed."""
-        other = replace(self, keep_choices=False)
+        other = self.without_fits()
         other.__dict__["scores"] = self.scores
+        return other
+
+    def without_fits(self) -> Scorer:
+        """Give a copy that holds the data, and scores of single samples where they were made."""
+        other = replace(self, keep_choices=False)
+        if self.metric.of_densities:
+            other.__dict__["_sample_scores"] = self._sample_scores
         return other
 
     @cached_property
@@ -135,6 +145,38 @@ class Scorer:
         r"""Mean score over splits, dims (\*kept,)."""
         return self.scores.mean("split", skipna=False)
 
+    def sample_scores(self) -> xr.DataArray:
+        r"""Give the held-out score of every sample, dims (sample, \*kept), with the labels of the samples.
+
+        Returns
+        -------
+        xarray.DataArray
+            The mean where a sample is held out more than once; NaN where it never is.
+
+        Raises
+        ------
+        ValueError
+            If the metric is not a mean over samples, as log-likelihood is.
+        """
+        if not self.metric.of_densities:
+            raise ValueError(
+                f"metric: {self.metric.name} scores samples together, so that single ones have no score; use "
+                "log_likelihood."
+            )
+        return self._sample_scores
+
+    @cached_property
+    def _sample_scores(self) -> xr.DataArray:
+        (strategy,) = (each for each in self.strategies if isinstance(each, PredictiveDensities))
+        total, count = np.zeros_like(self.task.recording, dtype=np.float64), np.zeros(self.data.n_samples)
+        for split, densities in zip(self.splits, strategy.densities, strict=True):
+            np.add.at(total, split.test, densities)
+            np.add.at(count, split.test, 1)
+        means = self.data.y_mean.copy(data=total).transpose(*self.task.dims)
+        held_out = xr.DataArray(count, dims="sample")
+        averaged = [axis for axis in self.metric.over if axis != "sample"]
+        return (means / held_out.where(held_out > 0)).mean(averaged).rename("score")
+
     def score_pair(self, truth: xr.DataArray, prediction: xr.DataArray) -> xr.DataArray:
         r"""Score a recording against a prediction of it that was made elsewhere, on the same splits and targets.
 
@@ -147,6 +189,10 @@ class Scorer:
         -------
         xarray.DataArray, dims (split, \*kept)
         """
+        if self.metric.of_densities:
+            raise ValueError(
+                f"ceiling: one recording gives another no density, so {self.metric.name} has no ceiling; leave it out."
+            )
         a, b = (side.transpose(*self.task.dims).values for side in (truth, prediction))
         pairs = (HeldOut(split, a[split.test], b[split.test]) for split in self.splits)
         return self._label(self.task.score_pairs(pairs, a, b), "split")

@@ -86,29 +86,29 @@ def estimate(
                 f"model{f' {name!r}' if name else ''}: got {label}; expected an instance with a method estimate, such "
                 "as MixedModel(…), Regression() or GroupMean(). Models that predict are for evaluate."
             )
-    found = {name: each.estimate(values) for name, (each, values) in members.items()}
-    result = _result(found, _provenance(members, found, describe_seed(rng)))
+    estimated = {name: each.estimate(values) for name, (each, values) in members.items()}
+    result = _result(estimated, _provenance(members, estimated, describe_seed(rng)))
     (_, (first, values)) = next(iter(members.items()))
     if len(members) == 1 and isinstance(first, ScoresParticipants) and isinstance(values, xr.DataArray):
         result = result.scored_by(first.scoring(values))
     return result if inference is None else result.test(inference, rng)
 
 
-def _result(found: Mapping[str, Estimates], provenance: Provenance) -> Result:
+def _result(estimated: Mapping[str, Estimates], provenance: Provenance) -> Result:
     """Lay estimates out; those of several models along an axis, with NaN for effects that a model lacks."""
-    names = list(dict.fromkeys(_features(found)))
+    names = list(dict.fromkeys(_features(estimated)))
     parts = []
-    for estimates in found.values():
+    for estimates in estimated.values():
         variables = {"score": estimates.estimate, **estimates.variables()}
         data = xr.Dataset({name: array.reset_coords(drop=True) for name, array in variables.items()})
         parts.append(data.reindex(feature=names) if names else data)
-    if list(found) == [NAMELESS]:
+    if list(estimated) == [NAMELESS]:
         joined = parts[0]
     else:
-        along = xr.DataArray(list(found), dims="model", name="model")
+        along = xr.DataArray(list(estimated), dims="model", name="model")
         joined = xr.concat(parts, along, join="exact", coords="minimal", compat="override", data_vars="all")
     joined = joined.transpose("model", "feature", ..., missing_dims="ignore")
-    methods = {name: estimates.method for name, estimates in found.items()}
+    methods = {name: estimates.method for name, estimates in estimated.items()}
     is_same = len(set(methods.values())) == 1
     kind = next(iter(methods.values())).split(",")[0].split("(")[0].strip()
     method = next(iter(methods.values())) if is_same else "; ".join(f"{name}: {text}" for name, text in methods.items())
@@ -117,17 +117,17 @@ def _result(found: Mapping[str, Estimates], provenance: Provenance) -> Result:
     return Result(data.assign_attrs(base.data.attrs, estimated=method), provenance)
 
 
-def _features(found: Mapping[str, Estimates]) -> list[str]:
+def _features(estimated: Mapping[str, Estimates]) -> list[str]:
     return [
         str(name)
-        for estimates in found.values()
+        for estimates in estimated.values()
         if "feature" in estimates.estimate.dims
         for name in estimates.estimate["feature"].to_numpy()
     ]
 
 
 def _provenance(
-    members: Mapping[str, tuple[Estimator, Aligned | xr.DataArray]], found: Mapping[str, Estimates], seed: str
+    members: Mapping[str, tuple[Estimator, Aligned | xr.DataArray]], estimated: Mapping[str, Estimates], seed: str
 ) -> Provenance:
     options, data, notes = {}, {}, []
     is_synthetic = False
@@ -142,7 +142,7 @@ def _provenance(
             data[f"{prefix}features"] = content_hash(values.x)
             arrays.append(values.x)
         is_synthetic |= any(bool(array.attrs.get("synthetic", False)) for array in arrays)
-        notes += [f"{name}: {note}" if name else note for note in found[name].notes]
+        notes += [f"{name}: {note}" if name else note for note in estimated[name].notes]
     return Provenance(
         options=options,
         data=data,

@@ -30,7 +30,8 @@ class MixedModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     r"""Linear mixed model with crossed random effects, fitted by restricted or full maximum likelihood.
 
     For :func:`~neuroling.evaluation.estimation.estimate.estimate`, which gives estimates, intervals, Satterthwaite's
-    degrees of freedom, p values, log-likelihood, AIC and BIC. The optimum is that of lme4, boundaries included.
+    degrees of freedom, p values, log-likelihood, AIC and BIC; and for ``evaluate``, which predicts held-out trials,
+    with ``metric=log_likelihood`` their densities. The optimum is that of lme4, boundaries included.
 
     Parameters
     ----------
@@ -266,13 +267,25 @@ class MixedModel(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                 "data: the recording has an axis 'repeat', over which evaluate averages; give MixedModel single "
                 "trials, one per sample, as align_table lays them out."
             )
-        stacked = [name for name in self.random if name in data.y.dims]
+        table = self._with_crossings(_labels_and_features(data))
+        stacked = [name for name in self.random if name in data.y.dims and name not in table]
         if stacked:
             raise ValueError(
                 f"random: {stacked} are axes of the recording, whose entries evaluate predicts by themselves; lay the "
                 "trials out with one per sample, as align_table does."
             )
-        return MixedModelOnRows(self, self._with_crossings(_labels_and_features(data)))
+        absent = [name for name in self._columns() if name not in table]
+        if absent:
+            raise ValueError(
+                f"model: {absent} are neither features nor labels of the samples, which are {list(table)}."
+            )
+        return MixedModelOnRows(self, table, data)
+
+    def _columns(self) -> list[str]:
+        """Names of the columns that the model reads."""
+        effects = [*self.fixed, *(effect for varying in self.random.values() for effect in varying)]
+        parts = [part for effect in effects for part in ((effect,) if isinstance(effect, str) else effect)]
+        return [name for name in dict.fromkeys([*self.random, *parts]) if name != "1"]
 
     def _with_crossings(self, X: pd.DataFrame) -> pd.DataFrame:
         """Add a column for every crossing, such as "participant:item"."""
@@ -325,6 +338,8 @@ class MixedModelOnRows(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         The model.
     table : pandas.DataFrame
         Features and groupings of all rows.
+    source : Aligned, optional
+        What the table was made from.
 
     Examples
     --------
@@ -336,15 +351,16 @@ class MixedModelOnRows(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     (8,)
     """
 
-    def __init__(self, model: MixedModel, table: pd.DataFrame) -> None:
+    def __init__(self, model: MixedModel, table: pd.DataFrame, source: Aligned | None = None) -> None:
         self.model = model
         self.table = table
+        self.source = source
 
     def __repr__(self) -> str:
         return repr(self.model)
 
     def __sklearn_clone__(self) -> MixedModelOnRows:
-        return MixedModelOnRows(self.model, self.table)
+        return MixedModelOnRows(self.model, self.table, self.source)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to some rows.

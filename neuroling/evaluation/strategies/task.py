@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neuroling.core.align import Aligned
 from neuroling.core.arrays import each_near_one
 from neuroling.core.pair_models import in_order_of
-from neuroling.core.protocols import Array, Predictor, Rows, SelectsFolds, Split, TargetSelector
+from neuroling.core.protocols import Array, GivesDensities, Predictor, Rows, SelectsFolds, Split, TargetSelector
 from neuroling.core.repeats import lacking_repeats
 from neuroling.evaluation.heldout import HeldOut
 from neuroling.evaluation.metrics import Metric, apply
@@ -48,6 +48,11 @@ class ScoringTask:
 
     def __post_init__(self) -> None:
         _check_model(self.model)
+        if self.metric.of_densities and not isinstance(self.model, GivesDensities):
+            raise TypeError(
+                f"model: {type(self.model).__name__} gives no density of an observation (log_density), which "
+                f"{self.metric.name} is the mean of; use MixedModel or Regression, or another metric."
+            )
         self.metric.kept(self.dims)
         if self.select is not None:
             _check_selector(self.select, self.metric, self.data.targets)
