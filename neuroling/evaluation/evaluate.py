@@ -232,6 +232,8 @@ def _provenance(
     if stream is not None:
         options, notes = options | stream.options, (*stream.notes, *notes)
     data |= {f"recording.{key}": str(value) for key, value in first.data.y.attrs.items()}
+    if first.metric.controls is not None:
+        data["controls"] = first.metric.controls.digest
     for name, scorer in scorers.items():
         prefix = f"{name}.features" if name else "features"
         data[prefix] = content_hash(_without_pairs(_source(scorer)))

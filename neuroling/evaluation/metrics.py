@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neuroling.core.axes import check_axes
 from neuroling.core.notices import warn
 from neuroling.core.pair_models import check_models, model_names
+from neuroling.core.provenance import content_hash
 from neuroling.core.sample_sizes import FEW_VALUES, LEAST_VALUES, check_values
 from neuroling.numerics.rdm import comparators
 from neuroling.numerics.rdm.comparators import Comparator
@@ -32,6 +33,22 @@ class Contrast:
     coord: str
     plus: str
     minus: str
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Variables that are held constant; two are equal if their values and labels are.
+
+    Attributes
+    ----------
+    values : xarray.DataArray, dims (sample, model)
+        Finite, labelled.
+    digest : str
+        Hash of them.
+    """
+
+    values: xr.DataArray = field(repr=False, compare=False)
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class Metric:
         Held-out values below which a score is warned of.
     of_all_pairs : bool
         Whether samples have to be all pairs of some items, in condensed order.
-    controls : xarray.DataArray or None, dims (sample, model)
+    controls : Controls or None
         What is held constant, matched by the labels of the samples; from :meth:`partial`.
     of_densities : bool
         Whether what is scored is the log density of observations under a model that gives one, in place of predictions.
@@ -93,7 +110,7 @@ class Metric:
     least: int = 1
     few: int = 0
     of_all_pairs: bool = False
-    controls: xr.DataArray | None = field(default=None, repr=False, compare=False)
+    controls: Controls | None = None
     of_densities: bool = False
 
     def partial(self, controls: xr.DataArray) -> Metric:
@@ -135,7 +152,7 @@ class Metric:
                 f"Take {comparator.name}.partial(controls), all controls in one array."
             )
         name = f"partial {self.name} given {', '.join(model_names(controls))}"
-        return replace(self, name=name, controls=controls)
+        return replace(self, name=name, controls=Controls(controls, content_hash(controls)))
 
     def along(self, *over: str) -> Metric:
         """Consume other axes; the name says which.

@@ -14,7 +14,7 @@ from neuroling.core.align import Aligned, AlignedSpaces, align
 from neuroling.core.arrays import near_one, read_numbers, refuse_not_finite
 from neuroling.core.item_pairs import in_condensed_order
 from neuroling.core.pair_models import check_models, in_order_of, model_names
-from neuroling.core.pair_names import split_pairs
+from neuroling.core.pair_names import name_pairs, split_pairs
 from neuroling.core.row_streams import HeldRows, RowStream, made_when_read
 from neuroling.rsa.dissimilarity import Noise, PairLabels, PatternPairs, check_dissimilarities, check_patterns
 from neuroling.rsa.distances import Distance
@@ -97,7 +97,7 @@ def pairwise(
     """
     pairs = _labelled_as_pairs(recording, over)
     if pairs is not None:
-        given = {"distance": distance, "noise": noise, "patches": patches}
+        given = {"distance": distance, "noise": noise, "patches": patches, "window": None if window == 1 else window}
         _refuse_options([name for name, value in given.items() if value is not None])
         stream: RowStream = HeldRows(near_one(_condensed(pairs)))
         y = stream.recording
@@ -119,7 +119,10 @@ def _labelled_as_pairs(recording: xr.DataArray, over: str) -> xr.DataArray | Non
     """Give dissimilarities that are there already, with the two items of every pair; None for patterns of items."""
     if not isinstance(recording, xr.DataArray):
         return None  # refused with the patterns
-    if not {"first", "second"} <= set(recording.coords):
+    if {"first", "second"} <= set(recording.coords):
+        if over in recording.dims and not _are_named_by_their_items(recording):
+            return None  # patterns of items that are pairs themselves, such as a cue and a target
+    else:
         if over in recording.dims or "sample" not in recording.coords:
             return None
         sides = split_pairs(recording.coords["sample"].to_numpy())
@@ -128,6 +131,16 @@ def _labelled_as_pairs(recording: xr.DataArray, over: str) -> xr.DataArray | Non
         recording = recording.assign_coords(first=("sample", sides[0]), second=("sample", sides[1]))
     check_dissimilarities(recording, "recording")
     return recording
+
+
+def _are_named_by_their_items(recording: xr.DataArray) -> bool:
+    """Say whether samples are called as the pairs of their two items are."""
+    sides = [recording.coords[side].to_numpy() for side in ("first", "second")]
+    if "sample" not in recording.coords or any(
+        recording.coords[side].dims != ("sample",) for side in ("first", "second")
+    ):
+        return False
+    return np.array_equal(recording.coords["sample"].to_numpy().astype(np.str_), name_pairs(*sides))
 
 
 def _refuse_options(given: Sequence[str]) -> None:

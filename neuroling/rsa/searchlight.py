@@ -134,7 +134,13 @@ class PatchPairs:
             noise=_restricted(noise, next(iter(patches.values()))),
             allow_bias=allow_bias,
         )
-        return cls(recording, patches, over, distance, window, noise, allow_bias, first)
+        pairs = cls(recording, patches, over, distance, window, noise, allow_bias, first)
+        if pairs.part_axis in first.others:
+            raise ValueError(
+                f"patches: they would lie along {pairs.part_axis!r}, which the recording has already; name them by "
+                f"labels along {over!r}, or rename the axis."
+            )
+        return pairs
 
     @property
     def part_axis(self) -> str:

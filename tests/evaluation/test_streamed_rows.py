@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
@@ -28,7 +29,7 @@ from neuroling.evaluation.strategies.direct import DirectScoring
 from neuroling.evaluation.strategies.streamed_rows import StreamedRows
 from neuroling.evaluation.strategies.task import ScoringTask
 from neuroling.numerics.rdm.comparison import partial_spearman
-from neuroling.rsa import FixedRDM, rdms, stack_models
+from neuroling.rsa import FixedRDM, decoding_rdms, rdms, stack_models
 
 N_ITEMS, N_PEOPLE = 8, 6
 ITEMS = [f"word {number}" for number in range(N_ITEMS)]
@@ -242,3 +243,49 @@ def test_controls_are_matched_by_label(models, recording, control):
     xr.testing.assert_identical(evaluate(FixedRDM(), pairs, metric=spearman.partial(turned)).score, expected)
     with pytest.raises(ValueError, match="controls: labels of pairs differ: 1 of 28"):
         evaluate(FixedRDM(), pairs, metric=spearman.partial(control.isel(sample=slice(1, None))))
+
+
+def test_controls_are_told_apart_by_their_values(models, recording, control):
+    other = control + 1
+    assert spearman.partial(control) == spearman.partial(control.copy())
+    assert spearman.partial(control) != spearman.partial(other)
+    pairs = pairwise(models, recording)
+    records = [evaluate(FixedRDM(), pairs, metric=spearman.partial(c)).provenance.data for c in (control, other)]
+    assert records[0]["controls"] != records[1]["controls"]
+
+
+def test_items_that_are_pairs_themselves_are_items(models, recording):
+    """Epochs of word pairs have columns of their own that may be called first and second."""
+    cued = recording.assign_coords(first=("sample", list("abcdefgh")), second=("sample", list("ijklmnop")))
+    xr.testing.assert_equal(
+        evaluate(FixedRDM(), pairwise(models, cued), metric=spearman).score,
+        evaluate(FixedRDM(), pairwise(models, recording), metric=spearman).score,
+    )
+    by_channel = xr.concat([rdms(recording)] * 2, "channel").assign_coords(channel=["A", "B"])
+    assert pairwise(models, by_channel).y.sizes["channel"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 3}, "window: the recording holds dissimilarities"),
+        ({"noise": "training folds"}, "noise: the recording holds dissimilarities"),
+        ({"patches": {"front": ["A"]}}, "patches: the recording holds dissimilarities"),
+    ],
+)
+def test_options_of_patterns_are_refused_for_dissimilarities(models, recording, options, message):
+    with pytest.raises(ValueError, match=message):
+        pairwise(models, rdms(recording), **options)
+
+
+def test_patches_along_an_axis_that_is_there_are_refused(models, recording):
+    with pytest.raises(ValueError, match="patches: they would lie along 'region'"):
+        pairwise(models, recording.rename(subject="region"), patches={"front": ["A", "B"]})
+
+
+def test_decoding_accuracies_are_dissimilarities_like_any(models, recording):
+    accuracies = decoding_rdms(recording, n_pseudo=3, n_draws=1)
+    result = evaluate(FixedRDM(), pairwise(models, accuracies), metric=spearman, ceiling=LeaveOneOutCeiling())
+    assert result.score.sizes == {"model": 2, "subject": N_PEOPLE, "time": 4}
+    expected = spearmanr(accuracies.isel(subject=1, time=2), models.sel(model="true"))[0]
+    assert float(result.score.sel(model="true").isel(subject=1, time=2)) == pytest.approx(expected)

@@ -105,7 +105,7 @@ class ScoringTask:
         if self.metric.controls is None:
             return None
         labels = self.data.y.coords["sample"].to_numpy()
-        ordered = in_order_of(self.metric.controls, labels, "controls").transpose("model", "sample")
+        ordered = in_order_of(self.metric.controls.values, labels, "controls").transpose("model", "sample")
         return each_near_one(ordered.to_numpy().astype(np.float64))
 
     @cached_property
