@@ -64,10 +64,10 @@ def tree_features(vectors: ArrayLike, *, n_features: int = 8) -> Array:
     level = np.concatenate([np.zeros(len(X)), np.round(n_features * joins[:, 2] / joins[-1, 2])]).astype(int)
     members = list(np.eye(len(X)))
     columns: list[Array] = []
-    for number, (one, other, _, _) in enumerate(joins):
-        for branch in (int(one), int(other)):
+    for number, (first, other, _, _) in enumerate(joins):
+        for branch in (int(first), int(other)):
             columns += [members[branch]] * (level[len(X) + number] - level[branch])
-        members.append(members[int(one)] + members[int(other)])
+        members.append(members[int(first)] + members[int(other)])
     return np.array(columns).T
 
 
@@ -211,11 +211,11 @@ def _one_lexicon(
     window = first_window(simulate(network, repetition(lexicon, rng=rng), **options))  # type: ignore[arg-type]  # its own
     pairs = list(permutations(range(len(words)), 2))
     trials = experiment(lexicon, [(words[target], words[cue], "pair") for cue, target in pairs], name="pairs")
-    found = simulate_links(network, trials, links, **options)  # type: ignore[arg-type]  # likewise
+    simulated = simulate_links(network, trials, links, **options)  # type: ignore[arg-type]  # likewise
     matrices = np.full((len(links), len(words), len(words)), np.nan)
-    for place, link in enumerate(links):
-        amplitude = mean_amplitude(found[link.name], window).mean("repeat").to_numpy()
+    for number, link in enumerate(links):
+        amplitude = mean_amplitude(simulated[link.name], window).mean("repeat").to_numpy()
         for pair, value in zip(pairs, amplitude, strict=True):
-            matrices[place][pair] = value
+            matrices[number][pair] = value
     matrices -= np.nanmean(matrices, axis=1, keepdims=True)  # targets
     return np.asarray(matrices - np.nanmean(matrices, axis=2, keepdims=True))  # cues

@@ -162,14 +162,14 @@ def step(seen: torch.Tensor, state: State, layers: Sequence[Layer], alpha: Envel
     State
     """
     drives, activations, banks, clocks = [], [], [], []
-    for place, (name, layer) in enumerate(zip(LAYERS, layers, strict=True)):
-        bank, active = state.bank[place], state.activation[place]
-        if place == 0:
+    for number, (name, layer) in enumerate(zip(LAYERS, layers, strict=True)):
+        bank, active = state.bank[number], state.activation[number]
+        if number == 0:
             net = torch.baddbmm(seen, bank, layer.from_bank)
         else:
-            net = torch.baddbmm(layer.bias, state.activation[place - 1], layer.forward).baddbmm_(bank, layer.from_bank)
-        drive = (state.drive[place] * (1 - layer.rate)).add_(net.sigmoid_(), alpha=layer.rate)
-        activation, clock = drive, state.clock[place]
+            net = torch.baddbmm(layer.bias, state.activation[number - 1], layer.forward).baddbmm_(bank, layer.from_bank)
+        drive = (state.drive[number] * (1 - layer.rate)).add_(net.sigmoid_(), alpha=layer.rate)
+        activation, clock = drive, state.clock[number]
         if alpha is not None and name in alpha.layers:
             activation, clock = limit(drive, clock, alpha)
         target = torch.baddbmm(layer.bank_bias, active, layer.to_bank).sigmoid_()

@@ -401,10 +401,10 @@ def _own_slopes(
     table: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64], covariates: Sequence[str]
 ) -> NDArray[np.float64]:
     """Least-squares coefficient of the predictor for each participant alone, shape (participant,)."""
-    others = table[list(covariates)].to_numpy(dtype=np.float64)
+    covariate_values = table[list(covariates)].to_numpy(dtype=np.float64)
     slopes = []
     for rows in table.groupby("participant").indices.values():
-        design = np.column_stack([x[rows], np.ones(len(rows)), others[rows]])
+        design = np.column_stack([x[rows], np.ones(len(rows)), covariate_values[rows]])
         slopes.append(np.linalg.lstsq(design, y[rows], rcond=None)[0][0])
     return np.array(slopes)
 
@@ -504,14 +504,14 @@ def effect_table(
     needed = {"repetition", *(phenomenon.experiment for phenomenon in phenomena)}  # repetition gives the window
     settings = {"timing": timing, "allow_unlearned": allow_unlearned, "device": device}
     tables: dict[str, dict[str, list[pd.DataFrame]]] = {hypothesis.name: {} for hypothesis in asked}
-    for place, (network, generator) in enumerate(zip(networks, generators, strict=True)):
+    for number, (network, generator) in enumerate(zip(networks, generators, strict=True)):
         trials = standard_experiments(network.lexicon, rng=generator, lag=lag)
         trials = {name: trials[name] for name in trials if name in needed}
         for alpha in dict.fromkeys(hypothesis.alpha for hypothesis in asked):
             group = [hypothesis for hypothesis in asked if hypothesis.alpha == alpha]
             for name, found in _amplitudes(network, trials, alpha, [one.link for one in group], settings).items():
                 for hypothesis in group:
-                    labelled = _labelled(found[hypothesis.link.name], place)
+                    labelled = _labelled(found[hypothesis.link.name], number)
                     tables[hypothesis.name].setdefault(name, []).append(labelled)
     rows = [
         _row(hypothesis, phenomenon, {name: pd.concat(parts) for name, parts in tables[hypothesis.name].items()})
@@ -560,11 +560,11 @@ def _amplitudes(
     settings: Mapping[str, object],
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Give tables of amplitudes by experiment and link; links that need meanings see known targets alone."""
-    known = list(network.lexicon.known)
+    known_strings = list(network.lexicon.known)
     window: Window | None = None
-    found: dict[str, dict[str, pd.DataFrame]] = {}
+    amplitudes: dict[str, dict[str, pd.DataFrame]] = {}
     for name, experiment in trials.items():
-        is_known = experiment.table["text"].isin(known)
+        is_known = experiment.table["text"].isin(known_strings)
         free = [link for link in links if not link.needs_meaning]
         read = simulate_links(network, experiment, [semantic_activation, *free], alpha=alpha, **settings)  # type: ignore[arg-type]  # settings are its own
         bound = [link for link in links if link.needs_meaning]
@@ -573,8 +573,8 @@ def _amplitudes(
             read |= simulate_links(network, some, bound, alpha=alpha, **settings)  # type: ignore[arg-type]  # likewise
         if window is None:
             window = first_window(read[semantic_activation.name])
-        found[name] = {link.name: amplitude_table(read[link.name], network.lexicon, window) for link in links}
-    return found
+        amplitudes[name] = {link.name: amplitude_table(read[link.name], network.lexicon, window) for link in links}
+    return amplitudes
 
 
 def _labelled(table: pd.DataFrame, lexicon: int) -> pd.DataFrame:

@@ -284,23 +284,23 @@ def _primed(
     unrelated: Callable[[str, str], bool],
 ) -> Stimuli:
     """Pair the targets with their primes, and again with primes of others that are unrelated."""
-    places = range(len(pairs))
-    other = _matched(places, rng, lambda target, owner: unrelated(pairs[target][0], pairs[owner][1]))
+    pair_numbers = range(len(pairs))
+    other = _matched(pair_numbers, rng, lambda target, owner: unrelated(pairs[target][0], pairs[owner][1]))
     rows: list[Row] = [(target, prime, "related") for target, prime in pairs]
-    rows += [(pairs[place][0], pairs[owner][1], "unrelated") for place, owner in zip(places, other, strict=True)]
+    rows += [(pairs[place][0], pairs[owner][1], "unrelated") for place, owner in zip(pair_numbers, other, strict=True)]
     return experiment(lexicon, rows, name=name)
 
 
 def _matched(things: Sequence[T], rng: np.random.Generator, allowed: Callable[[T, T], bool]) -> list[T]:
     """Draw a one-to-one matching in which every pair is allowed, by swapping those that are not."""
-    chosen = [things[int(place)] for place in rng.permutation(len(things))]
+    shuffled = [things[int(index)] for index in rng.permutation(len(things))]
     for _ in range(200):
-        wrong = [place for place, thing in enumerate(things) if not allowed(thing, chosen[place])]
+        wrong = [index for index, thing in enumerate(things) if not allowed(thing, shuffled[index])]
         if not wrong:
-            return chosen
-        for place in wrong:
+            return shuffled
+        for index in wrong:
             other = int(rng.integers(len(things)))
-            chosen[place], chosen[other] = chosen[other], chosen[place]
+            shuffled[index], shuffled[other] = shuffled[other], shuffled[index]
     raise ValueError(f"experiment: no counterbalanced matching of {len(things)} trials was found; use more items.")
 
 

@@ -202,10 +202,10 @@ class AlphaResponse(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         start = np.array([best[0], np.log(best[1])])
         simplex = start + np.array([[0, 0], [step / 2, 0], [0, 0.1]])
         options = {"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-12}
-        found = optimize.minimize(loss, start, method="Nelder-Mead", options=options).x
+        optimum = optimize.minimize(loss, start, method="Nelder-Mead", options=options).x
         return (
-            float(best[0] if self.onset is not None else found[0]),
-            float(best[1] if self.time_constant is not None else np.exp(found[1])),
+            float(best[0] if self.onset is not None else optimum[0]),
+            float(best[1] if self.time_constant is not None else np.exp(optimum[1])),
         )
 
 
@@ -427,12 +427,13 @@ def _bootstrapped(
         raise ValueError(f"level, n_draws: got {level} and {n_draws}; expected between 0 and 1, and 20 or more.")
     features, erps = (read_numbers(name, side).values.astype(np.float64) for name, side in (("X", X), ("y", y)))
     generator = np.random.default_rng(rng)
-    here = parameters(features, erps)
+    estimate = parameters(features, erps)
     draws = []
     for _ in range(n_draws):
         rows = generator.integers(len(features), size=len(features))
         draws.append(list(parameters(features[rows], erps[rows]).values()))
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return {
-        name: Interval(value, float(low[place]), float(high[place])) for place, (name, value) in enumerate(here.items())
+        name: Interval(value, float(low[place]), float(high[place]))
+        for place, (name, value) in enumerate(estimate.items())
     }

@@ -94,10 +94,10 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, sign: torch.Tensor, offset: torch.Tensor, highest: float, weight: torch.Tensor, *reads: torch.Tensor
     ) -> torch.Tensor:
-        own = [torch.addcmul(offset, sign, read).clamp_(SURE, highest) for read in reads]
-        ctx.save_for_backward(sign, weight, *own)
+        outputs = [torch.addcmul(offset, sign, read).clamp_(SURE, highest) for read in reads]
+        ctx.save_for_backward(sign, weight, *outputs)
         ctx.highest = highest
-        return _minus_logs(own).sum(dim=2) @ weight
+        return _minus_logs(outputs).sum(dim=2) @ weight
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -330,17 +330,17 @@ def _power(
     if n_fft is not None and n_fft < 2:
         raise ValueError(f"n_fft: got {n_fft}; expected at least 2 points.")
     if method == "periodogram":
-        found = signal.periodogram(values, rate, nfft=max(n, n_fft or n), detrend=False)
+        spectrum = signal.periodogram(values, rate, nfft=max(n, n_fft or n), detrend=False)
     elif method == "welch":
-        found = signal.welch(values, rate, nperseg=min(n, n_fft or n), detrend=False)
+        spectrum = signal.welch(values, rate, nperseg=min(n, n_fft or n), detrend=False)
     elif method == "multitaper":
         from mne.time_frequency import psd_array_multitaper
 
         power, frequencies = psd_array_multitaper(values, rate, remove_dc=False, verbose="error")
-        found = frequencies, power
+        spectrum = frequencies, power
     else:
         raise ValueError(f"method: got {method!r}; expected 'welch', 'multitaper' or 'periodogram'.")
-    return np.asarray(found[0]), np.asarray(found[1])
+    return np.asarray(spectrum[0]), np.asarray(spectrum[1])
 
 
 def _times(recording: xr.DataArray) -> NDArray[np.float64]:

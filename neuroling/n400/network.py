@@ -73,13 +73,13 @@ class Architecture:
             if not isinstance(values, tuple) or len(values) != len(LAYERS):
                 raise ValueError(f"{name}: got {values!r}; expected a tuple of one number for each of {LAYERS}.")
         for name in ("fast", "slow"):
-            for place, size in enumerate(getattr(self, name)):
-                check_whole(f"{name}[{place}]", size, 0, "units")
+            for index, size in enumerate(getattr(self, name)):
+                check_whole(f"{name}[{index}]", size, 0, "units")
         for name in ("forward_range", "to_bank_range", "from_bank_range", "bias"):
             expected = "a finite number" if name == "bias" else "a finite number of 0 or more"
             if check_number(name, getattr(self, name), expected) < 0 and name != "bias":
                 raise ValueError(f"{name}: got {getattr(self, name)}; expected {expected}.")
-        named = {f"rates[{place}]": value for place, value in enumerate(self.rates)}
+        named = {f"rates[{index}]": value for index, value in enumerate(self.rates)}
         expected = (
             "a number more than 0 and at most 1, the share of the way gone in a tick (the time constant is one over "
             "it, in ticks)"

@@ -193,14 +193,14 @@ def describe(
     }
 
 
-def _network(made: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Network:
-    strings = made["lexicon"]
+def _network(metadata: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Network:
+    strings = metadata["lexicon"]
     table = pd.DataFrame(strings["columns"], index=pd.Index(strings["items"], name="item"))[strings["order"]]
     codes = dict(zip(strings["letters"], tensors["lexicon.codes"].astype(np.float64), strict=True))
     lexicon = Lexicon(table, tensors["lexicon.semantics"].astype(np.float64), codes)
     weights = {name.removeprefix("weights."): values for name, values in tensors.items() if name.startswith("weights.")}
-    architecture = Architecture(**_tuples(made["architecture"]))
-    return Network(lexicon, architecture, weights, _training(made["training"]), tensors["loss"])
+    architecture = Architecture(**_tuples(metadata["architecture"]))
+    return Network(lexicon, architecture, weights, _training(metadata["training"]), tensors["loss"])
 
 
 def _training(described: Mapping[str, Any]) -> Training:

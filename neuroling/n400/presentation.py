@@ -63,10 +63,10 @@ class _Runner:
     def present(self, experiment: Stimuli, trials: NDArray[np.intp], contexts: NDArray[np.object_]) -> torch.Tensor:
         different, which = np.unique(contexts.astype(str), return_inverse=True)
         state, before = self._through(different)
-        chosen = torch.as_tensor(which, device=self.layers[0].bias.device)
-        state = State(*(tuple(part.index_select(1, chosen) for part in parts) for parts in state))
+        selected = torch.as_tensor(which, device=self.layers[0].bias.device)
+        state = State(*(tuple(part.index_select(1, selected) for part in parts) for parts in state))
         trace = self._blank_trace(len(trials), self.timing.before + self.timing.target)
-        trace[:, :, : self.timing.before] = before.index_select(1, chosen)
+        trace[:, :, : self.timing.before] = before.index_select(1, selected)
         targets = [experiment.texts[trial] for trial in trials]
         self._show(targets, self.timing.target, state, trace[:, :, self.timing.before :])
         return trace

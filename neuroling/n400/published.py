@@ -116,13 +116,15 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
         many ticks past the peak as the published curves last; share of power at 0 Hz gained from first to second
         presentation, simulated and published.
     """
-    theirs = curves()
+    published_curves = curves()
     rows = {}
     for kind in PEOPLE.index:
-        ours = {name: _mean_curve(recording, kind, name) for name in ("new", "repeated")}
-        other = {name: theirs.sel(sample=f"{kind}, {name}").drop_vars("sample") for name in ("new", "repeated")}
-        first, second = (float(mean_amplitude(ours[name], window)) for name in ("new", "repeated"))
-        later = int(np.argmax(other["new"].to_numpy())) - int(np.argmax(ours["new"].to_numpy()))
+        simulated_curves = {name: _mean_curve(recording, kind, name) for name in ("new", "repeated")}
+        other = {
+            name: published_curves.sel(sample=f"{kind}, {name}").drop_vars("sample") for name in ("new", "repeated")
+        }
+        first, second = (float(mean_amplitude(simulated_curves[name], window)) for name in ("new", "repeated"))
+        later = int(np.argmax(other["new"].to_numpy())) - int(np.argmax(simulated_curves["new"].to_numpy()))
         rows[kind] = {
             "first": first,
             "second": second,
@@ -131,11 +133,13 @@ def against_published(recording: xr.DataArray, window: Window) -> pd.DataFrame:
             "people, first (µV)": PEOPLE.loc[kind, "first"],
             "people, repetition (µV)": PEOPLE.loc[kind, "repetition"],
             "published later (ticks)": later,
-            "r, first": _correlation(ours["new"], other["new"], later),
-            "r, second": _correlation(ours["repeated"], other["repeated"], later),
-            "r, difference": _correlation(ours["new"] - ours["repeated"], other["new"] - other["repeated"], later),
-            **_rebounds(ours, other),
-            "0 Hz gained": _dc_share(ours["repeated"]) - _dc_share(ours["new"]),
+            "r, first": _correlation(simulated_curves["new"], other["new"], later),
+            "r, second": _correlation(simulated_curves["repeated"], other["repeated"], later),
+            "r, difference": _correlation(
+                simulated_curves["new"] - simulated_curves["repeated"], other["new"] - other["repeated"], later
+            ),
+            **_rebounds(simulated_curves, other),
+            "0 Hz gained": _dc_share(simulated_curves["repeated"]) - _dc_share(simulated_curves["new"]),
             "published 0 Hz gained": float(DC_POWER.loc[kind, "second"] - DC_POWER.loc[kind, "first"]) / 50.3,
         }
     return pd.DataFrame(rows).T.rename_axis("kind")
@@ -195,14 +199,14 @@ def fit_to_published(recording: xr.DataArray) -> pd.DataFrame:
     }
 
     def error(later: int) -> float:
-        both = [_overlap(ours, theirs, later) for ours, theirs in pairs.values()]
+        both = [_overlap(simulated, published, later) for simulated, published in pairs.values()]
         return float(np.mean([((one - other) ** 2).mean() for one, other in both]))
 
     later = min(range(-4, 5), key=lambda ticks: (error(ticks), abs(ticks)))
     rows = []
-    for (kind, condition), (ours, theirs) in pairs.items():
-        moved = _overlap(ours, theirs, later)
-        times = ours["time"].to_numpy()[: len(moved[0])]
+    for (kind, condition), (simulated, published) in pairs.items():
+        moved = _overlap(simulated, published, later)
+        times = simulated["time"].to_numpy()[: len(moved[0])]
         labelled = [xr.DataArray(values, dims="time", coords={"time": times}) for values in moved]
         powers = [spectrum(curve, relative=True).to_numpy() for curve in labelled]
         for domain, (x, y) in (("time", moved), ("frequency", powers)):
@@ -263,13 +267,13 @@ def item_orders(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: _compared(*values) for name, values in sides.items()}).T.rename_axis("measure")
 
 
-def _compared(ours: pd.Series, published: pd.Series, people: pd.Series | None) -> dict[str, object]:
+def _compared(simulated: pd.Series, published: pd.Series, people: pd.Series | None) -> dict[str, object]:
     return {
-        "simulated": _order(ours),
+        "simulated": _order(simulated),
         "published model": _order(published),
         "people": "not digitised" if people is None else _order(people),
-        "with the published model": _tau(ours, published),
-        "with people": float("nan") if people is None else _tau(ours, people),
+        "with the published model": _tau(simulated, published),
+        "with people": float("nan") if people is None else _tau(simulated, people),
     }
 
 
@@ -282,22 +286,24 @@ def _order(values: pd.Series) -> str:
 
 
 def _mean_curve(recording: xr.DataArray, kind: str, condition: str) -> xr.DataArray:
-    chosen = (np.asarray(recording["kind"]) == kind) & (np.asarray(recording["condition"]) == condition)
-    if not chosen.any():
+    is_condition = (np.asarray(recording["kind"]) == kind) & (np.asarray(recording["condition"]) == condition)
+    if not is_condition.any():
         raise ValueError(f"recording: no sample of the type {kind!r} in the condition {condition!r}.")
-    mean = recording.isel(sample=np.flatnonzero(chosen)).mean(["sample", "repeat"])
+    mean = recording.isel(sample=np.flatnonzero(is_condition)).mean(["sample", "repeat"])
     return since(mean)  # from the onset of the target
 
 
-def _rebounds(ours: Mapping[str, xr.DataArray], theirs: Mapping[str, xr.DataArray]) -> dict[str, float]:
+def _rebounds(
+    simulated_curves: Mapping[str, xr.DataArray], published_curves: Mapping[str, xr.DataArray]
+) -> dict[str, float]:
     """Rebounds of both presentations, ours over no more ticks past the peak than the published curves have."""
-    found: dict[str, float] = {}
+    rebounds: dict[str, float] = {}
     for label, name in (("first", "new"), ("second", "repeated")):
-        left = theirs[name].sizes["time"] - int(np.argmax(_risen(theirs[name]).to_numpy()))
-        curve = ours[name].isel(time=slice(0, int(np.argmax(ours[name].to_numpy())) + left))
-        found |= {f"rebound, {label}": float(rebound(curve))}
-        found |= {f"published rebound, {label}": float(rebound(_risen(theirs[name])))}
-    return found
+        left = published_curves[name].sizes["time"] - int(np.argmax(_risen(published_curves[name]).to_numpy()))
+        curve = simulated_curves[name].isel(time=slice(0, int(np.argmax(simulated_curves[name].to_numpy())) + left))
+        rebounds |= {f"rebound, {label}": float(rebound(curve))}
+        rebounds |= {f"published rebound, {label}": float(rebound(_risen(published_curves[name])))}
+    return rebounds
 
 
 def _risen(curve: xr.DataArray) -> xr.DataArray:

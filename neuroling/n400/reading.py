@@ -193,13 +193,13 @@ def reading_table(
         If no target has a meaning.
     """
     timing = timing or Timing()
-    known = [text in network.lexicon.known for text in stimuli.texts]
-    if not any(known):
+    is_in_lexicon = [text in network.lexicon.known for text in stimuli.texts]
+    if not any(is_in_lexicon):
         raise ValueError(
-            f"experiment: none of {len(known)} targets has a meaning, so nothing can be recognised; show words or "
-            "acronyms."
+            f"experiment: none of {len(is_in_lexicon)} targets has a meaning, so nothing can be recognised; show "
+            "words or acronyms."
         )
-    chosen = stimuli.subset([label for label, is_known in zip(stimuli.labels, known, strict=True) if is_known])
+    chosen = stimuli.subset([label for label, is_known in zip(stimuli.labels, is_in_lexicon, strict=True) if is_known])
     tally = Tally(network, chosen, timing)
     for trials, trace in run(network, chosen, alpha, timing, device, memory):
         tally.add(trials, trace)
@@ -335,13 +335,13 @@ def reading_of_lexicons(
     for number, network in enumerate(networks):
         lexicon = network.lexicon
         lagged = repetition(lexicon, rng=rng, lag=2)
-        asked = [
+        lexicon_tables = [
             alone(lexicon),
             repetition(lexicon, rng=rng),
             lagged.subset(list(lagged.labels[lagged.table["condition"] == "repeated"])),
             semantic_priming(lexicon, rng=rng),
         ]
-        for stimuli in asked:
+        for stimuli in lexicon_tables:
             table = reading_table(network, stimuli, alpha=alpha, timing=timing)
             table["participant"] = f"{number}/" + table["participant"].astype(str)
             tables.append(table.assign(model=model, lexicon=number))
@@ -364,12 +364,12 @@ def reading_warning(table: pd.DataFrame, *, control_model: str) -> tuple[pd.Data
         Summaries at the last and at the best tick of every model; the sentence, which begins with ``WARNING`` where
         participants do not read.
     """
-    parts = [
+    sentences = [
         reading_summary(pick(rows)).assign(model=model, which=name)
         for model, rows in table.groupby("model", sort=False)
         for name, pick in (("last tick", last_tick), ("best tick", best_tick))
     ]
-    summary = pd.concat(parts, ignore_index=True)
+    summary = pd.concat(sentences, ignore_index=True)
     control = last_tick(table[table["model"] == control_model])
     words = f"Known targets recognised without alpha: {in_words(control)}."
     if not reads(control):

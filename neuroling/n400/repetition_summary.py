@@ -36,10 +36,10 @@ def pool_lexicons(recordings: Sequence[xr.DataArray]) -> xr.DataArray:
         raise ValueError("recordings: empty; expected at least one.")
     renamed = [
         recording.assign_coords(
-            sample=[f"{place}: {label}" for label in recording["sample"].to_numpy()],
-            lexicon=("sample", np.full(recording.sizes["sample"], str(place))),
+            sample=[f"{number}: {label}" for label in recording["sample"].to_numpy()],
+            lexicon=("sample", np.full(recording.sizes["sample"], str(number))),
         )
-        for place, recording in enumerate(recordings)
+        for number, recording in enumerate(recordings)
     ]
     return xr.concat(renamed, "sample", join="exact", coords="minimal", compat="override", combine_attrs="override")
 

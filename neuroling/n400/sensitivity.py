@@ -174,7 +174,7 @@ def sensitivity(
         raise ValueError("networks: their lexicons have different numbers of strings of a type; ask for fewer items.")
     rows = []
     for batch in _batches(grid):
-        found = _amplitudes(several, trials, alpha, batch, sorted(set(blanks)), timing, device)
+        amplitudes = _amplitudes(several, trials, alpha, batch, sorted(set(blanks)), timing, device)
         rows += [
             {
                 "lexicon": lexicon,
@@ -182,7 +182,7 @@ def sensitivity(
                 **_timed(parameters[0], blank, timing),
                 **_effects(amplitude, trials[lexicon]),
             }
-            for blank, values in found.items()
+            for blank, values in amplitudes.items()
             for parameters, of_lexicons in zip(batch, values, strict=True)
             for lexicon, amplitude in enumerate(of_lexicons)
         ]
@@ -198,11 +198,11 @@ def _some(network: Network, items_per_kind: int, rng: int | np.random.Generator)
     """Draw trials of immediate repetition, so many targets of each type, and the same contexts in both conditions."""
     trials = repetition(network.lexicon, rng=rng)
     table = trials.table
-    chosen: list[str] = []
+    selected: list[str] = []
     for kind in KINDS:
         contexts = table[(table["kind"] == kind) & (table["condition"] == "new")]
-        chosen += contexts["item"].iloc[:items_per_kind].tolist()
-    return trials.subset(list(table.index[table["item"].isin(chosen)]))
+        selected += contexts["item"].iloc[:items_per_kind].tolist()
+    return trials.subset(list(table.index[table["item"].isin(selected)]))
 
 
 @torch.no_grad()
@@ -226,20 +226,26 @@ def _amplitudes(
         weights[name] = (weights[name] * factors).astype(weights[name].dtype)
     tensors, layers = on_device(weights, networks[0].architecture, device)
     sweep = _Sweep(networks, tensors, layers, _grid(alpha, parameters, n, layers[0].bias), len(parameters))
-    contexts = [list(part.table["context"]) for part in trials]
+    contexts = [list(lexicon_trials.table["context"]) for lexicon_trials in trials]
     state = start(layers, len(contexts[0]), blank=networks[0].training.blank)
     state, _ = sweep.show(contexts, timing.shown, state)
-    found, passed = {}, 0
+    amplitudes, passed = {}, 0
     for blank in blanks:
         state, _ = sweep.show(None, blank - passed, state)
         passed = blank
-        _, trace = sweep.show([part.texts for part in trials], timing.target, state)  # (row, trial, tick)
+        _, trace = sweep.show(
+            [lexicon_trials.texts for lexicon_trials in trials], timing.target, state
+        )  # (row, trial, tick)
         rows = trace.reshape(len(parameters), n, *trace.shape[1:]).double().cpu().numpy()
         cuts = np.cumsum(sizes)[:-1]
-        found[blank] = [
-            [_in_own_window(part, own) for part, own in zip(np.split(row, cuts), trials, strict=True)] for row in rows
+        amplitudes[blank] = [
+            [
+                _in_own_window(lexicon_trials, own)
+                for lexicon_trials, own in zip(np.split(row, cuts), trials, strict=True)
+            ]
+            for row in rows
         ]
-    return found
+    return amplitudes
 
 
 def _in_own_window(trace: NDArray[np.float64], trials: Stimuli) -> NDArray[np.float64]:

@@ -123,14 +123,14 @@ def sentence_probes(nouns: pd.DataFrame, *, rng: int | np.random.Generator) -> S
     constraint = best.set_index("item")["cloze"]
     spread = float(constraint.std(ddof=0)) or 1.0
     is_best = ordered.index.isin(best.index)
-    own = ordered.assign(condition=np.where(is_best, "expected", "unexpected"))
+    probes = ordered.assign(condition=np.where(is_best, "expected", "unexpected"))
     turned = best.assign(
         condition="incongruous", noun=np.roll(best["noun"].to_numpy(), generator.integers(1, len(best)))
     )
     exchanged = best.assign(
         condition="exchanged", context=[_exchanged(context, generator) for context in best["context"]]
     )
-    parts = [own, turned, exchanged, _positions(best)]
+    parts = [probes, turned, exchanged, _positions(best)]
     table = pd.concat(parts, ignore_index=True).rename(columns={"noun": "text"})
     table["constraint"] = (table["item"].map(constraint) - float(constraint.mean())) / spread
     table["position"] = [len(context.split()) + 1.0 for context in table["context"]]
@@ -187,68 +187,70 @@ def sentence_effects(
         Columns as in :func:`~neuroling.n400.effects.effect_table`, to be put under it; ``participants`` is NaN.
     """
     rows = []
-    for link, given in values.items():
-        if np.shape(given) != (len(probes),):
+    for link, link_values in values.items():
+        if np.shape(link_values) != (len(probes),):
             raise ValueError(
-                f"values: {link!r} has shape {np.shape(given)}; expected one of {len(probes)} probes each."
+                f"values: {link!r} has shape {np.shape(link_values)}; expected one of {len(probes)} probes each."
             )
-        table = probes.assign(value=np.asarray(given, dtype=np.float64))
+        table = probes.assign(value=np.asarray(link_values, dtype=np.float64))
         table = table[np.isfinite(table["value"])]
-        carried = [(one, found) for one in phenomena if (found := _effect(table, one)) is not None]
+        carried = [
+            (phenomenon, effect) for phenomenon in phenomena if (effect := _effect(table, phenomenon)) is not None
+        ]
         rows += [
             {
                 "hypothesis": link,
-                "phenomenon": one.name,
-                "larger": one.larger,
-                "people": one.people,
-                "source": one.source,
-                **vars(found),
-                "verdict": found.verdict(one.people),
+                "phenomenon": phenomenon.name,
+                "larger": phenomenon.larger,
+                "people": phenomenon.people,
+                "source": phenomenon.source,
+                **vars(effect),
+                "verdict": effect.verdict(phenomenon.people),
             }
-            for one, found in carried
+            for phenomenon, effect in carried
         ]
-        rows += _others(link, {one.name for one, _ in carried}, phenomena)
+        rows += _others(link, {phenomenon.name for phenomenon, _ in carried}, phenomena)
     return pd.DataFrame(rows)
 
 
 def _others(link: str, carried: set[str], phenomena: Sequence[SentencePhenomenon]) -> list[dict[str, object]]:
     """Rows that a link gives no value for."""
-    asked = {one.name: one.people for one in phenomena}
+    human_effects = {one.name: one.people for one in phenomena}
     named: dict[str, People] = {one.name: one.people for one in PHENOMENA}
-    named |= {name: people for name, (people, _) in NOT_CARRIED.items()} | asked
+    named |= {name: people for name, (people, _) in NOT_CARRIED.items()} | human_effects
     reason = {True: "no probe with a value for this link", False: "one value a word: strings and trials are not read"}
     return [
         {
             "hypothesis": link,
             "phenomenon": name,
             "people": people,
-            "verdict": f"not carried: {reason[name in asked]}",
+            "verdict": f"not carried: {reason[name in human_effects]}",
         }
         for name, people in named.items()
         if name not in carried
     ]
 
 
-def _effect(table: pd.DataFrame, asked: SentencePhenomenon) -> Effect | None:
+def _effect(table: pd.DataFrame, phenomenon: SentencePhenomenon) -> Effect | None:
     """Estimate one effect over items; None if there is nothing to estimate it from."""
-    if asked.plus:
-        rows = table[table["condition"].isin((asked.plus, asked.minus))]
+    if phenomenon.plus:
+        rows = table[table["condition"].isin((phenomenon.plus, phenomenon.minus))]
         means = rows.pivot_table(index="item", columns="condition", values="value")
-        if not {asked.plus, asked.minus} <= set(means):
+        if not {phenomenon.plus, phenomenon.minus} <= set(means):
             return None
         return over_items(
-            (means[asked.plus] - means[asked.minus]).dropna().to_numpy(), float(rows["value"].abs().mean())
+            (means[phenomenon.plus] - means[phenomenon.minus]).dropna().to_numpy(), float(rows["value"].abs().mean())
         )
-    if any(name not in table for name in (asked.predictor, *asked.covariates)):
+    if any(name not in table for name in (phenomenon.predictor, *phenomenon.covariates)):
         return None
-    rows = table[table["condition"] == asked.among].dropna(subset=[asked.predictor, *asked.covariates])
+    rows = table[table["condition"] == phenomenon.among].dropna(subset=[phenomenon.predictor, *phenomenon.covariates])
     mean = float(rows["value"].abs().mean())
-    if asked.within_items:
-        slopes = [_slope(part, asked)[0] for _, part in rows.groupby("item") if len(part) > 2]
+    if phenomenon.within_items:
+        slopes = [_slope(part, phenomenon)[0] for _, part in rows.groupby("item") if len(part) > 2]
         return over_items(np.array(slopes), mean) if len(slopes) > 1 else None
-    if len(rows) < len(asked.covariates) + 4:
+    if len(rows) < len(phenomenon.covariates) + 4:
         return None
-    return _judged(*_slope(rows, asked), mean)
+    return _judged(*_slope(rows, phenomenon), mean)
 
 
 def over_items(differences: Array, mean: float) -> Effect:
@@ -272,18 +274,18 @@ def over_items(differences: Array, mean: float) -> Effect:
     return _judged(float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n)), n - 1, mean)
 
 
-def _slope(rows: pd.DataFrame, asked: SentencePhenomenon) -> tuple[float, float, int]:
+def _slope(rows: pd.DataFrame, phenomenon: SentencePhenomenon) -> tuple[float, float, int]:
     """Least squares: slope of the predictor (standardised between items), its standard error, degrees of freedom."""
-    x = rows[[asked.predictor, *asked.covariates]].to_numpy(dtype=np.float64)
+    x = rows[[phenomenon.predictor, *phenomenon.covariates]].to_numpy(dtype=np.float64)
     x = x - x.mean(axis=0)
-    if not asked.within_items:
+    if not phenomenon.within_items:
         x = x / np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     X = np.column_stack([x, np.ones(len(x))])
     y = rows["value"].to_numpy()
-    found = np.linalg.lstsq(X, y, rcond=None)[0]
+    coefficients = np.linalg.lstsq(X, y, rcond=None)[0]
     df = len(y) - X.shape[1]
-    variance = float(((y - X @ found) ** 2).sum()) / max(df, 1)
-    return float(found[0]), float(np.sqrt(variance * np.linalg.pinv(X.T @ X)[0, 0])), df
+    variance = float(((y - X @ coefficients) ** 2).sum()) / max(df, 1)
+    return float(coefficients[0]), float(np.sqrt(variance * np.linalg.pinv(X.T @ X)[0, 0])), df
 
 
 def _judged(size: float, error: float, df: float, mean: float) -> Effect:

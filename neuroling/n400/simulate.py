@@ -141,19 +141,19 @@ def simulate_links(
         for link in links:
             response = link.response(trace, wanted)  # (participant, trial, tick)
             responses[link.name][trials] = response.transpose(0, 1).cpu().numpy()
-    found = tally.table()
-    plain = last_tick(found if alpha is None and len(found) else _read(network, experiment, timing, device, memory))
+    reading = tally.table()
+    plain = last_tick(reading if alpha is None and len(reading) else _read(network, experiment, timing, device, memory))
     if not allow_unlearned:
         check_reads(plain)
-    told: dict[str, object] = {"reading": in_words(plain), "reads": int(reads(plain))}
-    told |= {
+    reading_attrs: dict[str, object] = {"reading": in_words(plain), "reads": int(reads(plain))}
+    reading_attrs |= {
         "recognised": float(reading_summary(plain)["recognised"].min()),
         "lowest": float(plain["recognised"].min()),
     }
-    if alpha is not None and len(found):
-        told["reading_alpha"] = in_words(best_tick(found))
+    if alpha is not None and len(reading):
+        reading_attrs["reading_alpha"] = in_words(best_tick(reading))
     return {
-        link.name: _labelled(responses[link.name], experiment, timing, network, alpha, link).assign_attrs(told)
+        link.name: _labelled(responses[link.name], experiment, timing, network, alpha, link).assign_attrs(reading_attrs)
         for link in links
     }
 

@@ -327,13 +327,13 @@ def loss_of_epoch(
     if state is None or epoch.restart:
         state = start(layers, n_streams, blank=training.blank)
     else:
-        state = State(*(tuple(part.detach() for part in parts) for parts in state))
+        state = State(*(tuple(values.detach() for values in parts) for parts in state))
     nothing = layers[0].bias.expand(-1, n_streams, -1)
     for _ in range(epoch.blank):
         state = step(nothing, state, layers, epoch.alpha)
     cost = _cost_of_rest(state, epoch, training)
     chosen = torch.as_tensor(epoch.strings, device=lesson.weight.device)
-    letters, meaning, weight = (part[chosen] for part in lesson)
+    letters, meaning, weight = (values[chosen] for values in lesson)
     seen = project(weights, letters[None])
     first, last = (stage.error_from, epoch.shown) if epoch.alpha is None else training.alpha_ticks
     spelled, early, read = [], [], []
@@ -389,8 +389,8 @@ def _clip(weights: Mapping[str, torch.Tensor]) -> None:
 @torch.no_grad()
 def _constrain(weights: Mapping[str, torch.Tensor], decay: float) -> None:
     for name, values in weights.items():
-        layer, part = name.split(".")
-        if part == "forward" and layer in LAYERS:
+        layer, tensor_name = name.split(".")
+        if tensor_name == "forward" and layer in LAYERS:
             values.mul_(1 - decay)
-        if part in CONSTRAINED and layer in LAYERS:
+        if tensor_name in CONSTRAINED and layer in LAYERS:
             values.clamp_(min=0)

@@ -118,11 +118,11 @@ def fastest(measured: Measurement) -> dict[Task, str]:
     >>> fastest({task: {"torch": 1.0, "numpy": 0.97}})[task], fastest({task: {"torch": 1.0, "numpy": 0.8}})[task]
     ('torch', 'numpy')
     """
-    chosen = {}
+    fastest_of_task = {}
     for task, seconds in measured.items():
         best = min(seconds, key=lambda library: seconds[library])
-        chosen[task] = best if seconds[best] * FASTER <= seconds.get(DEFAULT, math.inf) else DEFAULT
-    return chosen
+        fastest_of_task[task] = best if seconds[best] * FASTER <= seconds.get(DEFAULT, math.inf) else DEFAULT
+    return fastest_of_task
 
 
 def as_text(choice: Choice) -> str:
@@ -227,11 +227,11 @@ def _own_folder() -> Path | None:
     try:
         folder = _user_cache() / "neuroling" / "products"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
+        status = folder.stat()
     except (OSError, RuntimeError):  # read-only, or no home at all
         return None
     if hasattr(os, "geteuid"):
-        alone = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        alone = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if not alone:
             return None
     return folder if os.access(folder, os.W_OK) else None

@@ -107,14 +107,14 @@ class Targets:
         MemoryError
             If not even one target fits.
         """
-        wanted = min(self.limits.batch or TILE_TARGETS, self.values.shape[1])
-        size = tile_size(wanted, fixed=fixed, per_target=per_target, allowed=self.allowed)
-        if size < wanted:
+        requested = min(self.limits.batch or TILE_TARGETS, self.values.shape[1])
+        size = tile_size(requested, fixed=fixed, per_target=per_target, allowed=self.allowed)
+        if size < requested:
             logger.warning(
                 "memory is short (%s bytes allowed): %d targets at a time instead of %d, which is slower",
                 f"{self.allowed:,}",
                 size,
-                wanted,
+                requested,
             )
         return size
 
@@ -133,13 +133,13 @@ class Targets:
         y : Tensor, shape (sample, tile)
             Their values on the device.
         """
-        whole = None
+        gathered = None
         if self.limits.resident and self.device.type != "cpu":
-            whole = to_tensor(self.values, self.device)
+            gathered = to_tensor(self.values, self.device)
         for start in range(0, self.values.shape[1], size):
             tile = slice(start, min(start + size, self.values.shape[1]))
-            if whole is not None:
-                yield tile, whole[:, tile].contiguous()
+            if gathered is not None:
+                yield tile, gathered[:, tile].contiguous()
             else:
                 yield tile, to_tensor(np.ascontiguousarray(self.values[:, tile]), self.device)
 

@@ -472,7 +472,7 @@ def measure(threads: int) -> Measurement:
     clock = time.thread_time if single and time.get_clock_info("thread_time").resolution < 1e-6 else time.perf_counter
     runs = {task: {name: run for name, run in _runs(task) if single or name in (DEFAULT, "onednn")} for task in TASKS}
     repeats = {task: _repeats(runs[task][DEFAULT], clock) if task.size == "small" else 1 for task in TASKS}
-    found: dict[Task, dict[str, float]] = {task: {} for task in TASKS}
+    seconds: dict[Task, dict[str, float]] = {task: {} for task in TASKS}
     deadline = time.perf_counter() + LONGEST
     for number in range(MOST_ROUNDS):
         if number >= LEAST_ROUNDS and time.perf_counter() > deadline:
@@ -483,8 +483,8 @@ def measure(threads: int) -> Measurement:
                 for _ in range(repeats[task]):
                     run()
                 spent = (clock() - before) / repeats[task]
-                found[task][name] = min(spent, found[task].get(name, spent))
-    return found
+                seconds[task][name] = min(spent, seconds[task].get(name, spent))
+    return seconds
 
 
 def _repeats(run: Callable[[], object], clock: Callable[[], float]) -> int:

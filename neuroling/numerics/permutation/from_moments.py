@@ -85,14 +85,14 @@ def weights_on_moments(
     True
     """
     solve = np.linalg.pinv(design.T @ design, hermitian=True)
-    found = []
+    fold_weights = []
     for operator in operators:
         weights = operator @ design @ solve
         wrong = np.abs(weights @ design.T - operator).max()
         if wrong > EXACT * np.abs(operator).max() or np.linalg.norm(weights, axis=1).max() > LONGEST:
             return None
-        found.append(weights)
-    return found
+        fold_weights.append(weights)
+    return fold_weights
 
 
 def operations_of_moments(n_moments: int, splits: Sequence[tuple[Rows, Rows]], n_draws: int) -> float:
@@ -157,7 +157,7 @@ def pearson_of_moments(
     >>> pearson_of_moments([line], design, Y, orders).round(3).tolist()
     [[1.0], [-1.0]]
     """
-    found = np.empty((len(orders), Y.shape[1]))
+    correlations = np.empty((len(orders), Y.shape[1]))
     plan = _Plan(splits, torch.from_numpy(design.astype(Y.dtype, copy=False)))
     size = max(1, VALUES_AT_ONCE // len(Y))
     batches = [
@@ -169,8 +169,8 @@ def pearson_of_moments(
         in_place = None if fixed is None else _centred_columns(fixed[plan.stretches.samples][:, targets])
         for first, rows in batches:
             scores = plan.correlate(columns, rows, start, in_place)
-            found[first : first + len(scores), start : start + len(columns)] = scores
-    return found
+            correlations[first : first + len(scores), start : start + len(columns)] = scores
+    return correlations
 
 
 def _centred_columns(values: NDArray[np.floating]) -> torch.Tensor:
@@ -206,55 +206,57 @@ class _Plan:
         self, columns: torch.Tensor, rows: torch.Tensor, start: int, fixed: torch.Tensor | None
     ) -> NDArray[np.float64]:
         """Correlate targets (target, sample), the first number ``start``: means over splits, (draw, target)."""
-        found = np.empty((rows.shape[1], len(columns)))
-        room = self._room(columns, rows.shape)
+        scores = np.empty((rows.shape[1], len(columns)))
+        buffers = self._room(columns, rows.shape)
         spreads = None if fixed is not None else self._spread(columns, rows)
         for number, values in enumerate(columns):
-            torch.index_select(values, 0, rows.view(-1), out=room.recorded.view(-1))
+            torch.index_select(values, 0, rows.view(-1), out=buffers.recorded.view(-1))
             if fixed is not None:
-                room.recorded.add_(fixed[number][:, None])
-            spread = self._spread_of(room) if spreads is None else spreads[number]
-            for part, stretch, sums in zip(self.design, self.stretches.slices, room.moments, strict=True):
-                multiply(part, room.recorded[stretch], sums)
-            found[:, number] = self._scores(start + number, room, spread).mean(0).numpy()
-        return found
+                buffers.recorded.add_(fixed[number][:, None])
+            spread = self._spread_of(buffers) if spreads is None else spreads[number]
+            for part, stretch, sums in zip(self.design, self.stretches.slices, buffers.moments, strict=True):
+                multiply(part, buffers.recorded[stretch], sums)
+            scores[:, number] = self._scores(start + number, buffers, spread).mean(0).numpy()
+        return scores
 
     def _room(self, columns: torch.Tensor, shape: torch.Size) -> _Room:
         n_moments, n_draws, n_tested = len(self.design[0]), shape[1], max(self.n_tested)
         shapes = [shape, (len(self.design), n_moments, n_draws), (n_moments, n_draws), *[(n_tested, n_draws)] * 2]
         return _Room(*(columns.new_empty(one) for one in shapes))
 
-    def _scores(self, target: int, room: _Room, spread: torch.Tensor) -> torch.Tensor:
+    def _scores(self, target: int, buffers: _Room, spread: torch.Tensor) -> torch.Tensor:
         """Correlate one target in every split: (split, draw)."""
-        whole = room.moments.sum(0)
+        total_moments = buffers.moments.sum(0)
         product, square = torch.empty_like(spread), torch.empty_like(spread)
         for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
-            predicted, room_of_product = room.predicted[:n_tested], room.product[:n_tested]
+            predicted, room_of_product = buffers.predicted[:n_tested], buffers.product[:n_tested]
             weights = self.weights[number][self.which[number][target]]
-            multiply(weights, self.stretches.trained(number, room.moments, whole, room.trained), predicted)
-            torch.sum(torch.mul(room.recorded[test], predicted, out=room_of_product), 0, out=product[number])
+            multiply(
+                weights, self.stretches.trained(number, buffers.moments, total_moments, buffers.trained), predicted
+            )
+            torch.sum(torch.mul(buffers.recorded[test], predicted, out=room_of_product), 0, out=product[number])
             torch.sum(predicted.square_(), 0, out=square[number])
         scale = square.mul_(spread).sqrt_()
         return torch.where(scale > 0, product / scale, torch.nan)
 
-    def _spread_of(self, room: _Room) -> torch.Tensor:
+    def _spread_of(self, buffers: _Room) -> torch.Tensor:
         """Sum squares of the centred test rows of one target: (split, draw)."""
-        found = room.recorded.new_empty(len(self.tests), room.recorded.shape[1])
+        spread = buffers.recorded.new_empty(len(self.tests), buffers.recorded.shape[1])
         for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
-            truth = room.recorded[test]
+            truth = buffers.recorded[test]
             total = truth.sum(0)
-            torch.sum(torch.mul(truth, truth, out=room.product[:n_tested]), 0, out=found[number])
-            found[number].addcmul_(total, total, value=-1 / n_tested)
-        return found
+            torch.sum(torch.mul(truth, truth, out=buffers.product[:n_tested]), 0, out=spread[number])
+            spread[number].addcmul_(total, total, value=-1 / n_tested)
+        return spread
 
     def _spread(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Sum squares of the centred test rows: (target, split, draw)."""
-        found = columns.new_empty(len(columns), len(self.tests), rows.shape[1])
+        spread = columns.new_empty(len(columns), len(self.tests), rows.shape[1])
         squares = columns.square()
         for number, (test, n_tested) in enumerate(zip(self.tests, self.n_tested, strict=True)):
             tested = columns.new_zeros(columns.shape[1], rows.shape[1]).scatter_(0, rows[test].long(), 1.0)
-            found[:, number] = squares @ tested - (columns @ tested).square() / n_tested
-        return found
+            spread[:, number] = squares @ tested - (columns @ tested).square() / n_tested
+        return spread
 
 
 def _slice_or_rows(rows: NDArray[np.int64]) -> slice | torch.Tensor:

@@ -161,15 +161,15 @@ def pearson_of_directions(
     >>> pearson_of_directions([line], design, Y, orders).round(3).tolist()
     [[1.0], [-1.0]]
     """
-    found = np.empty((len(orders), Y.shape[1]))
+    scores = np.empty((len(orders), Y.shape[1]))
     plan = _Plan(splits, design, torch.from_numpy(Y[:0]).dtype)
     size = max(1, plan.columns // TILE)
     for start in range(0, Y.shape[1], TARGETS_AT_ONCE):
         targets = slice(start, start + TARGETS_AT_ONCE)
         block = plan.block(Y[:, targets], targets, None if fixed is None else fixed[:, targets])
         for first in range(0, len(orders), size):
-            found[first : first + size, targets] = plan.correlate(block, *plan.sorted(orders[first : first + size]))
-    return found
+            scores[first : first + size, targets] = plan.correlate(block, *plan.sorted(orders[first : first + size]))
+    return scores
 
 
 class _Fixed(NamedTuple):
@@ -257,7 +257,7 @@ class _Plan:
         in_place = None if fixed is None else torch.from_numpy((fixed - fixed.mean(axis=0))[self.stretches.samples])
         kept = [one[:, None, targets] for one in self.kept]
         tiles = [slice(start, start + TILE) for start in range(0, values.shape[1], TILE)]
-        made = [
+        products = [
             _Tile(
                 tile,
                 values[:, tile].contiguous(),
@@ -266,7 +266,7 @@ class _Plan:
             )
             for tile in tiles
         ]
-        return _Block(values.square(), made)
+        return _Block(values.square(), products)
 
     def _fixed(self, values: torch.Tensor) -> _Fixed:
         """Prepare what targets (sorted sample, target) keep in place."""
@@ -278,25 +278,25 @@ class _Plan:
         """Correlate some targets under some draws: means over splits, (draw, target)."""
         n_draws, n_targets = rows.shape[1], block.squares.shape[1]
         spread = (tested @ block.squares).view(-1, n_draws, n_targets)  # (split, draw, target)
-        found = spread.new_empty(2, *spread.shape)  # products with the truth, and squares, of predictions
+        sums = spread.new_empty(2, *spread.shape)  # products with the truth, and squares, of predictions
         for tile, values, fixed, kept in block.tiles:
-            room = self._room(n_draws, values.shape[1], fixed is not None)
-            added = self._moments(values, fixed, rows, room)
+            buffers = self._room(n_draws, values.shape[1], fixed is not None)
+            added = self._moments(values, fixed, rows, buffers)
             for number, stretches in enumerate(self.stretches.tested):
                 if added is not None:
                     spread[number, :, tile] += joined(added, stretches)
-                truth, share = joined(room.sums, stretches), room.share
-                trained = self.stretches.trained(number, room.sums, room.whole, room.trained)
+                truth, share = joined(buffers.sums, stretches), buffers.share
+                trained = self.stretches.trained(number, buffers.sums, buffers.whole, buffers.trained)
                 multiply(self.loadings[number], trained, share.flatten(1))
                 share.mul_(kept[number])
-                multiply(self.ahead[number], truth, room.both[0])
-                multiply(self.root[number], share.flatten(1), room.both[1])
-                room.both[0].mul_(share.flatten(1))
-                room.both[1].square_()
-                torch.sum(room.both.view(2, *share.shape), 1, out=found[:, number, :, tile])
+                multiply(self.ahead[number], truth, buffers.both[0])
+                multiply(self.root[number], share.flatten(1), buffers.both[1])
+                buffers.both[0].mul_(share.flatten(1))
+                buffers.both[1].square_()
+                torch.sum(buffers.both.view(2, *share.shape), 1, out=sums[:, number, :, tile])
                 total = truth[0].view(n_draws, -1)
                 spread[number, :, tile].addcmul_(total, total, value=-(self.total**2) / len(self.tests[number]))
-        product, square = found
+        product, square = sums
         scale = square.mul_(spread).sqrt_()
         means: NDArray[np.float64] = product.div_(scale.masked_fill_(scale == 0, torch.nan)).mean(0).double().numpy()
         return means
@@ -317,7 +317,7 @@ class _Plan:
         return self._rooms[n_draws, n_targets]
 
     def _moments(
-        self, values: torch.Tensor, fixed: _Fixed | None, rows: torch.Tensor, room: _Room
+        self, values: torch.Tensor, fixed: _Fixed | None, rows: torch.Tensor, buffers: _Room
     ) -> torch.Tensor | None:
         """Multiply reordered targets with the design, stretch by stretch: (stretch, moment, draw · target).
 
@@ -325,15 +325,17 @@ class _Plan:
         """
         n_draws, n_targets = rows.shape[1], values.shape[1]
         added = None if fixed is None else values.new_empty(len(self.design), n_draws, n_targets)
-        for number, (part, stretch, sums) in enumerate(zip(self.design, self.stretches.slices, room.sums, strict=True)):
-            order, recorded = rows[stretch].view(-1), room.recorded[: part.shape[1]]
+        for number, (design, stretch, sums) in enumerate(
+            zip(self.design, self.stretches.slices, buffers.sums, strict=True)
+        ):
+            order, recorded = rows[stretch].view(-1), buffers.recorded[: design.shape[1]]
             torch.index_select(values, 0, order, out=recorded.view(order.shape[0], -1))
-            multiply(part, recorded, sums)
+            multiply(design, recorded, sums)
             if fixed is not None and added is not None:
                 sums.view(-1, n_draws, n_targets).add_(fixed.moments[number][:, None])
-                crossed = room.crossed[: part.shape[1]].view(-1, n_draws, n_targets)
+                crossed = buffers.crossed[: design.shape[1]].view(-1, n_draws, n_targets)
                 torch.mul(recorded.view(crossed.shape), fixed.twice[stretch][:, None], out=crossed)
                 torch.sum(crossed, 0, out=added[number])
                 added[number].add_(fixed.squares[number])
-        torch.sum(room.sums, 0, out=room.whole)
+        torch.sum(buffers.sums, 0, out=buffers.whole)
         return added

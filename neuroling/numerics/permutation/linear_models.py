@@ -96,12 +96,14 @@ def linear_draws(
 def _by_operators(
     splits: Sequence[LinearSplit], Y: NDArray[np.floating], fixed: NDArray[np.floating] | None = None
 ) -> Draws:
-    parts = [[(np.flatnonzero(s.which == number), one) for number, one in enumerate(s.operators)] for s in splits]
+    operators_of_splits = [
+        [(np.flatnonzero(s.which == number), one) for number, one in enumerate(s.operators)] for s in splits
+    ]
 
     def draws(orders: NDArray[np.integer]) -> NDArray[np.floating]:
         scores = [
             pearson_of_operators(some, Y, (s.train, s.test), orders, fixed)
-            for some, s in zip(parts, splits, strict=True)
+            for some, s in zip(operators_of_splits, splits, strict=True)
         ]
         mean: NDArray[np.floating] = np.mean(scores, axis=0)
         return mean
@@ -115,13 +117,13 @@ def _by_moments(
     Y: NDArray[np.floating],
     fixed: NDArray[np.floating] | None = None,
 ) -> Draws | None:
-    design, found = orthonormal_design(X), []
+    design, moment_splits = orthonormal_design(X), []
     for split in splits:
         weights = weights_on_moments(split.operators, design[split.train])
         if weights is None:
             return None
-        found.append(MomentSplit(split.train, split.test, weights, split.which))
-    return lambda orders: pearson_of_moments(found, design, Y, orders, fixed)
+        moment_splits.append(MomentSplit(split.train, split.test, weights, split.which))
+    return lambda orders: pearson_of_moments(moment_splits, design, Y, orders, fixed)
 
 
 def _by_directions(
@@ -130,12 +132,12 @@ def _by_directions(
     Y: NDArray[np.floating],
     fixed: NDArray[np.floating] | None = None,
 ) -> Draws | None:
-    design, found = orthonormal_design(X), []
+    design, direction_splits = orthonormal_design(X), []
     for train, test, operators, which in splits:
         directions = principal_directions(X, train)
         kept = kept_of_operators(operators, directions, (train, test))
         loadings = loadings_on_moments(directions, design)
         if kept is None or loadings is None:
             return None
-        found.append(DirectionSplit(train, test, loadings, kept[:, which]))
-    return lambda orders: pearson_of_directions(found, design, Y, orders, fixed)
+        direction_splits.append(DirectionSplit(train, test, loadings, kept[:, which]))
+    return lambda orders: pearson_of_directions(direction_splits, design, Y, orders, fixed)

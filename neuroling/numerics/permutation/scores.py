@@ -54,23 +54,23 @@ def pearson_of_relabelings(
     >>> [float(r[0].round(3)) for r in pearson_of_relabelings(truth, truth, np.array([[0, 1, 2], [1, 0, 2]]))]
     [1.0, 0.786]
     """
-    one, other = _standardised(truth), _standardised(prediction)
+    truth_scores, other = _standardised(truth), _standardised(prediction)
     rows = torch.from_numpy(np.ascontiguousarray(orders))
     for start in range(0, len(rows), DRAWS_AT_ONCE):
-        yield from _correlations(one, other, rows[start : start + DRAWS_AT_ONCE]).numpy()
+        yield from _correlations(truth_scores, other, rows[start : start + DRAWS_AT_ONCE]).numpy()
 
 
-def _correlations(one: torch.Tensor, other: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
+def _correlations(first: torch.Tensor, other: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
     """Sum products of (reordered) columns, tile by tile: (draw, target)."""
-    found = one.new_empty(len(orders), one.shape[1])
-    for start in range(0, one.shape[1], TILE):
+    correlations = first.new_empty(len(orders), first.shape[1])
+    for start in range(0, first.shape[1], TILE):
         tile = slice(start, start + TILE)
-        a, b = one[:, tile].contiguous(), other[:, tile].contiguous()  # (sample, tile)
+        a, b = first[:, tile].contiguous(), other[:, tile].contiguous()  # (sample, tile)
         moved = torch.empty_like(a)
         for draw, order in enumerate(orders):
             torch.index_select(a, 0, order, out=moved)
-            found[draw, tile] = moved.mul_(b).sum(0)
-    return found
+            correlations[draw, tile] = moved.mul_(b).sum(0)
+    return correlations
 
 
 def _standardised(values: NDArray[np.floating]) -> torch.Tensor:
@@ -137,7 +137,7 @@ def pearson_of_operators(
     train, test = (to_tensor(np.ascontiguousarray(orders[:, part]), device) for part in rows)  # (draw, row) each
     times = torch.ones(test.shape, dtype=_torch_dtype(Y), device=device)
     tested = torch.zeros(orders.shape, dtype=times.dtype, device=device).scatter_add_(1, test, times)  # (draw, sample)
-    found = np.empty((len(orders), Y.shape[1]), Y.dtype)
+    scores = np.empty((len(orders), Y.shape[1]), Y.dtype)
     for targets, operator in operators:
         centred = to_tensor(operator - operator.mean(axis=0), device, _torch_dtype(Y))  # (test, train)
         size = max(1, min(len(targets), PRODUCT_VALUES // (4 * len(rows[0]))))
@@ -150,15 +150,15 @@ def pearson_of_operators(
                 varied = tested @ values.square() - (tested @ values).square() / test.shape[1]  # (draw, tile)
             at_once = max(1, PRODUCT_VALUES // (len(rows[0]) * len(tile)))
             for first in range(0, len(orders), at_once):
-                some = slice(first, first + at_once)
+                batch = slice(first, first + at_once)
                 if in_place is None:
-                    product, square = _moments(centred, values, train[some], test[some])
-                    scale = (square * varied[some]).sqrt()
+                    product, square = _moments(centred, values, train[batch], test[batch])
+                    scale = (square * varied[batch]).sqrt()
                 else:
-                    product, square, spread = _moments_beside(centred, values, in_place, train[some], test[some])
+                    product, square, spread = _moments_beside(centred, values, in_place, train[batch], test[batch])
                     scale = (square * spread).sqrt()
-                found[some, tile] = torch.where(scale > 0, product / scale, torch.nan).cpu().numpy()
-    return found
+                scores[batch, tile] = torch.where(scale > 0, product / scale, torch.nan).cpu().numpy()
+    return scores
 
 
 def _moments(

@@ -63,7 +63,7 @@ class Stretches:
         """Lay out orders (draw, sample) by stretch: (sorted sample, draw)."""
         return torch.from_numpy(orders[:, self.samples].T.astype(np.int32))
 
-    def trained(self, split: int, sums: torch.Tensor, whole: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    def trained(self, split: int, sums: torch.Tensor, total: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """Sum what a split trains on, or take the others from the whole.
 
         Parameters
@@ -72,7 +72,7 @@ class Stretches:
             Its number.
         sums : tensor, shape (stretch, moment, column)
             Sums over every stretch.
-        whole : tensor, shape (moment, column)
+        total : tensor, shape (moment, column)
             Their sum.
         out : tensor, shape (moment, column)
             Where to write.
@@ -80,7 +80,7 @@ class Stretches:
         inside, outside = self._trained[split], self._left_out[split]
         if len(outside) >= len(inside):
             return torch.sum(sums[inside], 0, out=out)
-        return torch.sub(whole, joined(sums, outside), out=out)
+        return torch.sub(total, joined(sums, outside), out=out)
 
 
 def joined(sums: torch.Tensor, stretches: Sequence[int]) -> torch.Tensor:

@@ -50,10 +50,12 @@ def participant_bounds(
     if controls is not None:
         return np.stack([_partial_bounds(comparator, at_time, controls) for at_time in _by_time(rows)], axis=-1)
     if comparator.is_ranked:
-        known = [own for own in ranks if own is not None]
+        known = [participant_ranks for participant_ranks in ranks if participant_ranks is not None]
         of_all = _by_time(known) if len(known) == len(rows) else repeat(None)
         pairs = zip(_by_time(rows), of_all, strict=False)
-        return np.stack([_ranked_bounds(comparator, at_time, own) for at_time, own in pairs], axis=-1)
+        return np.stack(
+            [_ranked_bounds(comparator, at_time, participant_ranks) for at_time, participant_ranks in pairs], axis=-1
+        )
     embedded = [vector for vector in vectors if vector is not None]
     if len(embedded) == len(rows):
         stacked = np.stack(embedded, axis=1)  # (time, participant, value)
@@ -83,12 +85,12 @@ def bounds_from_products(products: Array) -> Array:
     ndarray, shape (2, participant, time)
         Lower, then upper bounds, for measures that are inner products of the values themselves.
     """
-    own = np.diagonal(products, axis1=1, axis2=2)  # (time, participant)
+    own_products = np.diagonal(products, axis1=1, axis2=2)  # (time, participant)
     row, total = products.sum(axis=2), products.sum(axis=(1, 2))[:, None]
-    others = total - 2 * row + own
+    sums_of_others = total - 2 * row + own_products
     with np.errstate(invalid="ignore", divide="ignore"):
-        upper = row / np.sqrt(own * total)
-        lower = (row - own) / np.sqrt(own * others)
+        upper = row / np.sqrt(own_products * total)
+        lower = (row - own_products) / np.sqrt(own_products * sums_of_others)
     return np.stack([lower.T, upper.T])
 
 
@@ -133,12 +135,12 @@ def _partial_bounds(comparator: Comparator, rows: Array, controls: Array) -> Arr
     present = rows[:, is_present].astype(np.float64)
     if present.shape[1] < LEAST_PAIRS:
         return np.full((2, len(rows)), np.nan)
-    own = comparator.embed(present)
+    embedded = comparator.embed(present)
     if comparator.is_ranked:
         means = _mean_ranks(centred_ranks(present)[0])
     else:
-        means = np.concatenate([own.sum(axis=0) - own, own.sum(axis=0)[None]])
+        means = np.concatenate([embedded.sum(axis=0) - embedded, embedded.sum(axis=0)[None]])
     joint = np.concatenate([comparator.embed(means), comparator.embed(controls[:, is_present])])
-    products, among, n = own @ joint.T, joint @ joint.T, len(means)
+    products, among, n = embedded @ joint.T, joint @ joint.T, len(means)
     partial = partial_of_products(products, among, n)  # (participant, mean)
     return np.stack([np.diagonal(partial[:, :-1]), partial[:, -1]])

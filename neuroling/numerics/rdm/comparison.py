@@ -213,11 +213,11 @@ def whitened_cosine_of(present: Bool[NDArray[np.bool_], " pair"]) -> Compare:
     def compare(rdms: Rdms, models: Models) -> Scores:
         rows, columns = (side.astype(np.float64, copy=False) for side in (rdms, models))
         shared = [np.linalg.solve(factor, members.T @ side.T) for side in (rows, columns)]  # (item, row) each
-        own = [
+        squared_lengths = [
             (side**2).sum(axis=1) - (part**2).sum(axis=0) for side, part in zip((rows, columns), shared, strict=True)
         ]
         least = [SAME * (side**2).sum(axis=1) for side in (rows, columns)]
-        lengths = [np.sqrt(np.where(o > at, o, np.nan)) for o, at in zip(own, least, strict=True)]
+        lengths = [np.sqrt(np.where(o > at, o, np.nan)) for o, at in zip(squared_lengths, least, strict=True)]
         return np.asarray((rows @ columns.T - shared[0].T @ shared[1]) / np.outer(*lengths))
 
     return compare
@@ -460,10 +460,10 @@ def partial_of_products(
         return np.asarray(products, dtype=np.float64)
     inverse = np.linalg.pinv(among[n_models:, n_models:], rcond=SAME, hermitian=True)
     weights = inverse @ among[n_models:, :n_models]  # (control, model)
-    own, controls = products[:, :n_models], products[:, n_models:]
+    model_products, controls = products[:, :n_models], products[:, n_models:]
     left_of_models = 1 - (among[n_models:, :n_models] * weights).sum(axis=0)
     left_of_rows = 1 - ((controls @ inverse) * controls).sum(axis=1)
     left = np.outer(
         np.where(left_of_rows > SAME, left_of_rows, np.nan), np.where(left_of_models > SAME, left_of_models, np.nan)
     )
-    return np.asarray((own - controls @ weights) / np.sqrt(left))
+    return np.asarray((model_products - controls @ weights) / np.sqrt(left))

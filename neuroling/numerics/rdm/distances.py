@@ -389,13 +389,13 @@ def _write_correlation(
     scale = torch.where(variance > 0, variance, torch.nan).rsqrt()
     level = (sums * scale / np.sqrt(n_values)).to(row.dtype)
     scale = scale.to(row.dtype)
-    place = start = 0
+    offset = start = 0
     for panel, upper in zip(panels, uppers, strict=True):
         here = slice(start, start + len(panel))
         minus = torch.mul(panel, -scale[here, None]).mul_(scale[start:]).addr_(level[here], level[start:])
-        part = row[place : place + len(upper)]
+        part = row[offset : offset + len(upper)]
         torch.index_select(minus.flatten(), 0, upper, out=part).add_(1)  # minus the correlation, and 1
-        place, start = place + len(upper), start + len(panel)
+        offset, start = offset + len(upper), start + len(panel)
 
 
 def _panel_upper(n_rows: int, n_columns: int) -> torch.Tensor:

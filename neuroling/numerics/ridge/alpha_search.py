@@ -117,20 +117,20 @@ def _search(
     """Scores (alpha, target); weights of samples go to ``kept`` where all operators are held at once."""
     Y, n_alphas = targets.values, len(alphas)
     plan = plan_passes(design, targets, rows, n_alphas, keep_blocks=kept is not None)
-    whole = plan.operators_at_once >= len(rows) * n_alphas
+    all_fit = plan.operators_at_once >= len(rows) * n_alphas
     error, baseline = np.zeros((n_alphas, Y.shape[1])), np.zeros(Y.shape[1])
-    for some, chosen in _chunks(len(rows), n_alphas, plan.operators_at_once):
-        options = {"n_targets": Y.shape[1], "dtype": targets.dtype, "keep_blocks": whole and kept is not None}
-        prepared = list(held_out_errors(design, rows[some], alphas[chosen], **options))
-        summed = as_quadratic(prepared, len(Y), Y.shape[1]) if plan.quadratic and whole else prepared
+    for fold_slice, alpha_slice in _chunks(len(rows), n_alphas, plan.operators_at_once):
+        options = {"n_targets": Y.shape[1], "dtype": targets.dtype, "keep_blocks": all_fit and kept is not None}
+        prepared = list(held_out_errors(design, rows[fold_slice], alphas[alpha_slice], **options))
+        summed = as_quadratic(prepared, len(Y), Y.shape[1]) if plan.quadratic and all_fit else prepared
         for tile, y in targets.tiles(plan.tile):
             centred, mean = centre(y)
-            added = add_up(summed, centred, len(alphas[chosen]))
+            added = add_up(summed, centred, len(alphas[alpha_slice]))
             found_error, found_baseline = (found.cpu().numpy() for found in added)
-            error[chosen, tile] += found_error
-            if chosen.start == 0:
+            error[alpha_slice, tile] += found_error
+            if alpha_slice.start == 0:
                 baseline[tile] += found_baseline
-            if kept is not None and whole:
+            if kept is not None and all_fit:
                 scores = r_squared(found_error, found_baseline, Y[:, tile])
                 kept.improve(prepared, centred, tile, scores, first=0, without=int(np.argmax(alphas)))
                 kept.mean[tile] = mean.cpu().numpy()

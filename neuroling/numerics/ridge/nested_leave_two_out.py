@@ -161,7 +161,7 @@ def nested_pairs(
     ------
     prediction : ndarray, shape (2, target)
         In the dtype of the targets.
-    chosen : ndarray of int, shape (target,)
+    best_alpha : ndarray of int, shape (target,)
         Number of the penalty; the first of equals.
 
     Raises
@@ -176,17 +176,17 @@ def nested_pairs(
     stretches = [slice(start, start + size) for start in range(0, Y.shape[1], size)]
     kept = _residuals(makers, Y) if len(stretches) == 1 else None
     for start in range(0, len(pairs), pairs_at_once):
-        some = torch.from_numpy(np.ascontiguousarray(pairs[start : start + pairs_at_once], np.int64)).to(gram.device)
-        coefficients = Triples(*(part.to(DTYPES[Y.dtype.name]) for part in triples(makers, *some.T)))
-        predicted = np.empty((len(some), 2, Y.shape[1]), Y.dtype)
-        chosen = np.empty((len(some), Y.shape[1]), np.int16)
+        batch = torch.from_numpy(np.ascontiguousarray(pairs[start : start + pairs_at_once], np.int64)).to(gram.device)
+        coefficients = Triples(*(part.to(DTYPES[Y.dtype.name]) for part in triples(makers, *batch.T)))
+        predicted = np.empty((len(batch), 2, Y.shape[1]), Y.dtype)
+        best_alpha = np.empty((len(batch), Y.shape[1]), np.int16)
         for stretch in stretches:
             residuals, y, mean = kept or _residuals(makers, Y[:, stretch])
-            found, best = _predict(coefficients, residuals, y, some)
+            found, best = _predict(coefficients, residuals, y, batch)
             predicted[:, :, stretch] = (found + mean).transpose(0, 1).cpu().numpy()
-            chosen[:, stretch] = best
+            best_alpha[:, stretch] = best
             del residuals, y
-        yield from zip(predicted, chosen, strict=True)
+        yield from zip(predicted, best_alpha, strict=True)
 
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -223,20 +223,20 @@ def _predict(
     """Predictions (2, pair, target) and penalties (pair, target) of some pairs."""
     (firsts, seconds), stretches = pairs.T.contiguous(), _stretches(pairs)
     predicted = y.new_empty(2, len(pairs), y.shape[1])
-    chosen = np.empty((len(pairs), y.shape[1]), np.int16)
+    best_alpha = np.empty((len(pairs), y.shape[1]), np.int16)
     for number, (errors, left, right) in enumerate(
         zip(residuals, torch.split(y, TILE, dim=1), torch.split(predicted, TILE, dim=2), strict=True)
     ):
         best = _best_penalty(coefficients, errors, stretches)  # (pair, target)
-        chosen[:, number * TILE : (number + 1) * TILE] = best.cpu().numpy()
+        best_alpha[:, number * TILE : (number + 1) * TILE] = best.cpu().numpy()
         index = best.long()
-        here, there = (
+        first_residual, second_residual = (
             errors.flatten(0, 1).gather(0, index * errors.shape[1] + rows[:, None]) for rows in (firsts, seconds)
         )  # (pair, target)
         p, q, r = (coefficients.block[:, :, entry].T.gather(1, index) for entry in range(3))
-        right[0] = left[firsts] - (p * here).addcmul_(q, there)
-        right[1] = left[seconds] - q.mul_(here).addcmul_(r, there)
-    return predicted, chosen
+        right[0] = left[firsts] - (p * first_residual).addcmul_(q, second_residual)
+        right[1] = left[seconds] - q.mul_(first_residual).addcmul_(r, second_residual)
+    return predicted, best_alpha
 
 
 class Stretch(NamedTuple):
@@ -253,11 +253,11 @@ def _stretches(pairs: torch.Tensor) -> list[Stretch]:
     breaks = torch.nonzero((steps[:, 0] != 0) | (steps[:, 1] != 1)).flatten() + 1
     if len(breaks) >= MOST_STRETCHES:
         return [Stretch(slice(None), *pairs.T.contiguous())]
-    found = []
+    pieces = []
     for start, stop in pairwise([0, *breaks.tolist(), len(pairs)]):
         first, second = pairs[start].tolist()
-        found.append(Stretch(slice(start, stop), slice(first, first + 1), slice(second, second + stop - start)))
-    return found
+        pieces.append(Stretch(slice(start, stop), slice(first, first + 1), slice(second, second + stop - start)))
+    return pieces
 
 
 MOST_STRETCHES = 16
@@ -270,7 +270,7 @@ def _best_penalty(
     """Find the penalty of least inner error, from residuals (alpha, sample, target)."""
     shape, kind = (coefficients.square.shape[1], errors.shape[2]), errors.new_empty
     best = torch.full(shape, torch.inf, dtype=errors.dtype, device=errors.device)
-    chosen = torch.zeros(shape, dtype=torch.uint8 if len(errors) <= 256 else torch.int16, device=errors.device)
+    best_number = torch.zeros(shape, dtype=torch.uint8 if len(errors) <= 256 else torch.int16, device=errors.device)
     inner, cross = kind(shape), kind(2 * shape[0], shape[1])
     for number, left in enumerate(errors):
         inner = multiply(coefficients.square[number], left.square(), scratch=inner)
@@ -278,7 +278,9 @@ def _best_penalty(
         for stretch in stretches:
             inner[stretch.pairs].addcmul_(to_first[stretch.pairs], left[stretch.firsts])
             inner[stretch.pairs].addcmul_(to_second[stretch.pairs], left[stretch.seconds])
-        better = (inner < best).to(chosen.dtype).mul_(number)  # numbers ascend: the last that was better is the largest
-        torch.maximum(chosen, better, out=chosen)
+        better = (
+            (inner < best).to(best_number.dtype).mul_(number)
+        )  # numbers ascend: the last that was better is the largest
+        torch.maximum(best_number, better, out=best_number)
         torch.minimum(best, inner, out=best)
-    return chosen
+    return best_number

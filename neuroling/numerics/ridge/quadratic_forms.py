@@ -79,13 +79,13 @@ class QuadraticErrors:
         new = partial(room, dtype=folds[0].stacks[0].dtype, device=folds[0].stacks[0].device)
         bounds, n_penalties = _bounds(n_samples), folds[0].n_operators
         rows = tuple(new(n_penalties, block.stop - block.start, n_samples - block.start) for block in bounds)
-        errors = new(sum(len(part.fold.test) for part in folds), n_samples).zero_()
+        errors = new(sum(len(fold_operators.fold.test) for fold_operators in folds), n_samples).zero_()
         first = 0
-        for part in folds:
-            last = first + len(part.fold.test)
-            errors[torch.arange(first, last, device=errors.device), part.fold.test] = -1
+        for fold_operators in folds:
+            last = first + len(fold_operators.fold.test)
+            errors[torch.arange(first, last, device=errors.device), fold_operators.fold.test] = -1
             first = last
-        cuts = [slabs(part.fold.train) for part in folds]
+        cuts = [slabs(fold_operators.fold.train) for fold_operators in folds]
         for number in range(n_penalties):
             _write_errors(folds, cuts, number, errors)
             for block, found in zip(bounds, rows, strict=True):
@@ -104,20 +104,20 @@ class QuadraticErrors:
         baseline : Tensor, shape (target,)
             float64, added to: squared errors of the training means.
         """
-        whole, found = torch.zeros_like(baseline), torch.zeros_like(error)
+        total, block_errors = torch.zeros_like(baseline), torch.zeros_like(error)
         for part in self.folds:
-            part.add_baseline(y, whole)
+            part.add_baseline(y, total)
         n_products = -(-y.shape[1] * PRODUCT_ROWS // PRODUCT_VALUES) if y.device.type == "cpu" else 1
         wide = max(1, -(-y.shape[1] // n_products))  # as wide as each other
         memory = room(max(PRODUCT_ROWS, *(rows.shape[1] for rows in self.rows)) * wide, dtype=y.dtype, device=y.device)
         for start in range(0, y.shape[1], wide):
             some = slice(start, start + wide)
-            self._add_products(y[:, some], found[:, some], memory)
-        exact = torch.nonzero(found.amin(0) < ERROR_LEFT * whole).flatten()
+            self._add_products(y[:, some], block_errors[:, some], memory)
+        exact = torch.nonzero(block_errors.amin(0) < ERROR_LEFT * total).flatten()
         if len(exact):
-            found[:, exact] = _sum_over(self.folds, y.index_select(1, exact), len(found))
-        error += found
-        baseline += whole
+            block_errors[:, exact] = _sum_over(self.folds, y.index_select(1, exact), len(block_errors))
+        error += block_errors
+        baseline += total
 
     def _add_products(self, y: torch.Tensor, error: torch.Tensor, memory: torch.Tensor) -> None:
         """Add the values of the forms at a few targets; products go into the same memory, some penalties at a time."""
@@ -158,10 +158,14 @@ def as_quadratic(parts: Sequence[HeldOutErrors], n_samples: int, n_targets: int)
     list of HeldOutErrors
         One :class:`QuadraticErrors`, or the parts as they are.
     """
-    folds = [part for part in parts if isinstance(part, FoldOperators) and part.project is None]
+    folds = [
+        fold_operators
+        for fold_operators in parts
+        if isinstance(fold_operators, FoldOperators) and fold_operators.project is None
+    ]
     if not folds or len(folds) < len(parts):
         return list(parts)
-    sizes = [(len(part.fold.test), len(part.fold.train)) for part in folds]
+    sizes = [(len(fold_operators.fold.test), len(fold_operators.fold.train)) for fold_operators in folds]
     return [QuadraticErrors.of(folds, n_samples)] if quadratic_pays(sizes, n_samples, n_targets) else list(parts)
 
 
@@ -233,11 +237,11 @@ def _write_errors(
 ) -> None:
     """Write what takes a target to its held-out errors at one penalty: (test rows of all folds, sample)."""
     first = 0
-    for part, cut in zip(folds, cuts, strict=True):
-        operator, rows = part.operator(number), errors[first : first + len(part.fold.test)]
-        share = 1 / len(part.fold.train)  # of a training row in the mean, which operators leave out
+    for fold_operators, cut in zip(folds, cuts, strict=True):
+        operator, rows = fold_operators.operator(number), errors[first : first + len(fold_operators.fold.test)]
+        share = 1 / len(fold_operators.fold.train)  # of a training row in the mean, which operators leave out
         if len(cut) > SLABS:
-            rows.index_copy_(1, part.fold.train, operator + share)
+            rows.index_copy_(1, fold_operators.fold.train, operator + share)
         else:
             done = 0
             for slab in cut:
@@ -247,10 +251,10 @@ def _write_errors(
         first += len(rows)
 
 
-def _write_block(errors: torch.Tensor, block: slice, found: torch.Tensor) -> None:
+def _write_block(errors: torch.Tensor, block: slice, block_errors: torch.Tensor) -> None:
     """Write rows of the form, from the diagonal on; off the diagonal block twice."""
-    multiply(errors[:, block].T, errors[:, block.start :], found)
-    found[:, len(found) :] *= 2
+    multiply(errors[:, block].T, errors[:, block.start :], block_errors)
+    block_errors[:, len(block_errors) :] *= 2
 
 
 def _sum_over(folds: Sequence[FoldOperators], y: torch.Tensor, n_penalties: int) -> torch.Tensor:

@@ -301,11 +301,11 @@ def decomposed_solver(features: torch.Tensor, least_alpha: float, dtype: torch.d
     callable
         From targets less their mean (sample, target) and their penalties (target,) to weights (feature, target).
     """
-    parts = decompose(features, least_alpha)
-    lift, project = parts.lift.to(dtype), parts.project.to(dtype)
+    decomposition = decompose(features, least_alpha)
+    lift, project = decomposition.lift.to(dtype), decomposition.project.to(dtype)
 
     def solve(right: torch.Tensor, alphas: NDArray[np.floating]) -> torch.Tensor:
-        gain = 1 / (parts.spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), features.device))
+        gain = 1 / (decomposition.spectrum[:, None] + to_tensor(np.asarray(alphas, np.float64), features.device))
         solved: torch.Tensor = multiply(lift, multiply(project, right) * gain.to(dtype))
         return solved
 
@@ -327,10 +327,10 @@ def _by_factors(gram: torch.Tensor, dtype: torch.dtype) -> Solver:
         for alpha in np.unique(alphas).tolist():
             factor, columns = factor_of(alpha), torch.from_numpy(np.flatnonzero(alphas == alpha)).to(right.device)
             part = right if len(columns) == right.shape[1] else right[:, columns]
-            found = cholesky_solve(part.to(factor.dtype), factor).to(dtype)
+            solution = cholesky_solve(part.to(factor.dtype), factor).to(dtype)
             if len(columns) == right.shape[1]:
-                return found
-            solved[:, columns] = found
+                return solution
+            solved[:, columns] = solution
         return solved
 
     return solve

@@ -94,14 +94,14 @@ def stable_targets(
     values, gram = _sums(recording, device)
     risky = np.flatnonzero(_least_share(values, gram, max(len(test) for test in tests)) < RISKY)
     exact = _sums(recording[:, :, risky].astype(np.float64), device)
-    kept = np.empty((len(tests), n_keep), np.int64)
+    stable = np.empty((len(tests), n_keep), np.int64)
     for block, held_out in _blocks(tests):
         scores = _scores(values, gram, held_out, may_vanish=False)  # (fold, target)
         if len(risky):
             scores = scores.astype(np.float64)
             scores[:, risky] = _scores(*exact, held_out, may_vanish=True)
-        kept[block] = _largest(scores, n_keep, block.start)
-    return kept
+        stable[block] = _largest(scores, n_keep, block.start)
+    return stable
 
 
 def _sums(recording: NDArray[np.floating], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,24 +130,24 @@ def _blocks(
     start = 0
     for size, run in groupby(tests, key=len):
         sets = np.stack(list(run))
-        for part in np.split(
+        for block in np.split(
             sets, range(max(1, HELD_OUT_AT_ONCE // size), len(sets), max(1, HELD_OUT_AT_ONCE // size))
         ):
-            yield slice(start, start + len(part)), part
-            start += len(part)
+            yield slice(start, start + len(block)), block
+            start += len(block)
 
 
 def _largest(scores: NDArray[np.floating], n_keep: int, first_fold: int) -> NDArray[np.int64]:
     """Ascending indices of the largest scores: (fold, target) -> (fold, n_keep)."""
-    chosen = np.argpartition(scores, -n_keep, axis=1)[:, -n_keep:]
-    undefined = np.isneginf(np.take_along_axis(scores, chosen, axis=1)).any(1)  # (fold,)
+    largest = np.argpartition(scores, -n_keep, axis=1)[:, -n_keep:]
+    undefined = np.isneginf(np.take_along_axis(scores, largest, axis=1)).any(1)  # (fold,)
     if undefined.any():
         fold = int(undefined.argmax())
         raise ValueError(
             f"recording: in fold {first_fold + fold} only {int(np.isfinite(scores[fold]).sum())} of {scores.shape[1]} "
             f"targets vary over the training samples in every presentation; expected at least {n_keep}."
         )
-    return np.sort(chosen, axis=1)
+    return np.sort(largest, axis=1)
 
 
 def _scores(
@@ -183,14 +183,14 @@ def _squared_length(values: torch.Tensor, gram: torch.Tensor, tests: torch.Tenso
     """
     n_train = values.shape[1] - tests.shape[1]
     removed = [values.index_select(1, column) for column in tests.T]  # each (repeat, fold, target)
-    whole = torch.diagonal(gram).T[:, None]  # (repeat, 1, target)
+    all_rows = torch.diagonal(gram).T[:, None]  # (repeat, 1, target)
     total = removed[0].clone()
-    variance = torch.addcmul(whole, removed[0], removed[0], value=-1)  # (repeat, fold, target)
+    variance = torch.addcmul(all_rows, removed[0], removed[0], value=-1)  # (repeat, fold, target)
     for sample in removed[1:]:
         total += sample
         variance.addcmul_(sample, sample, value=-1)
     variance.addcmul_(total, total, value=-1 / n_train)
-    undefined = (variance <= UNDEFINED * whole).any(0) if may_vanish else None  # (fold, target)
+    undefined = (variance <= UNDEFINED * all_rows).any(0) if may_vanish else None  # (fold, target)
     gain = variance.rsqrt_()
     squared = _quadratic_form(gain, gram)
     shift = torch.zeros_like(squared)

@@ -81,13 +81,13 @@ def volume_adjacency(
     most = {"faces": 1, "edges": 2, "corners": 3}
     if touching not in most:
         raise ValueError(f"touching: got {touching!r}; expected one of {', '.join(most)}.")
-    places = np.stack(np.unravel_index(voxels, shape), axis=1)  # (voxel, 3)
+    coordinates = np.stack(np.unravel_index(voxels, shape), axis=1)  # (voxel, 3)
     number = np.full(int(np.prod(shape)), -1, dtype=np.intp)
     number[voxels] = np.arange(len(voxels))
     steps = [step for step in np.ndindex(3, 3, 3) if 1 <= sum(abs(part - 1) for part in step) <= most[touching]]
     pairs = []
     for step in steps:
-        moved = places + np.array(step) - 1
+        moved = coordinates + np.array(step) - 1
         inside = np.flatnonzero(((moved >= 0) & (moved < shape)).all(axis=1))
         other = number[np.ravel_multi_index(tuple(moved[inside].T), shape)]
         pairs.append(np.stack([inside[other >= 0], other[other >= 0]]))

@@ -127,12 +127,12 @@ def search(criterion: ProfiledLikelihood) -> Optimum:
     for start in others:
         best = _better(best, descend(criterion, start, [best]))
     for _ in range(ROUNDS):
-        found = best
+        optimum = best
         for start in _second_starts(criterion, best, diagonal):
-            found = _better(found, descend(criterion, start, [best, found]))
-        if found is best:
+            optimum = _better(optimum, descend(criterion, start, [best, optimum]))
+        if optimum is best:
             break
-        best = found
+        best = optimum
     return _without_traces(criterion, best)
 
 
@@ -309,12 +309,12 @@ class _Model:
         if outward.any():
             return _Model(self.at, self.gradient, self.hessian, self.free & ~outward).step(radius)
         with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(step == 0, np.inf, (BOUND - np.sign(step) * self.at) / np.abs(step))
-        shortest = float(room.min())  # in steps, to the first bound
+            distance_to_bound = np.where(step == 0, np.inf, (BOUND - np.sign(step) * self.at) / np.abs(step))
+        shortest = float(distance_to_bound.min())  # in steps, to the first bound
         if shortest >= 1:
             return step, is_newton
         moved = self.at + shortest * step
-        return np.where(room == shortest, np.copysign(BOUND, step), moved) - self.at, False
+        return np.where(distance_to_bound == shortest, np.copysign(BOUND, step), moved) - self.at, False
 
     def _unbounded(self, radius: float) -> tuple[Array, bool]:
         values, along = self.values, self.vectors.T @ self.gradient

@@ -63,13 +63,13 @@ def choose_order(terms: Sequence[RandomTerm]) -> Order:
     """
     sizes = [term.n_levels * term.n_effects for term in terms]
     largest = int(np.argmax(sizes))
-    others = [number for number in range(len(terms)) if number != largest]
-    hosts = [number for number in others if _is_nested(terms[largest].group, terms[number].group)]
-    dense = float(sizes[largest]) * sum(sizes[number] for number in others) ** 2
-    if hosts and SPARSE * _touched_pairs(terms, largest, others) < dense:
+    other_terms = [number for number in range(len(terms)) if number != largest]
+    hosts = [number for number in other_terms if _is_nested(terms[largest].group, terms[number].group)]
+    dense = float(sizes[largest]) * sum(sizes[number] for number in other_terms) ** 2
+    if hosts and SPARSE * _touched_pairs(terms, largest, other_terms) < dense:
         leading = max(hosts, key=lambda number: sizes[number])
-        return Order(largest, leading, tuple(number for number in others if number != leading))
-    return Order(None, largest, tuple(others))
+        return Order(largest, leading, tuple(number for number in other_terms if number != leading))
+    return Order(None, largest, tuple(other_terms))
 
 
 def _is_nested(inner: NDArray[np.intp], outer: NDArray[np.intp]) -> bool:

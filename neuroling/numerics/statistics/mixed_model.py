@@ -142,12 +142,12 @@ def _fit(y: Array, X: Array, terms: Sequence[RandomTerm], *, restricted: bool) -
     sigma = float(np.sqrt(solution.sum_of_squares / criterion.n_free))
     gradient, parameter_covariance = _derivatives(criterion, optimum.theta, sigma)
     back = standard.scale * standard.back
-    given = [standard.scale * basis @ factor for basis, factor in zip(standard.bases, factors, strict=True)]
+    scaled_factors = [standard.scale * basis @ factor for basis, factor in zip(standard.bases, factors, strict=True)]
     return MixedFit(
         coefficients=standard.least_squares + back @ solution.coefficients,
         covariance=sigma**2 * back @ solution.unscaled_covariance @ back.T,
         residual_sd=standard.scale * sigma,
-        random_covariances=tuple(sigma**2 * factor @ factor.T for factor in given),
+        random_covariances=tuple(sigma**2 * factor @ factor.T for factor in scaled_factors),
         random_effects=tuple(
             standard.scale * effects @ basis.T for effects, basis in zip(solution.effects, standard.bases, strict=True)
         ),
@@ -156,7 +156,7 @@ def _fit(y: Array, X: Array, terms: Sequence[RandomTerm], *, restricted: bool) -
         parameter_covariance=parameter_covariance,
         vanished=tuple(
             (number, int(effect))
-            for number, (term, factor) in enumerate(zip(terms, given, strict=True))
+            for number, (term, factor) in enumerate(zip(terms, scaled_factors, strict=True))
             for effect in np.flatnonzero(_relative_sds(term, factor) < SINGULAR * standard.scale)
         ),
         ranks=tuple(int((linalg.svdvals(factor) > SINGULAR / 2).sum()) for factor in factors),

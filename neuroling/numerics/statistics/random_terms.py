@@ -207,10 +207,10 @@ def _products(Q: Array, designs: Sequence[sparse.csr_matrix]) -> tuple[Array, Ar
     for k in range(n):
         for m in range(k + 1):
             crossed = designs[k].T @ designs[m]  # (level of k, level of m)
-            whole = crossed.multiply(crossed).sum()
+            total = crossed.multiply(crossed).sum()
             inner = (beside[k] * (crossed @ beside[m])).sum()
-            gram[k, m] = gram[m, k] = whole - 2 * inner + ((beside[k].T @ beside[k]) * (beside[m].T @ beside[m])).sum()
-            before[k] = whole  # the last one is that of k with itself
+            gram[k, m] = gram[m, k] = total - 2 * inner + ((beside[k].T @ beside[k]) * (beside[m].T @ beside[m])).sum()
+            before[k] = total  # the last one is that of k with itself
         gram[k, n] = gram[n, k] = designs[k].multiply(designs[k]).sum() - (beside[k] ** 2).sum()
     gram[n, n] = len(Q) - Q.shape[1]
     return gram, before
