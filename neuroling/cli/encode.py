@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from neuroling.core.protocols import Inference, Splitter, TargetSource
+    from neuroling.core.result import Result
     from neuroling.evaluation.tiles import Tile
 
 GIGABYTE = 2.0**30
@@ -27,13 +28,46 @@ def encode(
         list[Path],
         typer.Argument(metavar="TARGETS...", help="Recording: NIfTI runs, one .npy file, or one .zarr array."),
     ],
-    features: Annotated[Path, typer.Option("--features", "-x", help="Features: NetCDF file written by `extract`.")],
-    samples: Annotated[
-        Path, typer.Option(help="Table of samples, CSV or TSV: `sample`, optionally `group`, `time_index`.")
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results, one file per tile.")],
+    features: Annotated[
+        Path | None, typer.Option("--features", "-x", help="Features: NetCDF file written by `extract`.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Table of samples, CSV or TSV: `sample`, optionally `group`, `time_index`.")
+    ] = None,
+    words: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Instead of --features and --samples: words with onsets (events.tsv, CSV or TextGrid); "
+            "repeat, one per run."
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="With --words: column, or tier of TextGrids, that holds the words.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="With --words: language model, minilm or a folder.")] = "minilm",
+    context: Annotated[int, typer.Option(min=1, help="With --words: words of context that the model reads.")] = 40,
+    delays: Annotated[
+        str | None, typer.Option(help="With --words: delays in volumes as FROM-TO, or spm or glover. Default: 1-4.")
+    ] = None,
+    controls: Annotated[
+        str, typer.Option(help="With --words: default (rate, length, position, untrained network) or none.")
+    ] = "default",
+    frequency: Annotated[
+        str | None, typer.Option(help="With --words: language code, such as en, whose word frequencies are a control.")
+    ] = None,
+    ceiling: Annotated[str, typer.Option(help="With --words: auto (where repeats allow one) or none.")] = "auto",
+    confounds: Annotated[
+        str | None, typer.Option(help="With --words: strategy of nilearn for fMRIPrep: simple, scrubbing, compcor.")
+    ] = None,
+    high_pass: Annotated[
+        float, typer.Option(min=0, help="With --words: longest period kept, in seconds; 0 for none.")
+    ] = 128.0,
+    report: Annotated[bool, typer.Option("--report", help="With --words: also write report.html and maps.")] = False,
     mask: Annotated[Path | None, typer.Option(help="Brain mask for NIfTI recordings.")] = None,
-    layer: Annotated[str | None, typer.Option(help="Layer of the features, if there are several.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer of the features, if there are several; of the model with --words.")
+    ] = None,
     tile: Annotated[
         str | None, typer.Option(help="Tile I of N to compute, as I/N, counted from 1; one job per tile.")
     ] = None,
@@ -78,12 +112,14 @@ def encode(
         The call itself, which ``--dry-run`` makes again.
     targets : list of pathlib.Path
         Runs as NIfTI images, or one matrix (sample, target) as ``.npy`` or ``.zarr``.
-    features : pathlib.Path
-        NetCDF file with features (sample, feature), or (layer, sample, feature).
-    samples : pathlib.Path
-        Table that labels the rows of the targets.
     out : pathlib.Path
         Folder; ``neuroling gather`` joins its files.
+    features : pathlib.Path, optional
+        NetCDF file with features (sample, feature), or (layer, sample, feature).
+    samples : pathlib.Path, optional
+        Table that labels the rows of the targets.
+    words, text_column, model, context, delays, controls, frequency, ceiling, confounds, high_pass, report
+        Words instead of features: see :mod:`neuroling.cli.encode_words`.
     mask : pathlib.Path, optional
         Image whose voxels above zero are taken.
     layer : str, optional
@@ -99,11 +135,45 @@ def encode(
     dry_run : bool
         Print memory in MiB and seconds of a tile as JSON instead.
     """
+    from neuroling.cli.encode_words import WordOptions, encode_words
     from neuroling.cli.unit_options import check_place, labels_of
     from neuroling.encoding.ridge import RidgeCV
     from neuroling.evaluation.metrics import pearson
     from neuroling.evaluation.tiles import evaluate_tiles
 
+    if words:
+        given = {
+            "--features": features,
+            "--samples": samples,
+            "--tile": tile,
+            "--tiles": tiles,
+            "--memory-gb": memory_gb,
+        }
+        _refuse_beside_words([name for name, value in given.items() if value is not None])
+        asked = WordOptions(
+            words, model, layer, text_column, context, delays, controls, ceiling, confounds, high_pass, frequency
+        )
+        asked.check()
+        if dry_run:
+            _say_needs_of_words(ctx)
+            return
+        check_place(out)
+        result, names = encode_words(
+            targets,
+            asked,
+            mask=mask,
+            alphas=_penalties(penalties),
+            splitter=_splitter(folds, gap),
+            inference=_inference(null, draws, True),
+            seed=seed,
+            device=device,
+        )
+        _keep(result, out, labels_of(unit), model, names, report=report)
+        return
+    if features is None or samples is None:
+        raise typer.BadParameter("give --features and --samples, or --words.", param_hint="--features")
+    if report:
+        raise typer.BadParameter("is for --words; `neuroling report` writes pages of results.", param_hint="--report")
     table = read_samples(samples)
     source = _source(targets, table, mask)
     if dry_run:
@@ -126,6 +196,37 @@ def encode(
         inference=_inference(null, draws, keep_draws),
     )
     say("\n".join(map(str, paths)))
+
+
+def _refuse_beside_words(options: list[str]) -> None:
+    if options:
+        raise typer.BadParameter("cannot be used with --words.", param_hint=options[0])
+
+
+def _say_needs_of_words(ctx: typer.Context) -> None:
+    """Make the call once, its results thrown away."""
+    from tempfile import TemporaryDirectory
+
+    from neuroling.cli.resource_estimate import measure
+    from neuroling.cli.unit_options import arguments_again
+
+    with TemporaryDirectory() as folder:
+        needs = measure(arguments_again(ctx, out=Path(folder) / "words", dry_run=False))
+    say(needs.to_json())
+
+
+def _keep(result: Result, out: Path, unit: dict[str, str], model: str, controls: list[str], *, report: bool) -> None:
+    """Save a result, and its page and maps where they are wanted."""
+    from neuroling.core.units import save_unit, stamp
+    from neuroling.report.study import write_report
+
+    out.mkdir(parents=True, exist_ok=True)
+    save_unit(stamp(result, unit, {"model": model}), out / "result.nc")
+    say(f"{out / 'result.nc'}\n{result.summary()}")
+    if report:
+        title = f"{model} and the recording of {' '.join(unit.values()) or 'a participant'}"
+        question = f"Whether {model} predicts held-out volumes beyond its controls."
+        say(str(write_report(result, out, title=title, question=question, model=model, controls=controls)))
 
 
 def read_samples(path: Path) -> pd.DataFrame:
