@@ -15,9 +15,21 @@ import typer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 
-from neuroling import Permutation, Result, Stimuli, align, combine, embed_sentences, evaluate, pearson, surprisal
+from neuroling import (
+    MixedModel,
+    Permutation,
+    Result,
+    Stimuli,
+    align,
+    align_table,
+    combine,
+    embed_sentences,
+    estimate,
+    evaluate,
+    pearson,
+    surprisal,
+)
 from neuroling.data import nieuwland2018, real_or_twin, ud_english_ewt, vanvliet2018
-from neuroling.evaluation import mixed_model
 from neuroling.features import NGram, fit_ngram, zipf_frequency
 from neuroling.n400 import (
     LAYERS,
@@ -40,6 +52,7 @@ from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_e
 
 EXPECTED = Path(__file__).parent / "expected" / "n400_effects.json"
 SHOWN = ["phenomenon", "hypothesis", "people", "relative", "t", "p", "recognised", "lowest", "verdict"]
+MEASURED = ("estimate", "low", "high", "t", "df", "p")
 PEOPLE = "people (Nieuwland et al. 2018)"
 
 
@@ -191,9 +204,10 @@ def people(trials: pd.DataFrame) -> pd.DataFrame:
         if x not in chosen or not chosen[x].std() > 0:
             continue  # nothing to estimate, as with the frequencies of a twin's made-up words
         numbers = chosen[[x, *covariates]].apply(lambda column: (column - column.mean()) / column.std())
-        fit = mixed_model(chosen.assign(**numbers), "n400", [x, *covariates], random_effects(chosen, x))
-        found = fit.to_dataframe().loc[x]
-        effect = Effect.measured(**found[["estimate", "low", "high", "t", "df", "p"]])
+        random = random_effects(chosen, x)
+        data = align_table(chosen.assign(**numbers), "n400", [x, *covariates], labels=list(random))
+        estimates = estimate(MixedModel([x, *covariates], random), data).estimates.sel(feature=x)
+        effect = Effect.measured(**{name: float(estimates[name]) for name in MEASURED})
         head = {"hypothesis": PEOPLE, "phenomenon": one.name, "larger": one.larger, "people": one.people}
         rows.append({**head, "source": one.source, **vars(effect), "verdict": effect.verdict(one.people)})
     return pd.DataFrame(rows)

@@ -20,9 +20,19 @@ import pandas as pd
 import typer
 import xarray as xr
 
-from neuroling import Result, Stimuli, extract_text_features, load_encoder, load_language_model, surprisal
+from neuroling import (
+    MixedModel,
+    Result,
+    Stimuli,
+    align_table,
+    estimate,
+    extract_text_features,
+    load_encoder,
+    load_language_model,
+    surprisal,
+)
 from neuroling.data import nieuwland2018, real_or_twin
-from neuroling.evaluation import Provenance, content_hash, current_versions, mixed_model, now
+from neuroling.evaluation import Provenance, content_hash, current_versions, now
 from neuroling.features import fit_ngram, words_at, zipf_frequency
 from neuroling.report import Exhibit, compare_with_expected, write_exhibits
 
@@ -60,8 +70,8 @@ def main(
         print("SYNTHETIC twin: no numbers of people")
     print(f"surprisal: {source}")
     print(correlations.data.mean("split").to_dataframe().round(3).to_string())
-    estimates = fits.data.isel(split=0).to_dataframe().dropna()
-    print(estimates.round(4).to_string())
+    estimates = fits.to_dataframe().dropna().query("feature != '1'").sort_values("model", kind="stable")
+    print(estimates.round(4).to_string(index=False))
     over = correlations.data.mean("split").to_dataframe().reset_index()
     labs = correlations.score.to_dataframe("r").reset_index().rename(columns={"split": "lab"})
     sections: dict[str, list[Exhibit | str]] = {
@@ -73,9 +83,7 @@ def main(
         ],
         "Mixed models": [
             f"Surprisal: {source}. Random effects: {random_effects(['each predictor'])}.",
-            Exhibit(
-                "mixed_models", estimates.reset_index(), "Microvolts per standard deviation of a predictor (REML)."
-            ),
+            Exhibit("mixed_models", estimates, "Microvolts per standard deviation of a predictor (REML)."),
         ],
     }
     options = {"surprisal": source, "seed": seed, "excluded": recording.attrs["excluded"]}
@@ -94,14 +102,9 @@ def numbers(correlations: Result, fits: Result) -> dict[str, float]:
         "cloze, r over trials": over.over_trials,
         "cloze, lowest lab": over.score.min(),
     }
-    alone = {
-        f"{name} alone, t": fits.data.t.sel(model=f"{name} alone", feature=name)
-        for name in fits.data.feature.to_numpy()
-    }
-    together = {
-        f"{name} beside the others, t": fits.data.t.sel(model="all together", feature=name)
-        for name in fits.data.feature.to_numpy()
-    }
+    t, names = fits.estimates.t, correlations.data.feature.to_numpy()
+    alone = {f"{name} alone, t": t.sel(model=f"{name} alone", feature=name) for name in names}
+    together = {f"{name} beside the others, t": t.sel(model="all together", feature=name) for name in names}
     return {name: float(value) for name, value in (r | alone | together).items()}
 
 
@@ -166,19 +169,15 @@ def correlate(table: pd.DataFrame, names: list[str], provenance: Provenance) -> 
 
 def random_effects(names: list[str]) -> dict[str, list[str]]:
     """Let people differ in level and in every effect, items and nouns in level."""
-    return {"participant": ["1", *names], "item": ["1"], "item and noun": ["1"]}
+    return {"participant": ["1", *names], "item": ["1"], "item:noun": ["1"]}
 
 
 def mixed_models(table: pd.DataFrame, names: list[str], provenance: Provenance) -> Result:
     """Fit each predictor alone, then all together."""
     scaled = table.assign(**{name: (table[name] - table[name].mean()) / table[name].std() for name in names})
-    scaled["item and noun"] = scaled["item"].astype(str) + " " + scaled["noun"]
     chosen = {**{f"{name} alone": [name] for name in names}, "all together": names}
-    fits = {label: mixed_model(scaled, "n400", some, random_effects(some)) for label, some in chosen.items()}
-    frames = [fit.to_dataframe().drop(index="1").reindex(names) for fit in fits.values()]
-    cube = np.stack([frame.to_numpy() for frame in frames])  # (model, predictor, column)
-    coords = {"model": list(fits), "feature": names}
-    columns = {name: (("model", "feature"), cube[:, :, place]) for place, name in enumerate(frames[0].columns)}
-    score = xr.DataArray(columns.pop("estimate")[1][None], dims=("split", "model", "feature"), coords=coords)
-    result = Result.of(score, metric="microvolts per standard deviation", provenance=provenance)
-    return replace(result, data=result.data.assign(columns))
+    models = {label: MixedModel(some, random_effects(some)) for label, some in chosen.items()}
+    result = estimate(models, align_table(scaled, "n400", names, labels=["participant", "item", "noun"]))
+    options = result.provenance.options | provenance.options
+    notes = (*provenance.notes, *result.provenance.notes)
+    return replace(result, provenance=replace(provenance, options=options, notes=notes))

@@ -20,14 +20,17 @@ from neuroling import (
     CircularShift,
     ContiguousFolds,
     LeaveOneOutCeiling,
+    MixedModel,
     Result,
     RidgeCV,
     SignFlip,
     Stimuli,
     align,
+    align_table,
     confound_rdms,
     convolve,
     embed_sentences,
+    estimate,
     evaluate,
     load_encoder,
     model_rdms,
@@ -38,7 +41,7 @@ from neuroling import (
 )
 from neuroling.data import alice2016, nieuwland2018, real_or_twin, vanvliet2018
 from neuroling.encoding import remove_drift
-from neuroling.evaluation import join_spaces, mixed_model
+from neuroling.evaluation import join_spaces
 from neuroling.features import concatenate, embed_words_in_context, fit_ngram, word_length, word_rate
 from neuroling.n400 import Alpha, first_window, mean_amplitude, repetition, simulate, trained_network
 from neuroling.report import SERIES, Exhibit, axes_to_png, new_axes, plot_points, write_exhibits
@@ -171,7 +174,9 @@ def trials(out: Path, n_permutations: int, seed: int) -> tuple[list[tuple[str, s
     }
     described = pairs[["item", "noun"]].assign(**scaled)
     rows = table.drop(columns="cloze").merge(described, on=["item", "noun"])
-    fit = mixed_model(rows, "n400", list(scaled), {"participant": ["1"], "item": ["1"]}).to_dataframe().drop(index="1")
+    data = align_table(rows, "n400", list(scaled), labels=["participant", "item"])
+    effects = estimate(MixedModel(list(scaled), {"participant": ["1"], "item": ["1"]}), data).estimates
+    fit = effects.sel(feature=list(scaled)).to_dataframe().rename_axis("effect")
     fit.to_csv(out / "trials.csv")
     lines = [
         (f"{name}: µV per standard deviation, 95 % interval", f"{row.estimate:+.2f} [{row.low:.2f}, {row.high:.2f}]")

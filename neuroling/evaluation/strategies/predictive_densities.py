@@ -69,8 +69,8 @@ class PredictiveDensities(Strategy):
         if not np.isfinite(densities).all():
             n_lacking = int((~np.isfinite(densities)).sum())
             raise ValueError(
-                f"model: {task.model!r} gives {n_lacking} of {densities.size} held-out observations of split {number} no "
-                f"finite log density; look for outliers, or express the outcome in another unit."
+                f"model: {task.model!r} gives {n_lacking} of {densities.size} held-out observations of split {number} "
+                "no finite log density; look for outliers, or express the outcome in another unit."
             )
         return densities.reshape(len(split.test), *task.recording.shape[1:])
 
