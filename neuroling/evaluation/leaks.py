@@ -365,7 +365,10 @@ def _is_smooth(rows: NDArray[np.float64]) -> bool:
     rng = np.random.default_rng(1)
     for _ in range(12):
         mixed = rows[rng.permutation(n)]
-        shuffled.append(_median_squared_distance(mixed, 2) / max(_median_squared_distance(mixed, 1), 1e-300))
+        near, next_to_it = (_median_squared_distance(mixed, step) for step in (1, 2))
+        if near <= 0 or next_to_it <= 0:
+            return False  # about half of the rows are the same, as with a predictor that is mostly zero
+        shuffled.append(next_to_it / near)
     noise = float(np.std(np.log(shuffled)))
     growth = float(np.log(lags[1] / lags[0]))
     return (

@@ -187,3 +187,14 @@ def test_no_binomial_test_is_offered():
     from neuroling.evaluation import inference
 
     assert not [name for name in (*dir(neuroling), *dir(inference)) if "binom" in name.lower()]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.72, 0.75])
+def test_features_that_are_mostly_zero_do_not_drift(share):
+    """As cloze probabilities: more than half of the distances between rows may be zero."""
+    from neuroling.evaluation.leaks import _is_smooth
+
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rows = np.where(rng.random(60) < share, 0.0, rng.random(60))[:, None]
+        assert not _is_smooth(rows)
