@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "rows-without-word": "rows of a table of words that hold no word, which were left out",
     "run-shorter-than-response": "a run that is shorter than the haemodynamic response",
     "skewed-scores": "scores of participants that are skewed, for a test that takes them for symmetric",
+    "shared-run-course": "features and recording that follow one slow course in every run, which shifts take apart",
     "undefined-scores": "scores that are undefined (NaN) because truth or prediction is constant",
     "unnamed-features": "features that were named at fit and are not now, or the other way round",
     "unusable-targets": "targets with NaN or infinity, excluded on request",

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.align import Aligned, runs_of
+from neuroling.core.notices import warn
 from neuroling.core.null_distribution import NullDistribution
 from neuroling.core.protocols import Array, Rows, Scoring
 from neuroling.evaluation.inference.clusters import ClusterKind, Clusters
 from neuroling.evaluation.inference.collecting import check_draws, null_of_orders
-from neuroling.numerics.statistics.trends import polynomial_trends
+from neuroling.numerics.statistics.trends import polynomial_trends, shared_course
 
 REACHES = 2.5
 """Least length of a block, in reaches of the autocorrelation.
@@ -21,6 +22,22 @@ REACHES = 2.5
 Measured in runs of 60 volumes at an autocorrelation of 0.8: blocks of 12 volumes (2.6 reaches) gave 6.6 % false
 positives, blocks of 6 gave 8.7 %.
 """
+
+SURE = 0.01
+"""p value at which runs count as following one course, asked of features and of recording."""
+
+SHARED = 0.04
+"""Share of the variance that the course has to have in both: steps and slow waves of 1.5 standard deviations have 0.08
+to 0.1, and gave 70 to 90 % false positives."""
+
+COPIES = 0.9
+"""Correlation between runs above which features are the same stimuli again, whose response is no drift."""
+
+SHORTEST_COURSE = 20
+"""Volumes of the shortest run from which on courses are compared."""
+
+MOST_COLUMNS = 64
+"""Features and targets, evenly spaced, whose courses are compared."""
 
 TREND = 2
 """Degree of the trends that stay in place: a line, and the bend of a signal that settles."""
@@ -34,7 +51,8 @@ class CircularShift:
     where 5 % were meant). The rotations of a run are a group, so that over all of them the test is exact but for the
     seam where the end meets the beginning. What drifts within a run does not rotate: a polynomial in time is fitted to
     every target in every run and stays where it is, and the rest is rotated. Rotated drifts gave 14 to 26 % false
-    positives where features and recording drift alike.
+    positives where features and recording drift alike. Other courses that features and recording share in all runs,
+    such as a step in the middle of each, are warned of (``shared-run-course``).
 
     Parameters
     ----------
@@ -188,6 +206,7 @@ def _null_beside_trends(
             f"trend: got {degree}; expected the degree of a polynomial from 0 to {min(map(len, runs)) // 10} (a tenth "
             f"of the shortest run, {min(map(len, runs))} volumes), or -1 to move everything."
         )
+    _warn_of_shared_courses(scoring.data, runs, max(degree, 0))
     if degree < 1:  # a correlation does not see means, but other scores do
         trends = None if degree < 0 else _trends(scoring.data, runs, 0)
         return null_of_orders(scoring, orders, method, inference, keep_choices=inference.keep_choices, fixed=trends)
@@ -199,6 +218,26 @@ def _null_beside_trends(
         keep_choices=inference.keep_choices,
         fixed=_trends(scoring.data, runs, degree),
     )
+
+
+def _warn_of_shared_courses(data: Aligned, runs: list[Rows], degree: int) -> None:
+    """Warn where features and recording both follow one slow course in all runs, which reordering takes apart."""
+    if len(runs) < 2 or min(map(len, runs)) < SHORTEST_COURSE:
+        return
+    rng = np.random.default_rng(0)
+    sides = (data.x.values, data.y_mean.values.reshape(data.n_samples, -1))
+    some = [side[:, :: max(1, side.shape[1] // MOST_COLUMNS)].astype(np.float64) for side in sides]
+    features, recording = (shared_course(side, runs, degree, rng) for side in some)
+    is_shared = all(one.p <= SURE and one.share >= SHARED for one in (features, recording))
+    if is_shared and features.likeness < COPIES:
+        warn(
+            "shared-run-course",
+            "inference",
+            f"features and recording follow one slow course in all {len(runs)} runs, beside polynomials of degree "
+            f"{degree} ({features.share:.0%} and {recording.share:.0%} of their variance). Moving the recording in "
+            "time takes it apart, so that drifts alone come out as significant. Take slow changes out of both first "
+            "(remove_trend with a higher degree), or raise trend=.",
+        )
 
 
 def _trends(data: Aligned, runs: list[Rows], degree: int) -> Array:
