@@ -40,8 +40,8 @@ ROUNDING = 1e-12
 class Aligned:
     r"""Features and a recording whose samples have been matched by label.
 
-    Made by :func:`align` (or by a room that changes the samples, such as pairs of items); a value of this type is
-    trusted by everything behind it.
+    Made by :func:`align`, or by a subpackage that changes the samples, such as to pairs of items; a value of this type
+    is trusted by everything behind it.
 
     Attributes
     ----------
@@ -56,6 +56,16 @@ class Aligned:
     stream : RowStream or None
         Where values of ``y`` are made block by block: ``y`` then has its labels, and makes its values anew whenever
         they are read; they may be NaN, where a pair is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neuroling import Stimuli, align
+    >>> texts = Stimuli.from_texts(["a cat", "a dog"], labels=["s1", "s2"])
+    >>> recording = texts.features(np.arange(6.0).reshape(2, 3)).rename(feature="voxel")
+    >>> data = align(texts.features(np.eye(2)), recording)
+    >>> data.unit, data.y_mean.shape
+    ('sample', (2, 3))
     """
 
     x: xr.DataArray
@@ -193,6 +203,16 @@ class AlignedSpaces:
     ----------
     spaces : mapping of str to Aligned
         The same recording beside the features of each space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neuroling import Stimuli, align
+    >>> texts = Stimuli.from_texts(["a cat", "a dog"], labels=["s1", "s2"])
+    >>> recording = texts.features(np.arange(6.0).reshape(2, 3)).rename(feature="voxel")
+    >>> spaces = {"length": texts.features([[1.0], [2.0]]), "rate": texts.features([[1.0], [1.5]])}
+    >>> type(align(spaces, recording)).__name__
+    'AlignedSpaces'
     """
 
     spaces: Mapping[str, Aligned]

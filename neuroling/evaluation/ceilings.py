@@ -36,6 +36,22 @@ class SplitHalfCeiling:
         Axis to halve.
     n_halvings : int
         At most so many different halvings; all of them where there are no more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> from neuroling import Ridge, Stimuli, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> texts = Stimuli.from_texts([f"text {number}" for number in range(40)])
+    >>> features = texts.features(rng.standard_normal((40, 3)))
+    >>> recording = texts.features(features.values[:, :2] + rng.standard_normal((40, 2))).rename(feature="voxel")
+    >>> import xarray as xr
+    >>> repeats = xr.concat([recording + rng.standard_normal((40, 2)) for _ in range(4)], "repeat")
+    >>> data = align(features, repeats)
+    >>> result = evaluate(Ridge(), data, splits=KFold(5), metric=pearson, ceiling=SplitHalfCeiling())
+    >>> result.ceiling.bound.values.tolist()
+    ['half', 'reliability', 'ceiling']
     """
 
     axis: str = "repeat"
@@ -93,6 +109,24 @@ class LeaveOneOutCeiling:
     ----------
     axis : str
         Target axis along which participants lie.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> from neuroling import Ridge, Stimuli, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> texts = Stimuli.from_texts([f"text {number}" for number in range(40)])
+    >>> features = texts.features(rng.standard_normal((40, 3)))
+    >>> recording = texts.features(features.values[:, :2] + rng.standard_normal((40, 2))).rename(feature="voxel")
+    >>> people = [recording + rng.standard_normal((40, 2)) for _ in range(3)]
+    >>> import xarray as xr
+    >>> group = xr.concat(people, xr.IndexVariable("subject", ["s1", "s2", "s3"]))
+    >>> result = evaluate(
+    ...     Ridge(), align(features, group), splits=KFold(5), metric=pearson, ceiling=LeaveOneOutCeiling("subject")
+    ... )
+    >>> result.ceiling.bound.values.tolist()
+    ['lower', 'upper']
     """
 
     axis: str = "subject"

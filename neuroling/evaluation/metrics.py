@@ -1,4 +1,9 @@
-"""Metrics: a function of truth and prediction, and the axes that it consumes."""
+"""Metrics: a function of truth and prediction, and the axes that it consumes.
+
+>>> from neuroling import cosine, pearson, r2, spearman, two_vs_two
+>>> [metric.name for metric in (pearson, spearman, r2, cosine, two_vs_two)]
+['pearson', 'spearman', 'r2', 'cosine, training-mean-centred', 'two_vs_two, training-mean-centred']
+"""
 
 from __future__ import annotations
 

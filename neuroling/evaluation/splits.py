@@ -95,6 +95,12 @@ class ContiguousFolds:
         autocorrelation; :meth:`of` measures it.
     gap_from : str
         What the gap is made of, where :meth:`of` has chosen it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [(train.tolist(), test.tolist()) for train, test in ContiguousFolds(2, gap=1).split(np.zeros((6, 1)))]
+    [([4, 5], [0, 1, 2]), ([0, 1], [3, 4, 5])]
     """
 
     n_splits: int = 5
@@ -253,6 +259,14 @@ class ByItem:
         Any splitter, applied to the items.
     first, second : ndarray, shape (pair,)
         Labels of the two items of each pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> first, second = np.array(["a", "a", "a", "b", "b", "c"]), np.array(["b", "c", "d", "c", "d", "d"])
+    >>> [(train.tolist(), test.tolist()) for train, test in ByItem(KFold(2), first, second).split(np.zeros((6, 1)))]
+    [([5], [0]), ([0], [5])]
     """
 
     splitter: Splitter
@@ -295,7 +309,14 @@ class ByItem:
 
 @dataclass(frozen=True)
 class NoSplit:
-    """Score all samples at once: for models with nothing to fit."""
+    """Score all samples at once: for models with nothing to fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [(train.tolist(), test.tolist()) for train, test in NoSplit().split(np.zeros((3, 1)))]
+    [([], [0, 1, 2])]
+    """
 
     def split(self, X: ArrayLike, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:  # noqa: ARG002
         """Yield one split whose training set is empty and whose test set is everything.
@@ -320,6 +341,12 @@ class ShufflesTime:
         A splitter whose test sets are not stretches of time.
     because : str
         Why that is wanted; written into every result.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> ShufflesTime(KFold(5, shuffle=True), because="as in the paper that is replicated").because
+    'as in the paper that is replicated'
     """
 
     splitter: Splitter

@@ -178,8 +178,8 @@ class Regression(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     --------
     >>> X = np.random.default_rng(0).standard_normal((100, 2))
     >>> y = 1 + X @ [2.0, 0.0] + 0.1 * np.random.default_rng(1).standard_normal(100)
-    >>> Regression().fit(X, y).coef_.round(1).tolist()
-    [[2.0, -0.0]]
+    >>> (Regression().fit(X, y).coef_.round(1) + 0.0).tolist()
+    [[2.0, 0.0]]
     """
 
     def __init__(

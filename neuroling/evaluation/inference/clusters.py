@@ -34,8 +34,8 @@ WORDS = {"mass": "masses of clusters", "size": "sizes of clusters", "tfce": "thr
 class Clusters:
     """Which locations are neighbours, from which value on they form clusters, and what counts of a cluster.
 
-    Every location is held against the largest cluster (or enhancement) of every draw over all locations, which controls
-    the family-wise error. It says that there is something in the cluster, not where in it. Axes without neighbours,
+    Every location is compared with the largest cluster (or enhancement) of every draw over all locations, which
+    controls the family-wise error. It says that there is something in the cluster, not where in it. Axes without neighbours,
     such as models, have clusters of their own and belong to the same family.
 
     Attributes
@@ -51,6 +51,14 @@ class Clusters:
     axes : tuple of str, optional
         Axes along which there are neighbours: all of ``time`` and ``frequency`` that there are, and the one that
         ``adjacency`` is of, by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> chain = np.eye(3, k=1) + np.eye(3, k=-1)  # three channels in a row
+    >>> from scipy import sparse
+    >>> Clusters("size", adjacency=sparse.csr_array(chain), threshold=2.0).threshold
+    2.0
     """
 
     by: ClusterKind = "mass"

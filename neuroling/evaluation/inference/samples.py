@@ -41,6 +41,21 @@ class Permutation:
         cost about as much as 15 to 25 whole evaluations.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> from neuroling import Ridge, Stimuli, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> texts = Stimuli.from_texts([f"text {number}" for number in range(40)])
+    >>> features = texts.features(rng.standard_normal((40, 3)))
+    >>> recording = texts.features(features.values[:, :2] + rng.standard_normal((40, 2))).rename(feature="voxel")
+    >>> result = evaluate(
+    ...     Ridge(), align(features, recording), splits=KFold(5), metric=pearson, inference=Permutation(99), rng=0
+    ... )
+    >>> result.p_values().values.tolist()
+    [0.01, 0.01]
     """
 
     n_draws: int = 1000
@@ -111,6 +126,23 @@ class HeldOutPermutation:
         As in :class:`Permutation`, among the held-out samples of every split.
     two_sided, clusters, keep_draws
         As in :class:`Permutation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import KFold
+    >>> from neuroling import Ridge, Stimuli, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> texts = Stimuli.from_texts([f"text {number}" for number in range(40)])
+    >>> features = texts.features(rng.standard_normal((40, 3)))
+    >>> recording = texts.features(features.values[:, :2] + rng.standard_normal((40, 2))).rename(feature="voxel")
+    >>> from sklearn.model_selection import ShuffleSplit
+    >>> half = ShuffleSplit(1, test_size=0.5, random_state=0)
+    >>> result = evaluate(
+    ...     Ridge(), align(features, recording), splits=half, metric=pearson, inference=HeldOutPermutation(99), rng=0
+    ... )
+    >>> bool((result.p_values() <= 0.05).all())
+    True
     """
 
     n_draws: int = 1000

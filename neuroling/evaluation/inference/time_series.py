@@ -75,6 +75,22 @@ class CircularShift:
         cost about as much as 15 to 25 whole evaluations.
     keep_draws : bool
         Keep every draw, or only counts and the best of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray as xr
+    >>> from neuroling import ContiguousFolds, Ridge, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> volumes = {"sample": np.arange(120), "time_index": ("sample", np.arange(120))}
+    >>> features = xr.DataArray(rng.standard_normal((120, 2)), dims=("sample", "feature"), coords=volumes)
+    >>> recording = features.rename(feature="voxel") + rng.standard_normal((120, 2))
+    >>> inference = CircularShift(99)
+    >>> result = evaluate(
+    ...     Ridge(), align(features, recording), splits=ContiguousFolds(4), metric=pearson, inference=inference, rng=0
+    ... )
+    >>> result.p_values().values.tolist()
+    [0.01, 0.01]
     """
 
     n_draws: int | None = None
@@ -142,6 +158,22 @@ class BlockPermutation:
         Number of permutations.
     trend, two_sided, clusters, keep_choices, keep_draws
         As in :class:`CircularShift`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xarray as xr
+    >>> from neuroling import ContiguousFolds, Ridge, align, evaluate, pearson
+    >>> rng = np.random.default_rng(0)
+    >>> volumes = {"sample": np.arange(120), "time_index": ("sample", np.arange(120))}
+    >>> features = xr.DataArray(rng.standard_normal((120, 2)), dims=("sample", "feature"), coords=volumes)
+    >>> recording = features.rename(feature="voxel") + rng.standard_normal((120, 2))
+    >>> inference = BlockPermutation(block=10, n_draws=99)
+    >>> result = evaluate(
+    ...     Ridge(), align(features, recording), splits=ContiguousFolds(4), metric=pearson, inference=inference, rng=0
+    ... )
+    >>> result.p_values().values.tolist()
+    [0.01, 0.01]
     """
 
     block: int = 40

@@ -30,7 +30,13 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Whole:
-    """Read each group at once: sentences, or stories that the encoder can hold. What is longer is an error."""
+    """Read each group at once: sentences, or stories that the encoder can hold. What is longer is an error.
+
+    Examples
+    --------
+    >>> Whole()
+    Whole()
+    """
 
     def plan(self, passage: Passage, room: int) -> Iterator[Stretch]:
         """Plan the readings of a passage.
@@ -65,6 +71,11 @@ class Rolling:
     stride : int
         Words taken from one reading. With 1 every word is the last that is read; with more, the cost falls as
         ``1 / stride``, and a word is read with up to ``stride - 1`` words after it.
+
+    Examples
+    --------
+    >>> Rolling(words=20)
+    Rolling(words=20, stride=1)
     """
 
     words: int = 40
@@ -119,6 +130,11 @@ class Overlapping:
     tokens : int or None
         Length of a chunk, special tokens not counted; by default twice ``left`` plus ``right``, or what the encoder
         reads if that is less.
+
+    Examples
+    --------
+    >>> Overlapping(left=128)
+    Overlapping(left=128, right=0, tokens=None)
     """
 
     left: int = 256
