@@ -35,8 +35,8 @@ class Clusters:
     """Which locations are neighbours, from which value on they form clusters, and what counts of a cluster.
 
     Every location is compared with the largest cluster (or enhancement) of every draw over all locations, which
-    controls the family-wise error. It says that there is something in the cluster, not where in it. Axes without neighbours,
-    such as models, have clusters of their own and belong to the same family.
+    controls the family-wise error. It says that there is something in the cluster, not where in it. Axes without
+    neighbours, such as models, have clusters of their own and belong to the same family.
 
     Attributes
     ----------
