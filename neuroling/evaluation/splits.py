@@ -443,7 +443,9 @@ def _check_split(number: int, split: Split, splitter: Splitter, n_samples: int) 
                 f"splits: the {side} set of split {number} repeats a row or goes beyond rows 0 to {n_samples - 1}; "
                 "expected each row at most once."
             )
-    both = np.intersect1d(split.train, split.test)
+    in_training = np.zeros(n_samples, dtype=bool)
+    in_training[split.train] = True
+    both = np.sort(split.test[in_training[split.test]])
     if len(both):
         raise ValueError(f"splits: split {number} has {len(both)} rows on both sides, first {both[:5].tolist()}.")
 
