@@ -151,6 +151,40 @@ def find_leaks(data: Aligned, splits: Sequence[Split], model: Predictor, splitte
     return [leak for leak in found if leak is not None and leak.code not in known]
 
 
+def rows_resemble_neighbours(data: Aligned) -> bool:
+    r"""Say whether rows resemble the rows before them, in features and in recording, as consecutive volumes do.
+
+    Parameters
+    ----------
+    data : Aligned
+        Features (sample, feature) and recording (sample, [repeat,] \*targets).
+
+    Returns
+    -------
+    bool
+        False as well where there are too few rows to tell.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from neuroling import align
+    >>> rng = np.random.default_rng(0)
+    >>> walks = rng.standard_normal((200, 6)).cumsum(axis=0)
+    >>> features = xr.DataArray(walks[:, :3], dims=("sample", "feature"), coords={"sample": np.arange(200)})
+    >>> recording = xr.DataArray(walks[:, 3:], dims=("sample", "voxel"), coords={"sample": np.arange(200)})
+    >>> rows_resemble_neighbours(align(features, recording))
+    True
+    >>> shuffled = rng.permutation(200)
+    >>> rows_resemble_neighbours(align(features[shuffled], recording[shuffled]))
+    False
+    """
+    if data.n_samples < FEWEST_ROWS:
+        return False
+    return _is_smooth(_projected(data.x.values)) and _is_smooth(
+        _projected(data.y_mean.values.reshape(data.n_samples, -1))
+    )
+
+
 def warn_of(leaks: Sequence[Leak], allow_leakage: str | None) -> None:
     """Warn of every leak, unless leakage is allowed with a reason.
 
@@ -235,8 +269,7 @@ def _autocorrelation(
     torn = max(_torn_neighbours(split, data.n_samples) for split in splits)
     if torn < SHARE_OF_TORN_NEIGHBOURS:
         return None
-    x_alike, y_alike = (_is_smooth(side) for side in (x, y))
-    if not (x_alike and y_alike):
+    if not (_is_smooth(x) and _is_smooth(y)):
         return None
     return Leak(
         "autocorrelation",
@@ -359,17 +392,12 @@ def _is_smooth(rows: NDArray[np.float64]) -> bool:
     lags = [_median_squared_distance(rows, lag) for lag in (1, 2, 3)]
     order = np.random.default_rng(0).permutation(n)
     far = _median_squared_distance(rows[order], 1)
-    if lags[0] <= 0 or far <= 0:
-        return False
-    shuffled = []
     rng = np.random.default_rng(1)
-    for _ in range(12):
-        mixed = rows[rng.permutation(n)]
-        near, next_to_it = (_median_squared_distance(mixed, step) for step in (1, 2))
-        if near <= 0 or next_to_it <= 0:
-            return False  # about half of the rows are the same, as with a predictor that is mostly zero
-        shuffled.append(next_to_it / near)
-    noise = float(np.std(np.log(shuffled)))
+    mixed = [rows[rng.permutation(n)] for _ in range(12)]
+    shuffled = np.array([[_median_squared_distance(one, lag) for lag in (1, 2)] for one in mixed])
+    if min(*lags, far, shuffled.min()) <= 0:  # most rows are the same, and drift nowhere
+        return False
+    noise = float(np.std(np.log(shuffled[:, 1] / shuffled[:, 0])))
     growth = float(np.log(lags[1] / lags[0]))
     return (
         growth > max(float(np.log(LEAST_GROWTH)), GROWTH_OVER_NOISE * noise)

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
+from scipy.stats import norm, t
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -154,7 +155,7 @@ class AlphaResponse(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: i
         dict of Interval
             ``onset``, ``time_constant``, ``intercept`` and ``coef 0`` …
         """
-        return _bootstrapped(self._parameters, X, y, rng, level, n_draws)
+        return _bootstrapped(self._parameters, X, y, rng, level, n_draws, heights=np.shape(X)[-1] + 1)
 
     def _parameters(self, X: Array, y: Array) -> dict[str, float]:
         model = AlphaResponse(self.times, onset=self.onset, time_constant=self.time_constant).fit(X, y)
@@ -311,7 +312,7 @@ class SimulatedERP(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ig
         dict of Interval
             ``block`` (its number, so order the blocks by what was varied), ``delay``, ``gain`` and ``shift``.
         """
-        return _bootstrapped(self._parameters, X, y, rng, level, n_draws)
+        return _bootstrapped(self._parameters, X, y, rng, level, n_draws, heights=2)
 
     def _parameters(self, X: Array, y: Array) -> dict[str, float]:
         model = SimulatedERP(self.ticks, self.times, delays=self.delays).fit(X, y)
@@ -421,18 +422,29 @@ def _bootstrapped(
     rng: int | np.random.Generator,
     level: float,
     n_draws: int,
+    heights: int,
 ) -> dict[str, Interval]:
-    """Fit to resampled trials and give quantiles of each parameter."""
+    """Fit to resampled trials and give quantiles of each parameter.
+
+    Resampled trials vary less than trials, by the heights that were fitted to them, and with few of them quantiles of a
+    normal distribution lie too far in: the quantiles are those of t (Hesterberg 2015, American Statistician 69, 371).
+    """
     if not 0 < level < 1 or n_draws < 20:
         raise ValueError(f"level, n_draws: got {level} and {n_draws}; expected between 0 and 1, and 20 or more.")
     features, erps = (read_numbers(name, side).values.astype(np.float64) for name, side in (("X", X), ("y", y)))
     generator = np.random.default_rng(rng)
+    df = len(features) - heights
+    if df < 2:
+        raise ValueError(
+            f"X: got {len(features)} trials for {heights} heights; expected at least {heights + 2} trials."
+        )
     estimate = parameters(features, erps)
     draws = []
     for _ in range(n_draws):
         rows = generator.integers(len(features), size=len(features))
         draws.append(list(parameters(features[rows], erps[rows]).values()))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    tail = float(norm.cdf(t.ppf((1 - level) / 2, df) * (len(features) / df) ** 0.5))
+    low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return {
         name: Interval(value, float(low[place]), float(high[place]))
         for place, (name, value) in enumerate(estimate.items())

@@ -28,7 +28,7 @@ BATCH_VALUES = 2**20
 """Statistics of a batch of draws (8 MiB of float64); a heuristic."""
 
 FEW_ITEMS = 20
-"""Items that participants share, below which it is said that a test over participants is not one over items."""
+"""Samples that participants share, below which it is said that a test over participants is not one over samples."""
 
 LEAST_SKEWNESS = 0.3
 """Mean skewness over locations below which sign flips stay within 7 % whatever its p."""
@@ -106,7 +106,7 @@ class SignFlip:
         alternative = alternative_of(scoring, self.two_sided)
         values, template = scores_of_participants(self, scoring, _least_participants(alternative))
         _warn_of_skewness(values, alternative, rng)
-        _warn_of_few_items(scoring, self.axis)
+        _warn_of_shared_items(scoring, self.axis)
         flips = sign_flips(len(values), self.n_draws, rng)
         n_flips = "all" if len(flips) == 2.0 ** len(values) - 1 else "random"
         batches = (flipped_t(values, some) for some in _batches(flips, values.shape[1]))
@@ -162,7 +162,7 @@ class BootstrapT:
         check_draws(self.n_draws)
         alternative = alternative_of(scoring, self.two_sided)
         values, template = scores_of_participants(self, scoring, 6)
-        _warn_of_few_items(scoring, self.axis)
+        _warn_of_shared_items(scoring, self.axis)
         counts = resampled_counts(len(values), self.n_draws, rng)
         deviations = values - values.mean(axis=0)
         batches = (resampled_t(deviations, some) for some in _batches(counts, values.shape[1]))
@@ -306,19 +306,24 @@ def _warn_of_skewness(values: NDArray[np.float64], alternative: Alternative, rng
     )
 
 
-def _warn_of_few_items(scoring: Scoring, axis: str) -> None:
-    """Warn where participants share few stimuli, so that other stimuli could score otherwise."""
+def _warn_of_shared_items(scoring: Scoring, axis: str) -> None:
+    """Warn where participants share stimuli that are few, or whose geometry they share: others could score otherwise.
+
+    More items do not help dissimilarities: what a model has in common with a shared geometry by chance shrinks with
+    the number of items, what single participants add to it shrinks faster.
+    """
     if isinstance(scoring, FinishedScores):
         return
     data = scoring.data
     n_items = len(data.items) if data.unit == "item" else data.n_samples
-    if data.unit == "time" or axis not in data.targets or n_items >= FEW_ITEMS:
+    if data.unit == "time" or axis not in data.targets or (data.unit != "item" and n_items >= FEW_ITEMS):
         return
+    share = "25 to 45 %" if data.unit == "item" else "up to 18 %"
     warn(
         "items-fixed",
         "inference",
         f"the participants share {n_items} items, and a test over participants says nothing about other items: it "
-        "finds something in up to 18 % of studies where only these items differ. For other items as well use "
+        f"finds something in {share} of studies where only these items differ. For other items as well use "
         "DualBootstrap (dissimilarities) or a mixed model with items.",
     )
 
