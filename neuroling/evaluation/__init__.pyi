@@ -17,6 +17,8 @@ from neuroling.evaluation.ceilings import ExplainableVarianceCeiling as Explaina
 from neuroling.evaluation.ceilings import LeaveOneOutCeiling as LeaveOneOutCeiling
 from neuroling.evaluation.ceilings import SplitHalfCeiling as SplitHalfCeiling
 from neuroling.evaluation.ceilings import choose_ceiling as choose_ceiling
+from neuroling.evaluation.estimation.comparison import equivalence_test as equivalence_test
+from neuroling.evaluation.estimation.comparison import likelihood_ratio_test as likelihood_ratio_test
 from neuroling.evaluation.estimation.estimate import estimate as estimate
 from neuroling.evaluation.estimation.group_mean import GroupMean as GroupMean
 from neuroling.evaluation.estimation.mixed_model import MixedModel as MixedModel
