@@ -122,6 +122,6 @@ def plot_kernels(
     if montage is not None and heads:
         first = shown.isel(feature=0, drop=True)
         figure = plot_topographies(first, heads, montage=montage, label="TRF weight", synthetic=synthetic)
-        said = f"The kernel of {shown.feature.to_numpy()[0]!r} over the head, at the positions of the recording."
+        said = f"The kernel of {str(shown.feature.to_numpy()[0])!r} over the head, at the positions of the recording."
         figures.append(Figure(figure_to_png(figure), said, "Heads at several lags."))
     return figures

@@ -28,6 +28,9 @@ from neuroling.report.results import plot_result
 
 LOCATIONS = ("voxel", "vertex")
 
+FEW_LOCATIONS = 30
+"""Locations up to which each has a point of its own; more are drawn as a distribution."""
+
 
 # More than eight parameters: a page has so many parts that only the researcher knows, all but two of them optional.
 def write_report(
@@ -167,7 +170,8 @@ class _Study:
         n_splits = self.result.data.sizes["split"]
         caption = f"{self.result.metric.capitalize()} on held-out samples of {n_splits} splits, {where}."
         caption += f" Averaged over {over}." if over else ""
-        caption += " Gray: null distribution, where there is one." if "null_draws" in self.result.data else ""
+        has_band = {"time", *LOCATIONS} & set(map(str, reduced.score.dims)) and "null_draws" in reduced.data
+        caption += " Gray: null distribution." if has_band else ""
         table = model_table(self.result)
         alt = "; ".join(f"{row.model} {row.score:.3f}" for row in table.itertuples())
         return Figure(axes_to_png(axes, synthetic=self.result.provenance.synthetic), caption, f"Mean scores: {alt}.")
@@ -271,6 +275,9 @@ def _difference_figure(comparison: Comparison, *, synthetic: bool) -> Figure:
     elif "time" in score.dims:
         reduced, _ = _drawable(comparison.difference)
         axes, what = plot_result(reduced), "Difference over time; zero: no difference."
+    elif len(score.dims) == 1 and score.size <= FEW_LOCATIONS:
+        axes = plot_points(score, chance=0.0, label="difference in score")
+        what = f"One point for each of {locations(score)}; zero: no difference."
     elif score.dims:
         axes = plot_distribution(score.to_numpy().ravel(), chance=0.0, label="difference in score")
         what = f"Distribution over {locations(score)}; zero: no difference."
