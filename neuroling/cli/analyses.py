@@ -102,11 +102,11 @@ def folder() -> Path:
         If there are none at either place.
     """
     package = Path(__file__).resolve().parents[1]
-    places = (package / "_analyses", package.parent / "analyses")
-    for place in places:
+    folders = (package / "_analyses", package.parent / "analyses")
+    for place in folders:
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"no analyses at {places[0]} or {places[1]}; install the package again.")
+    raise FileNotFoundError(f"no analyses at {folders[0]} or {folders[1]}; install the package again.")
 
 
 def find(where: Path | None = None) -> dict[str, Path]:

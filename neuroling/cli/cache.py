@@ -38,10 +38,10 @@ def list_all(folder: Folder) -> None:
     """
     from neuroling.features.storage.cache import entries
 
-    found = entries(folder)
-    for entry in found:
+    cache_entries = entries(folder)
+    for entry in cache_entries:
         say(f"{entry.path.name[:12]}  {_size(entry.n_bytes):>9}  {entry.used:%Y-%m-%d %H:%M}  {entry.summary}")
-    say(f"{len(found)} entries, {_size(sum(entry.n_bytes for entry in found))}")
+    say(f"{len(cache_entries)} entries, {_size(sum(entry.n_bytes for entry in cache_entries))}")
 
 
 def verify(folder: Folder) -> None:
@@ -54,11 +54,11 @@ def verify(folder: Folder) -> None:
     """
     from neuroling.features.storage.cache import damage, entries
 
-    found = entries(folder)
-    bad = [(entry, what) for entry in found if (what := damage(entry.path))]
+    cache_entries = entries(folder)
+    bad = [(entry, what) for entry in cache_entries if (what := damage(entry.path))]
     for entry, what in bad:
         say(f"{entry.path.name}: {what}")
-    say(f"{len(found) - len(bad)} of {len(found)} entries are whole")
+    say(f"{len(cache_entries) - len(bad)} of {len(cache_entries)} entries are whole")
     if bad:
         raise typer.Exit(1)
 

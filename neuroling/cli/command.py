@@ -128,10 +128,10 @@ def one_line(failure: BaseException) -> str:
     failure : BaseException
         Any.
     """
-    told = str(failure)
+    message = str(failure)
     if isinstance(failure, OSError) and failure.strerror and failure.filename is not None:
-        told = f"{failure.filename}: {failure.strerror}"
-    return printable(" ".join(told.split())) or type(failure).__name__
+        message = f"{failure.filename}: {failure.strerror}"
+    return printable(" ".join(message.split())) or type(failure).__name__
 
 
 def introduction(docstring: str) -> str:

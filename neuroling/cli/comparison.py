@@ -32,13 +32,16 @@ def difference_of(a: Result, b: Result) -> xr.DataArray:
     ValueError
         If they cannot be compared; the message says why.
     """
-    for what, ours, theirs in (
+    for aspect, value_of_first, value_of_second in (
         ("metric", a.metric, b.metric),
         ("chance", a.chance, b.chance),
         ("axes", a.score.dims, b.score.dims),
     ):
-        if ours != theirs:
-            raise ValueError(f"{what}: A has {ours!r} and B {theirs!r}; only scores of one kind can be subtracted.")
+        if value_of_first != value_of_second:
+            raise ValueError(
+                f"{aspect}: A has {value_of_first!r} and B {value_of_second!r}; only scores of one kind can be "
+                "subtracted."
+            )
     if a.provenance.synthetic != b.provenance.synthetic:
         which = "A" if a.provenance.synthetic else "B"
         raise ValueError(
@@ -76,10 +79,10 @@ def differences(a: Result, b: Result) -> list[str]:
     list of str
         One line each; a single line if there is nothing to tell.
     """
-    ours, theirs = _facts(a), _facts(b)
+    facts_of_first, facts_of_second = _facts(a), _facts(b)
     lines = []
-    for key in sorted(ours.keys() | theirs.keys()):
-        left, right = ours.get(key, "not there"), theirs.get(key, "not there")
+    for key in sorted(facts_of_first.keys() | facts_of_second.keys()):
+        left, right = facts_of_first.get(key, "not there"), facts_of_second.get(key, "not there")
         if left != right:
             lines.append(f"{key}: {_short(left)} | {_short(right)}")
     return lines or ["nothing but the time of the run"]

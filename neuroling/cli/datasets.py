@@ -45,18 +45,25 @@ def list_all(as_json: AsJson = False) -> None:
     """
     from neuroling.data.cards import cards
 
-    known = cards()
+    all_cards = cards()
     if as_json:
-        say_json([_entry(card) for card in known.values()])
+        say_json([_entry(card) for card in all_cards.values()])
         return
-    name_width = max(map(len, known))
-    modality_width = max(len(card.modality) for card in known.values())
-    for name, card in known.items():
-        here, _ = at_hand(name)
+    name_width = max(map(len, all_cards))
+    modality_width = max(len(card.modality) for card in all_cards.values())
+    for name, card in all_cards.items():
+        is_present, _ = at_hand(name)
         modality = f"{card.modality:<{modality_width}}"
         licence = f"{_shortened(card.licence, LICENCE_WIDTH):<{LICENCE_WIDTH}}"
         loader = "loader" if card.loader else "no loader"
-        columns = [f"{name:<{name_width}}", f"{here:<8}", f"{_size(card):>9}", f"{card.access:<7}", modality, licence]
+        columns = [
+            f"{name:<{name_width}}",
+            f"{is_present:<8}",
+            f"{_size(card):>9}",
+            f"{card.access:<7}",
+            modality,
+            licence,
+        ]
         say("  ".join([*columns, f"{loader:<9}", card.title]))
 
 
@@ -82,7 +89,7 @@ def show(name: Name) -> None:
     from neuroling.data.cards import card, root
 
     entry = card(name)
-    here, where = at_hand(name)
+    is_present, where = at_hand(name)
     lines = {
         "name": entry.name,
         "title": entry.title,
@@ -95,7 +102,7 @@ def show(name: Name) -> None:
         "source": entry.source,
         "loader": entry.loader or "to come",
         "files": f"{len(entry.files)}, {_size(entry)}",
-        "at hand": f"{here}: {where}",
+        "at hand": f"{is_present}: {where}",
     }
     for key, value in lines.items():
         say(f"{key + ':':<10} {value}")

@@ -78,13 +78,13 @@ def _fastest_libraries() -> dict[str, dict[str, dict[str, object]]]:
 
     threads = torch.get_num_threads()
     measured = {} if named_library(asked()) else measured_here(threads)
-    found: dict[str, dict[str, dict[str, object]]] = {}
+    fastest_by_operation: dict[str, dict[str, dict[str, object]]] = {}
     for task, library in choice_of(asked(), threads).items():
         seconds = measured.get(task, {})
         times = round(seconds[DEFAULT] / seconds[library], 2) if library in seconds else None
         entry: dict[str, object] = {"library": library, "times torch": times}
-        found.setdefault(f"{task.operation}, {task.dtype}", {})[task.size] = entry
-    return found
+        fastest_by_operation.setdefault(f"{task.operation}, {task.dtype}", {})[task.size] = entry
+    return fastest_by_operation
 
 
 def _data_sets() -> dict[str, str]:
@@ -140,9 +140,9 @@ def as_text(report: dict[str, Any]) -> str:
     str
     """
     memory, data, threads = report["machine"]["memory"], report["data"], report["threads"]
-    here = [name for name, state in data["sets"].items() if state == "here"]
+    names_present = [name for name, state in data["sets"].items() if state == "here"]
     kernels = f", kernels {threads['kernels']}" if threads["kernels"] else ""
-    asked = "".join(f", {name}={value}" for name, value in threads["environment"].items())
+    environment = "".join(f", {name}={value}" for name, value in threads["environment"].items())
     lines = ["versions", *_rows(report["versions"]), "", "machine"]
     lines += _rows(
         {
@@ -150,7 +150,7 @@ def as_text(report: dict[str, Any]) -> str:
             "cores": f"{report['machine']['cores']} usable",
             "memory": f"{_gigabytes(memory['free'])} free of {_gigabytes(memory['total'])}",
             **{device["name"]: f"{device['is']}{_own_memory(device)}" for device in report["devices"]},
-            "threads": f"BLAS {threads['blas']}{kernels}, torch {threads['torch']}{asked}",
+            "threads": f"BLAS {threads['blas']}{kernels}, torch {threads['torch']}{environment}",
         }
     )
     lines += ["", "matrix products, GFLOP/s (float32, float64, times the default)", *_rows(_speeds(report["GFLOP/s"]))]
@@ -161,7 +161,7 @@ def as_text(report: dict[str, Any]) -> str:
         {
             "folder": data["folder"],
             "disk": f"{_gigabytes(data['disk']['free'])} free of {_gigabytes(data['disk']['total'])}",
-            "at hand": f"{', '.join(here) or 'none'} ({len(here)} of {len(data['sets'])})",
+            "at hand": f"{', '.join(names_present) or 'none'} ({len(names_present)} of {len(data['sets'])})",
             "encoder": report["encoder"],
         }
     )

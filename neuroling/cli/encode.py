@@ -287,13 +287,13 @@ def read_features(path: Path, layer: str | None) -> xr.DataArray:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected features, as `neuroling extract` writes them.")
     with reading(path, "features, as `neuroling extract` writes them"), open_sealed(path) as opened:
-        found = opened.load()
-    if "layer" not in found.dims:
-        return found
-    labels = [str(label) for label in found.layer.to_numpy()]
+        loaded = opened.load()
+    if "layer" not in loaded.dims:
+        return loaded
+    labels = [str(label) for label in loaded.layer.to_numpy()]
     if layer not in labels:
         raise typer.BadParameter(f"got {layer!r}; {path} has the layers {', '.join(labels)}.", param_hint="--layer")
-    return found.isel(layer=labels.index(layer), drop=True).transpose("sample", "feature")
+    return loaded.isel(layer=labels.index(layer), drop=True).transpose("sample", "feature")
 
 
 def _source(targets: list[Path], table: pd.DataFrame, mask: Path | None) -> TargetSource:
@@ -366,19 +366,19 @@ def _penalties(text: str) -> list[float]:
 
     try:
         low, high, count = text.split(":")
-        found: list[float] = np.logspace(float(low), float(high), int(count)).tolist()
+        alphas: list[float] = np.logspace(float(low), float(high), int(count)).tolist()
     except ValueError as error:
         raise typer.BadParameter(
             f"got {text!r}; expected FROM:TO:HOW MANY, such as -1:8:19.", param_hint="--penalties"
         ) from error
-    return found
+    return alphas
 
 
 def _unusable(text: str) -> str:
-    known = {"refuse": "refuse", "nan": "score as NaN"}
-    if text not in known:
+    meaning_of_choice = {"refuse": "refuse", "nan": "score as NaN"}
+    if text not in meaning_of_choice:
         raise typer.BadParameter(f"got {text!r}; expected refuse or nan.", param_hint="--unusable")
-    return known[text]
+    return meaning_of_choice[text]
 
 
 def _inference(text: str, draws: int, keep: bool) -> Inference | None:

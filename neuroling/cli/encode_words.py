@@ -79,12 +79,12 @@ class WordOptions:
 
     def check(self) -> None:
         """Refuse values that are not known."""
-        for option, text, known in (
+        for option, text, accepted in (
             ("--controls", self.controls, ("default", "none")),
             ("--ceiling", self.ceiling, ("auto", "none")),
         ):
-            if text not in known:
-                raise typer.BadParameter(f"got {text!r}; expected {' or '.join(known)}.", param_hint=option)
+            if text not in accepted:
+                raise typer.BadParameter(f"got {text!r}; expected {' or '.join(accepted)}.", param_hint=option)
         self.response()
         self.layer_number()
 

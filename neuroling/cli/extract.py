@@ -111,8 +111,8 @@ def extract(
     from neuroling.features.transformer.encoder import load_encoder
     from neuroling.features.words.words import japanese_segmenter, split_words
 
-    place = cache or out
-    if place is None or (cache and out):
+    output = cache or out
+    if output is None or (cache and out):
         raise typer.BadParameter("expected one of -o FILE and --cache FOLDER.", param_hint="--out")
     stimuli = read_stimuli(table)
     if unit not in ("sentence", "word", "split"):
@@ -126,13 +126,13 @@ def extract(
     if dry_run:
         _say_needs(ctx, shard)
         return
-    check_place(place if cache else place.parent)
+    check_place(output if cache else output.parent)
     stimuli = _shard(stimuli, shard)
-    first, *others = device.split(",")
+    first, *more_devices = device.split(",")
     options = {"revision": revision, "device": first, "untrained": untrained, "compiled": compiled}
     with _unkept_is_failed():
         encoder = load_encoder(model, dtype=dtype, **options)  # type: ignore[arg-type]  # checked there
-        readers = on_devices(encoder, [first, *others]) if others else encoder
+        readers = on_devices(encoder, [first, *more_devices]) if more_devices else encoder
         extract_features: Callable[..., xr.DataArray]
         if unit == "sentence":
             extract_features = partial(extract_text_features, long=long)  # type: ignore[arg-type]  # checked there
@@ -149,7 +149,7 @@ def extract(
             cache=cache,
             out=out,
         )
-    say(f"{place}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
+    say(f"{output}: " + " × ".join(f"{dim} {size}" for dim, size in features.sizes.items()))
     for key in ("encoder", "revision", "weights_sha256", "device", "dtype", "batching", "torch", "transformers"):
         say(f"  {key}: {features.attrs[key]}")
     if "deviation_from_float32" in features.attrs:
@@ -179,15 +179,15 @@ def _say_needs(ctx: typer.Context, shard: str | None) -> None:
     from neuroling.cli.unit_options import arguments_again
 
     n_shards = int((shard or "1/1").partition("/")[2])
-    whole = max(SHARES)
+    largest_share = max(SHARES)
     with TemporaryDirectory() as folder:
 
         def part(n: int) -> list[str]:
             kept = "out" if ctx.params["cache"] is None else "cache"
-            changes = {"shard": f"1/{n_shards * whole // n}", kept: Path(folder) / f"{n}.nc", "dry_run": False}
+            changes = {"shard": f"1/{n_shards * largest_share // n}", kept: Path(folder) / f"{n}.nc", "dry_run": False}
             return arguments_again(ctx, progress=False, **changes)
 
-        needs = extrapolate(part, whole)
+        needs = extrapolate(part, largest_share)
     say(needs.to_json())
 
 
@@ -276,12 +276,12 @@ def _typed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _context(given: str) -> Context:
+def _context(text: str) -> Context:
     from neuroling.features.words.context import Overlapping, Rolling, Whole
 
-    if given == "whole":
+    if text == "whole":
         return Whole()
-    rolling, overlapping = ROLLING.fullmatch(given), OVERLAPPING.fullmatch(given)
+    rolling, overlapping = ROLLING.fullmatch(text), OVERLAPPING.fullmatch(text)
     try:
         if rolling:
             return Rolling(**_numbers(rolling))
@@ -290,7 +290,7 @@ def _context(given: str) -> Context:
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--context") from error
     raise typer.BadParameter(
-        f"got {given!r}; expected whole, rolling:WORDS[,stride=N] or overlapping:TOKENS[,right=N][,tokens=N].",
+        f"got {text!r}; expected whole, rolling:WORDS[,stride=N] or overlapping:TOKENS[,right=N][,tokens=N].",
         param_hint="--context",
     )
 
@@ -315,7 +315,7 @@ def _shard(stimuli: Stimuli, shard: str | None) -> Stimuli:
     sizes = np.bincount(group, weights=[len(text) for text in stimuli.texts])
     middle = np.cumsum(sizes) - sizes / 2
     part = np.minimum((middle / sizes.sum() * int(n_parts)).astype(int), int(n_parts) - 1)[group] + 1
-    chosen = stimuli.labels[np.flatnonzero(part == int(first))]
-    if len(chosen) == 0:
+    shard_labels = stimuli.labels[np.flatnonzero(part == int(first))]
+    if len(shard_labels) == 0:
         raise ValueError(f"shard: part {shard} is empty; there are fewer groups than parts.")
-    return stimuli.subset(chosen.tolist())
+    return stimuli.subset(shard_labels.tolist())

@@ -142,14 +142,14 @@ def devices() -> list[dict[str, object]]:
 
     from neuroling.numerics.device import available_devices
 
-    found: list[dict[str, object]] = []
+    descriptions: list[dict[str, object]] = []
     for name in available_devices():
         if name == "cpu":
-            found.append({"name": name, "is": _cpu_name(), "memory": None})
+            descriptions.append({"name": name, "is": _cpu_name(), "memory": None})
         else:
             properties = torch.cuda.get_device_properties(name)
-            found.append({"name": name, "is": properties.name, "memory": properties.total_memory})
-    return found
+            descriptions.append({"name": name, "is": properties.name, "memory": properties.total_memory})
+    return descriptions
 
 
 def _cpu_name(path: Path = Path("/proc/cpuinfo")) -> str:

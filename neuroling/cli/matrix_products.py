@@ -171,11 +171,11 @@ def rates_in_child(core_type: str | None) -> dict[str, float] | None:
     dict of float or None
         GFLOP/s by type; None if the process failed.
     """
-    chosen = {} if core_type is None else {VARIABLE: core_type}
+    environment = {} if core_type is None else {VARIABLE: core_type}
     try:
         child = subprocess.run(
             [sys.executable, "-P", "-m", "neuroling.cli.matrix_products"],
-            env={**os.environ, **chosen},
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             timeout=CHILD_SECONDS,

@@ -87,20 +87,22 @@ def new(
     name : str, optional
         Letters, digits, ``_`` and ``-``, a letter first.
     """
-    known = kinds()
+    kinds_by_name = kinds()
     if kind is None:
-        say(_listing(known), err=True)
+        say(_listing(kinds_by_name), err=True)
         raise typer.Exit(2)
-    if kind not in known:
-        close = difflib.get_close_matches(kind, known, n=1)
+    if kind not in kinds_by_name:
+        close = difflib.get_close_matches(kind, kinds_by_name, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise typer.BadParameter(f"no kind of study is called {kind!r}.{hint}\n\n{_listing(known)}", param_hint="KIND")
+        raise typer.BadParameter(
+            f"no kind of study is called {kind!r}.{hint}\n\n{_listing(kinds_by_name)}", param_hint="KIND"
+        )
     if name is None or not STUDY_NAME.fullmatch(name):
         raise typer.BadParameter(
             f"got {name!r}; expected letters, digits, '_' and '-', a letter first, such as my_study.", param_hint="NAME"
         )
     folder = Path(name)
-    write_study(known[kind], folder)
+    write_study(kinds_by_name[kind], folder)
     script = folder / f"{name}.py"
     say(
         f"{script}: the study; its constants name files, model and columns\n"

@@ -44,11 +44,13 @@ def report(
     results = {path.stem if len(files) > 1 else "": Result.load(path) for path in files}
     if len(results) < len(files):
         raise ValueError(f"files: {len(files)} files have {len(results)} different names; expected a name for each.")
-    known = [name for result in results.values() for name in model_names(result)]
-    unknown = [name for name in control or () if name not in known]
+    names_of_models = [name for result in results.values() for name in model_names(result)]
+    unknown = [name for name in control or () if name not in names_of_models]
     if unknown:
-        raise typer.BadParameter(f"got {unknown}; the results have the models {known}.", param_hint="--control")
-    if model is not None and model not in known:
-        raise typer.BadParameter(f"got {model!r}; the results have the models {known}.", param_hint="--model")
+        raise typer.BadParameter(
+            f"got {unknown}; the results have the models {names_of_models}.", param_hint="--control"
+        )
+    if model is not None and model not in names_of_models:
+        raise typer.BadParameter(f"got {model!r}; the results have the models {names_of_models}.", param_hint="--model")
     page = write_report(results, out, title=title, question=question, model=model, controls=control or [])
     say(str(page))

@@ -43,7 +43,7 @@ def self_test(rng: int = 0) -> list[Check]:
     """
     for_signal, *for_noise = np.random.default_rng(rng).spawn(1 + N_NOISE)
     accuracy, p = _leave_two_out(for_signal, signal=1.0)
-    found = Check("planted signal is found", accuracy > 0.9 and p < 0.01, f"2-versus-2 {accuracy:.2f}, p = {p:.3f}")
+    planted = Check("planted signal is found", accuracy > 0.9 and p < 0.01, f"2-versus-2 {accuracy:.2f}, p = {p:.3f}")
     noise = np.array([_leave_two_out(generator, signal=0.0) for generator in for_noise])  # (set, [accuracy, p])
     mean, smallest = noise[:, 0].mean(), noise[:, 1].min()
     nothing = Check(
@@ -51,7 +51,7 @@ def self_test(rng: int = 0) -> list[Check]:
         bool(abs(mean - 0.5) < 0.15 and smallest > 0.01),
         f"mean 2-versus-2 {mean:.2f} over {N_NOISE} sets, smallest p = {smallest:.3f}",
     )
-    return [found, nothing]
+    return [planted, nothing]
 
 
 def _leave_two_out(rng: np.random.Generator, signal: float) -> tuple[float, float]:

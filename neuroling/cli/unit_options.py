@@ -231,11 +231,11 @@ def arguments_again(ctx: typer.Context, **changes: object) -> list[str]:
         value = changes.get(name, ctx.params.get(name))
         if value is None or value is False or value == [] or name == "help":
             continue
-        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+        values = [str(entry) for entry in value] if isinstance(value, list | tuple) else [str(value)]
         if parameter.param_type_name == "argument":
             positional += values
         elif value is True:
             words.append(parameter.opts[0])
         else:
-            words += [word for one in values for word in (parameter.opts[0], one)]
+            words += [word for entry in values for word in (parameter.opts[0], entry)]
     return [*words, "--", *positional]

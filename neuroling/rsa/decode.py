@@ -79,13 +79,15 @@ def decoding_rdms(
     n_trials = _check(laid, n_pseudo, n_draws, whiten and classifier is None)
     generator = np.random.default_rng(rng)
     each: list[Array] = []
-    found: Array
+    accuracies: Array
     for trials in laid.values:
         if classifier is None:
-            found = decoding.pairwise_decoding(trials, n_pseudo=n_pseudo, n_draws=n_draws, rng=generator, whiten=whiten)
+            accuracies = decoding.pairwise_decoding(
+                trials, n_pseudo=n_pseudo, n_draws=n_draws, rng=generator, whiten=whiten
+            )
         else:
-            found = _one_by_one(trials, classifier, n_pseudo, n_draws, generator)
-        each.append(found)
+            accuracies = _one_by_one(trials, classifier, n_pseudo, n_draws, generator)
+        each.append(accuracies)
     values = np.stack(each)  # (subject, time, pair)
     _warn_if_saturated(values, np.asarray(laid.time))
     labels = PairLabels.of(np.asarray(recording.coords["sample"]))
@@ -96,10 +98,10 @@ def decoding_rdms(
         "n_trials_min": int(n_trials.min()),
         "n_trials_max": int(n_trials.max()),
     }
-    made = xr.DataArray(values, dims=("subject", "time", "sample"), coords=coords, attrs=attrs, name="accuracy")
+    labelled = xr.DataArray(values, dims=("subject", "time", "sample"), coords=coords, attrs=attrs, name="accuracy")
     if "subject" not in recording.dims:
-        return made.isel(subject=0, drop=True).transpose("sample", "time")
-    return made.assign_coords(subject=recording.coords["subject"]).transpose("sample", "subject", "time")
+        return labelled.isel(subject=0, drop=True).transpose("sample", "time")
+    return labelled.assign_coords(subject=recording.coords["subject"]).transpose("sample", "subject", "time")
 
 
 def _laid_out(recording: xr.DataArray) -> xr.DataArray:

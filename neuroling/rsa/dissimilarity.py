@@ -227,25 +227,25 @@ class PatternPairs:
                 "'euclidean'."
             )
         fixed = ("sample", "repeat", over, "time")
-        others = tuple(str(dim) for dim in recording.dims if dim not in fixed)
+        other_axes = tuple(str(dim) for dim in recording.dims if dim not in fixed)
         present = recording
         for axis in ("repeat", "time"):
             present = present if axis in present.dims else present.expand_dims(axis)
-        laid = present.transpose(*others, "repeat", "sample", over, "time")
-        values = laid.values.reshape(-1, *laid.shape[len(others) :])
+        laid = present.transpose(*other_axes, "repeat", "sample", over, "time")
+        values = laid.values.reshape(-1, *laid.shape[len(other_axes) :])
         values = real_numbers("recording", values)
         refuse_extreme_units(values)
         _check_window(window, values.shape[-1], "time" in recording.dims)
-        weights = _weights(recording, values, others)
+        weights = _weights(recording, values, other_axes)
         _check_repeats(recording, distance, weights)
         counts = _check_counts(recording, distance, values, weights, allow_bias)
         _check_units(recording, over, noise)
-        precisions = _precisions(noise, recording, values, distance, over, others)
+        precisions = _precisions(noise, recording, values, distance, over, other_axes)
         attrs = dict(recording.attrs) | {"distance": distance.name, "biased": int(distance.is_biased), **counts}
         if noise is not None:
             attrs["whitened"] = 1
         options = {"distance": distance.name, "window": str(window), "over": over, "noise": _named(noise)}
-        return cls(values, recording, distance, others, window, precisions, weights, attrs, options)
+        return cls(values, recording, distance, other_axes, window, precisions, weights, attrs, options)
 
     @property
     def other_shape(self) -> tuple[int, ...]:
@@ -313,10 +313,10 @@ class PatternPairs:
         step = block * max(1, TRANSPOSED // block)
         for begin in range(0, self.n_times, step):
             end = min(begin + step, self.n_times)
-            part = times_first(folds[..., begin : end + self.window - 1])  # (time, fold, item, channel)
+            patterns = times_first(folds[..., begin : end + self.window - 1])  # (time, fold, item, channel)
             for start in range(0, end - begin, block):
                 rows = slice(start, min(start + block, end - begin) + self.window - 1)
-                yield self._compute(part[rows], precision, weights)
+                yield self._compute(patterns[rows], precision, weights)
 
     def _slides(self, precision: Array | None, folds: Array) -> bool:
         plain = self.distance is distances.correlation and precision is None
@@ -435,11 +435,11 @@ def check_dissimilarities(dissimilarities: xr.DataArray, name: str = "dissimilar
         raise ValueError(f"{name}: pairs {list(twice[:5])} occur more than once; average them, or keep one of each.")
     refuse_infinite(name, dissimilarities)
     if {"first", "second"} <= set(dissimilarities.coords):
-        own = dissimilarities.coords["first"].to_numpy() == dissimilarities.coords["second"].to_numpy()
-        if own.any():
+        is_self_pair = dissimilarities.coords["first"].to_numpy() == dissimilarities.coords["second"].to_numpy()
+        if is_self_pair.any():
             raise ValueError(
-                f"{name}: {int(own.sum())} pairs are of an item with itself, first "
-                f"{labels[own][:3].tolist()}; leave the diagonal out."
+                f"{name}: {int(is_self_pair.sum())} pairs are of an item with itself, first "
+                f"{labels[is_self_pair][:3].tolist()}; leave the diagonal out."
             )
 
 
@@ -473,7 +473,7 @@ def _check_units(recording: xr.DataArray, over: str, noise: Noise) -> None:
         )
 
 
-def _weights(recording: xr.DataArray, values: Array, others: tuple[str, ...]) -> Array | None:
+def _weights(recording: xr.DataArray, values: Array, other_axes: tuple[str, ...]) -> Array | None:
     """Give the trials behind each pattern (place, repeat, item), or None where all are alike."""
     if "repeat" not in recording.dims:
         return None
@@ -482,9 +482,9 @@ def _weights(recording: xr.DataArray, values: Array, others: tuple[str, ...]) ->
         is_absent = is_absent & np.isnan(values).all(axis=(3, 4))
     if "n_averaged" not in recording.coords:
         return np.asarray(~is_absent, dtype=np.float64) if is_absent.any() else None
-    elsewhere = {str(axis): 0 for axis in recording.dims if axis not in (*others, "repeat", "sample")}
+    elsewhere = {str(axis): 0 for axis in recording.dims if axis not in (*other_axes, "repeat", "sample")}
     frame = xr.ones_like(recording.isel(elsewhere, drop=True), dtype=np.float64)
-    trials = (frame * recording.coords["n_averaged"]).transpose(*others, "repeat", "sample").values
+    trials = (frame * recording.coords["n_averaged"]).transpose(*other_axes, "repeat", "sample").values
     trials = trials.reshape(is_absent.shape)
     contradicted = (trials <= 0) & ~is_absent
     if contradicted.any():
@@ -548,7 +548,7 @@ def _check_window(window: int, n_times: int, has_time: bool) -> None:
 
 
 def _precisions(
-    noise: Noise, recording: xr.DataArray, values: Array, distance: Distance, over: str, others: tuple[str, ...]
+    noise: Noise, recording: xr.DataArray, values: Array, distance: Distance, over: str, other_axes: tuple[str, ...]
 ) -> list[Array] | None:
     """Give for each place what crossnobis takes, or the root that patterns of other distances are multiplied with."""
     if noise is None:
@@ -565,27 +565,34 @@ def _precisions(
                 "covariance of other data, such as the baseline."
             )
         return [whitening.training_precisions(place) for place in values]
-    matrices = _covariances(noise, recording, over, others)
+    matrices = _covariances(noise, recording, over, other_axes)
     roots = [whitening.inverse_root(matrix) for matrix in matrices]
     return [root @ root for root in roots] if distance is distances.crossnobis else roots
 
 
-def _covariances(noise: xr.DataArray, recording: xr.DataArray, over: str, others: tuple[str, ...]) -> list[Array]:
+def _covariances(noise: xr.DataArray, recording: xr.DataArray, over: str, other_axes: tuple[str, ...]) -> list[Array]:
     if not isinstance(noise, xr.DataArray) or not {"channel", "feature"} <= set(noise.dims) or over != "channel":
         raise ValueError(
             "noise: expected a DataArray (channel, feature) from noise_covariance, for patterns over 'channel'."
         )
-    wanted, given = recording.indexes.get("channel"), noise.indexes.get("channel")
-    if wanted is not None and given is not None and list(wanted) != list(given):
+    recording_channels, noise_channels = recording.indexes.get("channel"), noise.indexes.get("channel")
+    if (
+        recording_channels is not None
+        and noise_channels is not None
+        and list(recording_channels) != list(noise_channels)
+    ):
         raise ValueError(
-            f"noise: its channels {list(given[:5])}… are not those of the recording {list(wanted[:5])}… in that order."
+            f"noise: its channels {list(noise_channels[:5])}… are not those of the recording "
+            f"{list(recording_channels[:5])}… in that order."
         )
-    n_places = int(np.prod([recording.sizes[axis] for axis in others]))
+    n_places = int(np.prod([recording.sizes[axis] for axis in other_axes]))
     extra = [str(dim) for dim in noise.dims if dim not in ("channel", "feature")]
     if not extra:
         return [noise.transpose("channel", "feature").values] * n_places
-    if tuple(extra) != others:
+    if tuple(extra) != other_axes:
         raise ValueError(
-            f"noise: it differs along {extra}, the recording has {list(others)} besides; expected the same."
+            f"noise: it differs along {extra}, the recording has {list(other_axes)} besides; expected the same."
         )
-    return list(noise.transpose(*others, "channel", "feature").values.reshape(n_places, *[recording.sizes[over]] * 2))
+    return list(
+        noise.transpose(*other_axes, "channel", "feature").values.reshape(n_places, *[recording.sizes[over]] * 2)
+    )

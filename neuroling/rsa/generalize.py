@@ -55,13 +55,13 @@ def temporal_generalization(dissimilarities: xr.DataArray, comparator: Comparato
     summed = np.stack([centred_ranks(rows)[0] if ranked else comparator.embed(rows) for rows in values])
     total = summed.sum(axis=0, dtype=np.float64)  # (time, value)
     scores = np.empty((len(values), values.shape[1], values.shape[1]))
-    for place, rows in enumerate(values):
-        others = total - summed[place]
+    for number, rows in enumerate(values):
+        sum_of_others = total - summed[number]
         if ranked:
-            others = comparator.embed(others)  # means of ranks, ranked again
-        length = np.linalg.norm(others, axis=1)
-        unit = others if ranked else others / np.where(length > 0, length, np.nan)[:, None]
-        scores[place] = comparator.embed(rows) @ unit.T
+            sum_of_others = comparator.embed(sum_of_others)  # means of ranks, ranked again
+        length = np.linalg.norm(sum_of_others, axis=1)
+        unit = sum_of_others if ranked else sum_of_others / np.where(length > 0, length, np.nan)[:, None]
+        scores[number] = comparator.embed(rows) @ unit.T
     warn_of_undefined(scores)
     times = np.asarray(dissimilarities.time)
     score = xr.DataArray(

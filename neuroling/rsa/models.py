@@ -161,13 +161,13 @@ def old20(words: Sequence[str], lexicon: Sequence[str], n_nearest: int = 20) -> 
     >>> old20(["cat"], ["cat", "car", "cab", "dog"], n_nearest=2).tolist()
     [1.0]
     """
-    known = list(dict.fromkeys(lexicon))
-    scarce = min(len(known) - (word in known) for word in words)
+    lexicon_words = list(dict.fromkeys(lexicon))
+    scarce = min(len(lexicon_words) - (word in lexicon_words) for word in words)
     if scarce < n_nearest:
         raise ValueError(f"lexicon: {scarce} other words for some word; expected at least n_nearest = {n_nearest}.")
     out = np.empty(len(words))
     for place, word in enumerate(words):
-        others = [other for other in known if other != word]
+        others = [other for other in lexicon_words if other != word]
         out[place] = np.sort(edit_distances([word] * len(others), others))[:n_nearest].mean()
     return out
 

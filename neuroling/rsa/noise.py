@@ -34,10 +34,12 @@ def noise_covariance(recording: xr.DataArray) -> xr.DataArray:
         raise ValueError(
             f"recording: axes {recording.dims} have no 'repeat'; noise is what differs between repeats of an item."
         )
-    wanted = ("repeat", "sample", "channel", "time")
-    absent = [axis for axis in wanted if axis not in recording.dims]
+    required_axes = ("repeat", "sample", "channel", "time")
+    absent = [axis for axis in required_axes if axis not in recording.dims]
     if absent:
-        raise ValueError(f"recording: axes {recording.dims} lack {absent}; expected {wanted}, and perhaps 'subject'.")
+        raise ValueError(
+            f"recording: axes {recording.dims} lack {absent}; expected {required_axes}, and perhaps 'subject'."
+        )
     if recording.sizes["repeat"] < 2:
         raise ValueError("recording: it has one repeat; noise is what differs between at least two repeats of an item.")
     recording = recording.copy(data=real_numbers("recording", recording.values))
@@ -51,9 +53,9 @@ def noise_covariance(recording: xr.DataArray) -> xr.DataArray:
     channels = _channel_labels(recording)
     coords = {"channel": channels, "feature": channels}
     if "subject" not in recording.dims:
-        covariance = whitening.noise_covariance(recording.transpose(*wanted).values)
+        covariance = whitening.noise_covariance(recording.transpose(*required_axes).values)
         return xr.DataArray(covariance, dims=("channel", "feature"), coords=coords)
-    each = recording.transpose("subject", *wanted)
+    each = recording.transpose("subject", *required_axes)
     covariances = np.stack([whitening.noise_covariance(values) for values in each.values])
     if "subject" in recording.coords:
         coords["subject"] = recording.coords["subject"].values
@@ -84,11 +86,11 @@ def whiten(recording: xr.DataArray, covariance: xr.DataArray) -> xr.DataArray:
     refuse_second_whitening(recording)
     if "channel" not in recording.dims:
         raise ValueError(f"recording: axes {recording.dims} have no 'channel' to whiten over.")
-    theirs = covariance.coords["channel"].values.tolist()
-    if _channel_labels(recording) != theirs:
+    covariance_channels = covariance.coords["channel"].values.tolist()
+    if _channel_labels(recording) != covariance_channels:
         raise ValueError(
-            f"covariance: its channels {theirs[:5]}… are not those of the recording {_channel_labels(recording)[:5]}… "
-            "in that order; select the same channels on both sides by label."
+            f"covariance: its channels {covariance_channels[:5]}… are not those of the recording "
+            f"{_channel_labels(recording)[:5]}… in that order; select the same channels on both sides by label."
         )
     roots = xr.apply_ufunc(
         whitening.inverse_root,

@@ -143,11 +143,11 @@ def _are_named_by_their_items(recording: xr.DataArray) -> bool:
     return np.array_equal(recording.coords["sample"].to_numpy().astype(np.str_), name_pairs(*sides))
 
 
-def _refuse_options(given: Sequence[str]) -> None:
-    if given:
+def _refuse_options(named_options: Sequence[str]) -> None:
+    if named_options:
         raise ValueError(
-            f"{given[0]}: the recording holds dissimilarities of pairs already, so that nothing is computed from "
-            f"patterns; leave {', '.join(given)} out."
+            f"{named_options[0]}: the recording holds dissimilarities of pairs already, so that nothing is computed "
+            f"from patterns; leave {', '.join(named_options)} out."
         )
 
 

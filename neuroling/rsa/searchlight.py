@@ -39,17 +39,17 @@ def neighbours_within(positions: xr.DataArray, radius: float) -> dict[str, list[
         If one has no neighbour within the radius; the message says how large it would have to be.
     """
     axis = next(str(dim) for dim in positions.dims if dim != "feature")
-    places = positions.transpose(axis, "feature").values
+    coordinates = positions.transpose(axis, "feature").values
     names = [str(name) for name in positions.coords[axis].values]
-    tree = spatial.cKDTree(places)
-    nearest = tree.query(places, k=2)[0][:, 1]  # infinite where there is no other
+    tree = spatial.cKDTree(coordinates)
+    nearest = tree.query(coordinates, k=2)[0][:, 1]  # infinite where there is no other
     alone = [name for name, distance in zip(names, nearest, strict=True) if not distance <= radius]
     if alone:
         raise ValueError(
             f"radius: {radius:g} leaves {len(alone)} of {len(names)} without a neighbour, first {alone[:5]}; the "
             f"farthest nearest neighbour is {nearest.max():.3g} away."
         )
-    near = tree.query_ball_point(places, radius, return_sorted=True)
+    near = tree.query_ball_point(coordinates, radius, return_sorted=True)
     return {name: [names[k] for k in members] for name, members in zip(names, near, strict=True)}
 
 
