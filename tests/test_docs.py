@@ -7,12 +7,14 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import warnings
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 
 import neuroling
+from neuroling.core.notices import CodedWarning
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.rst"))
@@ -48,7 +50,10 @@ def code_blocks(page):
 
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_the_code_of_the_pages_runs(name, tmp_path, monkeypatch):
-    """Each block runs by itself, among the names that tests/pages/PAGE.py gives it: its reader's data, made small."""
+    """Each block runs by itself, among the names that tests/pages/PAGE.py gives it: its reader's data, made small.
+
+    The warnings that a reader meets are listed there as well (``WARNS``, codes by block).
+    """
     path = ROOT / "tests" / "pages" / f"{name}.py"
     assert path.is_file(), f"docs/{name}.md has code: write {path.relative_to(ROOT)}, a function block_N per block"
     session = importlib.util.spec_from_file_location(f"pages_{name}", path)
@@ -62,7 +67,12 @@ def test_the_code_of_the_pages_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for maker, block in zip(makers, blocks, strict=True):
         names = getattr(given, maker)(tmp_path)
-        exec(compile(block, f"docs/{name}.md", "exec"), names)  # noqa: S102 - the project's own page
+        expected = getattr(given, "WARNS", {}).get(maker, set())
+        with warnings.catch_warnings(record=True) as caught:
+            for code in expected:
+                warnings.filterwarnings("always", rf".*\[{code}\]", CodedWarning)
+            exec(compile(block, f"docs/{name}.md", "exec"), names)  # noqa: S102 - the project's own page
+        assert {warning.message.code for warning in caught} == expected
 
 
 @pytest.mark.parametrize("name", MODULES)

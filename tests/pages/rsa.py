@@ -10,6 +10,7 @@ import xarray as xr
 
 from neuroling import Stimuli
 
+WARNS = {"block_1": {"items-fixed"}}
 WORDS = [first + second + "t" for first in "bmstrnp" for second in ("a", "ee", "o")]
 N_TRIALS, N_TIMES, RATE_HZ = 8, 30, 50.0
 
