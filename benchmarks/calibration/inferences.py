@@ -52,7 +52,15 @@ MODEL = Ridge(1.0, device="cpu")
 RUNS, LENGTH, VOXELS, FEATURES = 4, 100, 8, 3
 RESULTS = Path(__file__).with_name("inferences.json")
 HIGHEST, LOWEST = 0.07, 0.03
-CODES = ("autocorrelation", "exchanged-in-time", "few-items", "few-trials", "items-fixed", "skewed-scores")
+CODES = (
+    "autocorrelation",
+    "exchanged-in-time",
+    "few-items",
+    "few-trials",
+    "items-fixed",
+    "shared-run-course",
+    "skewed-scores",
+)
 """Warnings that say that a test does not hold for the data at hand."""
 
 
