@@ -56,6 +56,11 @@ def test_import_contracts_are_kept():
     assert done.returncode == 0, done.stdout
 
 
+def test_evaluate_and_align_are_imported_without_torch():
+    code = "import sys; from neuroling import align, evaluate, pairwise, pearson; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
 def test_importing_the_package_loads_nothing_heavy():
     heavy = {"torch", "mne", "nilearn", "matplotlib", "sklearn", "xarray", "pandas", "scipy", "numpy", "transformers"}
     code = f"import sys, neuroling; sys.exit(', '.join(sorted({heavy} & set(sys.modules))) or 0)"

@@ -17,7 +17,7 @@ from pathlib import Path
 SIZE = 1024
 """Rows and columns of the matrices: 8 MB in float64, larger than the caches close to a core."""
 
-SECONDS = 0.1
+SECONDS = 0.05
 """How long each rate is measured for; the best single product counts."""
 
 CHILD_SECONDS = 30.0

@@ -11,17 +11,29 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
-import torch
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.library_choice import DEFAULT, SIZES, Measurement, Setup, Task, asked, choice_of
 from neuroling.numerics.rounding_conditions import rounding_conditions
 
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+if TYPE_CHECKING:
+    import torch
+
+    Multiply = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, bool], torch.Tensor]
+    """Of both matrices, memory for the product, and whether it has to go there."""
+
+    InPlace = Callable[[torch.Tensor], torch.Tensor]
+    Solve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    Decompose = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+else:
+    torch = deferred("torch")
+
+DTYPES = ("float32", "float64")
 
 LEAST_INNER, LEAST_ROWS = 24, 12
 """Smallest side of a product, and rows of a square matrix, below which torch does it, because choosing takes longer."""
@@ -53,13 +65,6 @@ EQUAL = {"float32": 1e-4, "float64": 1e-10}
 
 ENVIRONMENT = ("OPENBLAS_CORETYPE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
 """Variables that change which kernels the libraries take."""
-
-Multiply = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None, bool], torch.Tensor]
-"""Of both matrices, memory for the product, and whether it has to go there."""
-
-InPlace = Callable[[torch.Tensor], torch.Tensor]
-Solve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-Decompose = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def eigh(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _fastest(operation: str, matrix: torch.Tensor, size: int, bounds: tuple[int, int]) -> Callable[..., Any]:
     """Give the function for an operation on matrices like this one."""
-    if not matrix.is_cpu or size < LEAST_ROWS or matrix.dtype not in DTYPES:
+    if not matrix.is_cpu or size < LEAST_ROWS or matrix.dtype not in (torch.float32, torch.float64):
         return FUNCTIONS[operation][DEFAULT]
     return _functions(asked(), torch.get_num_threads())[
         operation, matrix.dtype, (size >= bounds[0]) + (size >= bounds[1])
@@ -239,9 +244,9 @@ def _functions(value: str, threads: int) -> dict[tuple[str, torch.dtype, int], C
     """Give the functions of the libraries that this process has chosen, by operation, dtype and size."""
     choice = choice_of(value, threads)
     return {
-        (operation, dtype, number): by_library[choice.get(Task(operation, name, size), DEFAULT)]
+        (operation, getattr(torch, dtype), number): by_library[choice.get(Task(operation, dtype, size), DEFAULT)]
         for operation, by_library in FUNCTIONS.items()
-        for dtype, name in DTYPES.items()
+        for dtype in DTYPES
         for number, size in enumerate(SIZES)
     }
 
@@ -386,7 +391,7 @@ def _by_columns(matrix: torch.Tensor) -> tuple[NDArray[np.floating], int]:
 TASKS = tuple(
     Task(operation, dtype, size)
     for operation in FUNCTIONS
-    for dtype in DTYPES.values()
+    for dtype in DTYPES
     for size in SIZES
     if (operation, dtype) != ("eigh", "float32")  # which nobody here decomposes
 )

@@ -10,15 +10,20 @@ are made once for a draw; what a split trains on is the sum of all less what it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.permutation.segments import Rows, Stretches
 from neuroling.numerics.products import multiply
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 EXACT = 1e-9
 """What an operator may differ from its product with the design, relative to its largest entry."""

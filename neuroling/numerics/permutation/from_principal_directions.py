@@ -10,16 +10,21 @@ U_{test}^\top U_{test} (f \circ z)`, which are as short as there are features, h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.permutation.from_moments import CALL, EXACT, LONGEST, TARGETS_AT_ONCE
 from neuroling.numerics.permutation.segments import Rows, Stretches, joined
 from neuroling.numerics.products import multiply
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 TILE = 64
 """Targets whose values are gathered together: 256 bytes in float32. A heuristic."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.device import to_tensor
 from neuroling.numerics.ridge.leave_two_out import TIE
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 TILE = 64
 """Targets at a time: two tiles of some thousand samples in float32 fit a second-level cache. A heuristic."""

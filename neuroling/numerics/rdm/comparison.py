@@ -8,14 +8,20 @@ row, is NaN. Values have to be finite; :func:`with_gaps` wraps a function for ro
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.rdm.distances import n_items_of, pairs_of
 from neuroling.numerics.rdm.ranks import centred_ranks, rank_products
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 Rdms = Float[NDArray[np.floating], "row pair"]
 Models = Float[NDArray[np.floating], "model pair"]

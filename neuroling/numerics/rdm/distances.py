@@ -9,11 +9,18 @@ its pairs NaN and no others.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+
+from neuroling.numerics.deferred import deferred
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 Patterns = Float[NDArray[np.floating], "*lead item channel"]
 Folds = Float[NDArray[np.floating], "*lead fold item channel"]

@@ -15,13 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from neuroling.numerics.deferred import deferred
 from neuroling.numerics.device import to_tensor
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = deferred("torch")
 
 HELD_OUT_AT_ONCE, TARGETS_AT_ONCE = 128, 512
 """Held-out samples (over folds) and targets of one tile: a few arrays of 6 x 64 x 512 values for pairs, so that
