@@ -51,7 +51,6 @@ WITHOUT_EXAMPLE = {
     "neuroling.evaluation.columns_of",
     "neuroling.evaluation.content_hash",
     "neuroling.evaluation.current_versions",
-    "neuroling.evaluation.evaluate_tiles",
     "neuroling.evaluation.explained",
     "neuroling.evaluation.held_out",
     "neuroling.evaluation.join_tiles",

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from neuroling.core.protocols import Inference, Splitter, TargetSource
+    from neuroling.core.protocols import Inference, Splitter
     from neuroling.core.result import Result
+    from neuroling.core.row_streams import TargetSource
     from neuroling.evaluation.tiles import Tile
 
 GIGABYTE = 2.0**30
@@ -137,9 +138,11 @@ def encode(
     """
     from neuroling.cli.encode_words import WordOptions, encode_words
     from neuroling.cli.unit_options import check_place, labels_of
+    from neuroling.core.align import align
     from neuroling.encoding.ridge import RidgeCV
+    from neuroling.evaluation.evaluate import evaluate
     from neuroling.evaluation.metrics import pearson
-    from neuroling.evaluation.tiles import evaluate_tiles
+    from neuroling.evaluation.tiles import Tiles
 
     if words:
         given = {
@@ -181,21 +184,27 @@ def encode(
         return
     check_place(out)
     splitter = _splitter(folds, gap)
-    paths = evaluate_tiles(
-        RidgeCV(_penalties(penalties), folds=splitter, device=device),
-        read_features(features, layer),
-        source,
-        out,
-        tiles=_tiles(tile, tiles),
-        seed=seed,
-        labels=labels_of(unit),
-        unusable=_unusable(unusable),  # type: ignore[arg-type]  # checked there
-        memory_bytes=None if memory_gb is None else memory_gb * GIGABYTE,
-        splits=splitter,
-        metric=pearson,
-        inference=_inference(null, draws, keep_draws),
-    )
-    say("\n".join(map(str, paths)))
+    model_of_all = RidgeCV(_penalties(penalties), folds=splitter, device=device)
+    data = align(read_features(features, layer), source)
+    for each in _tiles(tile, tiles):  # one at a time, so that no more than the draws of one tile are in memory
+        division = Tiles(
+            each.of,
+            only=each.number,
+            folder=out,
+            labels=labels_of(unit),
+            unusable=_unusable(unusable),  # type: ignore[arg-type]  # checked there
+            memory_bytes=None if memory_gb is None else memory_gb * GIGABYTE,
+        )
+        evaluate(
+            model_of_all,
+            data,
+            splits=splitter,
+            metric=pearson,
+            inference=_inference(null, draws, keep_draws),
+            tiles=division,
+            rng=seed,
+        )
+        say(str(out / each.file_name))
 
 
 def _refuse_beside_words(options: list[str]) -> None:

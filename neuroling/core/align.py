@@ -18,7 +18,7 @@ from neuroling.core.arrays import real_numbers
 from neuroling.core.axes import check_axes, targets_of
 from neuroling.core.notices import warn
 from neuroling.core.repeats import lacking_repeats, mean_over_repeats
-from neuroling.core.row_streams import RowStream
+from neuroling.core.row_streams import RowStream, TargetSource
 from neuroling.core.times import SAMPLE_SHARE
 
 Unit = Literal["sample", "item", "time"]
@@ -288,6 +288,55 @@ class AlignedSpaces:
         return self.first.coordinate(name)
 
 
+@dataclass(frozen=True)
+class AlignedSource:
+    """Features beside a recording that stays on disk; ``evaluate`` reads it one tile of targets after another.
+
+    Made by :func:`align` from a source such as :func:`neuroling.data.open_npy` or :func:`neuroling.data.open_nifti`.
+
+    Attributes
+    ----------
+    features : xarray.DataArray or mapping of str to xarray.DataArray, dims (sample, feature)
+        One feature space, or several by name.
+    source : TargetSource
+        The recording. Its values are checked when they are read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neuroling import Stimuli, align
+    >>> from neuroling.data import ArraySource
+    >>> texts = Stimuli.from_texts(["a cat", "a dog"], labels=["s1", "s2"])
+    >>> source = ArraySource(np.arange(6.0).reshape(2, 3), {"sample": ["s1", "s2"]})
+    >>> data = align(texts.features(np.eye(2)), source)
+    >>> data.source.n_targets, data.read(slice(0, 2)).y.shape
+    (3, (2, 2))
+    """
+
+    features: xr.DataArray | Mapping[str, xr.DataArray]
+    source: TargetSource
+
+    def read(self, targets: slice) -> Aligned | AlignedSpaces:
+        """Read consecutive targets and match them with the features.
+
+        Parameters
+        ----------
+        targets : slice
+            Numbers of targets, without a step.
+        """
+        return self.beside(self.source.read(targets))
+
+    def beside(self, recording: xr.DataArray) -> Aligned | AlignedSpaces:
+        """Match the features with targets that have been read.
+
+        Parameters
+        ----------
+        recording : xarray.DataArray, dims (sample, target axis)
+            Some of the targets of the source.
+        """
+        return _align(self.features, recording)
+
+
 def spaces_of(data: Aligned | AlignedSpaces) -> tuple[Aligned, ...]:
     """List the feature spaces of data, each with the recording; one where they have no names.
 
@@ -336,7 +385,13 @@ def align(features: xr.DataArray, recording: xr.DataArray) -> Aligned: ...
 def align(features: Mapping[str, xr.DataArray], recording: xr.DataArray) -> AlignedSpaces: ...
 
 
-def align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.DataArray) -> Aligned | AlignedSpaces:
+@overload
+def align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: TargetSource) -> AlignedSource: ...
+
+
+def align(
+    features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.DataArray | TargetSource
+) -> Aligned | AlignedSpaces | AlignedSource:
     r"""Match features to a recording by their ``sample`` labels; refuse to guess.
 
     The rows of the features are brought into the order of the recording. Nothing is dropped: labels that stand on
@@ -346,17 +401,19 @@ def align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.Dat
     ----------
     features : xarray.DataArray, dims (sample, feature)
         Finite numbers.
-    recording : xarray.DataArray, dims (sample, [repeat,] \*targets)
-        Finite numbers, no target constant over samples. Samples may have unequal numbers of repeats: one that a sample
+    recording : xarray.DataArray, dims (sample, [repeat,] \*targets), or TargetSource
+        Finite numbers, no target constant over samples; or a recording on disk, such as
+        :func:`neuroling.data.open_nifti` gives. Samples may have unequal numbers of repeats: one that a sample
         lacks is NaN at all targets (of a participant, where there is an axis ``subject``), and ``n_averaged`` (sample,
         repeat) may count the trials behind each. A sample coordinate ``group`` keeps runs, stories or lists
         together; ``time_index`` (integers counting up within a group) says that samples are consecutive in time.
 
     Returns
     -------
-    Aligned or AlignedSpaces
-        The latter for several feature spaces by name: :func:`~neuroling.evaluation.evaluate.evaluate` gives them the
-        same splits, selections and draws, and its result an axis ``model``.
+    Aligned, AlignedSpaces or AlignedSource
+        The second for several feature spaces by name: :func:`~neuroling.evaluation.evaluate.evaluate` gives them the
+        same splits, selections and draws, and its result an axis ``model``. The third for a recording on disk, which
+        ``evaluate`` reads in tiles.
 
     Raises
     ------
@@ -377,6 +434,23 @@ def align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.Dat
     >>> list(align({"one-hot": features, "first letter": features[:, :1]}, recording))
     ['one-hot', 'first letter']
     """
+    if isinstance(recording, TargetSource) and not isinstance(recording, xr.DataArray):
+        return _align_source(features, recording)
+    return _align(features, recording)
+
+
+def _align_source(features: xr.DataArray | Mapping[str, xr.DataArray], source: TargetSource) -> AlignedSource:
+    """Compare the labels of features and of a recording on disk; values are checked when they are read."""
+    rows = xr.DataArray(np.arange(source.n_samples), dims="sample", coords={"sample": source.labels})
+    named = features if isinstance(features, Mapping) else {"features": features}
+    for name, space in named.items():
+        label = name if named is not features else f"features[{name!r}]"
+        _check_array(label, space)
+        _check_labels(label, space, rows)
+    return AlignedSource(features, source)
+
+
+def _align(features: xr.DataArray | Mapping[str, xr.DataArray], recording: xr.DataArray) -> Aligned | AlignedSpaces:
     if isinstance(features, Mapping):
         return _align_spaces(features, recording)
     _check_array("features", features)

@@ -291,24 +291,6 @@ class Inference(Protocol):
         ...
 
 
-class TargetSource(Protocol):
-    """A recording that may be larger than memory: its targets are read a stretch at a time."""
-
-    @property
-    def n_samples(self) -> int:
-        """Number of samples."""
-        ...
-
-    @property
-    def n_targets(self) -> int:
-        """Number of targets."""
-        ...
-
-    def read(self, targets: slice) -> xr.DataArray:
-        """Give consecutive targets, dims (sample, target axis), with all their labels."""
-        ...
-
-
 @runtime_checkable
 class Estimator(Protocol):
     """A model whose estimates are what is asked for, rather than its predictions."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,30 @@ Array = NDArray[np.floating[Any]]
 
 BLOCK_BYTES = 2**24
 """Bytes of the rows of one block (16 MiB); a heuristic that keeps blocks in the cache."""
+
+
+@runtime_checkable
+class TargetSource(Protocol):
+    """A recording that may be larger than memory: its targets are read a stretch at a time."""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of the samples, shape (sample,)."""
+        ...
+
+    def read(self, targets: slice) -> xr.DataArray:
+        """Give consecutive targets, dims (sample, target axis), with all their labels."""
+        ...
 
 
 class RowPart(Protocol):

@@ -26,7 +26,9 @@ from neuroling.data.loaders import vanvliet_wordpairs as vanvliet_wordpairs
 from neuroling.data.loaders.ud_english_ewt import Treebank as Treebank
 from neuroling.data.participants import join_subjects as join_subjects
 from neuroling.data.single_trials import single_trial_betas as single_trial_betas
+from neuroling.data.sources import ArraySource as ArraySource
 from neuroling.data.sources import open_nifti as open_nifti
+from neuroling.data.sources import open_npy as open_npy
 from neuroling.data.tables import read_table as read_table
 from neuroling.data.tables import read_text as read_text
 from neuroling.data.trials import from_arrays as from_arrays

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from neuroling.core.axes import check_axes
-from neuroling.core.protocols import TargetSource
+from neuroling.core.row_streams import TargetSource
 from neuroling.data.bids import BidsFile
 from neuroling.data.errors import CorruptData, DataNotFound, reading, require_file
 from neuroling.data.fmri import BrainGrid
@@ -104,6 +104,11 @@ class ArraySource:
         """Number of columns."""
         return int(self.values.shape[1])
 
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of the samples."""
+        return np.asarray(self.samples["sample"])
+
     def read(self, targets: slice) -> xr.DataArray:
         """Read consecutive targets into memory.
 
@@ -159,6 +164,11 @@ class RunsSource:
     def n_targets(self) -> int:
         """Number of targets."""
         return self.runs[0].n_targets
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of the samples of all runs."""
+        return np.concatenate([run.labels for run in self.runs])
 
     def read(self, targets: slice) -> xr.DataArray:
         """Read consecutive targets of all runs.
@@ -231,6 +241,11 @@ class NiftiSource:
         """Number of voxels in the mask."""
         return len(self.grid.voxels)
 
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Labels of the samples."""
+        return np.asarray(self.samples["sample"])
+
     def read(self, targets: slice) -> xr.DataArray:
         """Read consecutive voxels of the mask.
 
@@ -285,6 +300,14 @@ def open_npy(path: Path | str, samples: pd.DataFrame, *, axis: str = "voxel") ->
         If the file is absent, incomplete or no array of numbers (pickled objects are never read).
     ValueError
         If it does not fit the table.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     np.save(Path(folder) / "recording.npy", np.zeros((2, 3)))
+    ...     open_npy(Path(folder) / "recording.npy", pd.DataFrame({"sample": ["cat", "dog"]})).n_targets
+    3
     """
     path = require_file(path, "an array saved by numpy.save")
     try:

@@ -1,5 +1,6 @@
 """Public names of neuroling.evaluation, one line each, read by type checkers and by neuroling/lazy_names.py."""
 
+from neuroling.core.align import AlignedSource as AlignedSource
 from neuroling.core.align import AlignedSpaces as AlignedSpaces
 from neuroling.core.finished_scores import FinishedScores as FinishedScores
 from neuroling.core.null_distribution import NullDistribution as NullDistribution
@@ -63,8 +64,7 @@ from neuroling.evaluation.splits import LeavePOut as LeavePOut
 from neuroling.evaluation.splits import NoSplit as NoSplit
 from neuroling.evaluation.splits import ShufflesTime as ShufflesTime
 from neuroling.evaluation.study_files import gather as gather
-from neuroling.evaluation.tiles import Tile as Tile
-from neuroling.evaluation.tiles import evaluate_tiles as evaluate_tiles
+from neuroling.evaluation.tiles import Tiles as Tiles
 from neuroling.evaluation.tiles import join_tiles as join_tiles
 from neuroling.evaluation.variance import Partition as Partition
 from neuroling.evaluation.variance import columns_of as columns_of

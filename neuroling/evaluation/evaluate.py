@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from neuroling.core.align import Aligned, AlignedSpaces
+from neuroling.core.align import Aligned, AlignedSource, AlignedSpaces
 from neuroling.core.protocols import (
     Ceiling,
     ChecksFeatures,
@@ -27,12 +27,13 @@ from neuroling.evaluation.model_family import NAMELESS, FamilyScorer, members_of
 from neuroling.evaluation.scoring import Scorer
 from neuroling.evaluation.splits import NoSplit, ShufflesTime, checked_splits
 from neuroling.evaluation.strategies.streamed_rows import StreamedRows
+from neuroling.evaluation.tiles import Tiles, evaluate_tiles
 
 
 # More than eight parameters: each is one decision of a study that its methods section reports.
 def evaluate(
     model: Predictor | Mapping[str, Predictor],
-    data: Aligned | AlignedSpaces,
+    data: Aligned | AlignedSpaces | AlignedSource,
     *,
     splits: Splitter | None = None,
     metric: Metric,
@@ -40,6 +41,7 @@ def evaluate(
     ceiling: Ceiling | None = None,
     inference: Inference | None = None,
     allow_leakage: str | None = None,
+    tiles: Tiles | None = None,
     rng: int | np.random.Generator = 0,
 ) -> Result:
     r"""Predict held-out samples, score them, and say what chance and the data themselves would score.
@@ -49,9 +51,10 @@ def evaluate(
     model : Predictor or mapping of str to Predictor
         Anything with scikit-learn's ``fit`` and ``predict``; a mapping holds one for each feature space, or several for
         the same features.
-    data : Aligned or AlignedSpaces
+    data : Aligned, AlignedSpaces or AlignedSource
         Features (sample, feature) and recording (sample, [repeat,] \*targets), from ``align``. Several feature spaces
-        share splits, selections and draws, and the result has an axis ``model``.
+        share splits, selections and draws, and the result has an axis ``model``. A recording on disk is read tile by
+        tile.
     splits : splitter
         Which samples are held out: scikit-learn's splitters or this package's. Groups stay whole, and a time axis is
         not shuffled. Models that have nothing to fit need none.
@@ -66,8 +69,11 @@ def evaluate(
     allow_leakage : str, optional
         Why test samples may resemble training samples: silences the warnings of
         :func:`~neuroling.evaluation.leaks.find_leaks`, and stands in the result beside them.
+    tiles : Tiles, optional
+        How a recording on disk is divided along its targets, and where finished tiles are saved. Default: it is read
+        as a whole.
     rng : int or numpy.random.Generator
-        Seed of everything random here.
+        Seed of everything random here; a whole number where there are tiles, which share it.
 
     Returns
     -------
@@ -102,6 +108,13 @@ def evaluate(
     >>> both.score.dims, bool((both.difference("all", "first").score > 0).all())
     (('model', 'voxel'), True)
     """
+    if isinstance(data, AlignedSource):
+        options = {"splits": splits, "metric": metric, "select": select, "ceiling": ceiling, "inference": inference}
+        return evaluate_tiles(evaluate, model, data, tiles or Tiles(), rng, {**options, "allow_leakage": allow_leakage})
+    if tiles is not None:
+        raise ValueError(
+            "tiles: the recording is in memory; expected one on disk, as align(features, open_npy(…)) gives it."
+        )
     if not isinstance(data, Aligned | AlignedSpaces):
         raise TypeError(f"data: got {type(data).__name__}; expected align(features, recording).")
     if not isinstance(metric, Metric):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
 
-from neuroling.core.align import align
+from neuroling.core.align import AlignedSource
 from neuroling.core.axes import targets_of
-from neuroling.core.protocols import Predictor, TargetSource
+from neuroling.core.protocols import Predictor
 from neuroling.core.provenance import Provenance, content_hash
 from neuroling.core.result import Result, ResultFileError
 from neuroling.core.units import check_same_unit, stamp
-from neuroling.evaluation.evaluate import evaluate
 from neuroling.evaluation.joining import best_along
 from neuroling.evaluation.study_files import check_one_study
 
@@ -110,55 +110,98 @@ class Tile:
         return f"{self.number}/{self.of}"
 
 
-# More than eight parameters: those of `evaluate`, and the tiles and files.
-def evaluate_tiles(
-    model: Predictor,
-    features: xr.DataArray,
-    source: TargetSource,
-    folder: Path,
-    *,
-    tiles: Iterable[Tile],
-    seed: int = 0,
-    labels: Mapping[str, str] | None = None,
-    unusable: Unusable = "refuse",
-    memory_bytes: float | None = None,
-    **options: Any,
-) -> list[Path]:
-    r"""Evaluate tiles of a recording, one file each; tiles whose file is there already are not evaluated again.
+@dataclass(frozen=True)
+class Tiles:
+    r"""How ``evaluate`` divides a recording on disk along its targets, and where it saves finished tiles.
 
     Every tile is an evaluation of its own with the same seed, so that the draws of a null relabel all tiles alike, and
-    a tile has the same scores to the last bit whether or not others were evaluated before it. A file appears whole or
-    not at all. What is there already is used if it was made from the same features, the same values of the recording,
-    the same options and versions; a damaged file is made again; any other is refused.
+    a tile has the same scores to the last bit whether or not others were evaluated before it. With a folder, each tile
+    becomes one file, which appears whole or not at all. A file that is there already is used if it was made from the
+    same features, the same values of the recording, the same options and versions; a damaged file is made again; any
+    other is refused.
 
     Parameters
     ----------
-    model : Predictor
-        Anything with ``fit`` and ``predict``.
-    features : xarray.DataArray, dims (sample, feature)
-        Matched by label.
-    source : TargetSource
-        The recording, from :mod:`neuroling.data.sources`.
-    folder : pathlib.Path
-        Gets the files; made where it is not there.
-    tiles : iterable of Tile
-        Which to evaluate: ``Tile.all(40)``, or one in a job of an array.
-    seed : int
-        Seed of every tile.
-    labels : mapping of str to str, optional
+    of : int
+        Number of tiles; their sizes differ by one target at most.
+    only : int, optional
+        The one tile to evaluate, from 1, such as in a job of an array. The result holds its targets alone;
+        :func:`join_tiles` joins those of all jobs. Default: all tiles, joined.
+    folder : pathlib.Path, optional
+        Folder for the files of finished tiles; made where it is not there. Default: nothing is saved.
+    labels : mapping of str to str
         What tells the recording from others of its study, such as ``{"subject": "s18", "layer": "4"}``.
     unusable : {"refuse", "score as NaN"}
         What becomes of targets that are constant or not finite.
     memory_bytes : float, optional
         Evaluate a tile in smaller stretches where its values would need more. Beside it stand the tile itself and, for
         a null that fits every draw anew, up to about 200 MB of draws side by side.
-    **options
-        As in :func:`~neuroling.evaluation.evaluate.evaluate`: ``splits``, ``metric``, ``ceiling``, ``inference``.
+
+    Examples
+    --------
+    >>> from neuroling import ContiguousFolds, Ridge, Stimuli, align, evaluate, pearson
+    >>> from neuroling.data import ArraySource
+    >>> rng, volumes = np.random.default_rng(0), Stimuli.from_texts([f"volume {i}" for i in range(40)])
+    >>> features = volumes.features(rng.standard_normal((40, 3)))
+    >>> source = ArraySource(rng.standard_normal((40, 10)), {"sample": volumes.labels, "time_index": np.arange(40)})
+    >>> options = {"splits": ContiguousFolds(4, gap=2), "metric": pearson}
+    >>> result = evaluate(Ridge(1.0, device="cpu"), align(features, source), tiles=Tiles(3), **options)
+    >>> result.score.sizes["voxel"]
+    10
+    """
+
+    of: int = 1
+    only: int | None = None
+    folder: Path | str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    unusable: Unusable = "refuse"
+    memory_bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.unusable not in get_args(Unusable):
+            raise ValueError(f"unusable: got {self.unusable!r}; expected one of {get_args(Unusable)}.")
+        _ = self.wanted
+
+    @property
+    def wanted(self) -> list[Tile]:
+        """The tiles to evaluate."""
+        return Tile.all(self.of) if self.only is None else [Tile(self.only, self.of)]
+
+    @property
+    def divide(self) -> bool:
+        """Whether targets are evaluated apart from one another."""
+        return self.of > 1 or self.memory_bytes is not None
+
+
+def evaluate_tiles(
+    evaluate: Callable[..., Result],
+    model: Predictor | Mapping[str, Predictor],
+    data: AlignedSource,
+    tiles: Tiles,
+    rng: int | np.random.Generator,
+    options: Mapping[str, Any],
+) -> Result:
+    """Evaluate a recording tile by tile; what ``evaluate`` does with a recording on disk.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Evaluates what is in memory.
+    model : Predictor or mapping of str to Predictor
+        As in :func:`~neuroling.evaluation.evaluate.evaluate`.
+    data : AlignedSource
+        Features and the recording.
+    tiles : Tiles
+        How the recording is divided.
+    rng : int
+        Seed of every tile.
+    options : mapping
+        Other arguments of ``evaluate``: ``splits``, ``metric``, ``select``, ``ceiling``, ``inference``.
 
     Returns
     -------
-    list of pathlib.Path
-        A file a tile, in their order.
+    Result
+        Of all tiles that were asked for.
 
     Raises
     ------
@@ -166,47 +209,46 @@ def evaluate_tiles(
         If a file is there that another configuration or version made, the metric consumes the targets, or targets are
         unusable and that is to be refused.
     """
-    _check_options(options)
-    folder.mkdir(parents=True, exist_ok=True)
-    configuration = _configuration(model, seed, unusable, options)
-    of_all = {"features of all tiles": content_hash(features), "targets of all tiles": str(source.n_targets)}
-    paths, told = [], False
-    products: set[str] = set()
-    for tile in tiles:
-        path = folder / tile.file_name
-        paths.append(path)
-        recording = source.read(tile.targets(source.n_targets))
-        own, shared = {**(labels or {}), TILE: str(tile.number)}, {**configuration, "tiles": str(tile.of)}
-        expected = replace(
-            Provenance(),
-            unit=own,
-            configuration=shared,
-            data={**of_all, "recording of the tile": content_hash(recording)},
-        )
-        earlier = _earlier(path, expected)
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
+        raise TypeError(f"rng: got {type(rng).__name__}; tiles need the same draws, so expected a whole number.")
+    if tiles.divide:
+        _check_options(options)
+    folder = None if tiles.folder is None else Path(tiles.folder)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    configuration = _configuration(model, int(rng), tiles.unusable, options)
+    hashes = {**_feature_hashes(data.features), "targets of all tiles": str(data.source.n_targets)}
+    results: dict[str, Result] = {}
+    told = False
+    for tile in tiles.wanted:
+        recording = data.source.read(tile.targets(data.source.n_targets))
+        tile_labels, shared = {**tiles.labels, TILE: str(tile.number)}, {**configuration, "tiles": str(tile.of)}
+        hashes_of_tile = {**hashes, "recording of the tile": content_hash(recording)}
+        expected = replace(Provenance(), unit=tile_labels, configuration=shared, data=hashes_of_tile)
+        path = None if folder is None else folder / tile.file_name
+        earlier = None if path is None else _earlier(path, expected)
         if earlier is not None:
             logger.info("Tile %s is there already: %s", tile, path)
-            products.add(earlier.versions.get(PRODUCTS, ""))
+            results[tile.file_name] = earlier
             continue
-        n_parts = len(_stretches(*_size(recording), memory_bytes))
-        if n_parts > 1 and not told:
-            logger.info("Memory: every tile is evaluated in about %d stretches.", n_parts)
+        n_stretches = len(_stretches(*_size(recording), tiles.memory_bytes))
+        if n_stretches > 1 and not told:
+            logger.info("Memory: every tile is evaluated in about %d stretches.", n_stretches)
             told = True
-        result = _evaluated(model, features, recording, seed, unusable, memory_bytes, options)
-        record = replace(result.provenance, data={**result.provenance.data, **expected.data})
-        stamp(Result(result.data, record), own, shared).save(path)
-        logger.info("Tile %s is done: %s", tile, path)
-        products.add(record.versions.get(PRODUCTS, ""))
-    if len(products - {""}) > 1:
-        warnings.warn(
-            f"tiles: those in {folder} were made with different libraries of matrix products "
-            f"({' | '.join(sorted(products - {''}))}), so that scores may differ from those of an uninterrupted run in "
-            "their last bits. Set NEUROLING_PRODUCTS to one library, remove the tiles and make them again where that "
-            "matters.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return paths
+        result = _evaluated(partial(evaluate, model, rng=int(rng), **options), data, recording, tiles)
+        record = replace(result.provenance, data={**result.provenance.data, **hashes_of_tile})
+        result = stamp(Result(result.data, record), tile_labels, shared)
+        results[tile.file_name] = result
+        if path is not None:
+            result.save(path)
+            logger.info("Tile %s is done: %s", tile, path)
+    return next(iter(results.values())) if tiles.only is not None else join_tiles(results)
+
+
+def _feature_hashes(features: xr.DataArray | Mapping[str, xr.DataArray]) -> dict[str, str]:
+    if not isinstance(features, Mapping):
+        return {"features of all tiles": content_hash(features)}
+    return {f"{name}.features of all tiles": content_hash(space) for name, space in features.items()}
 
 
 def join_tiles(results: Mapping[str, Result]) -> Result:
@@ -232,8 +274,9 @@ def join_tiles(results: Mapping[str, Result]) -> Result:
         raise ValueError("results: none given; expected the tiles of a recording.")
     bare = [name for name, result in results.items() if TILE not in result.provenance.unit]
     if bare:
-        raise ValueError(f"results: {bare[0]} is no tile of a recording; expected files of evaluate_tiles.")
+        raise ValueError(f"results: {bare[0]} is no tile of a recording; expected files of evaluate(…, tiles=…).")
     check_one_study(results, _of_all)
+    _warn_of_products(results)
     ordered = sorted(results, key=lambda name: int(results[name].provenance.unit[TILE]))
     numbers = [int(results[name].provenance.unit[TILE]) for name in ordered]
     of = int(results[ordered[0]].provenance.configuration["tiles"])
@@ -249,9 +292,20 @@ def join_tiles(results: Mapping[str, Result]) -> Result:
     return _joined([results[name] for name in ordered])
 
 
+def _warn_of_products(results: Mapping[str, Result]) -> None:
+    products = {result.provenance.versions.get(PRODUCTS, "") for result in results.values()} - {""}
+    if len(products) > 1:
+        warnings.warn(
+            f"tiles: those from {next(iter(results))} on were made with different libraries of matrix products "
+            f"({' | '.join(sorted(products))}), so that scores may differ from those of an uninterrupted run in "
+            "their last bits. Set NEUROLING_PRODUCTS to one library, remove the tiles and make them again where that "
+            "matters.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
-    if "rng" in options:
-        raise ValueError("rng: every tile needs the same draws; give seed=… instead.")
     metric = options.get("metric")
     consumed = [axis for axis in getattr(metric, "over", ()) if axis in targets_of([axis])]
     if consumed or options.get("select") is not None:
@@ -268,7 +322,9 @@ def _check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def _configuration(model: Predictor, seed: int, unusable: str, options: Mapping[str, Any]) -> dict[str, str]:
+def _configuration(
+    model: Predictor | Mapping[str, Predictor], seed: int, unusable: str, options: Mapping[str, Any]
+) -> dict[str, str]:
     parts = {"model": model, "seed": seed, "unusable": unusable, **options}
     return {name: described(part) for name, part in parts.items() if part is not None}
 
@@ -309,20 +365,20 @@ def _parts(value: object) -> list[tuple[str, object]]:
     if hasattr(value, "get_params"):
         return sorted(value.get_params(deep=False).items())
     if is_dataclass(value):
-        return [(field.name, getattr(value, field.name)) for field in fields(value) if field.compare]
+        return [(each.name, getattr(value, each.name)) for each in fields(value) if each.compare]
     return sorted((key, part) for key, part in vars(value).items() if not key.startswith("_"))
 
 
-def _earlier(path: Path, expected: Provenance) -> Provenance | None:
-    """Give the record of a tile whose file can be used as it is; ValueError if it belongs to something else."""
+def _earlier(path: Path, expected: Provenance) -> Result | None:
+    """Give a tile whose file can be used as it is; ValueError if it belongs to something else."""
     if not path.exists():
         return None
     try:
-        found = Result.load(path).provenance
+        found = Result.load(path)
     except ResultFileError as error:
         logger.warning("Making a tile again: %s", error)
         return None
-    check_same_unit(path, expected, found)
+    check_same_unit(path, expected, found.provenance)
     return found
 
 
@@ -332,23 +388,15 @@ def _of_all(result: Result) -> dict[str, str]:
     return about | {key: value for key, value in result.provenance.unit.items() if key != TILE}
 
 
-def _evaluated(
-    model: Predictor,
-    features: xr.DataArray,
-    recording: xr.DataArray,
-    seed: int,
-    unusable: Unusable,
-    memory_bytes: float | None,
-    options: Mapping[str, Any],
-) -> Result:
+def _evaluated(evaluate: Callable[..., Result], data: AlignedSource, recording: xr.DataArray, tiles: Tiles) -> Result:
     """Evaluate a tile, in stretches that memory allows, with NaN at unusable targets."""
     axis = str(recording.dims[1])
     usable = usable_targets(recording)
-    if unusable == "refuse" and not usable.all():
+    if tiles.unusable == "refuse" and not usable.all():
         bad = recording[axis].values[~usable]
         raise ValueError(
             f"recording: {len(bad)} of {len(usable)} targets are constant or not finite, first {axis} "
-            f"{', '.join(map(str, bad[:5].tolist()))}; exclude them, or pass unusable='score as NaN'."
+            f"{', '.join(map(str, bad[:5].tolist()))}; exclude them, or pass Tiles(unusable='score as NaN')."
         )
     if not usable.any():
         raise ValueError(
@@ -356,10 +404,8 @@ def _evaluated(
             "are constant or not finite; leave them out of the mask."
         )
     good = recording.isel({axis: np.flatnonzero(usable)})
-    stretches = _stretches(*_size(good), memory_bytes)
-    results = [
-        evaluate(model, align(features, good.isel({axis: stretch})), rng=seed, **options) for stretch in stretches
-    ]
+    stretches = _stretches(*_size(good), tiles.memory_bytes)
+    results = [evaluate(data.beside(good.isel({axis: stretch}))) for stretch in stretches]
     result = results[0] if len(results) == 1 else _joined(results)
     if usable.all():
         return result
@@ -409,6 +455,8 @@ def _stretches(n_targets: int, bytes_a_target: int, memory_bytes: float | None) 
 
 def _joined(results: Sequence[Result]) -> Result:
     first = results[0]
+    if len(results) == 1:
+        return Result(first.data, _joined_record(results))
     (axis,) = targets_of(first.score.dims)
     parts = [result.data.drop_vars("null_best", errors="ignore") for result in results]
     data = xr.concat(

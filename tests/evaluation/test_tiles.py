@@ -27,7 +27,7 @@ from neuroling import (
     two_vs_two,
 )
 from neuroling.data.sources import ArraySource
-from neuroling.evaluation.tiles import Tile, described, evaluate_tiles, join_tiles
+from neuroling.evaluation.tiles import Tile, Tiles, described, join_tiles
 
 N, VOXELS = 80, 11
 OPTIONS = {"splits": ContiguousFolds(4, gap=2), "metric": pearson}
@@ -56,7 +56,11 @@ def whole(features, source, **options):
 
 
 def tiled(features, source, folder, **options):
-    return evaluate_tiles(Ridge(1.0, device="cpu"), features, source, folder, **{**OPTIONS, **options})
+    """Evaluate tiles into files; options of ``Tiles`` and of ``evaluate`` together."""
+    own = {name: options.pop(name) for name in ("of", "only", "unusable", "memory_bytes") if name in options}
+    tiles, data = Tiles(**own, folder=folder), align(features, source)
+    evaluate(Ridge(1.0, device="cpu"), data, **{**OPTIONS, **options}, tiles=tiles)
+    return [folder / tile.file_name for tile in tiles.wanted]
 
 
 def loaded(paths):
@@ -70,49 +74,81 @@ def test_tiles_cover_every_target_once(of):
 
 
 def test_joined_tiles_have_the_scores_of_the_whole(features, source, tmp_path):
-    joined = join_tiles(loaded(tiled(features, source, tmp_path, tiles=Tile.all(4))))
+    joined = join_tiles(loaded(tiled(features, source, tmp_path, of=4)))
     xr.testing.assert_allclose(joined.score, whole(features, source).score, rtol=1e-10)
 
 
 def test_joined_tiles_have_the_null_of_the_whole(features, source, tmp_path):
-    joined = join_tiles(loaded(tiled(features, source, tmp_path, tiles=Tile.all(4), inference=NULL)))
+    joined = join_tiles(loaded(tiled(features, source, tmp_path, of=4, inference=NULL)))
     xr.testing.assert_allclose(joined.p_values("max"), whole(features, source, inference=NULL).p_values("max"))
 
 
 def test_the_order_of_the_files_does_not_matter(features, source, tmp_path):
-    results = loaded(tiled(features, source, tmp_path, tiles=Tile.all(4)))
+    results = loaded(tiled(features, source, tmp_path, of=4))
     one, other = join_tiles(results), join_tiles(dict(reversed(results.items())))
     assert one.data.identical(other.data)
 
 
 def test_a_job_makes_its_tile_alone_with_the_same_bits(features, source, tmp_path):
-    alone = tiled(features, source, tmp_path / "a", tiles=[Tile(3, 4)], inference=NULL)
-    among = tiled(features, source, tmp_path / "b", tiles=Tile.all(4), inference=NULL)
+    alone = tiled(features, source, tmp_path / "a", of=4, only=3, inference=NULL)
+    among = tiled(features, source, tmp_path / "b", of=4, inference=NULL)
     assert Result.load(alone[0]).data.identical(Result.load(among[2]).data)
 
 
 def test_a_tile_that_is_there_is_not_made_again(features, source, tmp_path):
-    first = tiled(features, source, tmp_path, tiles=Tile.all(4))
+    first = tiled(features, source, tmp_path, of=4)
     before = [path.stat().st_mtime_ns for path in first]
-    assert [path.stat().st_mtime_ns for path in tiled(features, source, tmp_path, tiles=Tile.all(4))] == before
+    assert [path.stat().st_mtime_ns for path in tiled(features, source, tmp_path, of=4)] == before
 
 
 def test_a_damaged_tile_is_made_again(features, source, tmp_path):
-    path = tiled(features, source, tmp_path, tiles=[Tile(1, 4)])[0]
+    path = tiled(features, source, tmp_path, of=4, only=1)[0]
     path.write_bytes(path.read_bytes()[:-200])
-    assert Result.load(tiled(features, source, tmp_path, tiles=[Tile(1, 4)])[0]).score.size == 2
+    assert Result.load(tiled(features, source, tmp_path, of=4, only=1)[0]).score.size == 2
+
+
+def test_the_result_of_all_tiles_is_that_of_the_whole(features, source):
+    model, data = Ridge(1.0, device="cpu"), align(features, source)
+    joined = evaluate(model, data, **OPTIONS, inference=NULL, tiles=Tiles(4))
+    reference = whole(features, source, inference=NULL)
+    xr.testing.assert_allclose(joined.score, reference.score, rtol=1e-10)
+    xr.testing.assert_allclose(joined.p_values("max"), reference.p_values("max"))
+
+
+def test_a_recording_on_disk_needs_no_tiles(features, source):
+    result = evaluate(Ridge(1.0, device="cpu"), align(features, source), **OPTIONS, inference=NULL)
+    reference = whole(features, source, inference=NULL)
+    xr.testing.assert_equal(result.score, reference.score)
+    xr.testing.assert_equal(result.p_values("max"), reference.p_values("max"))
+
+
+def test_tiles_take_several_feature_spaces(features, source, tmp_path):
+    spaces, model = {"all": features, "first two": features[:, :2]}, Ridge(1.0, device="cpu")
+    joined = evaluate(model, align(spaces, source), **OPTIONS, tiles=Tiles(3, folder=tmp_path))
+    reference = evaluate(model, align(spaces, source.read(slice(None))), **OPTIONS)
+    xr.testing.assert_allclose(joined.score, reference.score, rtol=1e-10)
+
+
+def test_one_tile_gives_its_targets(features, source):
+    result = evaluate(Ridge(1.0, device="cpu"), align(features, source), **OPTIONS, tiles=Tiles(4, only=2))
+    assert result.score.voxel.values.tolist() == np.arange(VOXELS)[Tile(2, 4).targets(VOXELS)].tolist()
+
+
+def test_tiles_refuse_a_generator_whose_draws_would_differ(features, source):
+    with pytest.raises(TypeError, match="tiles need the same draws"):
+        evaluate(Ridge(1.0), align(features, source), **OPTIONS, rng=np.random.default_rng(0), tiles=Tiles(2))
 
 
 def test_smaller_stretches_give_the_same_scores(features, source, tmp_path, caplog):
-    few = tiled(features, source, tmp_path / "a", tiles=[Tile(1, 1)], inference=NULL, memory_bytes=20_000)
-    at_once = tiled(features, source, tmp_path / "b", tiles=[Tile(1, 1)], inference=NULL)
+    few = tiled(features, source, tmp_path / "a", of=1, only=1, inference=NULL, memory_bytes=20_000)
+    at_once = tiled(features, source, tmp_path / "b", of=1, only=1, inference=NULL)
     one, other = (Result.load(paths[0]).data.drop_attrs() for paths in (few, at_once))
     xr.testing.assert_allclose(one, other, rtol=1e-10)
 
 
 def test_smaller_stretches_are_said_once(features, source, tmp_path, caplog):
     caplog.set_level("INFO", "neuroling")
-    tiled(features, source, tmp_path, tiles=Tile.all(2), memory_bytes=10_000)
+    tiled(features, source, tmp_path, of=2, memory_bytes=10_000)
     assert sum("Memory: every tile" in message for message in caplog.messages) == 1
 
 
@@ -121,7 +157,8 @@ import numpy as np
 from pathlib import Path
 from neuroling import CircularShift, ContiguousFolds, Ridge, Stimuli, pearson
 from neuroling.data.sources import ArraySource
-from neuroling.evaluation.tiles import Tile, evaluate_tiles
+from neuroling import align, evaluate
+from neuroling.evaluation import Tiles
 
 def memory(field):
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
@@ -134,13 +171,14 @@ coords = {{"sample": stimuli.labels, "time_index": np.arange(n)}}
 values = rng.standard_normal((n, 40_000), dtype=np.float32)
 null = {{"none": None, "kept": CircularShift(20, minimum=5, keep_draws=False, keep_choices=True),
         "anew": CircularShift(20, minimum=5, keep_draws=False)}}[kept]
-options = {{"tiles": [Tile(1, 1)], "splits": ContiguousFolds(4, gap=2), "metric": pearson}}
-options |= {{"seed": 0, "inference": null}}
+options = {{"splits": ContiguousFolds(4, gap=2), "metric": pearson}}
+options |= {{"rng": 0, "inference": null}}
 model = Ridge(1.0, device="cpu")
-evaluate_tiles(model, features, ArraySource(values[:, :50], coords), folder / "warm", **options)
+few, all_of_it = (align(features, ArraySource(part, coords)) for part in (values[:, :50], values))
+evaluate(model, few, tiles=Tiles(folder=folder / "warm"), **options)
 before = memory("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")
-evaluate_tiles(model, features, ArraySource(values, coords), folder / "whole", memory_bytes=48e6, **options)
+evaluate(model, all_of_it, tiles=Tiles(folder=folder / "whole", memory_bytes=48e6), **options)
 print(memory("VmHWM") - before - values.nbytes)
 """
 
@@ -162,51 +200,51 @@ def with_bad(source):
 
 
 def test_unusable_targets_are_scored_as_nan_on_request(features, source, tmp_path):
-    paths = tiled(features, with_bad(source), tmp_path, tiles=Tile.all(2), unusable="score as NaN", inference=NULL)
+    paths = tiled(features, with_bad(source), tmp_path, of=2, unusable="score as NaN", inference=NULL)
     assert np.flatnonzero(join_tiles(loaded(paths)).score.isnull()).tolist() == [2, 5]
 
 
 def test_unusable_targets_leave_the_others_as_they_are(features, source, tmp_path):
-    paths = tiled(features, with_bad(source), tmp_path, tiles=Tile.all(1), unusable="score as NaN", inference=NULL)
+    paths = tiled(features, with_bad(source), tmp_path, of=1, unusable="score as NaN", inference=NULL)
     good = [v for v in range(VOXELS) if v not in (2, 5)]
     reference = whole(features, source, inference=NULL).p_values().sel(voxel=good)
     xr.testing.assert_allclose(join_tiles(loaded(paths)).p_values().sel(voxel=good), reference)
 
 
 def test_unusable_targets_are_named_in_the_record(features, source, tmp_path):
-    paths = tiled(features, with_bad(source), tmp_path, tiles=Tile.all(1), unusable="score as NaN")
+    paths = tiled(features, with_bad(source), tmp_path, of=1, unusable="score as NaN")
     assert "2 of 11 targets are constant or not finite" in Result.load(paths[0]).provenance.notes[0]
 
 
 def test_unusable_targets_are_refused_by_default(features, source, tmp_path):
     with pytest.raises(ValueError, match=r"2 of 11 targets are constant or not finite.*unusable='score as NaN'"):
-        tiled(features, with_bad(source), tmp_path, tiles=Tile.all(1))
+        tiled(features, with_bad(source), tmp_path, of=1)
 
 
 def made(features, source, folder, **options):
-    return loaded(tiled(features, source, folder, tiles=Tile.all(2), **options))
+    return loaded(tiled(features, source, folder, of=2, **options))
 
 
 def other_folds(features, source, folder):
-    tiled(features, source, folder, tiles=Tile.all(2))
-    tiled(features, source, folder, tiles=Tile.all(2), splits=ContiguousFolds(3, gap=2))
+    tiled(features, source, folder, of=2)
+    tiled(features, source, folder, of=2, splits=ContiguousFolds(3, gap=2))
 
 
 def other_recording(features, source, folder):
-    tiled(features, source, folder, tiles=Tile.all(2))
-    tiled(features, replace(source, values=source.values + 1), folder, tiles=Tile.all(2))
+    tiled(features, source, folder, of=2)
+    tiled(features, replace(source, values=source.values + 1), folder, of=2)
 
 
 def other_version(features, source, folder):
-    path = tiled(features, source, folder, tiles=[Tile(1, 2)])[0]
+    path = tiled(features, source, folder, of=2, only=1)[0]
     old = Result.load(path)
     Result(old.data, replace(old.provenance, versions={**old.provenance.versions, "torch": "1.0"})).save(path)
-    tiled(features, source, folder, tiles=Tile.all(2))
+    tiled(features, source, folder, of=2)
 
 
 def joined_over_folders(features, source, folder):
     one = made(features, source, folder / "a")
-    other = made(features, source, folder / "b", seed=1)
+    other = made(features, source, folder / "b", rng=1)
     join_tiles({"one": one["tile-1-of-2.nc"], "other": other["tile-2-of-2.nc"]})
 
 
@@ -228,7 +266,7 @@ def same_targets_twice(features, source, folder):
 
 def nothing_usable(features, source, folder):
     bad = replace(source, values=np.ones((N, VOXELS)))
-    tiled(features, bad, folder, tiles=Tile.all(1), unusable="score as NaN")
+    tiled(features, bad, folder, of=1, unusable="score as NaN")
 
 
 BAD = {
@@ -241,14 +279,16 @@ BAD = {
     "nothing to join": (lambda *_: join_tiles({}), "none given"),
     "no tile": (lambda f, s, _: join_tiles({"x.nc": whole(f, s)}), "x.nc is no tile"),
     "labels in two tiles": (same_targets_twice, "labels of 'voxel' stand in two tiles"),
-    "pattern metric": (lambda f, s, p: tiled(f, s, p, tiles=[], metric=two_vs_two), "two_vs_two.* consumes .'voxel'"),
-    "selector": (lambda f, s, p: tiled(f, s, p, tiles=[], select=len), "select chooses among all targets"),
-    "rng": (lambda f, s, p: tiled(f, s, p, tiles=[], rng=0), "give seed="),
-    "more tiles than targets": (lambda f, s, p: tiled(f, s, p, tiles=[Tile(1, 12)]), "at most 11 tiles"),
+    "pattern metric": (lambda f, s, p: tiled(f, s, p, of=2, metric=two_vs_two), "two_vs_two.* consumes .'voxel'"),
+    "selector": (lambda f, s, p: tiled(f, s, p, of=2, select=len), "select chooses among all targets"),
+    "recording in memory": (lambda f, s, _: whole(f, s, tiles=Tiles(2)), "recording is in memory"),
+    "unusable in other words": (lambda *_: Tiles(unusable="skip"), "expected one of"),
+    "other labels": (lambda f, s, p: tiled(f.isel(sample=slice(9)), s, p), "71 of 80 in the recording alone"),
+    "more tiles than targets": (lambda f, s, p: tiled(f, s, p, of=12, only=1), "at most 11 tiles"),
     "tile zero": (lambda *_: Tile.parse("0/4"), "expected a number from 1"),
     "tile in words": (lambda *_: Tile.parse("first"), "such as 3/40"),
     "no tiles": (lambda *_: Tile.all(0), "expected at least one"),
-    "no memory": (lambda f, s, p: tiled(f, s, p, tiles=Tile.all(1), memory_bytes=10), "do not hold one target"),
+    "no memory": (lambda f, s, p: tiled(f, s, p, of=1, memory_bytes=10), "do not hold one target"),
     "nothing usable": (nothing_usable, "all 11 targets from 0 to 10 are constant or not finite"),
 }
 
@@ -285,15 +325,17 @@ from pathlib import Path
 import numpy as np, pandas as pd, xarray as xr
 from neuroling import CircularShift, ContiguousFolds, RidgeCV, pearson
 from neuroling.data.sources import open_npy
-from neuroling.evaluation.tiles import Tile, evaluate_tiles
+from neuroling import align, evaluate
+from neuroling.evaluation import Tiles
 
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 features = xr.load_dataarray(folder / "features.nc", engine="h5netcdf")
 samples = pd.DataFrame({"sample": features.sample.values, "time_index": np.arange(features.sizes["sample"])})
 folds = ContiguousFolds(4, gap=2)
 print("started", flush=True)
-evaluate_tiles(RidgeCV((1.0, 100.0), folds=folds, device="cpu"), features, open_npy(folder / "y.npy", samples), out,
-               tiles=Tile.all(12), splits=folds, metric=pearson, inference=CircularShift(25, minimum=5))
+data = align(features, open_npy(folder / "y.npy", samples))
+evaluate(RidgeCV((1.0, 100.0), folds=folds, device="cpu"), data, tiles=Tiles(12, folder=out), splits=folds,
+         metric=pearson, inference=CircularShift(25, minimum=5))
 """
 
 
@@ -334,9 +376,9 @@ def wait_for_another(folder, n_before, process):
 
 
 def test_tiles_made_by_other_libraries_of_products_are_told_apart(features, source, tmp_path, monkeypatch):
-    (first,) = tiled(features, source, tmp_path, tiles=[Tile(1, 3)])
+    (first,) = tiled(features, source, tmp_path, of=3, only=1)
     there = Result.load(first)
     versions = {**there.provenance.versions, "matrix products": "multiply float64 another"}
     Result(there.data, replace(there.provenance, versions=versions)).save(first)
     with pytest.warns(UserWarning, match="different libraries of matrix products .*another"):
-        tiled(features, source, tmp_path, tiles=Tile.all(3))
+        tiled(features, source, tmp_path, of=3)
