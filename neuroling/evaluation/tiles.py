@@ -403,7 +403,7 @@ def _evaluated(evaluate: Callable[..., Result], data: AlignedSource, recording: 
             f"recording: all {len(usable)} targets from {recording[axis].values[0]} to {recording[axis].values[-1]} "
             "are constant or not finite; leave them out of the mask."
         )
-    good = recording.isel({axis: np.flatnonzero(usable)})
+    good = recording if usable.all() else recording.isel({axis: np.flatnonzero(usable)})
     stretches = _stretches(*_size(good), tiles.memory_bytes)
     results = [evaluate(data.beside(good.isel({axis: stretch}))) for stretch in stretches]
     result = results[0] if len(results) == 1 else _joined(results)
