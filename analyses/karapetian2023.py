@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from neuroling import LeaveOneOutCeiling, Result, SignFlip, evaluate, model_rdms, pairwise, report, spearman
+from neuroling import LeaveOneOutCeiling, Result, SignFlip, combine, evaluate, model_rdms, pairwise, report, spearman
 from neuroling.data import karapetian2023
 from neuroling.evaluation import peak_latency
 from neuroling.report import Exhibit, axes_to_png, compare_with_expected, figure_to_png, plot_curve, write_exhibits
@@ -22,8 +22,8 @@ from neuroling.rsa import (
     decoding_rdms,
     neighbours_within,
     rdms,
+    rdms_of_others,
     stack_models,
-    temporal_generalization,
 )
 
 EXPECTED = Path(__file__).parent / "expected" / "karapetian2023.json"
@@ -65,6 +65,16 @@ def main(
     patches = pairwise(models, recording, patches=neighbours_within(positions, RADIUS), **KARAPETIAN_2023.pairs)
     light = evaluate(FixedRDM(), patches, metric=spearman)
     distances = rdms(recording, "crossnobis", noise="training folds")
+    others = rdms_of_others(distances)
+    generalization = combine(
+        {
+            str(name): evaluate(
+                FixedRDM(), pairwise(others.sel(subject=name), distances.sel(subject=name)), metric=spearman
+            )
+            for name in others["subject"].to_numpy()
+        },
+        dim="subject",
+    )
     mean = distances.mean("subject", keep_attrs=True)
     at_peak = accuracy.mean("subject", keep_attrs=True).sel(time=peak) - 0.5  # as far apart as above chance
 
@@ -78,7 +88,7 @@ def main(
         ),
         "mds": axes_to_png(report.plot_mds(at_peak, groups, named=False)),
         "strip": figure_to_png(report.plot_rdm_strip(mean, times, order=order)),
-        "generalization": axes_to_png(report.plot_generalization(temporal_generalization(distances))),
+        "generalization": axes_to_png(report.plot_generalization(generalization)),
         "topography": figure_to_png(
             report.plot_topographies(
                 light.score.mean("subject").sel(model="recurrent"), times, label=light.metric, synthetic=True

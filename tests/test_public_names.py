@@ -219,8 +219,6 @@ WITHOUT_EXAMPLE = {
     "neuroling.rsa.noise_covariance",
     "neuroling.rsa.paired",
     "neuroling.rsa.stack_models",
-    "neuroling.rsa.temporal_generalization",
-    "neuroling.rsa.weighted_similarity",
     "neuroling.rsa.whiten",
 }
 """Public names that still lack an example."""

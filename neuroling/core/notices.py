@@ -12,6 +12,7 @@ from pathlib import Path
 CODES: dict[str, str] = {
     "alpha-at-edge": "held-out scores still rise at the smallest or largest regularization strength tried",
     "ceiling-undefined": "a ceiling is undefined at some locations, which its means exclude",
+    "collinear-features": "features so alike that single coefficients mean little",
     "constant-features": "features that are constant over the training samples; their weights are zero",
     "constant-targets": "targets that are constant over the training samples; they are predicted by their constant",
     "events-before-start": "words that begin before time zero",
@@ -27,6 +28,7 @@ CODES: dict[str, str] = {
     "half-precision": "values in float16, which were rounded to three digits before they came",
     "items-fixed": "a test over participants who share their items, which says nothing about other items",
     "missing-pairs": "dissimilarities that are missing (NaN) and are excluded pair by pair",
+    "pairs-share-items": "standard errors over pairs of items, which are too small since pairs share items",
     "position-ambiguous": "images whose header does not say, or says twice, where the voxels lie",
     "resampled-atlas": "an atlas that was resampled to the grid of the images",
     "rows-without-word": "rows of a table of words that hold no word, which were left out",

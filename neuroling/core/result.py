@@ -278,7 +278,7 @@ class Result:
         0.00390625
         """
         scoring = self.scoring or FinishedScores(
-            self.score, self.chance, self.larger_is_better, two_sided=self.is_difference
+            self.score, self.chance, self.larger_is_better, two_sided=self.is_difference or self.is_estimate
         )
         null = inference(scoring, np.random.default_rng(rng).spawn(2)[1])
         seed = str(rng) if isinstance(rng, int | np.integer) else type(rng).__name__

@@ -330,7 +330,8 @@ def plot_generalization(result: Result, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : Result
-        From :func:`~neuroling.rsa.generalize.temporal_generalization`.
+        Score of each participant (subject, time, model), where the models are the times of the others, from
+        :func:`~neuroling.rsa.scaling.rdms_of_others`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 

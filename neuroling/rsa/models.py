@@ -19,10 +19,6 @@ from neuroling.rsa.distances import Distance
 
 Array = NDArray[np.floating[Any]]
 
-CONDITION_LIMIT = 30.0
-"""Condition number of standardised models above which weights are refused (Belsley, Kuh and Welsch 1980: above 30,
-estimates are seriously damaged)."""
-
 
 def model_rdms(features: xr.DataArray, distance: Distance | str = "cosine") -> xr.DataArray:
     """Give the dissimilarity of every pair of items in a feature space, or in each layer of one.
@@ -249,29 +245,6 @@ def condition_number(models: xr.DataArray) -> float:
     """
     singular = np.linalg.svd(_standardised(models), compute_uv=False)
     return float(singular[0] / singular[-1]) if singular[-1] > 1e-12 * singular[0] else float("inf")
-
-
-def refuse_collinear(models: xr.DataArray, limit: float = CONDITION_LIMIT) -> None:
-    """Refuse models whose weights would mean nothing.
-
-    Parameters
-    ----------
-    models : xarray.DataArray, dims (sample, model)
-        Models of dissimilarities.
-    limit : float
-        Largest condition number allowed.
-    """
-    number = condition_number(models)
-    if number > limit:
-        table = collinearity(models)
-        place = int(table["correlation"].abs().to_numpy().argmax())
-        worst, other = str(table.index[place]), str(table["strongest"].iloc[place])
-        strength = float(table["correlation"].iloc[place])
-        raise ValueError(
-            f"models: condition number {number:.3g}, above the limit of {limit:g}; {worst!r} and "
-            f"{other!r} correlate at {strength:.3f}, so single weights mean nothing. "
-            "Drop or average models, use variance partitioning, or raise condition_limit knowingly."
-        )
 
 
 def _standardised(models: xr.DataArray) -> Array:

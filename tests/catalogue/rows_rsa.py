@@ -13,11 +13,10 @@ from neuroling import LeaveOneOutCeiling, evaluate, spearman
 from neuroling.evaluation.rdm_metrics import RDM_METRICS, whitened_cosine
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
-from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import confound_rdms, model_rdms
 from neuroling.rsa.noise import noise_covariance
 from neuroling.rsa.pairs import FixedRDM, pairwise
-from neuroling.rsa.weights import regression_weights, weighted_similarity
+from neuroling.rsa.scaling import rdms_of_others
 
 RNG = np.random.default_rng(0)
 N, REPEATS, CHANNELS, TIMES, PEOPLE = 8, 3, 4, 2, 3
@@ -34,14 +33,20 @@ RECORDING = xr.DataArray(
 )
 FEATURES = xr.DataArray(RNG.standard_normal((N, 5)), dims=("sample", "feature"), coords={"sample": ITEMS})
 MODELS = model_rdms(FEATURES, "euclidean").assign_coords(model=["words"])
-SOUND = model_rdms(FEATURES.copy(data=RNG.standard_normal((N, 5))), "euclidean").assign_coords(model=["sound"])
-TWO = xr.concat([MODELS, SOUND], "model")
 RDMS = rdms(RECORDING, "crossnobis")
 TABLE = pd.DataFrame({"length": [3, 5, 4, 6, 7, 2, 8, 9], "kind": list("aabbabab")}, index=ITEMS)
 
 
 def agreement(recording, models, metric=spearman, ceiling=LeaveOneOutCeiling(), **options):  # noqa: B008 - frozen
     return evaluate(FixedRDM(), pairwise(models, recording, **options), metric=metric, ceiling=ceiling).score
+
+
+def generalization(dissimilarities):
+    """Compare each participant at each time with the others at every time."""
+    others = rdms_of_others(dissimilarities)
+    people = [str(name) for name in others.subject.to_numpy()]
+    each = [agreement(dissimilarities.sel(subject=name), others.sel(subject=name), ceiling=None) for name in people]
+    return xr.concat(each, "subject")
 
 
 # --- entry points -----------------------------------------------------------------------------------------------------
@@ -84,20 +89,11 @@ WITH_RDMS = [
     )
     for metric in RDM_METRICS
 ]
-COMPLETE = [
-    Entry(name, lambda: {"dissimilarities": RDMS.copy(deep=True), "models": TWO.copy(deep=True)}, call)
-    for name, call in {
-        "weighted_similarity": lambda dissimilarities, models: (
-            weighted_similarity(dissimilarities, models, n_folds=2).score
-        ),
-        "regression_weights": lambda dissimilarities, models: regression_weights(dissimilarities, models).score,
-    }.items()
-]
 ALONE = [
     Entry(
-        "temporal_generalization",
+        "evaluate, rdms of others",
         lambda: {"dissimilarities": RDMS.copy(deep=True)},
-        lambda dissimilarities: temporal_generalization(dissimilarities).score,
+        generalization,
     )
 ]
 OF_FEATURES = [
@@ -328,7 +324,7 @@ OF_MODELS = [
 
 
 def missing(entry: Entry, argument: str) -> Due:
-    if entry in COMPLETE + ALONE:
+    if entry in ALONE:
         return Refused("dissimilarities", "NaN")
     return Warned("missing-pairs", check=lambda result, clean: np.isfinite(result).all())
 
@@ -337,21 +333,16 @@ def equal(entry: Entry, argument: str) -> Due:
     name = entry.name.removeprefix("evaluate, pairs, ")
     if "cosine" in name:
         return Gives(lambda result, clean: np.isfinite(result).all())
-    if entry in COMPLETE:
-        return Warned("undefined-scores", check=lambda result, clean: np.isnan(result).any())
-    codes = ["undefined-scores"] if entry in ALONE else ["undefined-scores", "ceiling-undefined"]
-    return Warned(*codes, check=lambda result, clean: np.isnan(result).all())
+    if entry in ALONE:
+        return Refused("models", "all pairs of '0.1' are equal")
+    return Warned("undefined-scores", "ceiling-undefined", check=lambda result, clean: np.isnan(result).all())
 
 
 def by_label(entry: Entry, argument: str) -> Due:
-    if entry in COMPLETE:  # folds of items are drawn in the order of the items
-        return Gives(lambda result, clean: np.isfinite(result).all())
     return Gives(same)
 
 
 def one_missing(entry: Entry, argument: str) -> Due | None:
-    if entry in COMPLETE:
-        return Refused("dissimilarities", "27 pairs of 8 items", "1 pairs are missing")
     return Refused("models", "1 are of other items") if "models" in entry.roles else None
 
 
@@ -507,8 +498,7 @@ NOISE_ROWS = [
 CASES = [
     *cross(RECORDINGS, WITH_RECORDING),
     *cross(OF_MODELS, [*WITH_RECORDING, *WITH_RDMS]),
-    *cross([row for row in OF_MODELS if row.name not in ("no models", "no name", "all pairs equal")], COMPLETE),
-    *cross(DISSIMILARITIES, [*WITH_RDMS, *COMPLETE, *ALONE]),
+    *cross(DISSIMILARITIES, [*WITH_RDMS, *ALONE]),
     *cross(OF_ARRAYS, OF_FEATURES),
     *cross(TABLES, OF_TABLES),
     *cross(NOISE_ROWS, NOISE),

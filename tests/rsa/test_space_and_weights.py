@@ -8,24 +8,24 @@ import pytest
 import xarray as xr
 from agreement import agreement
 from scipy import sparse
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestCentroid
 
-from neuroling import ByItem
+from neuroling import ByItem, SignFlip, combine, estimate, evaluate, pairwise, pearson, spearman
 from neuroling.data.eeg import from_source_estimates, source_positions, vertex_labels
 from neuroling.encoding.other_participants import OtherParticipants
+from neuroling.evaluation.estimation.regression import Regression
 from neuroling.evaluation.variance import partition_variance
-from neuroling.numerics.rdm.comparators import tau_a
 from neuroling.report.rsa import to_source_estimate
 from neuroling.rsa.decode import decoding_rdms
 from neuroling.rsa.dissimilarity import rdms
-from neuroling.rsa.generalize import temporal_generalization
 from neuroling.rsa.models import model_rdms, stack_models
+from neuroling.rsa.pairs import FixedRDM, paired
 from neuroling.rsa.presets import GUGGENMOS_2018, KARAPETIAN_2023, NILI_2014
+from neuroling.rsa.scaling import ranked_pairs, rdms_of_others
 from neuroling.rsa.searchlight import neighbours_from, neighbours_within
-from neuroling.rsa.weights import _weights, item_folds, ranked_pairs, regression_weights, weighted_similarity
 
 
 def line(n):
@@ -171,12 +171,34 @@ def test_a_patch_of_unknown_or_repeated_channels_is_refused(features, recording,
         agreement(recording, model_rdms(features, "euclidean"), patches={"E0": members})
 
 
+def generalization(distances):
+    """Compare each participant at each time with the others at every time."""
+    others = rdms_of_others(distances)
+    return combine(
+        {
+            str(name): evaluate(
+                FixedRDM(), pairwise(others.sel(subject=name), distances.sel(subject=name)), metric=spearman
+            )
+            for name in others.subject.to_numpy()
+        },
+        dim="subject",
+    )
+
+
 def test_a_stable_geometry_generalises_and_noise_does_not(recording):
-    result = temporal_generalization(rdms(recording))
-    score = result.score.mean("subject")
-    assert float(score.sel(time=0.2, model=0.2)) > 0.6
-    assert float(score.sel(time=0.15, model=0.25)) > 0.5
-    assert abs(float(score.sel(time=-0.1, model=0.2))) < 0.25
+    score = generalization(rdms(recording)).score.mean("subject")
+    assert float(score.sel(time=0.2, model="0.2")) > 0.6
+    assert float(score.sel(time=0.15, model="0.25")) > 0.5
+    assert abs(float(score.sel(time=-0.1, model="0.2"))) < 0.25
+
+
+def test_geometry_over_time_is_rank_correlated_with_the_mean_of_the_others_ranks(recording):
+    distances = rdms(recording).transpose("subject", "time", "sample")
+    ranks = rankdata(distances.to_numpy(), axis=-1)
+    others = ranks[1:, 3].mean(axis=0)
+    expected = spearmanr(distances.to_numpy()[0, 5], others).statistic
+    score = generalization(distances).score.transpose("subject", "time", "model")
+    np.testing.assert_allclose(float(score[0, 5, 3]), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +209,9 @@ def test_a_stable_geometry_generalises_and_noise_does_not(recording):
         (lambda r: r.where(r > 0), "are NaN"),
     ],
 )
-def test_what_cannot_generalise_gets_a_sentence(recording, change, message):
+def test_others_that_cannot_be_averaged_get_a_sentence(recording, change, message):
     with pytest.raises(ValueError, match=message):
-        temporal_generalization(change(rdms(recording)))
-
-
-def test_tau_a_cannot_generalise(recording):
-    with pytest.raises(ValueError, match="no inner product"):
-        temporal_generalization(rdms(recording), tau_a)
+        rdms_of_others(change(rdms(recording)))
 
 
 def test_decoding_agrees_with_scikit_learn(recording):
@@ -263,59 +280,77 @@ def mixture():
     return models, (truth + noise).assign_coords(subject=range(6))
 
 
-@pytest.mark.parametrize("nonnegative", [True, False])
-def test_weighted_models_predict_new_people_and_items(mixture, nonnegative):
+def weighted(y, models, model=None, ranked=False):
+    """Predict participants and items from weights learned on all others."""
+    data = paired(ranked_pairs(models), ranked_pairs(y)) if ranked else paired(models, y)
+    people = OtherParticipants(model or LinearRegression(positive=True), y.sizes["subject"])
+    return evaluate(people, data, splits=ByItem.of(KFold(4, shuffle=True, random_state=0), data), metric=pearson)
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_weighted_models_predict_new_people_and_items(mixture, positive):
     models, y = mixture
-    both = weighted_similarity(y, models, nonnegative=nonnegative).score.mean()
-    one = weighted_similarity(y, models.sel(model=["b"]), nonnegative=nonnegative).score.mean()
-    assert float(both) > 0.9
+    both = weighted(y, models, LinearRegression(positive=positive)).score.mean()
+    one = weighted(y, models.sel(model=["b"]), LinearRegression(positive=positive)).score.mean()
+    assert float(both) > 0.85
     assert float(one) < 0.6
 
 
-def test_time_is_one_more_axis(mixture):
-    models, y = mixture
-    timed = xr.concat([y, y * 0 + np.random.default_rng(2).standard_normal(y.shape)], "time").assign_coords(
-        time=[0.0, 0.1]
-    )
-    score = weighted_similarity(timed, models).score
-    assert score.dims == ("subject", "time")
-    np.testing.assert_allclose(score.sel(time=0.0).values, weighted_similarity(y, models).score.values)
-    assert abs(float(score.sel(time=0.1).mean())) < 0.25
+def test_weights_of_other_people_and_items_equal_a_loop_over_both(mixture):
+    """Against non-negative least squares written out (Lawson and Hanson)."""
+    from scipy.optimize import nnls
 
-
-def test_standardised_betas_are_those_of_the_regression(mixture):
     models, y = mixture
-    result = regression_weights(y, models, ranked=False)
+    first, second = (models[side].to_numpy() for side in ("first", "second"))
+    items, expected = np.unique([first, second]), []
     x = models.to_numpy()
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
-    row = y.sel(subject=3).to_numpy()
-    expected = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), row / row.std(), rcond=None)[0][1:]
-    np.testing.assert_allclose(result.score.sel(subject=3).to_numpy(), expected)
-    assert result.score.mean("subject").idxmax("model") == "a"
+    for train, test in KFold(4, shuffle=True, random_state=0).split(items):
+        learned, asked = (np.isin(first, items[side]) & np.isin(second, items[side]) for side in (train, test))
+        for person in range(6):
+            others = y.to_numpy()[:, np.arange(6) != person].mean(axis=1)[learned]
+            centred = x[learned] - x[learned].mean(axis=0)
+            weights = nnls(centred, others - others.mean())[0]
+            expected.append(np.corrcoef(x[asked] @ weights, y.to_numpy()[asked, person])[0, 1])
+    score = weighted(y, models).data["score"].transpose("split", "subject").to_numpy()
+    np.testing.assert_allclose(score.ravel(), expected, rtol=1e-9)
+
+
+def betas_of(models, y):
+    with pytest.warns(UserWarning, match="pairs-share-items"):
+        return estimate(Regression(), paired(ranked_pairs(models), ranked_pairs(y)))
+
+
+def test_standardised_betas_are_those_of_the_regression_of_ranks(mixture):
+    models, y = mixture
+    x = rankdata(models.to_numpy(), axis=0)
+    row = rankdata(y.sel(subject=3).to_numpy())
+    x, row = ((values - values.mean(axis=0)) / values.std(axis=0) for values in (x, row))
+    expected = np.linalg.lstsq(x, row, rcond=None)[0]
+    result = betas_of(models, y)
+    np.testing.assert_allclose(result.score.sel(subject=3, feature=["a", "b", "c"]).to_numpy(), expected)
+    assert result.score.mean("subject").idxmax("feature") == "a"
 
 
 def test_betas_of_one_model_are_its_correlation(mixture):
     models, y = mixture
-    beta = regression_weights(y, models.sel(model=["b"])).score.isel(model=0)
+    beta = betas_of(models.sel(model=["b"]), y).score.sel(feature="b")
     score = agreement(y, models.sel(model=["b"]), metric="spearman").score.isel(model=0)
     np.testing.assert_allclose(beta.to_numpy(), score.to_numpy())
 
 
-def test_betas_of_models_that_cannot_be_told_apart_are_refused(mixture):
+def test_betas_are_tested_over_participants_on_both_sides(mixture):
     models, y = mixture
-    twin = (models.sel(model=["a"]) ** 3).assign_coords(model=["a cubed"])  # other values, the same ranks
-    with pytest.raises(ValueError, match="'a' and 'a cubed' correlate at 1"):
-        regression_weights(y, stack_models(models, twin))
+    negative = stack_models(models.sel(model=["b"]), -models.sel(model=["a"]).assign_coords(model=["minus a"]))
+    p_values = betas_of(negative, y).test(SignFlip()).p_values()
+    assert float(p_values.sel(feature="minus a")) == 2 / 2**6  # the smallest of six participants, two-sided
 
 
-def test_nonnegative_weights_equal_those_on_all_pairs():
-    from scipy.optimize import nnls
-
-    rng = np.random.default_rng(5)
-    x, y = rng.standard_normal((66, 4)), rng.standard_normal((66, 2, 3))
-    got = _weights(x, y, nonnegative=True)
-    centred, level = x - x.mean(axis=0), y[:, 1, 2] - y[:, 1, 2].mean()
-    np.testing.assert_allclose(got[1:, 1, 2], nnls(centred, level)[0], atol=1e-12)
+def test_betas_of_models_that_are_nearly_alike_are_warned_of(mixture):
+    models, y = mixture
+    nearly = models.sel(model=["a"]).assign_coords(model=["nearly a"])
+    nearly = nearly + 1e-3 * models.sel(model=["b"]).to_numpy()
+    with pytest.warns(UserWarning, match="nearly a and a|a and nearly a.*correlate at"):
+        betas_of(stack_models(models.sel(model=["a"]), nearly), y)
 
 
 def partition(y, models, **options):
@@ -361,37 +396,6 @@ def test_ranked_pairs_correlate_as_spearman_says(mixture):
     ranks, model = ranked_pairs(y.sel(subject=0)), ranked_pairs(models.sel(model="a"))
     expected = spearmanr(y.sel(subject=0).to_numpy().ravel(), models.sel(model="a").to_numpy()).statistic
     np.testing.assert_allclose((ranks.to_numpy().ravel() * model.to_numpy()).sum(), expected)
-
-
-def test_no_item_stands_on_both_sides():
-    for train, test in item_folds(66, 3, np.random.default_rng(4)):
-        first, second = np.triu_indices(12, 1)
-        assert not set(first[train]) | set(second[train]) & set(first[test]) or not (
-            (set(first[train]) | set(second[train])) & (set(first[test]) | set(second[test]))
-        )
-
-
-@pytest.mark.parametrize(
-    ("change", "options", "message"),
-    [
-        (lambda m, y: (m, y.isel(subject=[0])), {}, "one subject"),
-        (lambda m, y: (m, y.where(y < 5)), {}, "are NaN"),
-        (lambda m, y: (m, y.expand_dims("channel")), {}, "expected \\(sample, subject"),
-        (lambda m, y: (m.isel(sample=slice(20)), y), {}, "labels of pairs differ"),
-        (lambda m, y: (m, y), {"n_folds": 12}, "4 items or more"),
-    ],
-)
-def test_what_cannot_be_weighted_gets_a_sentence(mixture, change, options, message):
-    models, y = change(*mixture)
-    with pytest.raises(ValueError, match=message):
-        weighted_similarity(y, models, **options)
-
-
-def test_collinear_models_are_refused_for_ordinary_weights(mixture):
-    models, y = mixture
-    twin = models.sel(model=["a"]).assign_coords(model=["a again"])
-    with pytest.raises(ValueError, match="'a' and 'a again' correlate at 1"):
-        weighted_similarity(y, stack_models(models, twin), nonnegative=False)
 
 
 @pytest.mark.parametrize("preset", [KARAPETIAN_2023, GUGGENMOS_2018, NILI_2014], ids=lambda preset: preset.name)

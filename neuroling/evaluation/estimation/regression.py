@@ -15,8 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from neuroling.core.align import Aligned
 from neuroling.core.estimates import INTERCEPT, Estimates
+from neuroling.core.notices import warn
 
 Array = NDArray[np.float64]
+
+CONDITION_LIMIT = 30.0
+"""Condition number of standardised features above which coefficients are unstable (Belsley, Kuh and Welsch 1980)."""
 
 
 class ErrorModel(Protocol):
@@ -271,6 +275,14 @@ class Regression(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             )
         if np.linalg.matrix_rank(design / np.abs(design).max(axis=0)) < design.shape[1]:
             raise ValueError("features: linearly dependent, with the intercept; leave out those that others add up to.")
+        _warn_of_collinearity(data.x)
+        if data.unit == "item":
+            warn(
+                "pairs-share-items",
+                "data",
+                "samples are pairs of items, which share items, so that standard errors over pairs are too small. Test "
+                "the coefficients over participants, with result.test(SignFlip()).",
+            )
         flat = recording.to_numpy().astype(np.float64).reshape(len(design), -1)
         options = {} if self.errors is None else dict(self.errors.options(data))
         fits = [self._fitted(design, column, options) for column in flat.T]
@@ -354,6 +366,30 @@ class Regression(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                 )
             return sm.GLS(y, design, sigma=np.asarray(self.covariance)).fit()
         return sm.OLS(y, design).fit(**options)
+
+
+def _warn_of_collinearity(features: xr.DataArray) -> None:
+    """Warn of features whose coefficients mean little, and name the two that are most alike."""
+    if features.sizes["feature"] < 2:
+        return
+    values = features.to_numpy().astype(np.float64)
+    centred = values - values.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=0)
+    if not lengths.all():
+        return  # a constant feature, refused elsewhere
+    number = float(np.linalg.cond(centred / lengths))
+    if number <= CONDITION_LIMIT:
+        return
+    among = (centred / lengths).T @ (centred / lengths)
+    first, second = np.unravel_index(int(np.abs(among - np.eye(len(among))).argmax()), among.shape)
+    names = features["feature"].to_numpy()
+    warn(
+        "collinear-features",
+        "features",
+        f"their condition number is {number:.3g}, above {CONDITION_LIMIT:g} (Belsley, Kuh and Welsch 1980): "
+        f"{names[first]!s} and {names[second]!s} correlate at {among[first, second]:.3f}, so that "
+        "single coefficients mean little. Leave one of them out, or partition the variance.",
+    )
 
 
 def _with_intercept(X: ArrayLike) -> Array:
