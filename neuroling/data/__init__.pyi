@@ -17,6 +17,7 @@ from neuroling.data.loaders import alice2016 as alice2016
 from neuroling.data.loaders import hyakunin_isshu as hyakunin_isshu
 from neuroling.data.loaders import jsts_ja as jsts_ja
 from neuroling.data.loaders import karapetian2023 as karapetian2023
+from neuroling.data.loaders import lebel2023 as lebel2023
 from neuroling.data.loaders import mitchell2008 as mitchell2008
 from neuroling.data.loaders import neurosynth as neurosynth
 from neuroling.data.loaders import nieuwland2018 as nieuwland2018

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
@@ -15,7 +16,11 @@ Access = Literal["open", "form", "request", "manual"]
 authors, or by downloading them by hand from an address whose files have no published checksum (manual)."""
 
 LOADER = re.compile(r"neuroling\.data\.loaders\.\w+:load")
-SHA256 = re.compile(r"[0-9a-f]{64}")
+HEX_DIGITS = {"sha256": 64, "md5": 32, "git_blob": 40}
+"""Kinds of checksum that a card may give, and their lengths in hexadecimal digits."""
+
+Tried = Literal["real files", "real small files, else synthetic", "synthetic files"]
+"""What the loader has been run on."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,18 @@ class CardFile:
         Relative to the folder of the data set, with forward slashes.
     bytes : int or None
         Size; None only where nobody can know it beforehand (access "manual", "form" or "request").
-    sha256 : str or None
-        Checksum, hexadecimal; None as for ``bytes``.
+    sha256, md5, git_blob : str or None
+        Checksum, hexadecimal, of one kind; None as for ``bytes``. ``git_blob`` is the SHA-1 that git gives the content.
     url : str or None
         Address that the file is fetched from.
     derived : str or None
         How the file was made from others, if it cannot be fetched; such a file may be missing.
     unpack : bool
         Whether the file is an archive (tar or zip) that is unpacked into the folder once fetched.
+    subject, story : str or None
+        Participant and story (or task, or run) that the file belongs to; None for a file that all of them share.
+    part : str or None
+        Name of an optional part, which is fetched only when it is asked for; None for files that the loader reads.
     """
 
     path: str
@@ -44,6 +53,17 @@ class CardFile:
     url: str | None = None
     derived: str | None = None
     unpack: bool = False
+    md5: str | None = None
+    git_blob: str | None = None
+    subject: str | None = None
+    story: str | None = None
+    part: str | None = None
+
+    @property
+    def checksum(self) -> tuple[str, str] | None:
+        """Kind and value of the checksum, None where none is published."""
+        values = [(kind, getattr(self, kind)) for kind in HEX_DIGITS]
+        return next(((kind, value) for kind, value in values if value is not None), None)
 
 
 @dataclass(frozen=True)
@@ -64,12 +84,22 @@ class Card:
         What was recorded, such as ``"fMRI"``.
     shape : str
         How much of it, in words.
+    language : str
+        Language of the stimuli.
+    people : int
+        Participants; 0 where nobody was recorded.
+    tried : str
+        Whether the loader was run on the real files, on real small files beside synthetic ones, or on synthetic ones.
     files : tuple of CardFile
-        What must be in the folder.
+        What must be in the folder: the ``[[files]]`` of the card, and the rows of ``files.tsv`` beside it.
     loader : str or None
         ``"neuroling.data.loaders.MODULE:load"``; None for a card whose loader is still to come.
     source : str
         Address of the data set; files without an address of their own are fetched from below it.
+    home_page : str
+        Address for people; by default that of the source.
+    accession : str
+        Number at OpenNeuro or NEMAR, which is the name of the folder of a clone.
     """
 
     name: str
@@ -83,11 +113,16 @@ class Card:
     files: tuple[CardFile, ...]
     source: str
     loader: str | None = None
+    language: str = ""
+    people: int = 0
+    tried: Tried = "synthetic files"
+    home_page: str = ""
+    accession: str = ""
 
     @property
     def n_bytes(self) -> int | None:
-        """Bytes of all files together, None if the size of one is not known."""
-        sizes = [file.bytes for file in self.files]
+        """Bytes of all files together but those of optional parts, None if the size of one is not known."""
+        sizes = [file.bytes for file in self.files if file.part is None]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
@@ -176,16 +211,47 @@ def read_card(path: Path) -> Card:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not TOML ({error}).") from error
-    _check_entries(f"{path}", Card, entries)
-    if not isinstance(entries["files"], list) or not entries["files"]:
+    listed = _read_listing(path.with_name(LISTING))
+    _check_entries(f"{path}", Card, {**({"files": []} if listed else {}), **entries})
+    tables = [*entries.get("files", []), *listed] if isinstance(entries.get("files", []), list) else []
+    if not tables:
         raise ValueError(f"{path}: 'files' is {entries['files']!r}; expected at least one [[files]] table.")
-    files = tuple(_read_file(path, number, file, entries) for number, file in enumerate(entries["files"], start=1))
+    files = tuple(_read_file(path, number, file, entries) for number, file in enumerate(tables, start=1))
     _check_card(path, entries, files)
     return Card(**{**entries, "files": files})
 
 
-TYPES: dict[str, type] = {"files": list, "bytes": int, "unpack": bool}
+TYPES: dict[str, type] = {"files": list, "bytes": int, "unpack": bool, "people": int}
 """What entries other than text are written as."""
+
+LISTING = "files.tsv"
+"""Table of files beside a card that has too many to be written as TOML."""
+
+LISTING_COLUMNS = ("path", "bytes", "checksum", "subject", "story", "part")
+"""Its columns; ``checksum`` is written ``KIND:HEXADECIMAL``, and an empty cell means that there is nothing to say."""
+
+
+def _read_listing(path: Path) -> list[dict[str, Any]]:
+    """Read the table of files beside a card, if there is one, as entries of ``[[files]]``."""
+    if not path.is_file():
+        return []
+    header, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    if tuple(header) != LISTING_COLUMNS:
+        raise ValueError(f"{path}: columns {header}; expected {list(LISTING_COLUMNS)}.")
+    return [_listed_file(f"{path}, line {number}", row) for number, row in enumerate(rows, start=2)]
+
+
+def _listed_file(where: str, row: list[str]) -> dict[str, Any]:
+    if len(row) != len(LISTING_COLUMNS):
+        raise ValueError(f"{where}: {len(row)} cells; expected {len(LISTING_COLUMNS)}.")
+    cells = dict(zip(LISTING_COLUMNS, row, strict=True))
+    kind, _, value = cells.pop("checksum").partition(":")
+    if not cells["bytes"].isdecimal() or kind not in ("", *HEX_DIGITS):
+        raise ValueError(
+            f"{where}: bytes {cells['bytes']!r}, checksum {kind!r}; expected a number, {list(HEX_DIGITS)}."
+        )
+    entries: dict[str, Any] = {name: text for name, text in cells.items() if text}
+    return {**entries, "bytes": int(cells["bytes"]), **({kind: value} if kind else {})}
 
 
 def _check_entries(where: str, kind: type, entries: dict[str, Any]) -> None:
@@ -208,8 +274,11 @@ def _read_file(path: Path, number: int, entries: Any, card_entries: dict[str, An
     relative = PurePosixPath(entries["path"])
     if relative.is_absolute() or ".." in relative.parts or "\\" in entries["path"] or not relative.name:
         raise ValueError(f"{where}: path {entries['path']!r}; expected one inside the folder of the data set.")
-    if "sha256" in entries and not SHA256.fullmatch(entries["sha256"]):
-        raise ValueError(f"{where}: sha256 {entries['sha256']!r}; expected 64 hexadecimal digits in lower case.")
+    for kind, n_digits in HEX_DIGITS.items():
+        if kind in entries and not re.fullmatch(f"[0-9a-f]{{{n_digits}}}", entries[kind]):
+            raise ValueError(
+                f"{where}: {kind} {entries[kind]!r}; expected {n_digits} hexadecimal digits in lower case."
+            )
     if "url" not in entries and "derived" not in entries:
         entries = {**entries, "url": str(card_entries["source"]).rstrip("/") + "/" + entries["path"]}
     if not str(entries.get("url", "https://")).startswith(("https://", "http://")):
@@ -226,11 +295,12 @@ def _check_card(path: Path, entries: dict[str, Any], files: tuple[CardFile, ...]
         raise ValueError(
             f"{path}: loader {entries['loader']!r}; expected 'neuroling.data.loaders.MODULE:load', or no such entry."
         )
-    paths = [file.path for file in files]
-    twice = sorted({file for file in paths if paths.count(file) > 1})
+    if entries.get("tried", "synthetic files") not in get_args(Tried):
+        raise ValueError(f"{path}: tried {entries['tried']!r}; expected one of {get_args(Tried)}.")
+    twice = sorted(name for name, count in Counter(file.path for file in files).items() if count > 1)
     if twice:
         raise ValueError(f"{path}: {twice} listed more than once.")
-    unchecked = [file.path for file in files if file.bytes is None or file.sha256 is None]
+    unchecked = [file.path for file in files if file.bytes is None or file.checksum is None]
     if unchecked and entries["access"] == "open":
         raise ValueError(f"{path}: no bytes or sha256 for {unchecked}; expected both for every file of open access.")
 
@@ -247,12 +317,33 @@ def as_table(all_cards: Mapping[str, Card]) -> str:
     -------
     str
     """
-    head = "| name | what | modality | shape | size | licence | access | loader |\n|---|---|---|---|---|---|---|---|\n"
+    columns = ("name", "what", "modality", "language", "shape", "size", "licence", "access", "loader", "tried on")
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     return head + "".join(_row(entry) for entry in all_cards.values())
 
 
 def _row(entry: Card) -> str:
-    size = "not known" if entry.n_bytes is None else f"{entry.n_bytes / 1e6:.1f} MB"
+    size = "not known" if entry.n_bytes is None else readable_size(entry.n_bytes)
     loader = "to come" if entry.loader is None else f"`{entry.loader.rpartition('.')[2]}`"
-    cells = [f"[`{entry.name}`]({entry.name}/README.md)", entry.title, entry.modality, entry.shape, size]
-    return "| " + " | ".join([*cells, entry.licence, entry.access, loader]) + " |\n"
+    cells = [f"[`{entry.name}`]({entry.name}/README.md)", entry.title, entry.modality, entry.language]
+    return "| " + " | ".join([*cells, entry.shape, size, entry.licence, entry.access, loader, entry.tried]) + " |\n"
+
+
+def readable_size(n_bytes: int) -> str:
+    """Write a number of bytes for people, in MB or GB.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Number of bytes.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> readable_size(2_447_000_216), readable_size(998_492)
+    ('2.4 GB', '1.0 MB')
+    """
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"

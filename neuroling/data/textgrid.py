@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,9 @@ TOKEN = re.compile(
 BEGINNINGS = ("file type", '"ootextfile"', "object class", '"textgrid"', "xmin", "<exists>")
 """How a TextGrid may begin, with or without the header that says so."""
 
+CHRONOLOGICAL = '"Praat chronological TextGrid text file"'
+"""How a TextGrid begins whose entries are in the order of time, each with the number of its tier."""
+
 OVERLAP = 1e-5
 """Seconds by which an interval may begin before the last one ends: half a sample of speech at 44.1 kHz. Programs that
 compute times in single precision leave overlaps of about 1e-7."""
@@ -52,15 +55,16 @@ class _Tier:
     entries: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def read_intervals(path: Path | str, tier: str, *, occurrence: int | None = None) -> pd.DataFrame:
-    """Read one interval tier of a TextGrid in Praat's long or short text format.
+def read_intervals(path: Path | str, tier: str | int, *, occurrence: int | None = None) -> pd.DataFrame:
+    """Read one interval tier of a TextGrid in Praat's long, short or chronological text format.
 
     Parameters
     ----------
     path : path
         UTF-8, or UTF-16 as Praat writes it. The header may be missing.
-    tier : str
-        Name of the tier, its accents composed or not.
+    tier : str or int
+        Name of the tier, its accents composed or not; or its number among all tiers, from 0. Only this tier is
+        checked: intervals of others may overlap.
     occurrence : int, optional
         Which one, where several interval tiers have this name: 1 for the first. Without it that is an error.
 
@@ -79,9 +83,12 @@ def read_intervals(path: Path | str, tier: str, *, occurrence: int | None = None
     """
     path = require_file(path, "a TextGrid")
     text = _decoded(path, path.read_bytes())
-    if not text.lower().lstrip().startswith(BEGINNINGS) and not re.match(r"\s*[-+]?\.?\d", text):
+    if not text.lower().lstrip().startswith((*BEGINNINGS, CHRONOLOGICAL.lower())) and not re.match(
+        r"\s*[-+]?\.?\d", text
+    ):
         raise CorruptData(path, f"it begins with {text[:24]!r}", "a TextGrid in one of Praat's text formats")
-    named = _named(path, _tiers(path, text), tier, occurrence)
+    tiers = _chronological_tiers(path, text) if text.lstrip().startswith(CHRONOLOGICAL) else _tiers(path, text)
+    named = _numbered(path, tiers, tier) if isinstance(tier, int) else _named(path, tiers, tier, occurrence)
     intervals = pd.DataFrame(named.entries, columns=["onset", "offset", "text"], dtype=object)
     return intervals.assign(text=intervals["text"].str.strip(), **_times(path, intervals))
 
@@ -197,10 +204,81 @@ def _tiers(path: Path, text: str) -> list[_Tier]:
     return tiers
 
 
+def _chronological_tiers(path: Path, text: str) -> list[_Tier]:
+    """Read all tiers of a file whose entries are in the order of time.
+
+    After its title come the first and last second and the number of tiers; of each tier the class, name, first and last
+    second; then entries: the number of a tier from 1, its times (two for an interval, one for a point), and a text.
+    """
+    tokens = list(_tokens(path, text))[1:]
+    kinds = "".join("t" if token.kind == "text" else "n" for token in tokens)
+    if not kinds.startswith("nnn"):
+        raise CorruptData(path, "no times and number of tiers at its beginning", "a chronological TextGrid")
+    n_tiers = _count(path, tokens[2].value, "tiers")
+    if kinds[3 : 3 + 4 * n_tiers] != "ttnn" * n_tiers:
+        raise CorruptData(path, f"it lacks classes, names and times of {n_tiers} tiers", "a chronological TextGrid")
+    heads = [tokens[3 + 4 * number : 5 + 4 * number] for number in range(n_tiers)]
+    tiers = [_Tier(kind.value, name.value) for kind, name in heads]
+    offset = 3 + 4 * n_tiers
+    while offset < len(tokens):
+        number = _count(path, tokens[offset].value, "a tier")
+        if not 1 <= number <= n_tiers:
+            raise CorruptData(path, f"an entry of tier {number}", f"tiers from 1 to {n_tiers}")
+        tier = tiers[number - 1]
+        shape = "nnnt" if tier.kind == "IntervalTier" else "nnt"
+        if kinds[offset : offset + len(shape)] != shape:
+            raise CorruptData(
+                path, f"entry {len(tier.entries) + 1} of tier {tier.name!r} is not complete", "a whole one"
+            )
+        tier.entries.append(tuple(token.value for token in tokens[offset + 1 : offset + len(shape)]))
+        offset += len(shape)
+    return tiers
+
+
+def write_tiers(path: Path, tiers: Mapping[str, pd.DataFrame], *, chronological: bool = False) -> None:
+    """Write interval tiers as a TextGrid as they are, overlapping intervals included: for synthetic data.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to be written.
+    tiers : mapping of str to pandas.DataFrame
+        Columns ``onset`` and ``offset`` in seconds, and ``text``, by name of the tier.
+    chronological : bool
+        Whether to use Praat's chronological format rather than its short one.
+    """
+    first = min(float(tier["onset"].min()) for tier in tiers.values())
+    last = max(float(tier["offset"].max()) for tier in tiers.values())
+    rows = {name: list(zip(tier["onset"], tier["offset"], tier["text"], strict=True)) for name, tier in tiers.items()}
+    if chronological:
+        lines = [CHRONOLOGICAL, f"{first} {last} ! Time domain.", f"{len(tiers)} ! Number of tiers."]
+        lines += [f'"IntervalTier" {_quoted(name)} {first} {last}' for name in tiers]
+        entries = sorted((row[0], number, *row[1:]) for number, name in enumerate(tiers, 1) for row in rows[name])
+        lines += [f"{number} {onset} {offset}\n{_quoted(text)}" for onset, number, offset, text in entries]
+    else:
+        lines = [
+            'File type = "ooTextFile"',
+            'Object class = "TextGrid"',
+            "",
+            f"{first}\n{last}\n<exists>\n{len(tiers)}",
+        ]
+        for name in tiers:
+            lines += ['"IntervalTier"', _quoted(name), f"{first}\n{last}\n{len(rows[name])}"]
+            lines += [f"{onset}\n{offset}\n{_quoted(text)}" for onset, offset, text in rows[name]]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
 def _count(path: Path, number: str, what: str) -> int:
     if not number.isdecimal():
         raise CorruptData(path, f"{number!r} as the number of {what}", "a whole number")
     return int(number)
+
+
+def _numbered(path: Path, tiers: list[_Tier], number: int) -> _Tier:
+    if not 0 <= number < len(tiers) or tiers[number].kind != "IntervalTier":
+        kinds = [f"{tier.name} ({tier.kind})" for tier in tiers]
+        raise CorruptData(path, f"tiers {kinds}", f"an interval tier at number {number} (from 0)")
+    return tiers[number]
 
 
 def _named(path: Path, tiers: list[_Tier], name: str, occurrence: int | None) -> _Tier:

@@ -25,6 +25,35 @@ def real() -> Callable[[str], Path]:
     return find
 
 
+LAYOUTS = Path(__file__).resolve().parents[3] / "shared" / "layouts"
+"""Published listings of data sets, with their real small files, beside a working tree."""
+
+
+@pytest.fixture
+def layout() -> Callable[[str], Path]:
+    """Give the folder with the real small files of a data set, or skip."""
+
+    def find(name: str) -> Path:
+        folder = LAYOUTS / name / "files"
+        if not folder.is_dir():
+            pytest.skip(f"no small files of {name} at {folder}")
+        return folder
+
+    return find
+
+
+@pytest.fixture
+def tree(layout: Callable[[str], Path]) -> Callable[[str], dict[str, tuple[int, str]]]:
+    """Give the published listing of a data set: bytes and checksum by path."""
+
+    def read(name: str) -> dict[str, tuple[int, str]]:
+        rows = (layout(name).parent / "tree.tsv").read_text().splitlines()[1:]
+        cells = (row.split("\t") for row in rows)
+        return {path: (int(size), key.rpartition(":")[2]) for path, _, size, key in cells}
+
+    return read
+
+
 @pytest.fixture
 def neurosynth_folder(tmp_path: Path) -> Path:
     neurosynth.write_twin(tmp_path, 0, n_articles=40)

@@ -3,18 +3,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pooch
 import pytest
 
 from neuroling.data import fetch as room
 from neuroling.data.cards import Card, CardFile, cards
+from neuroling.data.checksums import wrong_with
 from neuroling.data.errors import CorruptData, DataNotFound
 from neuroling.data.fetch import fetch, locate, verify
 
@@ -138,21 +142,190 @@ def test_a_home_that_is_a_file_names_it(home: Path) -> None:
         fetch("words")
 
 
-def test_an_interrupted_download_leaves_nothing_half_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: object, url: str, target: str, _: object) -> None:
-        Path(target).write_bytes(WORDS[:5])
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End every download after five bytes."""
+
+    def interrupted(self: object, url: str, stream: io.BufferedWriter, _: object) -> None:
+        stream.write(WORDS[:5])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", interrupted)
+
+
+def test_an_interrupted_download_leaves_nothing_half_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fetch("words")
-    assert [path for path in home.rglob("*") if path.is_file()] == []
+    assert not (home / "words").exists()
+    assert [path.name for path in home.rglob("*") if path.is_file()] == ["words.txt.part"]
 
 
 def test_a_download_goes_on_where_it_was_interrupted(home: Path) -> None:
     (home / ".words.partial" / "sub").mkdir(parents=True)
     (home / ".words.partial" / "sub" / "words.txt").write_bytes(WORDS)
     assert (fetch("words") / "sub" / "words.txt").read_bytes() == WORDS
+
+
+class Ranges(Quiet):
+    """A server that sends the end of a file when asked to, and remembers what it was asked for."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.asked.append(asked)
+        content = Path(self.translate_path(self.path)).read_bytes()
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start:])
+
+
+@pytest.fixture
+def ranges(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    folder = tmp_path / "ranges"
+    folder.mkdir()
+    Ranges.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Ranges, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def begun(home: Path, content: bytes) -> None:
+    (home / ".words.partial" / "sub").mkdir(parents=True)
+    (home / ".words.partial" / "sub" / "words.txt.part").write_bytes(content)
+
+
+def test_only_the_rest_of_a_file_is_fetched(
+    home: Path, ranges: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ranges[0] / "words.txt").write_bytes(WORDS)
+    use(monkeypatch, a_card(f"{ranges[1]}/words.txt"))
+    begun(home, WORDS[:5])
+    assert (fetch("words") / "sub" / "words.txt").read_bytes() == WORDS
+    assert Ranges.asked == ["bytes=5-"]
+    assert not (home / ".words.partial").exists()
+
+
+@pytest.mark.parametrize("beginning", [b"<html", WORDS[:5]])
+def test_a_file_that_cannot_be_resumed_is_fetched_anew(
+    home: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    (served[0] / "words.txt").write_bytes(WORDS)
+    use(monkeypatch, a_card(f"{served[1]}/words.txt"))  # this server sends all of it, whatever it is asked for
+    begun(home, beginning)
+    assert (fetch("words") / "sub" / "words.txt").read_bytes() == WORDS
+
+
+def test_a_partial_file_that_somebody_writes_to_is_left_alone(
+    home: Path, ranges: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ranges[0] / "words.txt").write_bytes(WORDS)
+    use(monkeypatch, a_card(f"{ranges[1]}/words.txt"))
+    begun(home, WORDS[:5])
+    partial_file = home / ".words.partial" / "sub" / "words.txt.part"
+    partial_file.rename(partial_file.with_name("words.txt.1.part"))  # of another process, a moment ago
+    fetch("words")
+    assert Ranges.asked == [None]
+    assert (home / ".words.partial" / "sub" / "words.txt.1.part").read_bytes() == WORDS[:5]
+
+
+def several_files(address: str, n: int) -> Card:
+    contents = {f"{number}.txt": f"word {number}\n".encode() for number in range(n)}
+    files = tuple(
+        CardFile(
+            name, len(content), md5=hashlib.md5(content, usedforsecurity=False).hexdigest(), url=f"{address}/{name}"
+        )
+        for name, content in contents.items()
+    )
+    return Card("words", "Words", "", "", "CC0", "open", "text", "words", files, "https://example.org")
+
+
+def test_no_more_downloads_run_at_a_time_than_asked_for(
+    home: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = several_files(served[1], 6)
+    for number in range(6):
+        (served[0] / f"{number}.txt").write_text(f"word {number}\n")
+    use(monkeypatch, card)
+    running, most, lock = set(), [], threading.Lock()
+    download = pooch.HTTPDownloader.__call__
+
+    def counted(self: object, url: str, stream: io.BufferedWriter, _: object) -> None:
+        with lock:
+            running.add(url)
+            most.append(len(running))
+        download(self, url, stream, None)
+        with lock:
+            running.remove(url)
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", counted)
+    fetch("words", n_parallel=2)
+    assert max(most) <= 2
+    assert verify("words") == []
+
+
+def test_only_the_files_asked_for_are_fetched(
+    home: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (served[0] / "1.txt").write_text("word 1\n")
+    use(monkeypatch, several_files(served[1], 3))
+    fetch("words", ["1.txt"])
+    assert [path.name for path in (home / "words").iterdir()] == ["1.txt"]
+
+
+def test_too_little_space_is_said_before_anything_is_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 0, 15))
+    with pytest.raises(OSError, match=r"1 files need 0.0 MB, and 0.0 MB are free; nothing was fetched") as caught:
+        fetch("words")
+    assert caught.value.errno == errno.ENOSPC
+    assert not home.exists()
+
+
+def clone_of(home: Path) -> Path:
+    """Make a clone in which git-annex has fetched nothing."""
+    (home / "words" / "sub").mkdir(parents=True)
+    link = home / "words" / "sub" / "words.txt"
+    link.symlink_to("../.git/annex/objects/aa/bb/MD5E-s16--0/MD5E-s16--0")
+    return link
+
+
+def test_a_link_whose_content_was_not_fetched_is_called_one(home: Path) -> None:
+    clone_of(home)
+    with pytest.raises(
+        DataNotFound, match=r"1 git-annex links were not fetched, first sub/words.txt; run `datalad get`"
+    ):
+        locate("words")
+
+
+def test_a_clone_is_not_written_into(home: Path) -> None:
+    link = clone_of(home)
+    with pytest.raises(CorruptData, match=r"a git-annex link whose content was not fetched"):
+        fetch("words")
+    assert link.is_symlink()
+
+
+def test_a_pointer_of_git_annex_is_called_one(home: Path) -> None:
+    (home / "words" / "sub").mkdir(parents=True)
+    (home / "words" / "sub" / "words.txt").write_text("/annex/objects/MD5E-s16--0\n")
+    with pytest.raises(CorruptData, match="git-annex link whose content was not fetched"):
+        locate("words")
+
+
+def test_a_clone_is_found_by_its_accession(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, replace(a_card("https://example.org/words.txt"), accession="ds000001"))
+    (home / "ds000001" / "sub").mkdir(parents=True)
+    (home / "ds000001" / "sub" / "words.txt").write_bytes(WORDS)
+    assert locate("words") == home / "ds000001"
+
+
+def test_content_is_compared_with_the_checksum_of_git(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"hello\n")
+    blob = "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
+    assert wrong_with(tmp_path / "words.txt", CardFile("words.txt", 6, git_blob=blob), None) is None
+    assert "git_blob" in str(wrong_with(tmp_path / "words.txt", CardFile("words.txt", 6, git_blob="0" * 40), None))
 
 
 def test_data_that_are_not_open_are_not_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
