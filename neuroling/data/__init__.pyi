@@ -30,6 +30,8 @@ from neuroling.data.single_trials import single_trial_betas as single_trial_beta
 from neuroling.data.sources import ArraySource as ArraySource
 from neuroling.data.sources import open_nifti as open_nifti
 from neuroling.data.sources import open_npy as open_npy
+from neuroling.data.stories import RepeatsSource as RepeatsSource
+from neuroling.data.stories import StoryRecording as StoryRecording
 from neuroling.data.tables import read_table as read_table
 from neuroling.data.tables import read_text as read_text
 from neuroling.data.trials import from_arrays as from_arrays

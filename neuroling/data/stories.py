@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from neuroling.core.row_streams import TargetSource
 from neuroling.core.stimuli import Stimuli
@@ -38,6 +39,13 @@ class StoryRecording:
         The choices of the loader, such as what was trimmed, in words.
     excluded : tuple of str
         What was left out, and why.
+
+    Examples
+    --------
+    >>> from neuroling.data import lebel2023
+    >>> story = lebel2023.twin(n_voxels=2)
+    >>> dict(story.recording.sizes), story.options["word time"]
+    ({'sample': 1710, 'voxel': 2}, 'middle')
     """
 
     words: Stimuli
@@ -122,22 +130,68 @@ def open_hdf5(path: Path, key: str, expected: str) -> Hdf5Matrix:
     return Hdf5Matrix(path, key)
 
 
-def read_repeats(matrix: Hdf5Matrix, targets: slice) -> np.ndarray:
-    """Read targets of a data set (repeat, sample, target), as (sample, repeat, target).
+@dataclass(frozen=True, eq=False)
+class RepeatsSource:
+    """Single presentations of a story on disk, read a stretch of targets at a time.
 
-    Parameters
+    Attributes
     ----------
-    matrix : Hdf5Matrix
-        The data set.
-    targets : slice
-        Which targets.
+    matrix : Hdf5Matrix, shape (repeat, sample, target)
+        The presentations.
+    samples : mapping of str to array-like
+        Coordinates along ``sample``, with ``sample`` itself among them.
+    axis : str
+        Name of the target axis.
+    attrs : mapping
+        Attributes of the recording.
 
-    Returns
-    -------
-    numpy.ndarray
-        float32 or float64.
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neuroling.data import lebel2023
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lebel2023.write_twin(folder, stories=[], n_voxels=3)
+    ...     dict(lebel2023.load_repeats(folder, subject="UTS03").read(slice(0, 2)).sizes)
+    {'sample': 291, 'repeat': 10, 'voxel': 2}
     """
-    return as_float(np.swapaxes(matrix[:, :, targets], 0, 1))
+
+    matrix: Hdf5Matrix
+    samples: Mapping[str, ArrayLike]
+    axis: str
+    attrs: Mapping[str, Any]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return self.matrix.shape[1]
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets."""
+        return self.matrix.shape[2]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the samples, shape (sample,)."""
+        return np.asarray(self.samples["sample"])
+
+    def read(self, targets: slice) -> xr.DataArray:
+        """Read consecutive targets of all presentations.
+
+        Parameters
+        ----------
+        targets : slice
+            Columns, without a step.
+
+        Returns
+        -------
+        xarray.DataArray, dims (sample, repeat, target axis)
+        """
+        values = as_float(np.swapaxes(self.matrix[:, :, targets], 0, 1))  # (sample, repeat, target)
+        coords: dict[str, Any] = {name: ("sample", np.asarray(column)) for name, column in self.samples.items()}
+        coords["repeat"] = np.arange(values.shape[1])
+        coords[self.axis] = np.arange(self.n_targets)[targets]
+        return xr.DataArray(values, dims=("sample", "repeat", self.axis), coords=coords, attrs=dict(self.attrs))
 
 
 def find_folder(name: str, folder: Path | str | None, subject: str, stories: Sequence[str]) -> Path:
@@ -158,10 +212,23 @@ def find_folder(name: str, folder: Path | str | None, subject: str, stories: Seq
     -------
     pathlib.Path
     """
-    if folder is not None:
-        return Path(folder)
-    files = select_files(card(name), subjects=[subject], stories=stories)
-    return locate(name, [file.path for file in files])
+    return Path(folder) if folder is not None else locate(name, paths_of(name, subject, stories))
+
+
+def paths_of(name: str, subject: str, stories: Sequence[str]) -> list[str]:
+    """List the files that a loader reads of a participant and of some stories.
+
+    Parameters
+    ----------
+    name, subject, stories
+        As for :func:`find_folder`.
+
+    Returns
+    -------
+    list of str
+        Paths below the folder of the data set.
+    """
+    return [file.path for file in select_files(card(name), subjects=[subject], stories=stories)]
 
 
 def check_name(kind: str, requested: str, names: Sequence[str], name: str) -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("transformers", reason="the encoder needs the extra neurolin
 
 @pytest.mark.slow
 def test_layers_of_the_twin_are_parted_from_the_controls(monkeypatch, tmp_path, capsys):
-    def absent(name):
+    def absent(name, files=None):
         raise DataNotFound(f"{name}: hidden for this test")
 
     monkeypatch.setattr(at_hand, "_find", absent)

@@ -19,7 +19,7 @@ SMALL = {"participants": 2, "epochs": 30, "allow_unlearned": True, "sensitivity"
 
 @pytest.fixture
 def script(monkeypatch):
-    def absent(name):
+    def absent(name, files=None):
         raise DataNotFound(f"{name}: hidden for this test")
 
     monkeypatch.setattr(at_hand, "_find", absent)

@@ -18,7 +18,7 @@ pytest.importorskip("transformers", reason="the encoder needs the extra neurolin
 
 @pytest.fixture
 def script(monkeypatch):
-    def absent(name):
+    def absent(name, files=None):
         raise DataNotFound(f"{name}: hidden for this test")
 
     monkeypatch.setattr(at_hand, "_find", absent)

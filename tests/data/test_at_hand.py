@@ -16,7 +16,7 @@ def _raise(error):
 
 
 def test_real_data_are_preferred(monkeypatch, tmp_path):
-    monkeypatch.setattr(at_hand, "locate_complete", lambda name: tmp_path)
+    monkeypatch.setattr(at_hand, "locate_complete", lambda name, files: tmp_path)
     assert at_hand.real_or_twin("alice2016_fmri", lambda folder: folder, lambda: "twin") == tmp_path
 
 
@@ -30,7 +30,7 @@ def test_the_sample_comes_before_a_download(monkeypatch, tmp_path):
 def test_what_is_absent_is_fetched(monkeypatch, tmp_path):
     monkeypatch.setattr(at_hand, "locate_complete", _raise(DataNotFound("nowhere")))
     monkeypatch.setattr(at_hand, "sample", lambda name: None)
-    monkeypatch.setattr(at_hand, "fetch", lambda name: tmp_path)
+    monkeypatch.setattr(at_hand, "fetch", lambda name, files: tmp_path)
     assert at_hand.real_or_twin("alice2016_fmri", lambda folder: folder, lambda: "twin") == tmp_path
 
 
@@ -49,3 +49,9 @@ def test_damaged_data_are_not_replaced_by_a_twin(monkeypatch, tmp_path):
     monkeypatch.setattr(at_hand, "locate_complete", _raise(CorruptData(tmp_path, "1 byte", "2 bytes")))
     with pytest.raises(CorruptData):
         at_hand.real_or_twin("alice2016_fmri", lambda folder: folder, lambda: "twin")
+
+
+def test_a_large_download_is_left_to_the_reader(monkeypatch):
+    monkeypatch.setattr(at_hand, "locate_complete", _raise(DataNotFound("nowhere")))
+    monkeypatch.setattr(at_hand, "fetch", _raise(AssertionError("no download is due")))
+    assert at_hand.real_or_twin("lebel2023", lambda folder: folder, lambda: "twin") == "twin"

@@ -13,7 +13,7 @@ from neuroling import CircularShift, Ridge, align, evaluate, pearson
 from neuroling.data.cards import card
 from neuroling.data.errors import CorruptData, DataNotFound
 from neuroling.data.loaders import lebel2023
-from neuroling.data.loaders.lebel2023 import CONTENT_WORDS, TEST_STORY, TRAINING_ROWS, load, load_repeats, write_twin
+from neuroling.data.loaders.lebel2023 import ANIMALS, TEST_STORY, TRAINING_ROWS, load, load_repeats, write_twin
 from neuroling.data.selection import names_of
 from neuroling.encoding import in_volumes
 
@@ -78,7 +78,7 @@ def test_a_row_is_a_volume_of_the_scan_at_its_middle(folder: Path) -> None:
 
 def test_words_are_lower_case_without_labels_of_the_aligner(folder: Path) -> None:
     words = load(folder, subject="UTS03", stories=STORIES).words.table
-    assert set(words["text"]) <= {*CONTENT_WORDS, *lebel2023.FUNCTION_WORDS}
+    assert set(words["text"]) <= {*ANIMALS, *lebel2023.THINGS, *lebel2023.FUNCTION_WORDS}
     assert words["group"].unique().tolist() == STORIES
 
 
@@ -153,7 +153,7 @@ def test_voxels_that_are_not_numbers_are_refused_where_they_are_read(folder: Pat
         file["data"][3, 1] = np.nan
     story = load(folder, subject="UTS03", stories=["avatar"])
     with pytest.raises(ValueError, match="NaN"):
-        align(volume_features(story)["content"], story.recording.read(slice(0, 4)))
+        align(volume_features(story)["animals"], story.recording.read(slice(0, 4)))
 
 
 def test_stories_with_other_voxels_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_stories_with_other_voxels_are_refused(folder: Path, tmp_path: Path) -> 
 
 
 def test_repeats_are_labelled_as_the_recording(folder: Path) -> None:
-    repeats = load_repeats(folder, subject="UTS03", targets=slice(1, 3))
+    repeats = load_repeats(folder, subject="UTS03").read(slice(1, 3))
     assert dict(repeats.sizes) == {"sample": 291, "repeat": 10, "voxel": 2}
     recording = load(folder, subject="UTS03", stories=[TEST_STORY]).recording.read(slice(1, 3))
     assert recording.sample.equals(repeats.mean("repeat").sample)
@@ -172,9 +172,9 @@ def test_repeats_are_labelled_as_the_recording(folder: Path) -> None:
 
 
 def volume_features(story) -> dict:
-    """Content words in the volumes of the recording, delayed by one to four volumes."""
-    content = story.words.features(story.words.table["text"].isin(CONTENT_WORDS).to_numpy(float)[:, None], ["content"])
-    spread = in_volumes({"content": content}, story.scanned, response=range(1, 5))
+    """Names of animals in the volumes of the recording, delayed by one to four volumes."""
+    animals = story.words.features(story.words.table["text"].isin(ANIMALS).to_numpy(float)[:, None], ["animals"])
+    spread = in_volumes({"animals": animals}, story.scanned, response=range(1, 5))
     recording = story.recording if hasattr(story.recording, "dims") else story.recording.read(slice(0, 1))
     return {name: volumes.sel(sample=recording.sample.values) for name, volumes in spread.items()}
 

@@ -20,12 +20,13 @@ from neuroling.data.selection import names_of
 from neuroling.data.sources import ArraySource, RunsSource
 from neuroling.data.stories import (
     Hdf5Matrix,
+    RepeatsSource,
     StoryRecording,
     check_name,
     find_folder,
     label_words,
     open_hdf5,
-    read_repeats,
+    paths_of,
     subjects_of,
 )
 from neuroling.data.synthetic import ar1_noise, double_gamma, is_synthetic, mark_synthetic, zscored
@@ -145,20 +146,34 @@ def load(
     return StoryRecording(label_words(words), RunsSource(runs), _volumes(scanned), options, excluded)
 
 
-def load_repeats(folder: Path | str | None = None, *, subject: str, targets: slice = slice(None)) -> xr.DataArray:
-    """Read the single presentations of ``wheretheressmoke`` (10 of UTS01 to UTS03, 5 of the others).
+def needed_files(subject: str) -> list[str]:
+    """List the files that :func:`load` reads by default.
+
+    Parameters
+    ----------
+    subject : str
+        ``"UTS01"`` to ``"UTS09"``.
+
+    Returns
+    -------
+    list of str
+        Paths below the folder of the data set.
+    """
+    return paths_of(NAME, subject, _select_stories(subject, None)[0])
+
+
+def load_repeats(folder: Path | str | None = None, *, subject: str) -> RepeatsSource:
+    """Open the single presentations of ``wheretheressmoke`` (10 of UTS01 to UTS03, 5 of the others).
 
     Parameters
     ----------
     folder, subject
         As for :func:`load`.
-    targets : slice
-        Voxels to read; all by default, which is 2.2 GB for UTS03.
 
     Returns
     -------
-    xarray.DataArray, dims (sample, repeat, voxel)
-        Labelled as the recording of :func:`load`.
+    RepeatsSource
+        Its values are (sample, repeat, voxel), labelled as the recording of :func:`load`; all of UTS03 are 2.2 GB.
     """
     check_name("subject", subject, subjects_of(NAME), NAME)
     folder = find_folder(NAME, folder, subject, [TEST_STORY])
@@ -168,12 +183,8 @@ def load_repeats(folder: Path | str | None = None, *, subject: str, targets: sli
     n_rows = n_scanned - sum(N_TRIMMED)
     if len(matrix.shape) != 3 or matrix.shape[1] != n_rows:
         raise CorruptData(path, f"individual_repeats of shape {matrix.shape}", f"(repeat, {n_rows}, voxel)")
-    values = read_repeats(matrix, targets)
-    voxel = np.arange(matrix.shape[2])[targets]
-    coords = {name: ("sample", column) for name, column in _sample_coords(TEST_STORY, n_scanned).items()}
-    coords.update(repeat=("repeat", np.arange(values.shape[1])), voxel=("voxel", voxel))
-    attrs = {"dataset": NAME, "subject": subject, "synthetic": int(is_synthetic(folder))}
-    return xr.DataArray(values, dims=("sample", "repeat", "voxel"), coords=coords, attrs=attrs, name="bold")
+    attrs = {"dataset": NAME, "subject": subject, "synthetic": int(is_synthetic(folder)), "source": str(path)}
+    return RepeatsSource(matrix, _sample_coords(TEST_STORY, n_scanned), "voxel", attrs)
 
 
 def _select_stories(subject: str, stories: Sequence[str] | None) -> tuple[list[str], tuple[str, ...]]:
@@ -261,7 +272,10 @@ def _read_words(folder: Path, story: str, n_scanned: int, word_time: WordTime) -
 
 # --- the synthetic twin ----------------------------------------------------------------------------------------------
 
-CONTENT_WORDS = ("rabbit", "garden", "mother", "river", "window", "kitchen", "doctor", "horse", "engine", "summer")
+ANIMALS = ("horse", "mouse", "sheep", "tiger", "eagle", "snake")
+THINGS = ("table", "stone", "paper", "chair", "glass", "bread")
+"""As long as the animals, so that length does not give the planted response away."""
+
 FUNCTION_WORDS = ("the", "a", "and", "of", "to", "it", "was", "she", "in", "that")
 SECONDS_PER_WORD = 1.0
 N_REPEATS = {"UTS01": 10, "UTS02": 10, "UTS03": 10}
@@ -282,7 +296,7 @@ def write_twin(
 ) -> None:
     """Write synthetic volumes and transcripts in the layout of the real files, with as many rows per story.
 
-    The first half of the voxels answers to content words through a double-gamma response; the other half is noise.
+    The first half of the voxels answers to names of animals through a double-gamma response; the other half is noise.
 
     Parameters
     ----------
@@ -318,7 +332,7 @@ def write_twin(
             planted = effect * np.outer(signal, np.arange(n_voxels) < n_voxels // 2)
             runs = [zscored(planted + ar1_noise(planted.shape, NOISE_AR, generator)) for _ in range(n_repeats)]
             _write_volumes(derivative / "preprocessed_data" / subject / f"{story}.hf5", np.stack(runs), story)
-    truth = {"content_words": CONTENT_WORDS, "responding_voxels": n_voxels // 2, "effect": effect}
+    truth = {"animals": ANIMALS, "responding_voxels": n_voxels // 2, "effect": effect}
     mark_synthetic(Path(folder), truth)
 
 
@@ -352,17 +366,16 @@ def twin(
 
 
 def _draw_words(end_s: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw words and pauses up to an end, in seconds; content words come in stretches."""
+    """Draw words up to an end, in seconds; animals and things come in stretches of twelve."""
     n_words = int(end_s / SECONDS_PER_WORD)
-    share = np.repeat(rng.uniform(0.1, 0.8, n_words // 12 + 1), 12)[:n_words]
-    texts = np.where(
-        rng.random(n_words) < share, rng.choice(CONTENT_WORDS, n_words), rng.choice(FUNCTION_WORDS, n_words)
-    )
+    share = np.repeat(rng.uniform(0.0, 1.0, n_words // 12 + 1), 12)[:n_words]  # of animals among the nouns
+    nouns = np.where(rng.random(n_words) < share, rng.choice(ANIMALS, n_words), rng.choice(THINGS, n_words))
+    texts = np.where(rng.random(n_words) < 0.6, nouns, rng.choice(FUNCTION_WORDS, n_words))
     edges = np.linspace(0.5, end_s, n_words + 1).round(4)
     table = pd.DataFrame({"onset": edges[:-1], "offset": edges[1:], "text": texts})
     table["text"] = table["text"].str.upper()
-    for place, label in ((0, "{sp}"), (n_words // 2, "ls"), (n_words // 3, "br"), (n_words - 1, "sp")):
-        table.loc[place, "text"] = label
+    for row, label in ((0, "{sp}"), (n_words // 2, "ls"), (n_words // 3, "br"), (n_words - 1, "sp")):
+        table.loc[row, "text"] = label
     return table
 
 
@@ -375,10 +388,10 @@ def _write_transcript(path: Path, words: pd.DataFrame, number: int) -> None:
 
 
 def _response(words: pd.DataFrame, n_scanned: int) -> NDArray[np.float64]:
-    """Convolve the content words, shape (row of the file,)."""
-    content = words.loc[words["text"].str.lower().isin(CONTENT_WORDS), ["onset", "offset"]].mean(axis=1).to_numpy()
+    """Convolve the names of animals, shape (row of the file,)."""
+    animals = words.loc[words["text"].str.lower().isin(ANIMALS), ["onset", "offset"]].mean(axis=1).to_numpy()
     times = _sample_coords(TEST_STORY, n_scanned)["onset"].astype(np.float64)
-    return zscored(double_gamma(times[:, np.newaxis] - content).sum(axis=1))
+    return zscored(double_gamma(times[:, np.newaxis] - animals).sum(axis=1))
 
 
 def _write_volumes(path: Path, presentations: NDArray[np.float64], story: str) -> None:
