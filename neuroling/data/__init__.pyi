@@ -21,6 +21,7 @@ from neuroling.data.loaders import lebel2023 as lebel2023
 from neuroling.data.loaders import mitchell2008 as mitchell2008
 from neuroling.data.loaders import neurosynth as neurosynth
 from neuroling.data.loaders import nieuwland2018 as nieuwland2018
+from neuroling.data.loaders import podcast_ecog as podcast_ecog
 from neuroling.data.loaders import ud_english_ewt as ud_english_ewt
 from neuroling.data.loaders import vanvliet2018 as vanvliet2018
 from neuroling.data.loaders import vanvliet_wordpairs as vanvliet_wordpairs

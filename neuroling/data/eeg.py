@@ -213,6 +213,57 @@ def read_raw(path: Path | str) -> BaseRaw:
     return raw
 
 
+def open_raw(path: Path | str) -> BaseRaw:
+    """Open a continuous recording without reading its values; see :func:`read_raw`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        In any format that MNE knows by the ending of the file, whatever the file is called before it.
+
+    Returns
+    -------
+    mne.io.BaseRaw
+
+    Raises
+    ------
+    DataNotFound, CorruptData
+        If the file is absent, or MNE cannot read it.
+    """
+    import mne
+
+    path = require_file(path, "a continuous recording")
+    with reading(path, "a complete continuous recording", reader="MNE"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not conform to MNE naming conventions.*")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        raw: BaseRaw = mne.io.read_raw(path, preload=False, verbose="error")
+    return raw
+
+
+def write_unplaced_raw(path: Path, values: Array, *, channels: Sequence[str], kind: str, rate_hz: float) -> None:
+    """Write a continuous recording without positions as a file of MNE, in single precision.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ending in ``.fif``; replaced if it exists.
+    values : ndarray, shape (channel, time)
+        In MNE's unit.
+    channels : sequence of str
+        Names.
+    kind : str
+        MNE's type of the channels, such as ``"ecog"``.
+    rate_hz : float
+        Samples per second.
+    """
+    import mne
+
+    with mne.use_log_level("error"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not conform to MNE naming conventions.*")
+        raw = mne.io.RawArray(values, mne.create_info(list(channels), rate_hz, kind))
+        raw.save(path, overwrite=True, fmt="single")
+
+
 def write_raw(path: Path | str, values: Array, *, channels: Sequence[str], rate_hz: float) -> None:
     """Write continuous EEG as a file of MNE, channels placed as in the montage ``biosemi64``.
 

@@ -36,3 +36,13 @@ def test_stories_predict_the_voxels_of_the_twin_that_respond(script, tmp_path: P
     assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
     assert Result.load(tmp_path / "result.nc").provenance.unit == {"subject": "UTS03"}
     assert len(list((tmp_path / "tiles").glob("*.nc"))) == 2
+
+
+def test_power_around_words_is_predicted_where_and_when_it_was_planted(script, tmp_path: Path) -> None:
+    result = script("podcast_ecog")(out=tmp_path, n_shifts=40)
+    curve = result.score.sel(model="gpt2-xl").max("channel")
+    assert 0.1 <= float(curve.idxmax("time")) <= 0.3
+    is_clear = (result.p_values("max").sel(model="gpt2-xl") < 0.05).any("time")
+    assert is_clear.sel(channel="LGA1")
+    assert not is_clear.sel(channel=["LGA2", "LGA3"]).any()
+    assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
