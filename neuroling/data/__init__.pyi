@@ -19,6 +19,7 @@ from neuroling.data.loaders import jsts_ja as jsts_ja
 from neuroling.data.loaders import karapetian2023 as karapetian2023
 from neuroling.data.loaders import lebel2023 as lebel2023
 from neuroling.data.loaders import mitchell2008 as mitchell2008
+from neuroling.data.loaders import natural_stories as natural_stories
 from neuroling.data.loaders import neurosynth as neurosynth
 from neuroling.data.loaders import nieuwland2018 as nieuwland2018
 from neuroling.data.loaders import podcast_ecog as podcast_ecog

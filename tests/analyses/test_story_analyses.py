@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GroupKFold
 
 from neuroling.cli.analyses import find, load
 from neuroling.core.result import Result
 from neuroling.data import at_hand
 from neuroling.data.errors import DataNotFound
+from neuroling.data.loaders import natural_stories
 
 HAS_MODEL = importlib.util.find_spec("transformers") and importlib.util.find_spec("wordfreq")
 
@@ -46,3 +48,38 @@ def test_power_around_words_is_predicted_where_and_when_it_was_planted(script, t
     assert is_clear.sel(channel="LGA1")
     assert not is_clear.sel(channel=["LGA2", "LGA3"]).any()
     assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_MODEL, reason="needs the extra neuroling[frequency]")
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
+def test_surprisal_explains_reading_times_of_the_twin(script, tmp_path: Path) -> None:
+    effects = script("natural_stories")(out=tmp_path, n_flips=200)
+    estimates = effects.score.to_series() if "score" in effects.data else effects.data["estimate"].to_series()
+    largest = estimates.filter(like="surprisal").idxmax()
+    assert "surprisal-1" in str(largest)  # the word before weighs most, once times stand beside their words
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "times stand one row before their words" in text
+    assert "synthetic" in text.lower()
+
+
+@pytest.mark.slow
+def test_natural_stories_gain_what_is_expected_on_real_means(layout_of_stories, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("wordfreq", reason="needs the extra neuroling[frequency]")
+    script = load("natural_stories", find()["natural_stories"])
+    predictors = script.describe_words(natural_stories.load(layout_of_stories), "gpt3", 0)
+    columns = list(predictors)
+    for alignment, gain in (("detect", 0.02359), ("as stored", 0.01427)):
+        table = script.table_of(natural_stories.load(layout_of_stories, alignment=alignment), predictors, True)
+        assert len(table) == 9255
+        result = script.gain_of(table, columns, GroupKFold(10), "sentence", 100, 0)
+        assert float(result.score.mean()) == pytest.approx(gain, abs=5e-4)
+
+
+@pytest.fixture
+def layout_of_stories() -> Path:
+    """Give the folder with the real item means, or skip."""
+    folder = Path(__file__).resolve().parents[3] / "shared" / "layouts" / "natural_stories" / "files"
+    if not folder.is_dir():
+        pytest.skip(f"no item means at {folder}")
+    return folder
