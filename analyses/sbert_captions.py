@@ -8,26 +8,19 @@ there; a Japanese model can be given by folder. The map is drawn by UMAP where u
 else by t-SNE; its title says which.
 """
 
-import importlib.util
-import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 import xarray as xr
-from matplotlib.figure import Figure
-from scipy.stats import spearmanr
-from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import silhouette_score
 
-from neuroling import Result, Stimuli, embed_sentences, load_encoder
+from neuroling import Result, Stimuli, align, embed_sentences, evaluate, load_encoder, spearman
 from neuroling.data import jsts_ja, real_or_twin
-from neuroling.evaluation import Provenance, current_versions, now
-from neuroling.features import Encoder
-from neuroling.report import Exhibit, compare_with_expected, figure_to_png, write_exhibits
+from neuroling.features import sentence_similarity
+from neuroling.report import Exhibit, plot_vector_map, write_analysis
+from neuroling.rsa import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "sbert_captions.json"
 
@@ -53,39 +46,28 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the map, the twin and the untrained weights.")] = 0,
 ) -> Result:
     """Draw the map of captions and compare similarities with people's ratings."""
-    out.mkdir(parents=True, exist_ok=True)
     encoders = {"MiniLM": load_encoder(), "MiniLM, untrained": load_encoder(untrained=seed)}
     encoders |= {Path(folder).name: load_encoder(folder) for folder in models or []}
     captions = grouped()
-    picture, quality = draw_map(captions, encoders["MiniLM"], seed)
+    vectors, group = embed_sentences(captions, encoders["MiniLM"]), captions.table["condition"].tolist()
+    apart = float(silhouette_score(vectors.to_numpy(), group, metric="cosine"))
     pairs = real_or_twin("jsts_ja", jsts_ja.load, lambda: jsts_ja.twin(300, rng=seed))
     similarities = {"shared pairs of letters": shared_letters(pairs)}
-    similarities |= {name: cosines(pairs, encoder, out / "cache") for name, encoder in encoders.items()}
-    rho = [float(spearmanr(values, pairs.similarity).statistic) for values in similarities.values()]
-    score = xr.DataArray([rho], dims=("split", "model"), coords={"model": list(similarities)})
-    provenance = Provenance(
-        options={f"{name} weights": encoder.weights_sha256 for name, encoder in encoders.items()},
-        seed=str(seed),
-        synthetic=bool(pairs.similarity.attrs["synthetic"]),
-        versions=current_versions(),
-        created=now(),
-    )
-    result = Result.of(score, metric="spearman", provenance=provenance)
-    result.save(out / "result.nc")
-    ratings = pd.DataFrame({"model": list(similarities), "Spearman": rho})
-    sections: dict[str, list[Exhibit | str]] = {
-        "Map of captions": [Exhibit("map", picture, f"Made-up captions by what they show; {quality}.")],
-        "Rated pairs": [
-            Exhibit("spearman", ratings, f"{len(pairs.first)} pairs of Japanese captions, people's ratings.")
-        ],
+    for name, encoder in encoders.items():
+        similarities[name] = sentence_similarity(pairs.first, pairs.second, encoder, cache=out / "cache")
+    result = evaluate(FixedRDM(), align(similarities, pairs.similarity), metric=spearman)
+    rho = result.score.to_series()
+    ratings = f"{len(pairs.first)} pairs of Japanese captions, people's ratings."
+    picture = plot_vector_map(vectors, group, rng=seed)
+    picture.set_title(f"Made-up captions, MiniLM, {picture.get_title()}, silhouette {apart:.2f}")
+    sections = {
+        "Map of captions": [Exhibit("map", picture, f"Made-up captions by what they show; silhouette {apart:.4f}.")],
+        "Rated pairs": [Exhibit("spearman", rho.rename("Spearman").reset_index(), ratings)],
     }
-    title, synthetic = "Vectors of captions", provenance.synthetic
-    write_exhibits(out, sections, title=title, provenance={"seed": seed}, synthetic=synthetic)
-    for name, value in zip(similarities, rho, strict=True):
-        print(f"JSTS{' (SYNTHETIC)' if provenance.synthetic else ''}, {name}: Spearman {value:.3f}")
-    if not provenance.synthetic:
-        found = {f"JSTS, {name}": value for name, value in zip(similarities, rho, strict=True)}
-        compare_with_expected({**found, "silhouette": quality["silhouette"]}, EXPECTED)
+    numbers = {**{f"JSTS, {name}": value for name, value in rho.items()}, "silhouette": apart}
+    options = {"title": "Vectors of captions", "options": {"seed": seed}, "numbers": numbers, "expected": EXPECTED}
+    write_analysis(out, sections, {"result": result}, **options)
+    print(f"map: silhouette of the groups {apart:.3f} (cosine)\n{rho.round(3).to_string()}")
     return result
 
 
@@ -95,48 +77,8 @@ def grouped() -> Stimuli:
     return Stimuli.from_texts([text for text, _ in rows], condition=[group for _, group in rows])
 
 
-def draw_map(captions: Stimuli, encoder: Encoder, seed: int) -> tuple[bytes, dict[str, float]]:
-    """Draw the captions, coloured by group, and say how far to trust the map."""
-    vectors = embed_sentences(captions, encoder).to_numpy()
-    group = captions.table["condition"].to_numpy()
-    method, places = flatten(vectors, seed)
-    trust = trustworthiness(vectors, places, n_neighbors=5, metric="cosine")
-    apart = silhouette_score(vectors, group, metric="cosine")
-    figure = Figure(figsize=(7.5, 6), layout="constrained")
-    axes = figure.subplots()
-    for name in GROUPS:
-        axes.scatter(*places[group == name].T, label=name)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(f"Made-up captions, {encoder.name}, {method}: trustworthiness {trust:.2f}, silhouette {apart:.2f}")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    print(f"map: silhouette of the groups {apart:.3f} (cosine), trustworthiness {trust:.3f} ({method})")
-    quality = {"silhouette": round(float(apart), 4), f"trustworthiness, {method}": round(float(trust), 4)}
-    return figure_to_png(figure), quality
-
-
-def flatten(vectors: np.ndarray, seed: int) -> tuple[str, np.ndarray]:
-    """Bring vectors to two dimensions, and say how."""
-    if importlib.util.find_spec("umap") is None:
-        places = TSNE(perplexity=5, init="pca", metric="cosine", random_state=seed).fit_transform(vectors)
-        return "t-SNE", np.asarray(places)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # of its parametric relative, which needs Tensorflow
-        from umap import UMAP
-
-    reducer = UMAP(n_neighbors=8, min_dist=0.3, metric="cosine", random_state=seed, n_jobs=1)
-    return "UMAP", np.asarray(reducer.fit_transform(vectors))
-
-
-def cosines(pairs: jsts_ja.SentencePairs, encoder: Encoder, cache: Path) -> np.ndarray:
-    """Compare both sides of every pair."""
-    texts = list(dict.fromkeys([*pairs.first.texts, *pairs.second.texts]))
-    vectors = embed_sentences(Stimuli.from_texts(texts), encoder, cache=cache)
-    first, second = (vectors.sel(sample=side.texts).to_numpy() for side in (pairs.first, pairs.second))
-    return np.asarray((first * second).sum(1))
-
-
-def shared_letters(pairs: jsts_ja.SentencePairs) -> list[float]:
+def shared_letters(pairs: jsts_ja.SentencePairs) -> xr.DataArray:
     """Share of pairs of neighbouring letters that two sentences have in common."""
     sides = [[{a + b for a, b in pairwise(text)} for text in side.texts] for side in (pairs.first, pairs.second)]
-    return [len(a & b) / max(1, len(a | b)) for a, b in zip(*sides, strict=True)]
+    shares = [[len(a & b) / max(1, len(a | b))] for a, b in zip(*sides, strict=True)]
+    return pairs.first.features(shares, ["shared pairs of letters"])

@@ -11,26 +11,15 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import typer
-import xarray as xr
-from scipy.stats import spearmanr
 
-from neuroling import Result, embed_sentences, load_encoder
+from neuroling import Result, align, evaluate, load_encoder, spearman
 from neuroling.data import jsts_ja, real_or_twin
-from neuroling.evaluation import Provenance, current_versions, now
-from neuroling.features import Encoder
-from neuroling.lm import (
-    Contrastive,
-    RatedPairs,
-    Recipe,
-    Siamese,
-    find_overlap,
-    latest_checkpoint,
-    schedules,
-    train_sentence_vectors,
-)
-from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_models, write_exhibits
+from neuroling.features import Encoder, sentence_similarity
+from neuroling.lm import Contrastive, RatedPairs, Recipe, Siamese, find_overlap, last_model, schedules
+from neuroling.lm import train_sentence_vectors as train
+from neuroling.report import Exhibit, plot_models, write_analysis
+from neuroling.rsa import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "sentence_vectors.json"
 DEFAULTS = {"n_pairs": 1500, "batch_size": 16, "seed": 0}
@@ -44,49 +33,40 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the draw, of training and of the twin.")] = DEFAULTS["seed"],
 ) -> Result:
     """Train MiniLM in two ways and hold cosines against ratings that it has not seen."""
-    out.mkdir(parents=True, exist_ok=True)
     learnt, held = real_or_twin(
         "jsts_ja",
         lambda folder: (jsts_ja.load(folder, "train"), jsts_ja.load(folder, "valid")),
         lambda: (jsts_ja.twin(300, rng=seed), jsts_ja.twin(20, rng=seed + 1)),
     )
-    synthetic = bool(held.similarity.attrs["synthetic"])
-    pairs = unseen(learnt, held, seed)
-    alike = np.flatnonzero(np.asarray(pairs.similarity) >= ALIKE)
-    encoder = load_encoder(device="cpu")
-    base = encoder.folder
-    assert base is not None  # noqa: S101 - the packaged model lies in a folder
-    cosines = {"MiniLM": compare(held, encoder)}
-    trained = {"siamese": (Siamese(), np.arange(len(pairs))), "contrastive": (Contrastive(), alike)}
-    for name, (objective, rows) in trained.items():
-        steps = max(1, min(n_pairs, len(rows)) // batch_size)
-        recipe = Recipe(steps, batch_size, 5e-5, steps // 10, schedules.linear, seed=seed)
-        train_sentence_vectors(
-            base, chosen(pairs, rows), objective, recipe, folder=out / name, max_length=256, device="cpu"
-        )
-        folder = latest_checkpoint(out / name)
-        assert folder is not None  # noqa: S101 - training has just written it
-        cosines[f"MiniLM, {name}"] = compare(held, load_encoder(folder, device="cpu"))
-    rho = {name: float(spearmanr(values, held.similarity).statistic) for name, values in cosines.items()}
-    score = xr.DataArray([list(rho.values())], dims=("split", "model"), coords={"model": list(rho)})
-    options = {"pairs": str(n_pairs), "batch": str(batch_size)}
-    provenance = Provenance(
-        options=options, seed=str(seed), synthetic=synthetic, versions=current_versions(), created=now()
-    )
-    result = Result.of(score, metric="spearman", provenance=provenance)
-    result.save(out / "result.nc")
-    axes = plot_models(rho, label="Spearman with people's ratings, 1,457 held-out pairs")
-    shown: list[Exhibit | str] = [
+    encoders = trained(unseen(learnt, held, seed), out, n_pairs, batch_size, seed)
+    cosines = {name: sentence_similarity(held.first, held.second, encoder) for name, encoder in encoders.items()}
+    result = evaluate(FixedRDM(), align(cosines, held.similarity), metric=spearman)
+    rho = result.score.to_series()
+    axes = plot_models(rho.to_dict(), label="Spearman with people's ratings, 1,457 held-out pairs")
+    shown = [
         f"Trained on {n_pairs} pairs of JSTS, none of whose sentences is tested.",
-        Exhibit("scores", axes_to_png(axes, synthetic=synthetic), "Spearman with people's ratings, held out."),
-        Exhibit("spearman", pd.DataFrame({"model": list(rho), "rho": list(rho.values())}), "The same as numbers."),
+        Exhibit("scores", axes, "Spearman with people's ratings, held out."),
+        Exhibit("spearman", rho.rename("rho").reset_index(), "The same as numbers."),
     ]
+    options = {"n_pairs": n_pairs, "batch_size": batch_size, "seed": seed}
+    compared = {"numbers": rho.to_dict(), "expected": EXPECTED} if options == DEFAULTS else {}
     title = "Sentence vectors before and after training"
-    write_exhibits(out, {"Scores": shown}, title=title, provenance={**options, "seed": seed}, synthetic=synthetic)
-    print("\n".join(f"{'SYNTHETIC ' * synthetic}{name}: Spearman {value:.3f}" for name, value in rho.items()))
-    if not synthetic and {"n_pairs": n_pairs, "batch_size": batch_size, "seed": seed} == DEFAULTS:
-        compare_with_expected(rho, EXPECTED)
+    write_analysis(out, {"Scores": shown}, {"result": result}, title=title, options=options, **compared)
+    print(rho.round(3).to_string())
     return result
+
+
+def trained(pairs: RatedPairs, out: Path, n_pairs: int, batch_size: int, seed: int) -> dict[str, Encoder]:
+    """Train MiniLM in both ways, and give it as it was and after each."""
+    encoders = {"MiniLM": load_encoder(device="cpu")}
+    alike = np.flatnonzero(np.asarray(pairs.similarity) >= ALIKE)
+    ways = {"siamese": (Siamese(), np.arange(len(pairs))), "contrastive": (Contrastive(), alike)}
+    for name, (objective, rows) in ways.items():
+        steps, base = max(1, min(n_pairs, len(rows)) // batch_size), encoders["MiniLM"].folder
+        recipe = Recipe(steps, batch_size, 5e-5, steps // 10, schedules.linear, seed=seed)
+        train(base, chosen(pairs, rows), objective, recipe, folder=out / name, max_length=256, device="cpu")
+        encoders[f"MiniLM, {name}"] = load_encoder(last_model(out / name), device="cpu")
+    return encoders
 
 
 def unseen(learnt: jsts_ja.SentencePairs, held: jsts_ja.SentencePairs, seed: int) -> RatedPairs:
@@ -106,9 +86,3 @@ def chosen(pairs: RatedPairs, rows: np.ndarray) -> RatedPairs:
     """Pick pairs by row."""
     first, second = ([side[row] for row in rows] for side in (pairs.first, pairs.second))
     return RatedPairs(first, second, np.asarray(pairs.similarity)[rows])
-
-
-def compare(pairs: jsts_ja.SentencePairs, encoder: Encoder) -> np.ndarray:
-    """Give the cosine of both sides of every pair."""
-    first, second = (embed_sentences(side, encoder).to_numpy() for side in (pairs.first, pairs.second))
-    return np.asarray((first * second).sum(1))

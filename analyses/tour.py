@@ -19,9 +19,9 @@ import xarray as xr
 from neuroling import (
     CircularShift,
     ContiguousFolds,
+    GroupMean,
     LeaveOneOutCeiling,
     MixedModel,
-    Result,
     RidgeCV,
     SignFlip,
     Stimuli,
@@ -111,7 +111,8 @@ def listening(out: Path, n_permutations: int, seed: int) -> tuple[list[tuple[str
     shown = ("word rate", "MiniLM", "word rate + MiniLM", "word rate + untrained")
     lines = [(f"{name}: held-out r, mean of people and regions", f"{_at(people, name):.3f}") for name in shown]
     gain = people.sel(model="word rate + MiniLM", drop=True) - people.sel(model="word rate + untrained", drop=True)
-    test = Result.of(gain.expand_dims("split"), metric="gain in r").test(SignFlip("subject"), seed)
+    flips = SignFlip("subject", two_sided=False)
+    test = estimate(GroupMean(), gain, inference=flips, rng=seed)
     low, high = np.percentile(np.random.default_rng(seed).choice(gain, (5000, len(gain))).mean(axis=1), (2.5, 97.5))
     ceiling = float(result.ceiling.sel(bound="lower").mean())
     lines.append(

@@ -10,111 +10,103 @@ words are Dutch, so its similarities are a weak guess, and are reported as such.
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 import xarray as xr
-from scipy.stats import pearsonr, ttest_ind
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 
-from neuroling import Permutation, Result, Stimuli, align, confound_rdms, embed_sentences, evaluate, pairwise, pearson
+from neuroling import Permutation, Result, Stimuli, align, confound_rdms, estimate, evaluate, pairwise, pearson
 from neuroling.data import real_or_twin, vanvliet_wordpairs
-from neuroling.evaluation import in_window, rho_a
-from neuroling.report import Exhibit, axes_to_png, compare_with_expected, plot_curve, write_exhibits
+from neuroling.evaluation import Regression, in_window, rho_a
+from neuroling.features import sentence_similarity, standardized
+from neuroling.report import Exhibit, plot_curve, write_analysis
 from neuroling.rsa import FixedRDM
 
 EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")
 N400, PEAK, BEFORE = (0.3, 0.5), (0.3, 0.4), (-0.16, 0.25)  # s
 WINDOW = 5  # samples of 20 ms
+TRIALS = "Held-out r over trials, centro-parietal mean, ten folds; bars: max-statistic below 0.05."
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for figures, summary and result.")] = Path("results/wordpairs_eeg"),
+    out: Annotated[Path, typer.Option(help="Folder for figures, page and result.")] = Path("results/wordpairs_eeg"),
     n_draws: Annotated[int, typer.Option(help="Draws of every null.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> Result:
     """Test the N400, compare trials with models over time, and regress single trials on similarity."""
-    out.mkdir(parents=True, exist_ok=True)
     stimuli, recording = real_or_twin(
         vanvliet_wordpairs.NAME, vanvliet_wordpairs.load, lambda: vanvliet_wordpairs.twin(rng=seed)
     )
-    synthetic = bool(recording.attrs["synthetic"])
     where = [name for name in CENTRO_PARIETAL if name in recording.channel.to_numpy()]
-    amplitude = in_window(recording.sel(channel=where), N400).mean(["channel", "time"])
-    related = (recording.condition == "related").to_numpy()
-    sides = [amplitude.to_numpy()[related], amplitude.to_numpy()[~related]]
-    strength = float(pearsonr(amplitude.to_numpy(), recording.association_strength.to_numpy())[0])
-    t = float(ttest_ind(*sides).statistic)
-    lines = [
-        f"N400: related {sides[0].mean():.2f}, unrelated {sides[1].mean():.2f} uV, t = {t:.2f}",
-        f"amplitude against association strength: r = {strength:.3f}",
-    ]
-    models = confound_rdms(stimuli.table, {"condition": "class", "association_strength": "number"})
-    pairs = pairwise(models, recording, distance="correlation", window=WINDOW)
-    over_time = evaluate(FixedRDM(), pairs, metric=rho_a)
-    null = evaluate(
-        FixedRDM(),
-        pairwise(models.sel(model=["condition"]), recording, distance="correlation", window=WINDOW),
-        metric=pearson,  # of a two-valued model: pairs within against pairs across conditions
-        inference=Permutation(n_draws, keep_draws=False),
-        rng=seed,
-    )
+    eeg = recording.sel(channel=where).mean("channel", keep_attrs=True).drop_vars("association_strength")
+    t, strength, n400 = amplitudes(stimuli, eeg)
+    over_time, null = compare_trials(stimuli, recording, n_draws, seed)
+    related = over_time.score.sel(model="condition")
+    late, early = (float(in_window(related, window).mean()) for window in (PEAK, BEFORE))
     clear = null.p_values("max") < 0.05
-    related_score = over_time.score.sel(model="condition")
-    late, early = (float(in_window(related_score, window).mean()) for window in (PEAK, BEFORE))
-    lines += [
+    rsa = (
         f"trial-level RSA of relatedness, {over_time.metric}: {late:.3f} at 300 to 400 ms, {early:.3f} before 250 ms, "
         f"{int(clear.sum())} windows beyond the null of item labels (family-wise)"
-    ]
-    single = regress_trials(stimuli, recording.sel(channel=where).mean("channel"), n_draws, seed)
-    for name, result in single.items():
-        peak = in_window(result.score, N400)
-        p = in_window(result.p_values("max"), N400)
-        lines.append(
-            f"single trials on {name}: held-out r up to {float(peak.max()):.3f} in the N400, p {float(p.min()):.3f}"
-        )
-    (out / "summary.txt").write_text("\n".join([*lines, str(over_time)]), encoding="utf-8")
-    print("\n".join([*lines, str(over_time)]))
-    curve = plot_curve(null.score, significant=clear, label="RSA of relatedness, Pearson")
-    caption = "Held-out r over trials, centro-parietal mean, ten folds; bars: max-statistic below 0.05."
-    trials = []
-    for name, result in single.items():
-        axes = plot_curve(result.score, significant=result.p_values("max") < 0.05, label=f"held-out r, {name}")
-        trials.append(Exhibit(name.replace(" ", "_"), axes_to_png(axes, synthetic=synthetic), caption))
-    rsa = Exhibit("rsa", axes_to_png(curve, synthetic=synthetic), "Trial-level RSA; bar: item labels, family-wise.")
-    write_exhibits(
-        out,
-        {"N400": lines[:2], "Similarity over time": [lines[2], rsa], "Single trials": [*lines[3:], *trials]},
-        title="Word pairs in the EEG of one person",
-        provenance={"n_draws": n_draws, "seed": seed, "channels": ", ".join(where)},
-        synthetic=synthetic,
     )
-    over_time.save(out / "result.nc")
-    if not synthetic:
-        compare_with_expected({"t": t, "r with strength": strength, "RSA late": late, "RSA early": early}, EXPECTED)
+    curve = plot_curve(null.score, significant=clear, label="RSA of relatedness, Pearson")
+    single, trials = regress_trials(stimuli, eeg, n_draws, seed)
+    drawn = Exhibit("rsa", curve, "Trial-level RSA; bar: item labels, family-wise.")
+    sections = {"N400": n400, "Similarity over time": [rsa, drawn], "Single trials": trials}
+    numbers = {"t": t, "r with strength": strength, "RSA late": late, "RSA early": early}
+    compared = {"options": {"n_draws": n_draws, "seed": seed}, "numbers": numbers, "expected": EXPECTED}
+    results = {"result": over_time, "single_trials": single}
+    write_analysis(out, sections, results, title="Word pairs in the EEG of one person", **compared)
+    print(*n400, rsa, over_time, *(line for line in trials if isinstance(line, str)), sep="\n")
     return over_time
 
 
-def regress_trials(stimuli: Stimuli, eeg: xr.DataArray, n_draws: int, seed: int) -> dict[str, Result]:
+def amplitudes(stimuli: Stimuli, eeg: xr.DataArray) -> tuple[float, float, list[str]]:
+    """Compare amplitudes of related and unrelated pairs, and correlate them with association strength."""
+    amplitude = in_window(eeg, N400).mean("time", keep_attrs=True)
+    related = stimuli.features((eeg.condition == "related").to_numpy()[:, None], ["related"])
+    means = estimate(Regression(), align(related, amplitude)).estimates
+    t = float(means.t.sel(feature="related"))
+    unrelated, more = (float(means.estimate.sel(feature=name)) for name in ("1", "related"))
+    z = amplitude.copy(data=(amplitude - amplitude.mean()) / amplitude.std(ddof=1))
+    association = stimuli.features(standardized(stimuli.table[["association_strength"]]), ["strength"])
+    strength = float(estimate(Regression(), align(association, z)).score.sel(feature="strength"))
+    return (
+        t,
+        strength,
+        [
+            f"N400: related {unrelated + more:.2f}, unrelated {unrelated:.2f} uV, t = {t:.2f}",
+            f"amplitude against association strength: r = {strength:.3f}",
+        ],
+    )
+
+
+def compare_trials(stimuli: Stimuli, recording: xr.DataArray, n_draws: int, seed: int) -> tuple[Result, Result]:
+    """Compare dissimilarities of trials with relatedness and association, and test the first by item labels."""
+    models = confound_rdms(stimuli.table, {"condition": "class", "association_strength": "number"})
+    options = {"distance": "correlation", "window": WINDOW}
+    over_time = evaluate(FixedRDM(), pairwise(models, recording, **options), metric=rho_a)
+    relatedness = pairwise(models.sel(model=["condition"]), recording, **options)
+    null = Permutation(n_draws, keep_draws=False)
+    # Pearson, of a two-valued model: pairs within against pairs across conditions
+    return over_time, evaluate(FixedRDM(), relatedness, metric=pearson, inference=null, rng=seed)
+
+
+def regress_trials(stimuli: Stimuli, eeg: xr.DataArray, n_draws: int, seed: int) -> tuple[Result, list[Exhibit | str]]:
     """Predict each trial's centro-parietal time course from one number a pair, held out in ten folds."""
-    words = pd.unique(pd.concat([stimuli.table["cue"], stimuli.table["text"]]))
-    vectors = embed_sentences(Stimuli.from_texts([str(word) for word in words]))
-    cue, text = (vectors.sel(sample=list(stimuli.table[name])).to_numpy() for name in ("cue", "text"))
-    columns = {
-        "association strength": stimuli.table["association_strength"].to_numpy()[:, None],
-        "MiniLM similarity": np.sum(cue * text, axis=1, keepdims=True),
+    words = {name: Stimuli.from_texts(stimuli.table[name].tolist(), labels=stimuli.labels) for name in ("cue", "text")}
+    spaces = {
+        "association strength": stimuli.features(stimuli.table[["association_strength"]]),
+        "MiniLM similarity": sentence_similarity(words["cue"], words["text"]),
     }
-    splits = KFold(10, shuffle=True, random_state=seed)
-    return {
-        name: evaluate(
-            LinearRegression(),
-            align(stimuli.features(values), eeg.drop_vars("association_strength")),
-            splits=splits,
-            metric=pearson.pooled(),
-            inference=Permutation(min(n_draws, 500), keep_draws=False),
-            rng=seed,
-        )
-        for name, values in columns.items()
-    }
+    splits, null = KFold(10, shuffle=True, random_state=seed), Permutation(min(n_draws, 500))
+    options = {"splits": splits, "metric": pearson.pooled(), "inference": null, "rng": seed}
+    result = evaluate(LinearRegression(), align(spaces, eeg), **options)
+    shown: list[Exhibit | str] = []
+    for name in spaces:
+        one = result.select(model=name)
+        peak, p = in_window(one.score, N400).max(), in_window(one.p_values("max"), N400).min()
+        shown.append(f"single trials on {name}: held-out r up to {float(peak):.3f} in the N400, p {float(p):.3f}")
+        axes = plot_curve(one.score, significant=one.p_values("max") < 0.05, label=f"held-out r, {name}")
+        shown.append(Exhibit(name.replace(" ", "_"), axes, TRIALS))
+    return result, shown

@@ -10,6 +10,7 @@ from neuroling.encoding.count_maps import EqualMass as EqualMass
 from neuroling.encoding.delays import delay as delay
 from neuroling.encoding.downsample import run_by_run as run_by_run
 from neuroling.encoding.downsample import to_volumes as to_volumes
+from neuroling.encoding.drift import mean_participant as mean_participant
 from neuroling.encoding.drift import remove_drift as remove_drift
 from neuroling.encoding.hrf import convolve as convolve
 from neuroling.encoding.kernel_ridge import KernelRidgeCV as KernelRidgeCV

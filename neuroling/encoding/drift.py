@@ -69,3 +69,27 @@ def _cleaned(run: np.ndarray, tr_s: float, cutoff_s: float, label: object) -> np
         )
     cleaned = clean(run, detrend=False, standardize="zscore_sample", filter="cosine", high_pass=1 / cutoff_s, t_r=tr_s)
     return np.asarray(cleaned)
+
+
+def mean_participant(recording: xr.DataArray) -> xr.DataArray:
+    r"""Average participants after each of their series was filtered and brought to unit variance.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray, dims (subject, sample, \*targets)
+        One run, with ``attrs["tr_s"]`` in s.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, \*targets)
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).standard_normal((3, 80, 2))
+    >>> recording = xr.DataArray(values, dims=("subject", "sample", "region"), attrs={"tr_s": 2.0})
+    >>> mean_participant(recording.assign_coords(sample=np.arange(80))).dims
+    ('sample', 'region')
+    """
+    filtered = remove_drift(recording, recording.attrs["tr_s"])
+    scaled = (filtered - filtered.mean("sample")) / filtered.std("sample")
+    return scaled.mean("subject").transpose("sample", ...).assign_attrs(recording.attrs)

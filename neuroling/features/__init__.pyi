@@ -13,6 +13,7 @@ from neuroling.features.lexical.tfidf import concatenate as concatenate
 from neuroling.features.lexical.tfidf import tfidf_svd as tfidf_svd
 from neuroling.features.lexical.vector_files import load_vectors as load_vectors
 from neuroling.features.sentence import embed_sentences as embed_sentences
+from neuroling.features.sentence import sentence_similarity as sentence_similarity
 from neuroling.features.story import embed_words_in_context as embed_words_in_context
 from neuroling.features.story import word_length as word_length
 from neuroling.features.story import word_rate as word_rate

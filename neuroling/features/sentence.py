@@ -104,3 +104,46 @@ def embed_sentences(
     )
     vectors = states.isel(layer=0, drop=True).drop_vars("layer_name", errors="ignore")  # (sample, feature)
     return vectors.assign_attrs(step="embed_sentences", pool=pool, layer=layer)
+
+
+def sentence_similarity(
+    first: Stimuli, second: Stimuli, encoder: Encoder | str | Path = "minilm", *, cache: Path | None = None
+) -> xr.DataArray:
+    """Compare the two texts of each pair by the cosine of their vectors.
+
+    Parameters
+    ----------
+    first, second : Stimuli
+        The two sides of the pairs, with the same labels.
+    encoder : Encoder, str or Path
+        As for :func:`embed_sentences`.
+    cache : Path, optional
+        Folder of earlier embeddings.
+
+    Returns
+    -------
+    xarray.DataArray, dims (sample, feature)
+        One feature, ``"cosine"``; samples are those of ``first``.
+
+    Raises
+    ------
+    ValueError
+        If the two sides have other labels.
+
+    Examples
+    --------
+    >>> first = Stimuli.from_texts(["a ship in the harbour", "a chef slices tomatoes"])
+    >>> second = Stimuli.from_texts(["boats at a pier", "boats at a pier"])
+    >>> close, far = sentence_similarity(first, second).values[:, 0]
+    >>> bool(close > far)
+    True
+    """
+    if list(first.labels) != list(second.labels):
+        raise ValueError(
+            f"second: its {len(second)} labels are not those of first ({len(first)}), in the same order; expected the "
+            "two sides of the same pairs."
+        )
+    texts = list(dict.fromkeys([*first.texts, *second.texts]))  # each once
+    vectors = embed_sentences(Stimuli.from_texts(texts), encoder, cache=cache)
+    one, other = (vectors.sel(sample=list(side.texts)).to_numpy() for side in (first, second))
+    return first.features((one * other).sum(axis=1, keepdims=True), ["cosine"])

@@ -42,6 +42,7 @@ from neuroling.report.n400_reading import plot_frontier as plot_frontier
 from neuroling.report.n400_reading import plot_reading as plot_reading
 from neuroling.report.n400_reading import plot_settings as plot_settings
 from neuroling.report.output_folder import Exhibit as Exhibit
+from neuroling.report.output_folder import write_analysis as write_analysis
 from neuroling.report.output_folder import write_exhibits as write_exhibits
 from neuroling.report.probing import draw_heads as draw_heads
 from neuroling.report.probing import draw_training as draw_training
@@ -65,3 +66,4 @@ from neuroling.report.rsa import plot_rdm_strip as plot_rdm_strip
 from neuroling.report.rsa import plot_topographies as plot_topographies
 from neuroling.report.rsa import to_source_estimate as to_source_estimate
 from neuroling.report.study import write_report as write_report
+from neuroling.report.vectors import plot_vector_map as plot_vector_map

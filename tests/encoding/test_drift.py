@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.encoding.drift import remove_drift
+from neuroling.encoding.drift import mean_participant, remove_drift
 
 
 @pytest.fixture
@@ -57,3 +57,11 @@ def test_a_constant_series_is_refused(recording):
     recording[0, :100, 2] = 4.0
     with pytest.raises(ValueError, match=r"1 series are constant over run 'a'"):
         remove_drift(recording, 2.0)
+
+
+def test_the_mean_participant_is_the_mean_of_filtered_series_whatever_their_scale(recording):
+    one_run = recording.drop_vars("group").assign_attrs(tr_s=2.0)
+    louder = one_run.copy(data=one_run.values * np.array([1.0, 1000.0])[:, None, None])
+    expected = remove_drift(one_run, 2.0).mean("subject").transpose("sample", "region")
+    np.testing.assert_allclose(mean_participant(louder).std("sample"), mean_participant(one_run).std("sample"))
+    np.testing.assert_allclose(np.corrcoef(mean_participant(one_run)[:, 0], expected[:, 0])[0, 1], 1)

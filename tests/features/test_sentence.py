@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neuroling.core.stimuli import Stimuli
-from neuroling.features.sentence import embed_sentences
+from neuroling.features.sentence import embed_sentences, sentence_similarity
 from neuroling.features.transformer.encoder import Encoder
 from neuroling.features.transformer.hidden_states import plan_packs
 
@@ -182,3 +182,9 @@ def test_other_weights_are_another_entry(tiny: Encoder, tmp_path: Path) -> None:
     embed_sentences(STIMULI.subset(["cat"]), tiny, cache=tmp_path)
     embed_sentences(STIMULI.subset(["cat"]), replace(tiny, weights_sha256="0" * 64), cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_sides_of_pairs_must_have_the_same_labels():
+    first, second = (Stimuli.from_texts(["a cat", "a dog"], labels=labels) for labels in (["p1", "p2"], ["p2", "p1"]))
+    with pytest.raises(ValueError, match="not those of first"):
+        sentence_similarity(first, second)
