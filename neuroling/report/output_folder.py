@@ -140,11 +140,11 @@ def write_exhibits(
         )
     out.mkdir(parents=True, exist_ok=True)
     sections = {
-        heading: [part.finished(synthetic=synthetic) if isinstance(part, Exhibit) else part for part in parts]
-        for heading, parts in sections.items()
+        heading: [entry.finished(synthetic=synthetic) if isinstance(entry, Exhibit) else entry for entry in entries]
+        for heading, entries in sections.items()
     }
-    for part in (part for parts in sections.values() for part in parts if isinstance(part, Exhibit)):
-        part.write(out)
+    for exhibit in (entry for entries in sections.values() for entry in entries if isinstance(entry, Exhibit)):
+        exhibit.write(out)
     return write_page(
         out / "report.html",
         title=title,

@@ -49,12 +49,12 @@ def plot_vector_map(vectors: xr.DataArray, groups: Sequence[str], *, rng: int = 
     values = vectors.transpose("sample", "feature").to_numpy()
     if len(values) != len(groups):
         raise ValueError(f"groups: got {len(groups)} for {len(values)} vectors; expected one for each.")
-    method, places = _flattened(values, rng)
-    trust = trustworthiness(values, places, n_neighbors=5, metric="cosine")
+    method, points = _flattened(values, rng)
+    trust = trustworthiness(values, points, n_neighbors=5, metric="cosine")
     axes = new_axes(7.5, 6)
     labels = np.asarray(groups)
     for name in dict.fromkeys(groups):
-        axes.scatter(*places[labels == name].T, label=name)
+        axes.scatter(*points[labels == name].T, label=name)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(f"{method}: trustworthiness {trust:.2f}")
     axes.set_xticks([])
@@ -67,8 +67,8 @@ def _flattened(values: NDArray[Any], seed: int) -> tuple[str, NDArray[Any]]:
     if importlib.util.find_spec("umap") is None:
         from sklearn.manifold import TSNE
 
-        places = TSNE(perplexity=5, init="pca", metric="cosine", random_state=seed).fit_transform(values)
-        return "t-SNE", np.asarray(places)
+        points = TSNE(perplexity=5, init="pca", metric="cosine", random_state=seed).fit_transform(values)
+        return "t-SNE", np.asarray(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # of its parametric relative, which needs Tensorflow
         from umap import UMAP
