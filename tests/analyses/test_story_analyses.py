@@ -50,6 +50,15 @@ def test_power_around_words_is_predicted_where_and_when_it_was_planted(script, t
     assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
 
 
+def test_eeg_answers_to_the_surprisal_that_was_planted(script, tmp_path: Path) -> None:
+    result = script("alice_eeg")(out=tmp_path, model="none", n_shifts=30)
+    clear = (result.p_values("max") < 0.05).to_series()
+    assert clear["pos_surprisal_cfg", "1"]
+    assert not clear.loc[["word rate", "controls"]].any()
+    assert not clear.loc["pos_surprisal_cfg"].loc[["2", "3"]].any()
+    assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_MODEL, reason="needs the extra neuroling[frequency]")
 @pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
