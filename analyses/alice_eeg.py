@@ -3,7 +3,7 @@
 Paper: PLoS ONE 14(1) e0207741; 45 people in the BIDS copy (NEMAR nm000180, CC BY 4.0), 2,129 words in 84 sentences. The
 paper asks whether a context-free grammar explains EEG beyond n-grams and a recurrent network, all of them over parts of
 speech; here temporal response functions of the same surprisals, of word frequency and sound, and of a language model's
-vectors predict continuous EEG of held-out stretches, each beside the rate of words, on the same splits and shifts. Where
+vectors predict continuous EEG of held-out stretches, each beside the rate of words, on the same splits. Where
 the files are absent the synthetic twin runs, in which one channel of three answers to the grammar's surprisal with a
 negative wave at 400 ms.
 """

@@ -50,6 +50,7 @@ def test_power_around_words_is_predicted_where_and_when_it_was_planted(script, t
     assert "synthetic" in (tmp_path / "report.html").read_text(encoding="utf-8").lower()
 
 
+@pytest.mark.slow
 def test_eeg_answers_to_the_surprisal_that_was_planted(script, tmp_path: Path) -> None:
     result = script("alice_eeg")(out=tmp_path, model="none", n_shifts=30)
     clear = (result.p_values("max") < 0.05).to_series()

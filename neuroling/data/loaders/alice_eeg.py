@@ -79,7 +79,8 @@ def load(
     -------
     StoryRecording
         ``words``: ``onset`` and ``offset`` (s of the recording), ``group`` (``"segment 1"``), ``sentence``, ``order``
-        (1 to 2,150 with 21 gaps), ``is_lexical`` (NaN for six words), ``log_frequency``, ``sound_power``, and the surprisal of parts of speech from an
+        (1 to 2,150 with 21 gaps), ``is_lexical`` (NaN for six words), ``log_frequency``,
+        ``sound_power``, and the surprisal of parts of speech from an
         n-gram, a recurrent and a context-free model. ``recording``: (sample, channel) in µV, the channels that
         ``channels.tsv`` calls EEG and good.
 
