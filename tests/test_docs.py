@@ -85,10 +85,22 @@ def test_examples_in_docstrings_run(name):
         assert outcome.failed == 0, example.name
 
 
-@pytest.mark.skipif(not _has_minilm(), reason="the example embeds titles with the extra neuroling[minilm]")
-def test_the_example_of_the_readme_runs(capsys):
+@pytest.mark.filterwarnings("ignore:.*items-fixed", "ignore:.*alpha-at-edge")
+def test_the_example_of_the_readme_answers_four_questions(capsys):
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - the project's own page
+    assert len(example.splitlines()) <= 60
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - the project's own page
     printed = capsys.readouterr().out
-    assert "SYNTHETIC" not in printed
+    assert "SYNTHETIC data" not in printed
     assert "corrected over all locations" in printed
+    encoding, over_time, effects, repetition = (
+        names[name] for name in ("encoding", "over_time", "effects", "repetition")
+    )
+    word_rate = float(encoding.score.mean(["subject", "region"]).sel(model="word rate"))
+    assert 0.1 < word_rate < 0.3  # 0.17 with drifts removed
+    assert float(over_time.score.sel(time=slice(0.3, 0.4)).mean()) > float(
+        over_time.score.sel(time=slice(None, 0.2)).mean()
+    )
+    assert 8 < float(effects.estimates.t.sel(feature="cloze")) < 20
+    assert float(repetition.estimates.high.sel(feature="repeated")) < 0  # less activation
