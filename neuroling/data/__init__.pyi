@@ -15,6 +15,7 @@ from neuroling.data.fmri import to_image as to_image
 from neuroling.data.fmri_runs import read_runs as read_runs
 from neuroling.data.loaders import alice2016 as alice2016
 from neuroling.data.loaders import alice_eeg as alice_eeg
+from neuroling.data.loaders import broderick2018 as broderick2018
 from neuroling.data.loaders import hyakunin_isshu as hyakunin_isshu
 from neuroling.data.loaders import jsts_ja as jsts_ja
 from neuroling.data.loaders import karapetian2023 as karapetian2023

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroling.core.stimuli import Stimuli
+from neuroling.data.brainvision import write_brainvision
 from neuroling.data.cards import card
 from neuroling.data.eeg import from_raw, read_raw
 from neuroling.data.errors import CorruptData, DataNotFound, reading, require_file
@@ -266,7 +267,7 @@ def write_twin(
         (folder / subject / "eeg").mkdir(parents=True, exist_ok=True)
         stem = folder / subject / "eeg" / f"{subject}_task-alicelistening"
         events.to_csv(f"{stem}_events.tsv", sep="\t", index=False)
-        _write_brainvision(str(stem), values, [*map(str, range(1, n_channels + 1)), "VEOG", "Aux5"])
+        _write_recording(str(stem), values, [*map(str, range(1, n_channels + 1)), "VEOG", "Aux5"])
     _write_word_table(folder / WORD_TABLE, events)
     truth = {"channel": "1", "column": "pos_surprisal_cfg", "latency_s": LATENCY_S, "effect": effect}
     mark_synthetic(folder, truth)
@@ -354,21 +355,9 @@ def _write_word_table(path: Path, events: pd.DataFrame) -> None:
     pd.DataFrame(columns).to_csv(path, index=False)
 
 
-def _write_brainvision(stem: str, values: NDArray[np.float64], names: list[str]) -> None:
-    """Write the three files of BrainVision, without triggers of segments, and the table of channels."""
-    values.astype("<f4").tofile(f"{stem}_eeg.eeg")
-    base = Path(stem).name
-    header = [
-        "Brain Vision Data Exchange Header File Version 1.0\n\n[Common Infos]\nCodepage=UTF-8",
-        f"DataFile={base}_eeg.eeg\nMarkerFile={base}_eeg.vmrk\nDataFormat=BINARY\nDataOrientation=MULTIPLEXED",
-        f"NumberOfChannels={len(names)}\nSamplingInterval={1e6 / RATE_HZ:g}\n",
-        "[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n\n[Channel Infos]",
-        *(f"Ch{number}={name},,1,µV" for number, name in enumerate(names, start=1)),
-    ]
-    Path(f"{stem}_eeg.vhdr").write_text("\n".join(header) + "\n", encoding="utf-8")
-    marker = "Brain Vision Data Exchange Marker File, Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
-    marker += f"DataFile={base}_eeg.eeg\n\n[Marker Infos]\nMk1=New Segment,,1,1,0,0\n"
-    Path(f"{stem}_eeg.vmrk").write_text(marker, encoding="utf-8")
+def _write_recording(stem: str, values: NDArray[np.float64], names: list[str]) -> None:
+    """Write the files of BrainVision, without triggers of segments, and the table of channels."""
+    write_brainvision(stem, values, names, unit="µV", rate_hz=RATE_HZ)
     scalp = "EEG\tµV\t0.0\t250.0\tElectroEncephaloGram"
     kinds = {"VEOG": "EOG\tµV\t0.0\t250.0\tElectroOculoGram", "Aux5": "MISC\tn/a\t0.0\t250.0\tMiscellaneous"}
     rows = [f"{name}\t{kinds.get(name, scalp)}\t500.0\tgood\tn/a" for name in names]
