@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all cases check docs bench-quick clean
+.PHONY: run test test-all cases calibrate check docs bench-quick clean
 
 run: $(READY)  ## install what is missing and run the tour on real data; the page is written to results/tour
 	$(BIN)/neuroling tour --out results/tour
@@ -17,6 +17,11 @@ test-all: check  ## everything, the slow tests included
 
 cases: $(STAMP)  ## inputs that once gave a wrong number; lists those that fail
 	$(BIN)/python -m pytest tests/cases -m "not gpu" -q
+
+calibrate: $(STAMP)  ## hours: how often each inference finds something where there is nothing; renews the kept results
+	rm -f benchmarks/calibration/inferences.json
+	$(BIN)/python benchmarks/calibration/inferences.py --sets 1000
+	$(BIN)/python benchmarks/calibration/inferences.py --page docs/calibration.md
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ A cell is an inference and a kind of noise. Every data set of a cell has its own
 that a cell can be made again alone. ``uncorrected`` is the share of locations with p < 0.05, ``family`` the share of
 data sets with any family-wise p (maximum, or clusters) of at most 0.05, with its 95 % interval (Wilson). For intervals
 ``family`` is the share that misses the truth. ``warned`` is the share of data sets in which a warning said that the
-test does not hold there, and which. ``--page`` writes the table of the documentation.
+test does not hold there, and which. ``--page`` renews the table of the documentation.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ MODEL = Ridge(1.0, device="cpu")
 RUNS, LENGTH, VOXELS, FEATURES = 4, 100, 8, 3
 RESULTS = Path(__file__).with_name("inferences.json")
 HIGHEST, LOWEST = 0.07, 0.03
+BEGIN, END = "<!-- table: python benchmarks/calibration/inferences.py --page docs/calibration.md -->", "<!-- end -->"
 CODES = (
     "autocorrelation",
     "exchanged-in-time",
@@ -386,17 +387,24 @@ def page_of(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_table(page: str, results: dict[str, dict[str, Any]]) -> str:
+    """Give a page with these results where its table is."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{page_of(results)}{END}{after}"
+
+
 def main() -> None:
     """Print a row per cell, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=1000, help="Data sets per cell.")
     parser.add_argument("--only", default="", help="Only cells whose name contains this text.")
     parser.add_argument("--json", type=Path, default=RESULTS, help="File of results; cells that it has are kept.")
-    parser.add_argument("--page", type=Path, help="File for the table; nothing is measured.")
+    parser.add_argument("--page", type=Path, help="Page whose table is renewed; nothing is measured.")
     options = parser.parse_args()
     found = json.loads(options.json.read_text()) if options.json.exists() else {}
     if options.page:
-        options.page.write_text(page_of(found))
+        options.page.write_text(with_table(options.page.read_text(encoding="utf-8"), found), encoding="utf-8")
         return
     print(f"{'cell':<66} uncorrected  family  95 % interval")
     for name, simulate in cells().items():
