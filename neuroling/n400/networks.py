@@ -1,7 +1,7 @@
 """Trained networks as files: saved, read back, kept under a key of everything that made them, and three that ship.
 
 A file is a safetensors file: weights, meanings and letter codes as tensors; the lexicon's table, the architecture, the
-training and the seed as JSON in its header. Nothing in it is ever executed.
+training, the seed and a SHA-256 of all this as JSON in its header. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from neuroling.core.files import write_whole
+from neuroling.core.trust import distrust
 from neuroling.n400.alpha import Alpha
 from neuroling.n400.lexicon import Lexicon
 from neuroling.n400.network import Architecture, Network
@@ -27,7 +28,7 @@ from neuroling.n400.regime import Stage, Training
 
 LOG = logging.getLogger(__name__)
 
-FORMAT = "neuroling-n400-network-1"
+FORMAT = "neuroling-n400-network-2"
 """Name of the file layout and of the dynamics; a change of either, or of what training does, changes it."""
 
 SHIPPED = Path(__file__).parent / "trained_networks"
@@ -86,7 +87,8 @@ def save_network(network: Network, path: str | Path, *, seed: Sequence[int] = ()
     tensors["lexicon.codes"] = np.stack([np.asarray(code, np.float32) for code in lexicon.codes.values()])
     tensors["loss"] = np.ascontiguousarray(network.loss, np.float32)
     described = describe(lexicon, network.architecture, network.training, network.n_participants, seed)
-    write_whole(Path(path), save(tensors, {"format": FORMAT, "made": json.dumps(described, sort_keys=True)}))
+    made = json.dumps(described, sort_keys=True)
+    write_whole(Path(path), save(tensors, {"format": FORMAT, "made": made, "sha256": _digest(made, tensors)}))
 
 
 def load_network(path: str | Path) -> Network:
@@ -108,22 +110,28 @@ def load_network(path: str | Path) -> Network:
     ValueError
         If the file is damaged, no network, or of another version.
     """
-    path = Path(path)
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[Network, str]:
+    """Read a network, and what made it as JSON."""
     if not path.is_file():
         raise FileNotFoundError(f"path: no file {str(path)!r}; expected a network written by save_network.")
     try:
         with safe_open(path, framework="numpy") as file:
             header = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except SafetensorError as error:
+    except (SafetensorError, UnicodeDecodeError) as error:
         raise ValueError(f"path: {str(path)!r} is damaged or no safetensors file ({error}); train it anew.") from error
     if header.get("format") != FORMAT:
         raise ValueError(
             f"path: {str(path)!r} is of the version {header.get('format')!r}; this package reads {FORMAT!r}. Networks "
             "of another version behave differently: train it anew."
         )
+    if header.get("sha256") != _digest(header.get("made", ""), tensors):
+        raise ValueError(f"path: {str(path)!r} is not as it was written (its SHA-256 differs); train it anew.")
     try:
-        return _network(json.loads(header["made"]), tensors)
+        return _network(json.loads(header["made"]), tensors), header["made"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"path: {str(path)!r} lacks {error} or holds it in another shape; train it anew.") from error
 
@@ -143,19 +151,45 @@ def cached(folder: Path | None, described: Mapping[str, Any], make: Callable[[],
     Returns
     -------
     Network
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, was made from something else, is of another version, or may have been planted by another
+        user.
     """
     if folder is None:
         return make()
     key = hashlib.sha256(json.dumps({"format": FORMAT, **described}, sort_keys=True).encode()).hexdigest()
     path = folder / f"{key}.safetensors"
     if path.is_file():
-        network = load_network(path)
+        network = _kept(path, described)
         LOG.info("Trained before: %d participants, read from %s.", network.n_participants, path)
         return network
     network = make()
     folder.mkdir(parents=True, exist_ok=True)
     save_network(network, path, seed=described["seed"])
     return network
+
+
+def _kept(path: Path, described: Mapping[str, Any]) -> Network:
+    """Read a network from the cache, if this user made it, and made it of this."""
+    doubt = distrust(path)
+    if doubt:
+        raise ValueError(f"cache: {str(path)!r} is not used, since {doubt}; or remove it to train anew.")
+    network, made = _read(path)
+    if json.loads(made) != json.loads(json.dumps(described)):
+        raise ValueError(f"cache: {str(path)!r} was made from something else than its name says; remove it.")
+    return network
+
+
+def _digest(made: str, tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(made.encode())
+    for name in sorted(tensors):
+        values = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def describe(

@@ -99,8 +99,37 @@ def test_damaged_file_is_refused(path):
         load_network(path)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_flipped_bit_is_found_wherever_it_is(path):
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(content), size=60).tolist():
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=path.name):
+            load_network(path)
+
+
+def test_cached_network_of_another_key_or_another_user_is_refused(tmp_path):
+    options = {"lexicons": 1, "participants": 2, "rng": 0, "epochs": 2, "device": "cpu", "cache": tmp_path}
+    train_networks(**options)
+    (first,) = tmp_path.glob("*.safetensors")
+    train_networks(**{**options, "rng": 1})
+    (second,) = set(tmp_path.glob("*.safetensors")) - {first}
+    whole = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ValueError, match="made from something else"):
+        train_networks(**options)
+    first.write_bytes(whole)
+    first.chmod(0o666)
+    with pytest.raises(ValueError, match="may be written by others"):
+        train_networks(**options)
+
+
 def test_file_that_lacks_its_making_is_refused(path):
-    save_file(load_file(path), path, {"format": module.FORMAT, "made": json.dumps({})})
+    tensors, made = load_file(path), json.dumps({})
+    save_file(tensors, path, {"format": module.FORMAT, "made": made, "sha256": module._digest(made, tensors)})
     with pytest.raises(ValueError, match="lacks 'lexicon'"):
         load_network(path)
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import stat
 import time
 import warnings
 import zipfile
@@ -20,12 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroling.core.files import write_whole
+from neuroling.core.trust import distrust, is_shared_cache
 
 DIGITS = 64
 """Hexadecimal digits of a SHA-256."""
-
-SHARED = "NEUROLING_SHARED_CACHE"
-"""Environment variable that names a cache which others may write to, and which is trusted nevertheless."""
 
 FORMAT = "neuroling-features-2"
 """Name of the file layout; a change of layout or of any step that makes features changes it."""
@@ -105,42 +102,6 @@ def remember(
     return values
 
 
-def distrust(path: Path) -> str:
-    """Say why an entry may have been planted by another user.
-
-    Checksum and key say that an entry is whole, not who wrote it: anybody can compute them. So it is used only where
-    nobody but this user and the administrator can have written it: file and folder belong to one of them, and neither
-    may be written by others. A cache that a group shares on purpose is declared by the environment variable
-    ``NEUROLING_SHARED_CACHE`` set to its path.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An entry, or where it would stand.
-
-    Returns
-    -------
-    str
-        Empty where it can be trusted, and where the system has no such owners (Windows).
-    """
-    if not hasattr(os, "getuid") or _is_shared(path.parent):
-        return ""
-    for path_to_check, description in ((path.parent, f"the folder {path.parent}"), (path, "it")):
-        if not path_to_check.exists():
-            continue
-        state = path_to_check.stat()
-        if state.st_uid not in (os.getuid(), 0):
-            return f"{description} belongs to another user (set {SHARED} to the folder's path if you trust it)"
-        if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return f"{description} may be written by others (run chmod go-w, or set {SHARED} to the folder's path)"
-    return ""
-
-
-def _is_shared(folder: Path) -> bool:
-    declared = os.environ.get(SHARED)
-    return bool(declared) and Path(str(declared)).expanduser().resolve() == folder.resolve()
-
-
 def read_entry(path: Path, key: str) -> NDArray[np.float32]:
     """Read an entry after verifying every byte of it, and its key.
 
@@ -190,7 +151,7 @@ def write_entry(path: Path, key: str, values: NDArray[np.float32], summary: str 
     np.savez(archive, values=values, key=np.array(key), summary=np.array(summary))
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700)
-    write_whole(path, archive.getvalue() + _checksum(archive.getvalue()), private=not _is_shared(path.parent))
+    write_whole(path, archive.getvalue() + _checksum(archive.getvalue()), private=not is_shared_cache(path.parent))
 
 
 @dataclass(frozen=True)

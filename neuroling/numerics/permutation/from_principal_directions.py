@@ -30,8 +30,8 @@ TILE = 128
 """Targets whose values are gathered together: 512 bytes in float32. A heuristic."""
 
 VALUES_AT_ONCE = 2**20
-"""Values of the moments of a tile, 4 MB in float32. A heuristic: 1.5 MB stay in a second-level cache and take a fifth longer,
-as products are smaller."""
+"""Values of the moments of a tile, 4 MB in float32. A heuristic: 1.5 MB stay in a second-level cache and take a fifth
+longer, as products are smaller."""
 
 
 class DirectionSplit(NamedTuple):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neuroling.features.storage.cache import SHARED, distrust, remember
+from neuroling.core.trust import SHARED, distrust
+from neuroling.features.storage.cache import remember
 from neuroling.features.storage.files import add_values, write_labels
 from neuroling.features.storage.seal import FeaturesFileError, open_sealed, sealed
 
