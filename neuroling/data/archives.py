@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
+from typing import IO
 
 from neuroling.data.errors import CorruptData
 
@@ -20,6 +25,18 @@ MOST_RATIO = 300
 
 SMALL_BYTES = 100_000_000
 """Bytes up to which an unpacked archive may have grown by any factor."""
+
+
+DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # what zipfile raises for methods that do not exist
+    RuntimeError,  # and for members that are said to be encrypted
+)
+"""What tarfile, zipfile and the libraries of compression raise for damaged archives."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -42,7 +59,9 @@ def unpack(archive: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as staging:
         try:
             _unpack_into(archive, Path(staging))
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except (*DAMAGED, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # a full disk, and not what bzip2 says of damage
+                raise
             raise CorruptData(archive, f"cannot be unpacked ({error})", "a whole tar or zip archive") from error
         for source in sorted(path for path in Path(staging).rglob("*") if path.is_file()):
             target = folder / source.relative_to(staging)
@@ -60,6 +79,26 @@ def _unpack_into(archive: Path, staging: Path) -> None:
         members = opened.getmembers()
         _check_members(archive, [(m.name, m.size, m.isfile() or m.isdir()) for m in members])
         opened.extractall(staging, members, filter="data")
+    _read_to_the_end(archive)
+
+
+def _read_to_the_end(archive: Path) -> None:
+    """Compare the checksum that follows what is compressed, which tarfile does not reach."""
+    with _decompressed(archive) as content:
+        while content.read(2**20):
+            pass
+
+
+def _decompressed(archive: Path) -> IO[bytes]:
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(archive)
+    if start.startswith(b"BZh"):
+        return bz2.open(archive)
+    if start.startswith(b"\xfd7zXZ"):
+        return lzma.open(archive)
+    return archive.open("rb")
 
 
 def _check_members(archive: Path, members: list[tuple[str, int, bool]]) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neuroling.data import archives
@@ -92,3 +95,30 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_text("<html>not an archive</html>")
     with pytest.raises(CorruptData, match="expected a whole tar or zip archive"):
         unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar", "set.tar.gz", "set.tar.xz", "set.tar.bz2"])
+def test_a_flipped_bit_in_an_archive_is_found_or_changes_nothing(tmp_path, name):
+    """gzip, bzip2 and xz compare a checksum at the end, zip one per member; a plain tar has none of its contents."""
+    content = np.random.default_rng(0).bytes(3000) + b"word,onset\n" * 100
+    (tmp_path / "words.csv").write_bytes(content)
+    path = tmp_path / name
+    if name.endswith("zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(tmp_path / "words.csv", "words.csv")
+    else:
+        with tarfile.open(path, f"w:{name.split('.')[2]}" if name != "set.tar" else "w") as archive:
+            archive.add(tmp_path / "words.csv", "words.csv")
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for place in rng.integers(len(whole), size=40 if name != "set.tar" else 0).tolist():
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        target = tmp_path / "out"
+        with contextlib.suppress(CorruptData):
+            unpack(path, target)
+        assert [file.read_bytes() for file in target.iterdir()] in ([], [content])
+        shutil.rmtree(target, ignore_errors=True)
+    path.write_bytes(whole)
+    unpack(path, tmp_path / "out")
+    assert (tmp_path / "out" / "words.csv").read_bytes() == content

@@ -15,6 +15,7 @@ import xarray as xr
 from neuroling.core.stimuli import Stimuli
 from neuroling.features.extract import extract_text_features, extract_word_features, mix_layers
 from neuroling.features.storage import files as storage
+from neuroling.features.storage.seal import FeaturesFileError
 from neuroling.features.transformer.encoder import Encoder, load_encoder
 from neuroling.features.words.context import Overlapping, Rolling, Whole
 from neuroling.features.words.words import split_words, words_from_lists
@@ -415,7 +416,7 @@ def test_a_flipped_bit_in_the_file_is_noticed(minilm: Encoder, tmp_path: Path) -
     raw = bytearray(path.read_bytes())
     raw[raw.index(needle) + 5] ^= 4
     path.write_bytes(raw)
-    with pytest.raises(OSError, match=r"fletcher32|read"), storage.open_layers(path) as damaged:
+    with pytest.raises(FeaturesFileError, match=r"features\.nc is damaged"), storage.open_layers(path) as damaged:
         damaged.load()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 SEAL = "labels_sha256"
 """Attribute that holds the seal."""
@@ -111,13 +115,33 @@ def open_sealed(path: Path | str) -> xr.DataArray:
     """
     path = Path(path)
     try:
-        features = xr.open_dataarray(path, engine="h5netcdf")
+        features = xr.open_dataarray(path, engine="h5netcdf", cache=False)
         check_seal(path, features)
     except (BlockingIOError, FeaturesFileError):
         raise
     except UNREADABLE as error:
         raise FeaturesFileError(f"{path} does not read as features ({type(error).__name__}: {error})") from error
-    return features
+    named = features.copy(data=indexing.LazilyIndexedArray(_NamedFile(path, features.variable)))
+    named.set_close(features.close)
+    return named
+
+
+class _NamedFile(BackendArray):
+    """Values in a file, whose name stands in what is said where they cannot be read."""
+
+    def __init__(self, path: Path, variable: xr.Variable) -> None:
+        self.path, self.variable = path, variable
+        self.shape, self.dtype = variable.shape, variable.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NDArray[Any]:
+        support = indexing.IndexingSupport.OUTER
+        return np.asarray(indexing.explicit_indexing_adapter(key, self.shape, support, self._read))
+
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        try:
+            return self.variable[key].to_numpy()
+        except OSError as error:
+            raise FeaturesFileError(f"{self.path} is damaged: its values cannot be read ({error})") from error
 
 
 def _plain(values: object) -> list[object]:
