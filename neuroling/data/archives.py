@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from neuroling.data.errors import CorruptData
 
@@ -93,7 +93,7 @@ def _decompressed(archive: Path) -> IO[bytes]:
     with archive.open("rb") as file:
         start = file.read(6)
     if start.startswith(b"\x1f\x8b"):
-        return gzip.open(archive)
+        return cast("IO[bytes]", gzip.open(archive))
     if start.startswith(b"BZh"):
         return bz2.open(archive)
     if start.startswith(b"\xfd7zXZ"):
