@@ -57,6 +57,7 @@ CODES = (
     "autocorrelation",
     "exchanged-in-time",
     "few-items",
+    "few-stretches",
     "few-trials",
     "items-fixed",
     "shared-run-course",

@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "few-samples": "a score that rests on very few held-out samples",
     "gap-capped": "a gap between folds that is shorter than the autocorrelation of the recording reaches",
     "half-precision": "values in float16, which were rounded to three digits before they came",
+    "few-stretches": "a null of a time series whose runs hold few independent stretches",
     "items-fixed": "a test over participants who share their items, which says nothing about other items",
     "missing-pairs": "dissimilarities that are missing (NaN) and are excluded pair by pair",
     "pairs-share-items": "standard errors over pairs of items, which are too small since pairs share items",

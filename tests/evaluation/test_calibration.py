@@ -41,6 +41,8 @@ MODEL = Ridge(1.0, device="cpu")
 ONCE = ShuffleSplit(1, test_size=0.3, random_state=0)
 MIXED = KFold(5, shuffle=True, random_state=0)
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*\\[exchanged-in-time\\]")  # of many data sets, 1 % look like time
+
 
 def p_values(simulate, n_data, inference, *, model=MODEL, splits, metric=pearson, correct="none"):
     """p of every position of every simulated data set, in one row."""

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.signal import lfilter
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, LeaveOneGroupOut
 
-from neuroling import ContiguousFolds, Permutation, Result, Ridge, align, evaluate, pearson
+from neuroling import CircularShift, ContiguousFolds, Permutation, Result, Ridge, align, evaluate, pearson
 from neuroling.encoding import LeaveOneOutRidgeCV
 from neuroling.evaluation import ShufflesTime
 from neuroling.evaluation.leaks import LeakageWarning, rows_resemble_neighbours
@@ -148,3 +148,23 @@ def test_rows_that_are_mostly_the_same_do_not_drift() -> None:
     rows[::7] = np.random.default_rng(0).standard_normal((9, 3))
     features = xr.DataArray(rows, dims=("sample", "feature"), coords={"sample": np.arange(60)})
     assert not rows_resemble_neighbours(align(features, features.rename(feature="voxel")))
+
+
+@pytest.mark.parametrize(("length", "is_warned"), [(100, True), (400, False)])
+def test_a_null_of_few_independent_stretches_is_warned_of(length, is_warned):
+    rng = np.random.default_rng(0)
+    noise = lfilter([np.sqrt(1 - 0.95**2)], [1, -0.95], rng.standard_normal((2, length + 300, 8)), axis=1)[:, 300:]
+    rows = noise.reshape(-1, 8)
+    coords = {
+        "sample": np.arange(len(rows)),
+        "time_index": ("sample", np.tile(np.arange(length), 2)),
+        "group": ("sample", np.repeat(["one", "two"], length)),
+    }
+    features = xr.DataArray(rows[:, :3], dims=("sample", "feature"), coords=coords)
+    data = align(features, xr.DataArray(rows[:, 3:], dims=("sample", "voxel"), coords=coords))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        evaluate(
+            Ridge(1.0, device="cpu"), data, splits=LeaveOneGroupOut(), metric=pearson, inference=CircularShift(9), rng=0
+        )
+    assert [one.message.code for one in caught] == (["few-stretches"] if is_warned else [])
