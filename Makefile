@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all cases calibrate check docs bench-quick clean
+.PHONY: run test test-all cases calibrate reliability check docs bench-quick clean
 
 run: $(READY)  ## install what is missing and run the tour on real data; the page is written to results/tour
 	$(BIN)/neuroling tour --out results/tour
@@ -22,6 +22,10 @@ calibrate: $(STAMP)  ## hours: how often each inference finds something where th
 	rm -f benchmarks/calibration/inferences.json
 	$(BIN)/python benchmarks/calibration/inferences.py --sets 1000
 	$(BIN)/python benchmarks/calibration/inferences.py --page docs/calibration.md
+
+reliability: $(STAMP)  ## an hour: bad input, damaged files, kills, full disks, planted code; renews the kept results
+	$(BIN)/python benchmarks/reliability/campaign.py
+	$(BIN)/python benchmarks/reliability/campaign.py --page docs/reliability.md
 
 check: $(STAMP)
 	$(BIN)/ruff check .
