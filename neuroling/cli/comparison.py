@@ -136,14 +136,52 @@ def summary(a: Result, b: Result, difference: xr.DataArray) -> str:
     -------
     str
     """
-    means = " | ".join(f"{float(result.score.mean()):.4f}" for result in (a, b))
-    line = f"{a.metric} (chance {a.chance:g}): A | B = {means}; A - B = {float(difference.mean()):+.4f}"
+    what = f"{a.metric} (chance {a.chance:g})"
+    if (axis := _apart(a)) is None:
+        return f"{what}: {_in_words(a.score, b.score, difference)}"
+    return "\n".join(
+        f"{what}, {label}: {_in_words(*(scores.sel({axis: label}) for scores in (a.score, b.score, difference)))}"
+        for label in difference[axis].to_numpy().tolist()
+    )
+
+
+def _in_words(a: xr.DataArray, b: xr.DataArray, difference: xr.DataArray) -> str:
+    line = f"A | B = {float(a.mean()):.4f} | {float(b.mean()):.4f}; A - B = {float(difference.mean()):+.4f}"
     if not difference.dims:
         return line
     values = np.asarray(difference)
     values = values[np.isfinite(values)]
     above = int((values > 0).sum())
     return f"{line}, from {values.min():+.4f} to {values.max():+.4f}; A above B at {above} of {difference.size}"
+
+
+def _apart(result: Result) -> str | None:
+    """Name the axis over which a mean would say nothing: models, and coefficients of an estimate."""
+    return next(
+        (dim for dim in ("model", "feature") if dim in result.score.dims and (dim == "model" or result.is_estimate)),
+        None,
+    )
+
+
+def means(result: Result, score: xr.DataArray | None = None) -> float | dict[str, float]:
+    """Average scores over locations; of models, and of the coefficients of an estimate, each by itself.
+
+    Parameters
+    ----------
+    result : Result
+        Whose axes these are.
+    score : xarray.DataArray, optional
+        Scores with these axes; those of the result by default.
+
+    Returns
+    -------
+    float or dict of str to float
+    """
+    score = result.score if score is None else score
+    axis = _apart(result)
+    if axis is None:
+        return float(score.mean())
+    return {str(label): float(score.sel({axis: label}).mean()) for label in score[axis].to_numpy().tolist()}
 
 
 def paired_test(a: Result, b: Result, difference: xr.DataArray, n_draws: int = 4999) -> str:

@@ -73,7 +73,7 @@ def compare(
     as_json : bool
         Print all of this as one JSON object.
     """
-    from neuroling.cli.comparison import difference_of, differences, paired_test, side_by_side, summary
+    from neuroling.cli.comparison import difference_of, differences, means, paired_test, side_by_side, summary
     from neuroling.core.result import Result
 
     a, b = Result.load(first), Result.load(second)
@@ -85,7 +85,7 @@ def compare(
                 "B": str(second),
                 "metric": a.metric,
                 "chance": a.chance,
-                "mean": {"A": a.score.mean(), "B": b.score.mean(), "A - B": difference.mean()},
+                "mean": {"A": means(a), "B": means(b), "A - B": means(a, difference)},
                 "positions": rows.to_dict("records"),
                 "paired test": paired_test(a, b, difference).removeprefix("test: "),
                 "differs": differences(a, b),
@@ -103,12 +103,14 @@ def compare(
 
 
 def _everything(path: Path, result: Result) -> dict[str, object]:
+    from neuroling.cli.comparison import means
+
     return {
         "file": str(path),
         "metric": result.metric,
         "chance": result.chance,
         "axes": dict(result.score.sizes),
-        "mean": result.score.mean(),
+        "mean": means(result),
         "summary": result.summary().splitlines(),
         "positions": result.to_dataframe().to_dict("records"),
         "provenance": asdict(result.provenance),

@@ -24,6 +24,19 @@ def test_show_gives_json_with_null_for_what_is_undefined(call, saved):
     assert found["provenance"]["options"]["model"] == "Ridge()"
 
 
+def test_models_are_never_averaged(call, make_result, tmp_path):
+    """MiniLM at 0.4 and a control at 0 are not "0.2"."""
+    paths = [tmp_path / "a.nc", tmp_path / "b.nc"]
+    for path, values in zip(paths, ([0.4, 0.0], [0.3, 0.1]), strict=True):
+        make_result(values, "model", ["MiniLM", "word length"]).save(path)
+    assert json.loads(call("show", paths[0], "--json").stdout)["mean"] == {"MiniLM": 0.4, "word length": 0.0}
+    compared = json.loads(call("compare", *paths, "--json").stdout)["mean"]["A - B"]
+    assert compared == pytest.approx({"MiniLM": 0.1, "word length": -0.1})
+    text = call("compare", *paths).stdout
+    assert "MiniLM: A | B = 0.4000 | 0.3000; A - B = +0.1000" in text
+    assert "word length: A | B = 0.0000 | 0.1000; A - B = -0.1000" in text
+
+
 def test_compare_gives_json(call, saved):
     first, second = saved("a.nc", [0.1, 0.3]), saved("b.nc", [0.0, 0.1], model="another")
     found = json.loads(call("compare", first, second, "--json").stdout)
