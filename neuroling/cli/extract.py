@@ -124,7 +124,7 @@ def extract(
     if unit == "split":
         stimuli = split_words(stimuli, segmenter=japanese_segmenter() if segment == "japanese" else None)
     if dry_run:
-        _say_needs(ctx, shard)
+        _say_needs(ctx, stimuli, shard)
         return
     check_place(output if cache else output.parent)
     stimuli = _shard(stimuli, shard)
@@ -171,23 +171,32 @@ def _check_options_of_unit(unit: str, *, context: str | None, missing: str, shar
         )
 
 
-def _say_needs(ctx: typer.Context, shard: str | None) -> None:
-    """Measure a quarter and a half of a shard."""
+def _say_needs(ctx: typer.Context, stimuli: Stimuli, shard: str | None) -> None:
+    """Measure a quarter and a half of a shard, or all of one that is too small to be divided."""
     from tempfile import TemporaryDirectory
 
-    from neuroling.cli.resource_estimate import SHARES, extrapolate
+    from neuroling.cli.resource_estimate import SHARES, extrapolate, measure
     from neuroling.cli.unit_options import arguments_again
 
+    _shard(stimuli, shard)
     n_shards = int((shard or "1/1").partition("/")[2])
     largest_share = max(SHARES)
+    try:
+        for share in SHARES:
+            _shard(stimuli, f"1/{n_shards * share}")
+        is_divisible = True
+    except ValueError:
+        is_divisible = False
     with TemporaryDirectory() as folder:
 
-        def part(n: int) -> list[str]:
+        def run_on(part: str | None, name: str) -> list[str]:
             kept = "out" if ctx.params["cache"] is None else "cache"
-            changes = {"shard": f"1/{n_shards * largest_share // n}", kept: Path(folder) / f"{n}.nc", "dry_run": False}
-            return arguments_again(ctx, progress=False, **changes)
+            return arguments_again(ctx, progress=False, shard=part, dry_run=False, **{kept: Path(folder) / name})
 
-        needs = extrapolate(part, largest_share)
+        def part(n: int) -> list[str]:
+            return run_on(f"1/{n_shards * largest_share // n}", f"{n}.nc")
+
+        needs = extrapolate(part, largest_share) if is_divisible else measure(run_on(shard, "all.nc"))
     say(needs.to_json())
 
 

@@ -301,3 +301,20 @@ def test_a_disk_without_room_is_refused_before_any_work(call, table, tmp_path, m
 def test_a_missing_table_is_named(call, tmp_path):
     answer = call("--quiet", "extract", tmp_path / "none.csv", "-o", tmp_path / "f.nc")
     assert (answer.exit_code, "none.csv is not there; expected a table" in answer.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("n", "measured"), [(2, [None]), (8, ["1/4", "1/2"])])
+def test_a_dry_run_measures_a_table_of_two_rows_as_a_whole(call, tmp_path, monkeypatch, n, measured):
+    from neuroling.cli import resource_estimate
+
+    shards = []
+
+    def measure(arguments):
+        shards.append(arguments[arguments.index("--shard") + 1] if "--shard" in arguments else None)
+        return resource_estimate.Needs(100.0, 1.0, 1.0)
+
+    monkeypatch.setattr(resource_estimate, "measure", measure)
+    (tmp_path / "few.csv").write_text("sample,text\n" + "".join(f"s{i},the cat saw\n" for i in range(n)))
+    answer = call("extract", tmp_path / "few.csv", "-o", tmp_path / "f.nc", "--dry-run", "--no-progress")
+    assert answer.exit_code == 0, answer.stderr
+    assert shards == measured
