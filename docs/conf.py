@@ -1,8 +1,13 @@
 """Sphinx: the user guide and the reference of public names. `make docs` treats every warning as an error."""
 
+import os
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import neuroling
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 NAMESPACES = ("data", "encoding", "evaluation", "features", "lm", "n400", "probing", "report", "rsa")
 NAMES = {name: import_module(f"neuroling.{name}").__all__ for name in NAMESPACES}
@@ -12,9 +17,34 @@ author = "The neuroling developers"
 copyright = "The neuroling developers, BSD-3-Clause"
 version = release = neuroling.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
-source_suffix = {".rst": "restructuredtext"}  # Markdown pages here are read in the repository
-exclude_patterns = ["_build"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "mathml",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["_build", "changes"]
+suppress_warnings = ["ref.python"]  # attributes of the same name in several classes
+html_math_renderer = "mathml"
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+# references to other projects; their inventories are asked for only where NEUROLING_DOCS_ONLINE says so
+INVENTORIES = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "xarray": ("https://docs.xarray.dev/en/stable", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+    "mne": ("https://mne.tools/stable", None),
+    "nilearn": ("https://nilearn.github.io/stable", None),
+}
+intersphinx_mapping = INVENTORIES if os.environ.get("NEUROLING_DOCS_ONLINE") else {}
 templates_path = ["_templates"]
 default_role = "code"
 nitpicky = False
@@ -29,6 +59,18 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-html_theme = "alabaster"
-html_theme_options = {"description": "Language models against the brain", "fixed_sidebar": True, "page_width": "1100px"}
-html_static_path = []
+html_theme = "pydata_sphinx_theme"
+html_title = "neuroling"
+html_theme_options = {
+    "navigation_depth": 3,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "navbar_end": ["theme-switcher"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["neuroling.css"]
