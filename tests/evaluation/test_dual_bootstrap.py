@@ -235,3 +235,25 @@ def test_a_level_that_is_none_is_refused():
         result.intervals.interval(95)
     with pytest.raises(ValueError, match="model: got 'z'"):
         result.difference("a", "z")
+
+
+def of_categories(sides):
+    """Model of categories: 0 within one, 1 between two."""
+    sides = np.asarray(sides)
+    return (sides[:, None] != sides)[np.triu_indices(len(sides), 1)].astype(float)
+
+
+def test_draws_in_which_a_model_is_constant_are_made_again():
+    """14 items of two categories: one draw in some thousands is of one category alone, and made every variance NaN."""
+    model = of_categories([0] * 7 + [1] * 7)
+    draws = item_draws(np.random.default_rng(0), 40_000, 14, model[None])
+    assert min(len(np.unique(draw // 7)) for draw in draws) == 2
+    alone = item_draws(np.random.default_rng(0), 40_000, 14)
+    assert min(len(np.unique(draw // 7)) for draw in alone) == 1
+
+
+def test_a_model_that_one_item_makes_is_refused():
+    y, models = study(np.random.default_rng(7))
+    odd = models.isel(model=[0]).copy(data=of_categories([1] + [0] * 15)[:, None])
+    with pytest.raises(ValueError, match="constant without one item"):
+        bootstrapped(y, odd)

@@ -165,6 +165,11 @@ def test_a_null_of_few_independent_stretches_is_warned_of(length, is_warned):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         evaluate(
-            Ridge(1.0, device="cpu"), data, splits=LeaveOneGroupOut(), metric=pearson, inference=CircularShift(20), rng=0
+            Ridge(1.0, device="cpu"),
+            data,
+            splits=LeaveOneGroupOut(),
+            metric=pearson,
+            inference=CircularShift(20),
+            rng=0,
         )
     assert [one.message.code for one in caught] == (["few-stretches"] if is_warned else [])

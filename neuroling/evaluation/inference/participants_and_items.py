@@ -31,6 +31,10 @@ MEASURES = {"spearman": rdm_compare.spearman, "pearson": rdm_compare.pearson}
 """Metrics that can be weighted."""
 
 
+MOST_ROUNDS = 100
+"""How often draws of items that say nothing are made again."""
+
+
 @dataclass(frozen=True)
 class DualBootstrap:
     r"""Resample participants and items, and give intervals that hold for others of both.
@@ -101,7 +105,7 @@ class DualBootstrap:
         rows = self._checked(scoring)
         n_pairs, n_people = rows.models.shape[1], rows.n_participants
         n_items = n_items_of(n_pairs)
-        items = item_draws(rng, self.n_draws, n_items)
+        items = item_draws(rng, self.n_draws, n_items, rows.models)
         people = rng.integers(0, n_people, (self.n_draws, n_people))
         most = BLOCK_BYTES // (8 * n_people * max(n_pairs, (self.n_draws + n_items) * len(rows.models)))
         found: list[tuple[slice, Array]] = []
@@ -113,6 +117,7 @@ class DualBootstrap:
         parts = np.empty((3, n_places, rows.columns.shape[1]))  # mean, variance, df
         for places, summary in found:
             parts[:, places] = summary
+        _refuse_undefined(parts[1])
         mean, variance, df = (rows.labelled(part) for part in parts)
         method = f"dual bootstrap of {n_people} participants and {n_items} items, {self.n_draws} draws"
         return Intervals(mean, variance**0.5, df, method, scoring.chance)
@@ -157,6 +162,15 @@ def _refuse_missing(rows: Array) -> None:
     if missing:
         raise ValueError(
             f"inference: {missing} dissimilarities are NaN or infinite; resample the items that everybody has."
+        )
+
+
+def _refuse_undefined(variance: Array) -> None:
+    undefined = int((~np.isfinite(variance)).sum())
+    if undefined:
+        raise ValueError(
+            f"inference: the variance of {undefined} of {variance.size} scores is undefined, because a model or the "
+            "dissimilarities of a participant are constant without one item. Leave that model out."
         )
 
 
@@ -257,8 +271,11 @@ def _drawn_variance(draws: Array, n: int) -> Array:
     return np.asarray(draws.var(axis=0, ddof=1) * n / (n - 1))
 
 
-def item_draws(rng: np.random.Generator, n_draws: int, n_items: int) -> NDArray[np.intp]:
-    """Draw items with replacement; a draw of fewer than three different ones has too few pairs and is made again.
+def item_draws(rng: np.random.Generator, n_draws: int, n_items: int, models: Array | None = None) -> NDArray[np.intp]:
+    """Draw items with replacement.
+
+    A draw of fewer than three different ones has too few pairs and is made again, and so is one in which a model is
+    constant, as one of categories is where all drawn items are of one category: no score is defined there.
 
     Parameters
     ----------
@@ -266,17 +283,46 @@ def item_draws(rng: np.random.Generator, n_draws: int, n_items: int) -> NDArray[
         Source of the draws.
     n_draws, n_items : int
         How many.
+    models : ndarray, shape (model, pair), optional
+        Models of dissimilarities, pairs in condensed order.
 
     Returns
     -------
     ndarray of int, shape (draw, item)
+
+    Raises
+    ------
+    ValueError
+        If a model is constant in nearly all draws.
     """
+    tied = np.empty((0, 0)) if models is None else models[[_has_ties(model) for model in models]]
     draws = rng.integers(0, n_items, (n_draws, n_items))
-    while True:
-        poor = np.array([len(np.unique(draw)) < 3 for draw in draws])
+    for _ in range(MOST_ROUNDS):
+        poor = np.array([_says_nothing(np.unique(draw), tied, n_items) for draw in draws])
         if not poor.any():
             return np.asarray(draws, dtype=np.intp)
         draws[poor] = rng.integers(0, n_items, (int(poor.sum()), n_items))
+    raise ValueError(
+        f"inference: a model is constant in {int(poor.sum())} of {n_draws} resamplings of {n_items} items, also when "
+        "they are drawn again; it tells too few items apart to be tested."
+    )
+
+
+def _has_ties(model: Array) -> bool:
+    """Say whether three pairs, as three items have them, can have one value."""
+    return bool(np.unique(model, return_counts=True)[1].max() >= 3)
+
+
+def _says_nothing(items: NDArray[np.intp], models: Array, n_items: int) -> bool:
+    """Say whether a draw has too few items, or leaves a model constant."""
+    if len(items) < 3:
+        return True
+    if not len(models):
+        return False
+    first, second = np.triu_indices(len(items), 1)
+    i, j = items[first], items[second]
+    of_pairs = models[:, i * n_items - i * (i + 1) // 2 + j - i - 1]
+    return bool((np.ptp(of_pairs, axis=1) == 0).any())
 
 
 def _resampled(rows: Array, models: Array, draws: NDArray[np.intp], measure: str, dtype: np.dtype[Any]) -> Array:
