@@ -36,6 +36,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
+    "image_scrapers": ("pictures.pictures",),
+    "capture_repr": (),
     "show_memory": False,
     "show_signature": False,
     "backreferences_dir": "generated_gallery/backreferences",

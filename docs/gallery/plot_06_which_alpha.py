@@ -33,7 +33,9 @@ for number, region in enumerate(recording.region.to_numpy()):
     (line,) = axes.semilogx(alphas, curve[:, number], label=str(region))
     axes.plot([alphas[0] / 4], [float(chosen[number])], "<", color=line.get_color(), clip_on=False)
 axes.set(xlabel="alpha", ylabel="held-out r")
-axes.legend(ncols=3, title="lines: fixed alpha; triangles: chosen in training")
+axes.legend(
+    ncols=6, loc="lower center", bbox_to_anchor=(0.5, 1), title="lines: fixed alpha; triangles: chosen in training"
+)
 loss = curve.max(axis=0) - chosen.to_numpy()
 print(f"chosen inside the training sets: at most {loss.max():.3f} below the best fixed alpha")
 assert loss.max() < 0.05

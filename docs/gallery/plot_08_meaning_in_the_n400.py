@@ -58,7 +58,7 @@ assert "items-fixed" in [warning.message.code for warning in caught]
 axes = plot_points(result.score, along="model", label="Spearman correlation")
 low, high = (float(bound) for bound in result.ceiling.mean("subject"))
 axes.axhspan(low, high, color="0.85", zorder=0, label="noise ceiling")
-axes.legend()
+axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
 p = result.p_values("max").to_series()
 print(p.round(4))
 assert p["MiniLM"] < 0.05

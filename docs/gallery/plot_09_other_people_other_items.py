@@ -45,7 +45,7 @@ reach = 2.13 * table["error, other people"].to_numpy()  # t of 15 degrees of fre
 axes.errorbar(mean, table.index, xerr=reach, fmt="none", elinewidth=4, alpha=0.5, label="other people")
 axes.axvline(0, color="0.5")
 axes.set(xlabel="Spearman correlation, 95 % interval", ylim=(-0.5, 1.5))
-axes.legend(fontsize="small")
+axes.legend(fontsize="small", ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 # %%
 # Which model is better? The difference is small beside what other people and nouns could change:

@@ -8,6 +8,7 @@ studies in which there is nothing to find.
 
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
@@ -54,6 +55,10 @@ wrong, said = share_significant(Permutation(99), is_labelled=False)
 right, _ = share_significant(CircularShift(99), is_labelled=True)
 print(f"volumes exchanged: {wrong:.0%} of studies find something; rotated: {right:.0%}")
 print(said)
+figure, axes = plt.subplots(figsize=(5, 2))
+axes.barh(["volumes exchanged", "recording rotated"], [100 * wrong, 100 * right])
+axes.axvline(5, color="0.5", linestyle=":")
+axes.set(xlabel="studies that find something where there is nothing (%)")
 assert wrong > 0.12
 assert right < 0.12
 assert "exchanged-in-time" in said
