@@ -136,11 +136,11 @@ def summary(a: Result, b: Result, difference: xr.DataArray) -> str:
     -------
     str
     """
-    what = f"{a.metric} (chance {a.chance:g})"
+    metric = f"{a.metric} (chance {a.chance:g})"
     if (axis := _apart(a)) is None:
-        return f"{what}: {_in_words(a.score, b.score, difference)}"
+        return f"{metric}: {_in_words(a.score, b.score, difference)}"
     return "\n".join(
-        f"{what}, {label}: {_in_words(*(scores.sel({axis: label}) for scores in (a.score, b.score, difference)))}"
+        f"{metric}, {label}: {_in_words(*(scores.sel({axis: label}) for scores in (a.score, b.score, difference)))}"
         for label in difference[axis].to_numpy().tolist()
     )
 

@@ -132,8 +132,8 @@ def sentence_similarity(
 
     Examples
     --------
-    >>> first = Stimuli.from_texts(["a ship in the harbour", "a chef slices tomatoes"])
-    >>> second = Stimuli.from_texts(["boats at a pier", "boats at a pier"])
+    >>> first = Stimuli.from_texts(["a ship in the harbour", "a chef slices tomatoes"], labels=["a", "b"])
+    >>> second = Stimuli.from_texts(["boats at a pier", "boats at a pier"], labels=["a", "b"])
     >>> close, far = sentence_similarity(first, second).values[:, 0]
     >>> bool(close > far)
     True
