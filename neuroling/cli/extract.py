@@ -189,14 +189,14 @@ def _say_needs(ctx: typer.Context, stimuli: Stimuli, shard: str | None) -> None:
         is_divisible = False
     with TemporaryDirectory() as folder:
 
-        def run_on(part: str | None, name: str) -> list[str]:
+        def run_on(some: str | None, name: str) -> list[str]:
             kept = "out" if ctx.params["cache"] is None else "cache"
-            return arguments_again(ctx, progress=False, shard=part, dry_run=False, **{kept: Path(folder) / name})
+            return arguments_again(ctx, progress=False, shard=some, dry_run=False, **{kept: Path(folder) / name})
 
-        def part(n: int) -> list[str]:
+        def on_share(n: int) -> list[str]:
             return run_on(f"1/{n_shards * largest_share // n}", f"{n}.nc")
 
-        needs = extrapolate(part, largest_share) if is_divisible else measure(run_on(shard, "all.nc"))
+        needs = extrapolate(on_share, largest_share) if is_divisible else measure(run_on(shard, "all.nc"))
     say(needs.to_json())
 
 
