@@ -165,7 +165,7 @@ class LeaveOneOutCeiling:
 
 @dataclass(frozen=True)
 class ExplainableVarianceCeiling:
-    r"""Part the variance over samples into what comes back with every presentation and what does not.
+    r"""Divide the variance over samples into what is repeated with every presentation and noise.
 
     With :math:`n` repeats, the variance over held-out samples of their mean, :math:`V_m`, and the mean variance of
     single repeats, :math:`V_1`, the signal has the variance :math:`S = (n V_m - V_1) / (n - 1)` (signal power; Sahani
@@ -251,7 +251,7 @@ def _mean(parts: list[xr.DataArray]) -> xr.DataArray:
 
 
 def spearman_brown(r: xr.DataArray, k: float) -> xr.DataArray:
-    r"""Step a correlation up to data :math:`k` times as long: :math:`k r / (1 + (k - 1) r)`.
+    r"""Predict the reliability of :math:`k` times as much data: :math:`k r / (1 + (k - 1) r)`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The one evaluation call."""
+"""Evaluate models: predict held-out samples and score the predictions, with null distributions and ceilings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether held-out samples are enough for a metric, and what it takes them for: asked before anything is fitted."""
+"""Check, before anything is fitted, that a metric has enough held-out samples."""
 
 from __future__ import annotations
 

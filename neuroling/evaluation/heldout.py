@@ -17,7 +17,7 @@ from neuroling.core.protocols import Array, HoldsOut, Predictor, Split
 
 @dataclass(frozen=True)
 class HeldOut:
-    r"""What one split has to show: the truth of its test samples and the prediction from its training samples.
+    r"""Held-out data of one split: recorded test samples, and their prediction from the training samples.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Bring results together: participants, layers, models."""
+"""Join results along participants, layers or models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaks that the data themselves show: what in the test samples a model may already have seen in training.
+"""Leakage detection: test samples that a model may already have seen in training.
 
 Labels can say that samples belong together (``group``, ``time_index``), and :mod:`neuroling.evaluation.splits` refuses
 splits that tear them apart. Where nobody has written such labels, the same leaks show in the values: the same features

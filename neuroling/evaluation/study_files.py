@@ -1,4 +1,4 @@
-"""Bring the files of a study together: every unit once, all of one study, nothing mixed."""
+"""Join the result files of one study: each unit once, and none of another study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose variance: how much of a held-out score each of several feature spaces accounts for. Never clipped."""
+"""Variance partitioning: how much of a held-out score each feature space accounts for. Never clipped."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class Partition:
         return total
 
     def table(self) -> pd.DataFrame:
-        """Lay out means over everything that the metric kept: one row a space, then shared and full.
+        """Tabulate means over all locations: one row per space, then shared and full.
 
         Returns
         -------
@@ -383,7 +383,7 @@ def product_measure(
     splits: Splitter,
     of: Of = "explained",
 ) -> xr.DataArray:
-    r"""Part the held-out score of one fitted model over its feature spaces, so that the parts add up to it.
+    r"""Divide the held-out score of one fitted model among its feature spaces; the shares add up to it.
 
     The prediction is a sum, :math:`\hat y = m + \sum_s \hat y_s`, of the training mean and what each space contributes.
     With :math:`z = y - m` and :math:`p = \hat y - m`, the variance explained (:data:`explained`) and the correlation

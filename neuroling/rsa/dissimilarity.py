@@ -1,4 +1,4 @@
-"""Dissimilarities of item pairs from a recording: over time, in blocks, with their bias written on them."""
+"""Dissimilarities of item pairs from a recording, over time, with their bias recorded."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Distance:
-    """How two patterns are held against each other.
+    """Distance between two patterns.
 
     Attributes
     ----------

@@ -84,7 +84,7 @@ def _refuse_undefined(models: xr.DataArray) -> None:
 
 
 def confound_rdms(table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str]) -> xr.DataArray:
-    """Build models from columns of a table of items, one a column.
+    """Build models of dissimilarities from columns of a table of items, one per column.
 
     Numbers differ by their absolute difference, classes by being the same or not, and spellings (or strings of
     phonemes) by the number of letters that have to be inserted, deleted or replaced (Levenshtein).
@@ -195,7 +195,7 @@ def stack_models(*models: xr.DataArray) -> xr.DataArray:
 
 
 def collinearity(models: xr.DataArray) -> pd.DataFrame:
-    """Say how far each model can be told from the others.
+    """Measure how strongly models correlate with one another: variance inflation and condition number.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Multivariate noise normalisation: learned from repeats, applied once."""
+"""Multivariate noise normalisation, estimated from repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dissimilarities of people on one scale, and what a participant's are compared with: those of all others."""
+"""Ranks of dissimilarities, and the mean ranks of all other participants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where models agree with a recording: patches of channels, regions, or neighbourhoods of sources."""
+"""Searchlights: patches of channels, regions, or neighbourhoods of sources."""
 
 from __future__ import annotations
 

@@ -69,3 +69,15 @@ def test_expected_effects_name_rows_of_the_table():
     path = Path(__file__).parents[2] / "analyses" / "expected" / "n400_effects.json"
     names = {name.rpartition(": ")[2] for name in json.loads(path.read_text())["numbers"]}
     assert names <= {one.name for one in PHENOMENA} | set(NOT_CARRIED)
+
+
+@pytest.mark.filterwarnings("ignore:words.*unknown to the 3-gram model:UserWarning")
+@pytest.mark.filterwarnings("ignore:features.*same in all samples")
+def test_the_simulation_predicts_the_twin_as_the_order_that_it_was_given(script, tmp_path):
+    pytest.importorskip("transformers", reason="the encoder needs the extra neuroling[minilm]")
+    result = script("n400_pillars")(out=tmp_path, n_draws=20)
+    score = result.score.squeeze().to_series()
+    assert score["simulated N400"] == pytest.approx(score["order of cloze"], abs=1e-9)
+    assert score["cloze"] > 0.1
+    assert result.provenance.synthetic
+    assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What neighbouring locations add to one another: clusters above a threshold, or threshold-free enhancement."""
+"""Cluster statistics: clusters above a threshold, or threshold-free cluster enhancement."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WORDS = {"mass": "masses of clusters", "size": "sizes of clusters", "tfce": "thr
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Which locations are neighbours, from which value on they form clusters, and what counts of a cluster.
+    """Cluster statistic, neighbours, and the threshold above which locations form clusters.
 
     Every location is compared with the largest cluster (or enhancement) of every draw over all locations, which
     controls the family-wise error. It says that there is something in the cluster, not where in it. Axes without
@@ -197,7 +197,7 @@ class Clusters:
 
 
 def as_clusters(clusters: Clusters | ClusterKind | None) -> Clusters | None:
-    """Take a word for clusters with everything else as usual.
+    """Turn the name of a cluster statistic into ``Clusters`` with default options.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Draws of an evaluation's scores into a null distribution, the same for every inference that scores again."""
+"""Collect the scores of permuted data into a null distribution, for every inference that scores again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Inference for other participants and other items together: the dual bootstrap, corrected."""
+r"""Inference over participants and items together: the bias-corrected dual bootstrap."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST_ROUNDS = 100
 
 @dataclass(frozen=True)
 class DualBootstrap:
-    r"""Resample participants and items, and give intervals that hold for others of both.
+    r"""Resample participants and items: intervals that generalise to new participants and new items.
 
     The variance for new participants *and* new items is
 

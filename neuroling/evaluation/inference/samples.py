@@ -1,4 +1,4 @@
-"""Nulls by exchange of samples, or of the items that samples are pairs of."""
+"""Permutation tests: samples are exchanged, or the items that samples are pairs of."""
 
 from __future__ import annotations
 
