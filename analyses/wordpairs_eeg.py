@@ -26,7 +26,11 @@ EXPECTED = Path(__file__).parent / "expected" / "wordpairs_eeg.json"
 CENTRO_PARIETAL = ("Cz", "CP1", "CP2", "Pz", "P3", "P4", "C3", "C4")
 N400, PEAK, BEFORE = (0.3, 0.5), (0.3, 0.4), (-0.16, 0.25)  # s
 WINDOW = 5  # samples of 20 ms
-TRIALS = "Held-out r over trials, centro-parietal mean, ten folds; bars: max-statistic below 0.05."
+RSA = "Trial-level RSA; grey: mean and central 95 % of exchanged item labels; bar: p < 0.05, family-wise."
+TRIALS = (
+    "Held-out r over trials, centro-parietal mean, ten folds; grey: mean and central 95 % of exchanged trials (below 0 "
+    "where a useless regressor is pooled over folds); bars: p < 0.05, family-wise."
+)
 
 
 def main(
@@ -41,17 +45,17 @@ def main(
     where = [name for name in CENTRO_PARIETAL if name in recording.channel.to_numpy()]
     eeg = recording.sel(channel=where).mean("channel", keep_attrs=True).drop_vars("association_strength")
     t, strength, n400 = amplitudes(stimuli, eeg)
-    over_time, null = compare_trials(stimuli, recording, n_draws, seed)
-    related = over_time.score.sel(model="condition")
-    late, early = (float(in_window(related, window).mean()) for window in (PEAK, BEFORE))
-    clear = null.p_values("max") < 0.05
+    over_time = compare_trials(stimuli, recording, n_draws, seed)
+    related = over_time.select(model="condition")
+    late, early = (float(in_window(related.score, window).mean()) for window in (PEAK, BEFORE))
+    clear = over_time.p_values("max").sel(model="condition") < 0.05
     rsa = (
         f"trial-level RSA of relatedness, {over_time.metric}: {late:.3f} at 300 to 400 ms, {early:.3f} before 250 ms, "
-        f"{int(clear.sum())} windows beyond the null of item labels (family-wise)"
+        f"{int(clear.sum())} windows beyond the null of item labels (family-wise over both models)"
     )
-    curve = plot_curve(null.score, significant=clear, label="RSA of relatedness, Pearson")
+    curve = plot_curve(related.score, null=related.null.draws, significant=clear, label="RSA of relatedness, rho-a")
     single, trials = regress_trials(stimuli, eeg, n_draws, seed)
-    drawn = Exhibit("rsa", curve, "Trial-level RSA; bar: item labels, family-wise.")
+    drawn = Exhibit("rsa", curve, RSA)
     sections = {"N400": n400, "Similarity over time": [rsa, drawn], "Single trials": trials}
     numbers = {"t": t, "r with strength": strength, "RSA late": late, "RSA early": early}
     compared = {"options": {"n_draws": n_draws, "seed": seed}, "numbers": numbers, "expected": EXPECTED}
@@ -81,15 +85,11 @@ def amplitudes(stimuli: Stimuli, eeg: xr.DataArray) -> tuple[float, float, list[
     )
 
 
-def compare_trials(stimuli: Stimuli, recording: xr.DataArray, n_draws: int, seed: int) -> tuple[Result, Result]:
-    """Compare dissimilarities of trials with relatedness and association, and test the first by item labels."""
+def compare_trials(stimuli: Stimuli, recording: xr.DataArray, n_draws: int, seed: int) -> Result:
+    """Compare dissimilarities of trials with relatedness and association, and test both by item labels."""
     models = confound_rdms(stimuli.table, {"condition": "class", "association_strength": "number"})
-    options = {"distance": "correlation", "window": WINDOW}
-    over_time = evaluate(FixedRDM(), pairwise(models, recording, **options), metric=rho_a)
-    relatedness = pairwise(models.sel(model=["condition"]), recording, **options)
-    null = Permutation(n_draws, keep_draws=False)
-    # Pearson, of a two-valued model: pairs within against pairs across conditions
-    return over_time, evaluate(FixedRDM(), relatedness, metric=pearson, inference=null, rng=seed)
+    pairs = pairwise(models, recording, distance="correlation", window=WINDOW)
+    return evaluate(FixedRDM(), pairs, metric=rho_a, inference=Permutation(n_draws), rng=seed)
 
 
 def regress_trials(stimuli: Stimuli, eeg: xr.DataArray, n_draws: int, seed: int) -> tuple[Result, list[Exhibit | str]]:
@@ -105,8 +105,9 @@ def regress_trials(stimuli: Stimuli, eeg: xr.DataArray, n_draws: int, seed: int)
     shown: list[Exhibit | str] = []
     for name in spaces:
         one = result.select(model=name)
-        peak, p = in_window(one.score, N400).max(), in_window(one.p_values("max"), N400).min()
+        peak, p = in_window(one.score, N400).max(), in_window(result.p_values("max").sel(model=name), N400).min()
         shown.append(f"single trials on {name}: held-out r up to {float(peak):.3f} in the N400, p {float(p):.3f}")
-        axes = plot_curve(one.score, significant=one.p_values("max") < 0.05, label=f"held-out r, {name}")
+        clear, label = result.p_values("max").sel(model=name) < 0.05, f"held-out r, {name}"
+        axes = plot_curve(one.score, null=one.null.draws, significant=clear, label=label)
         shown.append(Exhibit(name.replace(" ", "_"), axes, TRIALS))
     return result, shown
