@@ -81,3 +81,13 @@ def test_the_simulation_predicts_the_twin_as_the_order_that_it_was_given(script,
     assert score["cloze"] > 0.1
     assert result.provenance.synthetic
     assert "synthetic data" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore:.*items-fixed")
+def test_simulated_matrices_stand_beside_those_of_the_twin(script, tmp_path):
+    pytest.importorskip("transformers", reason="the encoder needs the extra neuroling[minilm]")
+    result = script("n400_rsa")(out=tmp_path, lexicons=1, n_draws=200, allow_unlearned=True)
+    assert result.provenance.synthetic
+    assert result.score.sizes["model"] == 4
+    assert float(result.score.sel(model="category").mean()) > 0
+    assert "simulated, meanings from MiniLM" in (tmp_path / "scores.csv").read_text(encoding="utf-8")
