@@ -215,7 +215,8 @@ def recall(said: Int[Tensor, "n t"], target: Int[Tensor, "n u"]) -> Recall:
         A text is right if every symbol is and nothing follows its end.
     """
     width = max(said.shape[1], target.shape[1])
-    said, target = (nn.functional.pad(one, (0, width - one.shape[1]), value=PAD) for one in (said, target))
+    both = torch.stack([nn.functional.pad(one, (0, width - one.shape[1]), value=PAD) for one in (said, target)])
+    said, target = both.cpu()  # one copy, wherever the model stands
     counted = target != PAD  # (text, place)
     right = said == target
     return Recall(

@@ -236,10 +236,12 @@ def _step(
             name: value + mean_losses[name].detach() if name in mean_losses else value for name, value in losses.items()
         }
     us.add_up(model)
-    total_losses = {name: float(us.total(value)) for name, value in losses.items()}
     norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or float("inf"))
-    if not (np.isfinite(list(total_losses.values())).all() and torch.isfinite(norm)):
-        raise Diverged(f"loss: {total_losses} with a gradient of norm {float(norm):g} at step {step}; training stops.")
+    on_device = torch.stack([*(us.total(value) for value in losses.values()), norm.to(target)])
+    *totals, norm_here = on_device.tolist()  # the one wait for the device in a step
+    total_losses = dict(zip(losses, totals, strict=True))
+    if not np.isfinite([*totals, norm_here]).all():
+        raise Diverged(f"loss: {total_losses} with a gradient of norm {norm_here:g} at step {step}; training stops.")
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
