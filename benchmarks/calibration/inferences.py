@@ -58,7 +58,6 @@ CODES = (
     "exchanged-in-time",
     "few-items",
     "few-stretches",
-    "few-trials",
     "items-fixed",
     "shared-run-course",
     "skewed-scores",
