@@ -12,7 +12,7 @@ from pathlib import Path
 
 from neuroling.core.cells import rows_of_cells
 
-WORKFLOWS = ("alice2016", "encoding", "extract", "n400", "rsa")
+WORKFLOWS = ("alice2016", "encoding", "extract", "lebel2023", "n400", "rsa")
 """Workflows that come with the package, each a folder with a Snakefile."""
 
 PROFILES = ("local", "slurm-cpu", "slurm-gpu")

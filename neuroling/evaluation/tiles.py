@@ -396,7 +396,7 @@ def _evaluated(evaluate: Callable[..., Result], data: AlignedSource, recording: 
         bad = recording[axis].values[~usable]
         raise ValueError(
             f"recording: {len(bad)} of {len(usable)} targets are constant or not finite, first {axis} "
-            f"{', '.join(map(str, bad[:5].tolist()))}; exclude them, or pass Tiles(unusable='score as NaN')."
+            f"{', '.join(map(str, bad[:5].tolist()))}; exclude them, or set unusable='score as NaN' for the tiles."
         )
     if not usable.any():
         raise ValueError(
