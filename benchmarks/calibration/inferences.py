@@ -57,6 +57,7 @@ CODES = (
     "autocorrelation",
     "exchanged-in-time",
     "few-items",
+    "few-participants",
     "few-stretches",
     "items-fixed",
     "shared-run-course",
@@ -369,7 +370,9 @@ def verdict(row: dict[str, Any]) -> str:
     """Say what a cell shows: that the test holds, that it is careful, or that it is warned of."""
     if row["family"] > HIGHEST and row["low"] > 0.05:
         return "warned of" if row["warned"] >= 0.8 else "MISSED"
-    return "careful" if row["high"] < LOWEST else "holds"
+    if row["high"] < LOWEST:
+        return "careful" if row["warned"] < 0.8 else "careful, and said"
+    return "holds"
 
 
 def page_of(results: dict[str, dict[str, Any]]) -> str:

@@ -23,6 +23,7 @@ CODES: dict[str, str] = {
     "features-shrunk": "features so small beside all regularization strengths that predictions are the mean",
     "features-unshrunk": "features so large beside all regularization strengths that nothing is regularized",
     "few-items": "a comparison of dissimilarities that rests on very few items",
+    "few-participants": "a test that misses effects since it resamples few participants",
     "few-samples": "a score that rests on very few held-out samples",
     "gap-capped": "a gap between folds that is shorter than the autocorrelation of the recording reaches",
     "half-precision": "values in float16, which were rounded to three digits before they came",
